@@ -1,0 +1,58 @@
+//! The table of everything the service is documented to refuse with: code, class, cause, remedy.
+
+/// How far a final refusal reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// This engine fails; the run goes on.
+    Engine,
+    /// Every engine with this target in this region would fail alike; they are held back.
+    Image,
+    /// Every engine in this region would fail alike; they are held back.
+    Region,
+    /// Whatever is sent would fail alike; the run stops.
+    Account,
+}
+
+/// What the run does about a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Too fast: the gate slows down for everybody; uses up no attempt.
+    Throttled,
+    /// May pass: wait, read back, send again.
+    Transient,
+    /// May pass, but not within seconds: the same with longer waits.
+    Busy,
+    /// The engine is not running: may pass while it initialises, final in any other state.
+    NotRunning,
+    /// A permission is missing. It stops the run if nothing has been accepted yet or several engines in a
+    /// row are denied; else it concerns this engine only, since permissions can be given per engine.
+    Denied,
+    /// Will not pass by itself.
+    Final(Reach),
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CatalogueEntry {
+    /// The code, or the first segment that stands for all codes below it.
+    pub code: &'static str,
+    /// What the run does about it.
+    pub class: Class,
+    /// What it means: small first letter, no full stop.
+    pub cause: &'static str,
+    /// What to do next: small first letter, no full stop.
+    pub remedy: &'static str,
+}
+
+/// What stands for a code that neither the table nor its first segment knows.
+const UNHEARD_OF: CatalogueEntry = CatalogueEntry {
+    code: "",
+    class: Class::Final(Reach::Engine),
+    cause: "the service answered with a code that is not documented",
+    remedy: "read the message; open a ticket with the RequestId if it does not help",
+};
+
+/// The line for a code: its own, else that of its first segment, else one that fails the engine.
+pub fn look_up(_code: &str) -> &'static CatalogueEntry {
+    &UNHEARD_OF
+}

@@ -1,0 +1,245 @@
+//! What the outside can do for us, as two small traits, and the nouns they speak.
+//!
+//! `Fleet` only reads; `Cloud` adds the one call that writes. Code that must not write, such as the dry
+//! run, is given a `Fleet` and has no way to reach the switch. The service behind HTTPS and the simulator
+//! are equal implementations.
+
+pub mod catalogue;
+pub mod sign;
+
+use std::future::Future;
+
+use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
+
+/// Most engines one page of `DescribeDataEngines` may hold (document 1342/86308).
+pub const LARGEST_PAGE: u32 = 100;
+
+/// Version of the API, sent as `X-TC-Version`.
+pub const API_VERSION: &str = "2021-01-25";
+
+/// Action that moves one engine to another image version.
+pub const SWITCH: &str = "SwitchDataEngineImage";
+/// Action that lists engines.
+pub const LIST_ENGINES: &str = "DescribeDataEngines";
+/// Action that lists image versions.
+pub const LIST_IMAGES: &str = "DescribeDataEngineImageVersions";
+
+/// Reads engines and images; cannot change anything.
+pub trait Fleet: Send + Sync + 'static {
+    /// One page of `DescribeDataEngines`.
+    fn engines(
+        &self,
+        region: &Region,
+        page: EnginePage,
+    ) -> impl Future<Output = Result<EngineListing, Fault>> + Send;
+
+    /// `DescribeDataEngineImageVersions` for one engine type, such as `SparkSQL`.
+    fn images(
+        &self,
+        region: &Region,
+        engine_type: &str,
+    ) -> impl Future<Output = Result<Vec<ImageRecord>, Fault>> + Send;
+}
+
+/// A fleet that can also be switched.
+pub trait Cloud: Fleet {
+    /// Sends one `SwitchDataEngineImage`. `Ok` means that the service took the request, nothing more.
+    fn switch(&self, key: &JobKey) -> impl Future<Output = Result<Receipt, Fault>> + Send;
+}
+
+/// `EngineGeneration` of the API. Left empty, the service hides everything but `SuperSQL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EngineGeneration {
+    /// `SuperSQL`
+    SuperSql,
+    /// `Native`: the standard engines
+    Native,
+}
+
+impl EngineGeneration {
+    /// The API's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SuperSql => "SuperSQL",
+            Self::Native => "Native",
+        }
+    }
+}
+
+/// `EngineExecType` of the API. Left empty, the service hides everything but `SQL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EngineExecType {
+    /// `SQL`
+    Sql,
+    /// `BATCH`
+    Batch,
+}
+
+impl EngineExecType {
+    /// The API's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sql => "SQL",
+            Self::Batch => "BATCH",
+        }
+    }
+}
+
+/// The kinds of engine one listing call can show. A full listing asks for all four.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EngineKind {
+    /// Which generation.
+    pub generation: EngineGeneration,
+    /// Which execution type.
+    pub exec_type: EngineExecType,
+}
+
+impl EngineKind {
+    /// All four kinds.
+    pub const ALL: [Self; 4] = [
+        Self { generation: EngineGeneration::SuperSql, exec_type: EngineExecType::Sql },
+        Self { generation: EngineGeneration::SuperSql, exec_type: EngineExecType::Batch },
+        Self { generation: EngineGeneration::Native, exec_type: EngineExecType::Sql },
+        Self { generation: EngineGeneration::Native, exec_type: EngineExecType::Batch },
+    ];
+}
+
+/// Which page of which kind to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnginePage {
+    /// The kind of engine.
+    pub kind: EngineKind,
+    /// Engines to skip.
+    pub offset: u32,
+    /// Engines wanted, at most [`LARGEST_PAGE`].
+    pub limit: u32,
+}
+
+/// Answer to one page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineListing {
+    /// The engines of this page.
+    pub engines: Vec<EngineRecord>,
+    /// How many engines of this kind there are in all.
+    pub total: u32,
+}
+
+/// `State` of an engine (document 1342/86308). Other numbers are kept as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineState(pub i64);
+
+impl EngineState {
+    /// Deleted.
+    pub const DELETED: Self = Self(-2);
+    /// Failed.
+    pub const FAILED: Self = Self(-1);
+    /// Initialising; also what a switching engine is taken to show.
+    pub const INITIALISING: Self = Self(0);
+    /// Suspended.
+    pub const SUSPENDED: Self = Self(1);
+    /// Running.
+    pub const RUNNING: Self = Self(2);
+    /// About to be deleted.
+    pub const DELETE_PENDING: Self = Self(3);
+    /// Being deleted.
+    pub const DELETING: Self = Self(4);
+
+    /// The documented meaning in a word or two.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::DELETED => "deleted",
+            Self::FAILED => "failed",
+            Self::INITIALISING => "initialising",
+            Self::SUSPENDED => "suspended",
+            Self::RUNNING => "running",
+            Self::DELETE_PENDING => "about to be deleted",
+            Self::DELETING => "being deleted",
+            _ => "in an undocumented state",
+        }
+    }
+}
+
+/// What the service says of one engine; the fields this tool uses. Absent and `null` are the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineRecord {
+    /// `DataEngineId`
+    pub data_engine_id: DataEngineId,
+    /// `DataEngineName`
+    pub name: Option<String>,
+    /// `State`
+    pub state: Option<EngineState>,
+    /// `ImageVersionId`: the major version.
+    pub image_version_id: Option<ImageVersionId>,
+    /// `ImageVersionName`
+    pub image_version_name: Option<String>,
+    /// `ChildImageVersionId`: the minor version.
+    pub child_image_version_id: Option<String>,
+    /// `EngineTypeDetail`: the type by which images are listed, such as `StandardSpark`.
+    pub engine_type_detail: Option<String>,
+    /// The kind under which this engine was listed.
+    pub kind: EngineKind,
+}
+
+/// One entry of `ImageParentVersions`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageRecord {
+    /// `ImageVersionId`
+    pub image_version_id: ImageVersionId,
+    /// `ImageVersion`: its name, such as `Standard-S 1.1`.
+    pub name: Option<String>,
+    /// `State`: 1 initialising, 2 online, 3 offline.
+    pub state: Option<i64>,
+    /// `EngineType`, as the record itself says.
+    pub engine_type: Option<String>,
+}
+
+impl ImageRecord {
+    /// `State` of an image that engines may be moved to.
+    pub const ONLINE: i64 = 2;
+}
+
+/// Proof that the service took a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// `RequestId` of the answer.
+    pub request_id: String,
+}
+
+/// The service's `Error`, with the `RequestId` that support asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// `Error.Code`
+    pub code: String,
+    /// `Error.Message`; its wording may change and is never matched on.
+    pub message: String,
+    /// `RequestId`
+    pub request_id: Option<String>,
+}
+
+/// Why a call brought no result. The variants differ in what they say about the service's state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The service read the request and said no.
+    #[error("{}: {}", .0.code, .0.message)]
+    Refused(Refusal),
+    /// The request never left this machine: connection refused, no such host. Safe to send again.
+    #[error("nothing was sent: {cause}")]
+    NotSent {
+        /// What the network said.
+        cause: String,
+    },
+    /// The peer could not prove who it is, so nothing was sent.
+    #[error("the peer's certificate was not accepted: {cause}")]
+    Untrusted {
+        /// What the TLS library said.
+        cause: String,
+    },
+    /// The request may have been applied: no answer, or none that can be read.
+    #[error("no readable answer: {cause}")]
+    NoAnswer {
+        /// What the network or the parser said.
+        cause: String,
+        /// HTTP status, where one arrived.
+        http_status: Option<u16>,
+    },
+}

@@ -1,0 +1,144 @@
+//! Facts that happen in a run, as `run` tells them and `report` hears them. No display policy.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::job::{Job, JobIndex, Reason, Verdict};
+
+/// What is known when a run opens.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Sortable id of this run.
+    pub run_id: String,
+    /// The run whose ledger this one continues.
+    pub parent_run_id: Option<String>,
+    /// The plan as the user named it.
+    pub plan: PathBuf,
+    /// The ledger that remembers this run.
+    pub ledger: PathBuf,
+    /// Host that is driven, or `simulator`.
+    pub endpoint: String,
+    /// Highest number of switch requests per second.
+    pub rate: u32,
+    /// Most attempts one job may use in this run.
+    pub max_attempts: u32,
+    /// Every row of the plan, in plan order; `JobIndex` points into it.
+    pub jobs: Arc<[Job]>,
+    /// Names of the waves, in the order in which they go.
+    pub waves: Arc<[String]>,
+}
+
+/// Why a run sends nothing more although jobs are left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// A signal asked for it.
+    Interrupted {
+        /// `SIGINT`, `SIGTERM` or `SIGHUP`.
+        signal: &'static str,
+    },
+    /// The service refuses this account, key or address, whatever the engine.
+    AccountRefused(Reason),
+    /// The ledger can no longer be written.
+    LedgerLost {
+        /// What the system said.
+        cause: String,
+    },
+}
+
+/// One fact.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The run begins; always the first event.
+    Opened(Arc<Opening>),
+    /// The jobs of a wave may go from now on.
+    WaveOpened {
+        /// Position of the wave.
+        wave: usize,
+    },
+    /// Every job of a wave has ended.
+    WaveClosed {
+        /// Position of the wave.
+        wave: usize,
+    },
+    /// A switch request left.
+    Sent {
+        /// Whose.
+        job: JobIndex,
+        /// Which attempt of this job in this run, counted from one.
+        attempt: u32,
+    },
+    /// The service took the request, by its answer or as read-back shows; the engine is converging.
+    Accepted {
+        /// Whose.
+        job: JobIndex,
+    },
+    /// The service said that requests come too fast; the job goes again, and this uses up no attempt.
+    Throttled {
+        /// Whose request met the limit.
+        job: JobIndex,
+        /// The service's words.
+        reason: Reason,
+        /// Requests per second from now on.
+        rate: f64,
+    },
+    /// The gate recovered to its full rate after throttling.
+    FullSpeed {
+        /// Requests per second from now on.
+        rate: f64,
+    },
+    /// A refusal that may pass, or a request that never left: the job goes again.
+    WillRetry {
+        /// Whose.
+        job: JobIndex,
+        /// The attempt that failed, counted from one.
+        attempt: u32,
+        /// Why.
+        reason: Reason,
+        /// Wait before it may go again.
+        after: Duration,
+    },
+    /// A request has no readable answer; it is read back before anything is sent again.
+    Doubtful {
+        /// Whose.
+        job: JobIndex,
+        /// Why.
+        reason: Reason,
+    },
+    /// Read-back shows that the doubtful request was not applied; the job goes again.
+    Cleared {
+        /// Whose.
+        job: JobIndex,
+    },
+    /// A job ended.
+    Settled {
+        /// Which.
+        job: JobIndex,
+        /// How.
+        verdict: Verdict,
+    },
+    /// A sweep of the fleet could not be completed; it will be tried again.
+    SweepFailed {
+        /// Why.
+        reason: Reason,
+    },
+    /// An engine that an earlier run switched is not on its target any more; it is left alone.
+    Drifted {
+        /// Which.
+        job: JobIndex,
+        /// The image version it runs now.
+        image_version_id: String,
+    },
+    /// Nothing more is sent; what is under way is settled.
+    Stopping(StopReason),
+    /// A second has passed.
+    Tick,
+    /// The run is over; always the last event.
+    Closed,
+}
+
+/// Somebody who hears events in the order in which they happened.
+pub trait Listener: Send {
+    /// Hears one event, `after` the run opened.
+    fn hear(&mut self, after: Duration, event: &Event);
+}

@@ -1,0 +1,162 @@
+//! The nouns every room shares: what is to be done, and how it ended. No I/O.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Declares a text that the API treats as an opaque identifier.
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps a text as it stands, unchecked.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text as the API spells it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.pad(&self.0)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// Where engines live, as sent in `X-TC-Region`: `ap-guangzhou`.
+    Region
+}
+identifier! {
+    /// `DataEngineId` of the API: `DataEngine-kxxxxr13`.
+    DataEngineId
+}
+identifier! {
+    /// `ImageVersionId` of the API: the major version that an engine runs.
+    ImageVersionId
+}
+
+/// What makes a job the same job in another run: never its position in the plan.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct JobKey {
+    /// Where the engine lives.
+    pub region: Region,
+    /// The engine to switch.
+    pub data_engine_id: DataEngineId,
+    /// The image version it shall run.
+    pub new_image_version_id: ImageVersionId,
+}
+
+impl fmt::Display for JobKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} in {} to {}", self.data_engine_id, self.region, self.new_image_version_id)
+    }
+}
+
+/// One row of the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Which engine, where, to which image version.
+    pub key: JobKey,
+    /// Position of its wave, counted from zero.
+    pub wave: usize,
+    /// The image version the engine must still be on; another one means that somebody else moved it.
+    pub expected_image_version_id: Option<ImageVersionId>,
+    /// Free text from the plan, repeated where the job is reported.
+    pub note: Option<String>,
+}
+
+/// Position of a job in the plan of this run, counted from zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobIndex(pub usize);
+
+/// How a job ended. Every row of a plan ends in exactly one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Read back twice on the target image, running, at least the settle time apart.
+    Switched,
+    /// Was on its target before anything was sent; nothing was sent.
+    Already,
+    /// The service took the request and nobody looked further (`--no-wait`).
+    Accepted,
+    /// The service refused it, or the engine went somewhere else.
+    Failed,
+    /// Accepted, but not seen on its target within the time allowed.
+    Unconverged,
+    /// A request may or may not have been applied, and read-back could not tell.
+    Unknown,
+    /// Nothing was sent, because the run ended or was stopped first.
+    NotStarted,
+}
+
+impl Outcome {
+    /// All outcomes, in the order in which summaries show them.
+    pub const ALL: [Self; 7] = [
+        Self::Switched,
+        Self::Already,
+        Self::Accepted,
+        Self::Failed,
+        Self::Unconverged,
+        Self::Unknown,
+        Self::NotStarted,
+    ];
+
+    /// The word people and files read.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Switched => "switched",
+            Self::Already => "already",
+            Self::Accepted => "accepted",
+            Self::Failed => "failed",
+            Self::Unconverged => "unconverged",
+            Self::Unknown => "unknown",
+            Self::NotStarted => "not-started",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.word())
+    }
+}
+
+/// Why a job ended as it did, or why a call did not go through, ready to be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The API's error code (`InternalError`), or a word of our own in kebab case (`engine-not-found`).
+    pub code: String,
+    /// What it means, in one clause.
+    pub cause: String,
+    /// What to do next, in one clause.
+    pub remedy: String,
+    /// The text that came with it: the service's message, or what the network said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The service's `RequestId`, for a support ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// The end of one job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, where there is something to tell.
+    pub reason: Option<Reason>,
+    /// True when an earlier run settled it and this one left it alone.
+    pub earlier: bool,
+    /// The image version it was on before the first request, where a look told.
+    pub image_before: Option<ImageVersionId>,
+}

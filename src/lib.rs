@@ -1,0 +1,44 @@
+//! Moves fleets of Tencent Cloud DLC data engines to new image versions.
+//!
+//! # The rooms
+//!
+//! Each room is a file or folder of `src`. It may know the rooms in its second column and no others; a test
+//! compares this table with the `crate::` paths in the code.
+//!
+//! | room | may know | what it is for |
+//! | --- | --- | --- |
+//! | `job` | | the nouns everybody shares: job, outcome, reason |
+//! | `event` | `job` | facts that happen in a run |
+//! | `tally` | `job`, `event` | the fold of events into counts that add up to the plan |
+//! | `exit` | | every exit code and its promise |
+//! | `plan` | `job` | CSV and YAML into checked jobs, with every finding at once |
+//! | `cloud` | `job` | the service: traits, error catalogue, signature, HTTPS |
+//! | `sim` | `job`, `cloud` | the simulator: a seeded world, its weather, its HTTP server |
+//! | `pace` | | when a call may go, and after which wait it may go again |
+//! | `ledger` | `job` | the file that remembers: format, writer, fold, resume, lock |
+//! | `run` | `job`, `event`, `cloud`, `pace`, `ledger` | the dispatcher and what it needs; the dry run |
+//! | `report` | `job`, `event`, `tally` | bars, lines, JSON and the closing summary |
+//! | `cli` | | what was typed |
+//! | `settings` | `cli`, `job`, `cloud`, `pace`, `plan`, `run`, `error` | what it means, resolved once |
+//! | `error` | `exit`, `plan`, `cloud`, `ledger`, `run` | any room's error into cause, hint and exit code |
+//! | `app` | everything | one file for each subcommand |
+//!
+//! # The life of one job
+//!
+//! ```text
+//! plan row -> checked -> (ledger says: done? in doubt? left over?) -> wave opens
+//!   -> gate (at most 20/s) -> ledger: sent (durable) -> HTTP -> answer
+//!        accepted       -> ledger: accepted  -> converging -> read back twice -> ledger: switched
+//!        throttled      -> ledger: throttled; the gate slows for everybody; back to the gate
+//!        may pass       -> ledger: refused; wait; read back: old image -> back to the gate
+//!        final          -> ledger: failed
+//!        account-wide   -> ledger: failed; nothing more is sent
+//!        no answer      -> ledger: doubtful; read back: on target -> accepted; busy -> keep looking;
+//!                          old image, running, unchanged for the grace time -> cleared, back to the gate;
+//!                          a third image -> failed, moved by somebody else
+//! ```
+
+pub mod cloud;
+pub mod event;
+pub mod exit;
+pub mod job;
