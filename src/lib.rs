@@ -42,3 +42,6 @@ pub mod cloud;
 pub mod event;
 pub mod exit;
 pub mod job;
+pub mod ledger;
+pub mod pace;
+pub mod run;

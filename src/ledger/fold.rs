@@ -1,0 +1,296 @@
+//! From lines to the state of each job: pure, and strict about which step may follow which.
+
+use std::collections::BTreeMap;
+
+use super::entry::{Entry, Line, Refused, RunOpened, SCHEMA, Step};
+use crate::job::{ImageVersionId, JobKey};
+
+/// Where a job stands after its last line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Was on target before anything was sent.
+    Already,
+    /// A request left, or was about to; no answer is on record.
+    Sent,
+    /// Refused as too fast; not applied.
+    Throttled,
+    /// Refused in a way that may pass; to be read back before it goes again.
+    Refused,
+    /// The request never left.
+    NotSent,
+    /// May or may not have been applied.
+    Doubtful,
+    /// Read back: not applied.
+    Cleared,
+    /// Taken by the service; converging.
+    Accepted,
+    /// Done.
+    Switched,
+    /// Ended without success.
+    Failed,
+    /// Accepted, but not on target in time.
+    Unconverged,
+    /// Could not be settled.
+    Unknown,
+}
+
+/// The one table of legal steps.
+fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
+    use Standing as S;
+    let (allowed, to): (&[S], S) = match step {
+        Step::Already => (&[S::Throttled, S::NotSent, S::Cleared, S::Failed], S::Already),
+        Step::Sent { .. } => (&[S::Throttled, S::Refused, S::NotSent, S::Cleared, S::Failed], S::Sent),
+        Step::Accepted { .. } => (&[S::Sent, S::Refused, S::Doubtful], S::Accepted),
+        Step::Throttled(_) => (&[S::Sent], S::Throttled),
+        Step::Refused(_) => (&[S::Sent], S::Refused),
+        Step::NotSent { .. } => (&[S::Sent], S::NotSent),
+        Step::Doubtful { .. } => (&[S::Sent, S::Unconverged, S::Unknown], S::Doubtful),
+        Step::Cleared { .. } => (&[S::Doubtful], S::Cleared),
+        Step::Switched { .. } => (&[S::Accepted], S::Switched),
+        Step::Failed(_) => (
+            &[S::Sent, S::Throttled, S::Refused, S::NotSent, S::Doubtful, S::Cleared, S::Accepted, S::Failed],
+            S::Failed,
+        ),
+        Step::Unconverged { .. } => (&[S::Accepted], S::Unconverged),
+        Step::Unknown { .. } => (&[S::Refused, S::Doubtful], S::Unknown),
+    };
+    let starts = matches!(step, Step::Already | Step::Sent { .. } | Step::Failed(_));
+    from.map_or(starts, |standing| allowed.contains(&standing)).then_some(to)
+}
+
+/// What the ledger knows of one job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobMemory {
+    /// Where it stands.
+    pub standing: Standing,
+    /// Requests that left, over all runs.
+    pub attempts: u64,
+    /// The image the engine was on before the last request.
+    pub image_before: Option<ImageVersionId>,
+    /// The last refusal or doubt, to be told again where the job is left alone.
+    pub trouble: Option<Refused>,
+}
+
+/// What the ledger knows: the fold over all its lines.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// Every job that was ever touched.
+    pub jobs: BTreeMap<JobKey, JobMemory>,
+    /// Id and first line of the latest run.
+    pub latest_run: Option<(String, RunOpened)>,
+    /// Lines folded so far.
+    pub lines: u64,
+}
+
+impl Memory {
+    /// Folds one more line, or says why it cannot stand where it does.
+    pub fn take(&mut self, line: &Line) -> Result<(), String> {
+        if line.seq != self.lines + 1 {
+            return Err(format!("its `seq` is {} where {} is due", line.seq, self.lines + 1));
+        }
+        match &line.entry {
+            Entry::Opened(opened) => self.open(line, opened)?,
+            other => {
+                let open = self.latest_run.as_ref().is_some_and(|(run, _)| *run == line.run);
+                if !open {
+                    return Err(format!(
+                        "it belongs to run {}, which this ledger has not opened last",
+                        line.run
+                    ));
+                }
+                if let Entry::Job { key, step } = other {
+                    self.step(key, step)?;
+                }
+            }
+        }
+        self.lines += 1;
+        Ok(())
+    }
+
+    fn open(&mut self, line: &Line, opened: &RunOpened) -> Result<(), String> {
+        if opened.schema != SCHEMA {
+            return Err(format!("its schema is {}, and this version reads {SCHEMA}", opened.schema));
+        }
+        self.latest_run = Some((line.run.clone(), opened.clone()));
+        Ok(())
+    }
+
+    fn step(&mut self, key: &JobKey, step: &Step) -> Result<(), String> {
+        let before = self.jobs.get(key).map(|job| job.standing);
+        let Some(standing) = next(before, step) else {
+            let before = before.map_or_else(|| "nothing".to_owned(), |standing| format!("{standing:?}"));
+            return Err(format!("{step:?} cannot follow {before} for {key}"));
+        };
+        let job = self.jobs.entry(key.clone()).or_insert(JobMemory {
+            standing,
+            attempts: 0,
+            image_before: None,
+            trouble: None,
+        });
+        job.standing = standing;
+        job.remember(step);
+        Ok(())
+    }
+}
+
+impl JobMemory {
+    fn remember(&mut self, step: &Step) {
+        match step {
+            Step::Sent { image_before, .. } => {
+                self.attempts += 1;
+                if image_before.is_some() {
+                    self.image_before.clone_from(image_before);
+                }
+            }
+            Step::Throttled(refused) | Step::Refused(refused) | Step::Failed(refused) => {
+                self.trouble = Some(refused.clone());
+            }
+            Step::Doubtful { message, .. }
+            | Step::NotSent { message }
+            | Step::Unconverged { message }
+            | Step::Unknown { message } => {
+                let code = String::new();
+                let message = Some(message.clone());
+                self.trouble = Some(Refused { code, message, request_id: None, latency_ms: None });
+            }
+            Step::Already | Step::Accepted { .. } | Step::Cleared { .. } | Step::Switched { .. } => {
+                self.trouble = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::super::entry::tests::{key, step};
+    use super::*;
+
+    fn opened() -> RunOpened {
+        RunOpened {
+            schema: SCHEMA.into(),
+            parent_run: None,
+            tool_version: "0".into(),
+            plan: "plan.csv".into(),
+            plan_digest: "0".into(),
+            regions: vec![],
+            endpoint: "simulator".into(),
+            simulated: true,
+            rate: 20,
+        }
+    }
+
+    fn line(seq: u64, entry: Entry) -> Line {
+        Line { seq, at: Timestamp::UNIX_EPOCH, run: "r1".into(), entry }
+    }
+
+    fn fold(steps: &[(u32, Step)]) -> Result<Memory, String> {
+        let mut memory = Memory::default();
+        memory.take(&line(1, Entry::Opened(opened())))?;
+        for ((number, step), seq) in steps.iter().zip(2..) {
+            memory.take(&line(seq, Entry::Job { key: key(*number), step: step.clone() }))?;
+        }
+        Ok(memory)
+    }
+
+    fn sent() -> Step {
+        Step::Sent { attempt: 1, image_before: Some(ImageVersionId::new("old")) }
+    }
+
+    fn accepted() -> Step {
+        Step::Accepted { request_id: None, latency_ms: None, read_back: false }
+    }
+
+    fn switched() -> Step {
+        Step::Switched { image_before: None, image_name_after: None, child_image_after: None }
+    }
+
+    #[test]
+    fn the_usual_life_of_a_job_ends_switched() {
+        let memory = fold(&[(1, sent()), (1, accepted()), (1, switched())]).expect("legal");
+        let job = &memory.jobs[&key(1)];
+        assert_eq!(job.standing, Standing::Switched);
+        assert_eq!(job.attempts, 1);
+        assert_eq!(job.image_before, Some(ImageVersionId::new("old")));
+    }
+
+    #[test]
+    fn nothing_is_ever_sent_again_after_switched_or_already() {
+        assert!(fold(&[(1, sent()), (1, accepted()), (1, switched()), (1, sent())]).is_err());
+        assert!(fold(&[(1, Step::Already), (1, sent())]).is_err());
+    }
+
+    #[test]
+    fn nothing_is_sent_again_while_in_doubt() {
+        let doubtful = Step::Doubtful { message: "reset".into(), http_status: None, latency_ms: None };
+        assert!(fold(&[(1, sent()), (1, sent())]).is_err());
+        assert!(fold(&[(1, sent()), (1, doubtful.clone()), (1, sent())]).is_err());
+        let cleared = Step::Cleared { image_seen: ImageVersionId::new("old") };
+        assert!(fold(&[(1, sent()), (1, doubtful), (1, cleared), (1, sent())]).is_ok());
+    }
+
+    #[test]
+    fn jobs_do_not_disturb_each_other() {
+        let memory = fold(&[(1, sent()), (2, sent()), (2, accepted()), (1, accepted())]).expect("legal");
+        assert!(memory.jobs.values().all(|job| job.standing == Standing::Accepted));
+    }
+
+    #[test]
+    fn a_missing_line_is_noticed_by_its_number() {
+        let mut memory = Memory::default();
+        memory.take(&line(1, Entry::Opened(opened()))).expect("legal");
+        assert!(memory.take(&line(3, Entry::Job { key: key(1), step: sent() })).is_err());
+    }
+
+    #[test]
+    fn a_line_of_a_run_that_was_not_opened_is_refused() {
+        let mut memory = Memory::default();
+        assert!(memory.take(&line(1, Entry::Job { key: key(1), step: sent() })).is_err());
+    }
+
+    #[test]
+    fn a_schema_of_the_future_is_refused() {
+        let mut memory = Memory::default();
+        let future = RunOpened { schema: "dlc-fleet.ledger/2".into(), ..opened() };
+        assert!(memory.take(&line(1, Entry::Opened(future))).is_err());
+    }
+
+    /// The table again, written the other way round: what may come next, for each standing.
+    fn kinds_after(standing: Option<&str>) -> &'static [&'static str] {
+        match standing {
+            None | Some("throttled" | "not-sent" | "cleared" | "failed") => &["already", "sent", "failed"],
+            Some("sent") => &["accepted", "throttled", "refused", "not-sent", "doubtful", "failed"],
+            Some("refused") => &["sent", "accepted", "failed", "unknown"],
+            Some("doubtful") => &["accepted", "cleared", "failed", "unknown"],
+            Some("accepted") => &["switched", "failed", "unconverged"],
+            Some("unconverged" | "unknown") => &["doubtful"],
+            Some(_) => &[],
+        }
+    }
+
+    fn kind(step: &Step) -> String {
+        let value = serde_json::to_value(step).expect("json");
+        value["kind"].as_str().expect("a kind").to_owned()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn the_fold_agrees_with_the_table_written_the_other_way_round(steps in proptest::collection::vec(step(), 1..12)) {
+            let mut last: Option<String> = None;
+            let mut memory = fold(&[]).expect("legal");
+            for (step, seq) in steps.iter().zip(2..) {
+                let legal = kinds_after(last.as_deref()).contains(&kind(step).as_str());
+                let taken = memory.take(&line(seq, Entry::Job { key: key(1), step: step.clone() }));
+                prop_assert_eq!(taken.is_ok(), legal, "{:?} after {:?}", step, last);
+                if taken.is_err() {
+                    break;
+                }
+                last = Some(kind(step));
+            }
+        }
+    }
+}

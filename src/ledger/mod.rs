@@ -1,0 +1,91 @@
+//! The ledger: an append-only file of JSON Lines that remembers what every run did.
+//!
+//! # Format `dlc-fleet.ledger/1`
+//!
+//! One JSON object a line, UTF-8, ended by LF, written in one `write` and synced to disk before anything is
+//! done that depends on it. Every line has:
+//!
+//! | field | is |
+//! | --- | --- |
+//! | `seq` | number of the line, counted from one |
+//! | `at` | when it was written: RFC 3339, UTC, milliseconds |
+//! | `run` | id of the run that wrote it |
+//! | `kind` | what happened, from the table below |
+//! | `check` | last field: the first 16 hex digits of SHA-256 over the previous line's check and this line up to its own |
+//!
+//! The first line of each run is `run`, with `schema`, `parent_run`, `tool_version`, `plan`, `plan_digest`
+//! (SHA-256 of the canonical plan), `regions`, `endpoint`, `simulated` and `rate`. The last line of a run
+//! that was not killed is `closed`, with `outcomes` and `stopped`. Between them each line is about one job,
+//! which `region`, `data_engine_id` and `new_image_version_id` name:
+//!
+//! | kind | means | may follow |
+//! | --- | --- | --- |
+//! | `already` | the engine was on its target; nothing was sent | nothing, `throttled`, `not-sent`, `cleared`, `failed` |
+//! | `sent` | a request is about to leave | nothing, `throttled`, `refused`, `not-sent`, `cleared`, `failed` |
+//! | `accepted` | the service took it, or `read_back` shows that it was applied | `sent`, `refused`, `doubtful` |
+//! | `throttled` | refused as too fast; not applied | `sent` |
+//! | `refused` | refused in a way that may pass; to be read back first | `sent` |
+//! | `not-sent` | the request never left | `sent` |
+//! | `doubtful` | no readable answer: may or may not have been applied | `sent`, `unconverged`, `unknown` |
+//! | `cleared` | read-back shows that it was not applied | `doubtful` |
+//! | `switched` | read back twice on target and running | `accepted` |
+//! | `failed` | refused for good, or gone elsewhere | all but `already`, `switched`, `unconverged`, `unknown` |
+//! | `unconverged` | accepted, but not on target in time | `accepted` |
+//! | `unknown` | could not be settled by read-back in time | `refused`, `doubtful` |
+//!
+//! A job is found again by region, engine and target, never by its place in the plan. Its state is a pure
+//! fold over its lines ([`Memory`]); a line that may not follow is an error that names its number. A last
+//! line without LF is torn: it was never acted on, is set aside and reported. Any other damage stops with
+//! the line's number.
+
+mod chain;
+mod entry;
+mod fold;
+mod lock;
+mod read;
+mod resume;
+mod write;
+
+pub use chain::Check;
+pub use entry::{Entry, Line, Refused, RunClosed, RunOpened, SCHEMA, Step};
+pub use fold::{JobMemory, Memory, Standing};
+pub use lock::{Holder, Lock};
+pub use read::{Recalled, read};
+pub use resume::{Work, remaining_work};
+pub use write::{Disk, Writer, new_run_id, open};
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a ledger cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The operating system refused.
+    #[error("cannot {doing} the ledger {}: {cause}", path.display())]
+    Io {
+        /// What was tried: `open`, `read`, `write`, `lock`.
+        doing: &'static str,
+        /// The ledger.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Another process writes to it.
+    #[error("the ledger {} is in use by {holder}", path.display())]
+    Locked {
+        /// The ledger.
+        path: PathBuf,
+        /// Who holds it.
+        holder: Holder,
+    },
+    /// A line is not what was written, or does not follow from the lines before it.
+    #[error("the ledger {} is damaged at line {line}: {what}", path.display())]
+    Damaged {
+        /// The ledger.
+        path: PathBuf,
+        /// Number of the line, counted from one.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+}

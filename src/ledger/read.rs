@@ -1,0 +1,72 @@
+//! Reads a ledger as it lies on disk, without changing it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::path::Path;
+
+use super::LedgerError;
+use super::chain::Check;
+use super::entry::Line;
+use super::fold::Memory;
+
+/// Longest line that is read; ours stay far below, so a longer one is damage and not worth the memory.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// What a ledger holds.
+#[derive(Debug, Default)]
+pub struct Recalled {
+    /// The fold over its lines.
+    pub memory: Memory,
+    /// Check of its last whole line.
+    pub check: Check,
+    /// Bytes up to the end of its last whole line.
+    pub whole_bytes: u64,
+    /// What stands after that: the torn beginning of a line that was never acted on.
+    pub torn: Vec<u8>,
+}
+
+/// Reads a ledger; one that does not exist is empty.
+pub fn read(path: &Path) -> Result<Recalled, LedgerError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Recalled::default()),
+        Err(cause) => return Err(LedgerError::Io { doing: "open", path: path.to_owned(), cause }),
+    };
+    read_from(BufReader::new(file), path)
+}
+
+/// Folds whole lines until the end.
+pub(super) fn read_from(mut source: impl BufRead, path: &Path) -> Result<Recalled, LedgerError> {
+    let mut recalled = Recalled::default();
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        let mut limited = std::io::Read::take(&mut source, LONGEST_LINE);
+        let read = limited.read_until(b'\n', &mut bytes);
+        read.map_err(|cause| LedgerError::Io { doing: "read", path: path.to_owned(), cause })?;
+        let number = recalled.memory.lines + 1;
+        let damaged = |what: String| LedgerError::Damaged { path: path.to_owned(), line: number, what };
+        match bytes.split_last() {
+            None => return Ok(recalled),
+            Some((b'\n', line)) => recalled.take(line, bytes.len() as u64).map_err(damaged)?,
+            Some(_) if bytes.len() as u64 == LONGEST_LINE => {
+                return Err(damaged(format!("it is longer than {LONGEST_LINE} bytes")));
+            }
+            Some(_) => {
+                recalled.torn.clone_from(&bytes);
+                return Ok(recalled);
+            }
+        }
+    }
+}
+
+impl Recalled {
+    fn take(&mut self, line: &[u8], length: u64) -> Result<(), String> {
+        let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
+        let check = self.check.verify(text)?;
+        self.memory.take(&Line::from_json(text)?)?;
+        self.check = check;
+        self.whole_bytes += length;
+        Ok(())
+    }
+}

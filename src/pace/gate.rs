@@ -1,0 +1,227 @@
+//! The gate one action passes through: governor as the hard cap, even slots before it, and a guard over the
+//! starts that really happened.
+//!
+//! A start is the moment in which the caller lets a request go. Three things must agree to it:
+//!
+//! 1. the slot of the moment's rate, which is lower after throttling;
+//! 2. the guard: the start that lies one full quota back is at least a second and [`HEADROOM`] ago. It looks
+//!    at starts as they happened, so that a slow disk between leave and start cannot bunch them;
+//! 3. governor, with the gap of the full rate and room for one start that came late.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::time::Instant;
+
+use super::Rate;
+use super::clock::{TokioClock, TokioInstant, until};
+use super::tempo::Tempo;
+
+/// What one quota of starts takes above one second. The service counts arrivals, and the network bunches
+/// them: with this much room, jitter below 20 ms cannot make 21 arrivals in a second out of 20 starts.
+pub const HEADROOM: Duration = Duration::from_millis(20);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+type Cap = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<TokioInstant>>;
+
+/// Lets starts of one action through, never faster than its rate. Every request passes, retries included.
+#[derive(Debug)]
+pub struct Gate {
+    rate: Rate,
+    tempo: Tempo,
+    /// The latest starts, oldest first, at most one quota of them.
+    starts: VecDeque<Instant>,
+    cap: Cap,
+    worst_second: u32,
+}
+
+impl Gate {
+    /// A gate that has seen no start.
+    pub fn new(rate: Rate) -> Self {
+        let quota = Quota::with_period(SECOND / rate.per_second())
+            .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
+            .allow_burst(NonZeroU32::MIN.saturating_add(1));
+        Self {
+            rate,
+            tempo: Tempo::new((SECOND + HEADROOM) / rate.per_second(), Instant::now()),
+            starts: VecDeque::with_capacity(rate.per_second() as usize),
+            cap: RateLimiter::direct_with_clock(quota, TokioClock),
+            worst_second: 0,
+        }
+    }
+
+    /// Waits until one call may go. Dropped before it returns, it has used up nothing; once it returns, the
+    /// caller lets the call go and says so with [`Gate::start`].
+    pub async fn ready(&mut self) {
+        loop {
+            let earliest = self.earliest();
+            if earliest > Instant::now() {
+                until(earliest).await;
+                continue;
+            }
+            match self.cap.check() {
+                Ok(()) => return,
+                Err(not_yet) => until(not_yet.earliest_possible().0).await,
+            }
+        }
+    }
+
+    /// Records that a call goes now.
+    pub fn start(&mut self) {
+        let now = Instant::now();
+        let recent = self.starts.iter().filter(|start| now < **start + SECOND).count();
+        self.worst_second =
+            self.worst_second.max(u32::try_from(recent).unwrap_or(u32::MAX).saturating_add(1));
+        if self.starts.len() == self.quota() {
+            self.starts.pop_front();
+        }
+        self.starts.push_back(now);
+        self.tempo.take(now);
+    }
+
+    /// The service refused a call as too fast: slow down for everybody, and come back step by step.
+    pub fn throttled(&mut self) {
+        self.tempo.throttled(Instant::now());
+    }
+
+    /// Requests per second at this moment.
+    pub fn rate(&self) -> f64 {
+        f64::from(self.rate.per_second()) * self.tempo.part()
+    }
+
+    /// False after throttling, until the full rate is regained.
+    pub fn at_full_rate(&self) -> bool {
+        self.tempo.part() >= 1.0
+    }
+
+    /// Most starts that any one second has held so far, wherever it is placed.
+    pub fn worst_second(&self) -> u32 {
+        self.worst_second
+    }
+
+    fn earliest(&self) -> Instant {
+        let guard = (self.starts.len() == self.quota())
+            .then(|| self.starts.front().map(|oldest| *oldest + SECOND + HEADROOM))
+            .flatten();
+        guard.map_or(self.tempo.slot(), |guard| guard.max(self.tempo.slot()))
+    }
+
+    fn quota(&self) -> usize {
+        self.rate.per_second() as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Most instants in any half-open second, counted the slow way.
+    fn worst_window(starts: &[Instant]) -> usize {
+        let in_second =
+            |first: &Instant| starts.iter().filter(|s| *s >= first && **s < *first + SECOND).count();
+        starts.iter().map(in_second).max().unwrap_or(0)
+    }
+
+    /// Starts `count` calls; each is held up between leave and start by what `delay` says.
+    async fn play(rate: u32, count: usize, mut delay: impl FnMut(usize) -> Duration) -> (Vec<Instant>, Gate) {
+        let mut gate = Gate::new(Rate::new(rate).expect("a rate"));
+        let mut starts = Vec::new();
+        for number in 0..count {
+            gate.ready().await;
+            until(Instant::now() + delay(number)).await;
+            gate.start();
+            starts.push(Instant::now());
+        }
+        (starts, gate)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_second_holds_more_than_twenty_starts_and_the_rate_is_within_three_percent() {
+        let (starts, gate) = play(20, 2_000, |_| Duration::ZERO).await;
+        let took = *starts.last().expect("starts") - starts[0];
+        assert_eq!(worst_window(&starts), 20);
+        assert_eq!(gate.worst_second(), 20);
+        let ideal = SECOND.mul_f64(1_999.0 / 20.0);
+        assert!(took <= ideal.mul_f64(1.03), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn delays_between_leave_and_start_never_bunch_starts() {
+        for seed in 0..50 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let slow_disk = |_| {
+                Duration::from_millis(if random.u8(..) < 20 { random.u64(..400) } else { random.u64(..8) })
+            };
+            let (starts, _) = play(20, 400, slow_disk).await;
+            assert!(worst_window(&starts) <= 20, "seed {seed}: {}", worst_window(&starts));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_rate_keeps_its_own_limit() {
+        for rate in 1..=20 {
+            let (starts, gate) = play(rate, 100, |_| Duration::ZERO).await;
+            assert_eq!(worst_window(&starts), rate as usize, "rate {rate}");
+            assert_eq!(gate.worst_second(), rate, "rate {rate}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_gate_does_not_save_up_starts() {
+        let mut gate = Gate::new(Rate::FULL);
+        let mut starts = Vec::new();
+        for burst in 0..4 {
+            until(Instant::now() + Duration::from_secs(burst * 30)).await;
+            for _ in 0..60 {
+                gate.ready().await;
+                gate.start();
+                starts.push(Instant::now());
+            }
+        }
+        assert!(worst_window(&starts) <= 20, "{}", worst_window(&starts));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttling_halves_the_rate_and_the_full_rate_comes_back() {
+        let mut gate = Gate::new(Rate::FULL);
+        gate.ready().await;
+        gate.start();
+        gate.throttled();
+        assert!((gate.rate() - 10.0).abs() < 1e-9);
+        assert!(!gate.at_full_rate());
+        let slowed = Instant::now();
+        for _ in 0..10 {
+            gate.ready().await;
+            gate.start();
+        }
+        assert!(Instant::now() - slowed >= Duration::from_millis(900));
+        while !gate.at_full_rate() {
+            gate.ready().await;
+            gate.start();
+        }
+        assert!(Instant::now() - slowed <= Duration::from_secs(12));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leave_that_is_dropped_before_it_comes_uses_up_nothing() {
+        let mut gate = Gate::new(Rate::FULL);
+        let begun = Instant::now();
+        for _ in 0..40 {
+            for _ in 0..3 {
+                let patience = Duration::from_millis(7);
+                if tokio::time::timeout(patience, gate.ready()).await.is_ok() {
+                    gate.start();
+                    break;
+                }
+            }
+        }
+        let expected = (Instant::now() - begun).as_secs_f64() / 0.051;
+        let started = f64::from(u32::try_from(gate.starts.len()).expect("small"));
+        assert!(started >= (expected - 1.0).min(20.0).floor(), "{started} of {expected}");
+    }
+}

@@ -1,0 +1,91 @@
+//! How long to wait before a call goes again: an exponential schedule with jitter. The only file that knows
+//! the `backoff` crate, and only its arithmetic: no clock, no randomness, no loop of its.
+
+use std::time::Duration;
+
+use backoff::ExponentialBackoff;
+use backoff::backoff::Backoff;
+
+/// Waits that double from `first` up to `longest`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Upper end of the first wait.
+    pub first: Duration,
+    /// Upper end of every wait.
+    pub longest: Duration,
+}
+
+impl Schedule {
+    /// Upper end of the wait after so many failures in a row, counted from one.
+    pub fn ceiling(self, failures: u32) -> Duration {
+        let mut steps = ExponentialBackoff {
+            current_interval: self.first,
+            initial_interval: self.first,
+            randomization_factor: 0.0,
+            multiplier: 2.0,
+            max_interval: self.longest,
+            max_elapsed_time: None,
+            ..ExponentialBackoff::default()
+        };
+        // past the 32nd doubling every schedule has long reached its longest wait
+        let step = failures.clamp(1, 32) as usize - 1;
+        std::iter::from_fn(|| steps.next_backoff()).nth(step).unwrap_or(self.longest).min(self.longest)
+    }
+
+    /// A wait after so many failures in a row: between half the ceiling and the ceiling, so that jobs which
+    /// failed together do not come back together, and none comes back at once.
+    pub fn wait(self, failures: u32, random: &mut fastrand::Rng) -> Duration {
+        self.ceiling(failures).mul_f64(0.5 + 0.5 * random.f64())
+    }
+}
+
+/// The schedules of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delays {
+    /// After faults that pass within seconds, such as `InternalError`.
+    pub transient: Schedule,
+    /// After refusals that pass when other work on the engine has ended, such as `ResourceInUse`.
+    pub busy: Schedule,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self {
+            transient: Schedule { first: Duration::from_millis(500), longest: Duration::from_secs(30) },
+            busy: Schedule { first: Duration::from_secs(5), longest: Duration::from_secs(60) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ceilings_double_up_to_the_longest() {
+        let schedule = Delays::default().transient;
+        let ceilings: Vec<u128> = (1..=8).map(|failures| schedule.ceiling(failures).as_millis()).collect();
+        assert_eq!(ceilings, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+        assert_eq!(schedule.ceiling(u32::MAX), schedule.longest);
+    }
+
+    #[test]
+    fn waits_are_spread_between_half_the_ceiling_and_the_ceiling() {
+        let schedule = Delays::default().transient;
+        let mut random = fastrand::Rng::with_seed(1);
+        let waits: Vec<Duration> = (0..1_000).map(|_| schedule.wait(3, &mut random)).collect();
+        let (least, most) = (waits.iter().min().expect("some"), waits.iter().max().expect("some"));
+        assert!(*least >= Duration::from_secs(1) && *most <= Duration::from_secs(2));
+        assert!(*least < Duration::from_millis(1_050) && *most > Duration::from_millis(1_950));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_waits() {
+        let waits = |seed| {
+            let mut random = fastrand::Rng::with_seed(seed);
+            (1..6).map(|n| Delays::default().busy.wait(n, &mut random)).collect::<Vec<_>>()
+        };
+        assert_eq!(waits(7), waits(7));
+        assert_ne!(waits(7), waits(8));
+    }
+}

@@ -1,0 +1,127 @@
+//! The rate of the moment: even slots, half as many after a throttle, and step by step back to the full rate.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Between two throttles that count, and between two steps back up.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Part of the full rate that is regained in one step.
+const REGAIN: f64 = 0.05;
+
+/// Part of the full rate that is never given up.
+const FLOOR: f64 = 0.05;
+
+/// Hands out evenly spaced slots.
+#[derive(Debug)]
+pub(super) struct Tempo {
+    /// Gap between two slots at full rate.
+    full_gap: Duration,
+    /// Part of the full rate in force, `FLOOR..=1`.
+    part: f64,
+    /// The next free slot.
+    slot: Instant,
+    /// When the rate last went down or up.
+    changed: Option<Instant>,
+}
+
+impl Tempo {
+    pub(super) fn new(full_gap: Duration, now: Instant) -> Self {
+        Self { full_gap, part: 1.0, slot: now, changed: None }
+    }
+
+    /// When the next start has its slot.
+    pub(super) fn slot(&self) -> Instant {
+        self.slot
+    }
+
+    /// Part of the full rate in force.
+    pub(super) fn part(&self) -> f64 {
+        self.part
+    }
+
+    /// Takes the slot for a start at `now`. A start that came late does not move the slots after it, so that
+    /// the rate holds; more than one gap of lateness is forgotten, so that a pause is not made up in a burst.
+    pub(super) fn take(&mut self, now: Instant) {
+        self.regain(now);
+        let gap = self.full_gap.div_f64(self.part);
+        let oldest = now.checked_sub(gap).unwrap_or(now);
+        self.slot = self.slot.max(oldest) + gap;
+    }
+
+    /// The service said "too fast". Answers that were under way together count once.
+    pub(super) fn throttled(&mut self, now: Instant) {
+        let counts = self.part >= 1.0 || self.changed.is_none_or(|changed| now >= changed + STEP);
+        if counts {
+            self.part = (self.part / 2.0).max(FLOOR);
+            self.changed = Some(now);
+            self.slot = self.slot.max(now + self.full_gap.div_f64(self.part));
+        }
+    }
+
+    fn regain(&mut self, now: Instant) {
+        if self.part < 1.0 && self.changed.is_some_and(|changed| now >= changed + STEP) {
+            self.part = (self.part + REGAIN).min(1.0);
+            self.changed = Some(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GAP: Duration = Duration::from_millis(50);
+
+    #[tokio::test(start_paused = true)]
+    async fn throttles_that_come_together_halve_the_rate_once() {
+        let now = Instant::now();
+        let mut tempo = Tempo::new(GAP, now);
+        for _ in 0..5 {
+            tempo.throttled(now);
+        }
+        assert!((tempo.part() - 0.5).abs() < 1e-9, "{}", tempo.part());
+        tempo.throttled(now + STEP);
+        assert!((tempo.part() - 0.25).abs() < 1e-9, "{}", tempo.part());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rate_is_regained_step_by_step_and_never_exceeded() {
+        let mut now = Instant::now();
+        let mut tempo = Tempo::new(GAP, now);
+        tempo.throttled(now);
+        let mut steps = 0;
+        while tempo.part() < 1.0 {
+            now += STEP;
+            let before = tempo.part();
+            tempo.take(now);
+            assert!(tempo.part() > before);
+            steps += 1;
+        }
+        assert_eq!(steps, 10);
+        tempo.take(now + STEP);
+        assert!(tempo.part() <= 1.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rate_never_falls_to_nothing() {
+        let mut now = Instant::now();
+        let mut tempo = Tempo::new(GAP, now);
+        for _ in 0..50 {
+            tempo.throttled(now);
+            now += STEP;
+        }
+        assert!(tempo.part() >= FLOOR);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_start_does_not_move_the_slots_after_it() {
+        let start = Instant::now();
+        let mut tempo = Tempo::new(GAP, start);
+        tempo.take(start + Duration::from_millis(20));
+        assert_eq!(tempo.slot(), start + GAP);
+        tempo.take(start + Duration::from_secs(5));
+        assert_eq!(tempo.slot(), start + Duration::from_secs(5), "a pause is not made up in a burst");
+    }
+}

@@ -1,0 +1,174 @@
+//! What the answer to a request makes of its job.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Rules;
+use super::reasons::{self, found, recorded};
+use super::track::{Change, Effect, Phase, Track};
+use crate::cloud::catalogue::{Class, Reach, look_up};
+use crate::cloud::{Fault, Receipt, Refusal};
+use crate::event::Event;
+use crate::job::{Outcome, Reason};
+use crate::ledger::Step;
+
+/// What came back for one request.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) result: Result<Receipt, Fault>,
+    pub(super) latency: Duration,
+}
+
+impl Answer {
+    fn latency_ms(&self) -> Option<u64> {
+        u64::try_from(self.latency.as_millis()).ok()
+    }
+}
+
+impl Track {
+    /// What the answer to the request under way makes of the job.
+    pub(super) fn answered(
+        &self,
+        answer: &Answer,
+        now: Instant,
+        rules: &Rules,
+        random: &mut fastrand::Rng,
+    ) -> Change {
+        let latency_ms = answer.latency_ms();
+        match &answer.result {
+            Ok(receipt) => self.accepted(receipt, latency_ms, now, rules),
+            Err(Fault::Refused(refusal)) => self.refused(refusal, latency_ms, now, rules, random),
+            Err(Fault::NotSent { cause }) => self.not_sent(cause, now, rules, random),
+            Err(Fault::Untrusted { cause }) => {
+                let reason = found(reasons::UNTRUSTED_PEER, cause.clone());
+                let step = Step::NotSent { message: cause.clone() };
+                self.fail(reason.clone(), None, vec![step]).with(Effect::Stop(reason))
+            }
+            Err(Fault::NoAnswer { cause, http_status }) => {
+                let step = Step::Doubtful { message: cause.clone(), http_status: *http_status, latency_ms };
+                self.doubtful(cause, step, now, rules)
+            }
+        }
+    }
+
+    fn accepted(&self, receipt: &Receipt, latency_ms: Option<u64>, now: Instant, rules: &Rules) -> Change {
+        let request_id = Some(receipt.request_id.clone());
+        let step = Step::Accepted { request_id: request_id.clone(), latency_ms, read_back: false };
+        let track = Self { request_id, ..self.clone() };
+        let change = if rules.wait && rules.read_back {
+            track.to(Phase::Converging { since: now, good_since: None }, vec![step])
+        } else {
+            track.end(Outcome::Accepted, None, vec![step])
+        };
+        change.telling(Event::Accepted { job: self.job }).with(Effect::Accepted)
+    }
+
+    fn refused(
+        &self,
+        refusal: &Refusal,
+        latency_ms: Option<u64>,
+        now: Instant,
+        rules: &Rules,
+        random: &mut fastrand::Rng,
+    ) -> Change {
+        let reason = reasons::refused(refusal);
+        let record = recorded(&reason, latency_ms);
+        match look_up(&refusal.code).class {
+            Class::Throttled => {
+                // throttled calls are refused before they are read, so this attempt does not count
+                let track = Self { attempts: self.attempts.saturating_sub(1), ..self.clone() };
+                track.to(Phase::Ready, vec![Step::Throttled(record)]).with(Effect::Throttled(reason))
+            }
+            class @ (Class::Transient | Class::Busy | Class::NotRunning) => {
+                self.may_pass(class, reason, Step::Refused(record), now, rules, random)
+            }
+            Class::Denied => self.fail(reason.clone(), latency_ms, Vec::new()).with(Effect::Denied(reason)),
+            Class::Final(reach) => {
+                let change = self.fail(reason.clone(), latency_ms, Vec::new());
+                match reach {
+                    Reach::Engine => change,
+                    Reach::Image => change.with(Effect::HoldImage(reason)),
+                    Reach::Region => change.with(Effect::HoldRegion(reason)),
+                    Reach::Account => change.with(Effect::Stop(reason)),
+                }
+            }
+        }
+    }
+
+    /// A refusal that may pass. A server fault says nothing certain about the engine, so it is read back
+    /// after the wait, even where no attempt is left: what was applied must not be called failed.
+    fn may_pass(
+        &self,
+        class: Class,
+        reason: Reason,
+        step: Step,
+        now: Instant,
+        rules: &Rules,
+        random: &mut fastrand::Rng,
+    ) -> Change {
+        let track = Self { trouble: Some(reason.clone()), ..self.clone() };
+        if !rules.read_back {
+            return match class {
+                Class::Transient => {
+                    let mut unknown = found(reasons::READ_BACK_OFF, reason.code.clone());
+                    unknown.request_id.clone_from(&reason.request_id);
+                    let message = format!("{} and no read-back", reason.code);
+                    track.end(Outcome::Unknown, Some(unknown), vec![step, Step::Unknown { message }])
+                }
+                Class::Busy if self.attempts < rules.max_attempts => {
+                    track.back_off(class, None, reason, step, now, rules, random)
+                }
+                _ => track.fail(reason, None, vec![step]),
+            };
+        }
+        track.back_off(class, Some(class), reason, step, now, rules, random)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the circumstances of one wait, used in one place")]
+    fn back_off(
+        &self,
+        class: Class,
+        look: Option<Class>,
+        reason: Reason,
+        step: Step,
+        now: Instant,
+        rules: &Rules,
+        random: &mut fastrand::Rng,
+    ) -> Change {
+        let schedule = match class {
+            Class::Busy => rules.delays.busy,
+            _ => rules.delays.transient,
+        };
+        // without another attempt there is nothing to wait for but the look
+        let last = self.attempts >= rules.max_attempts;
+        let after = schedule.wait(self.attempts, random);
+        let change = self.to(Phase::BackingOff { until: now + after, look }, vec![step]);
+        if last {
+            return change;
+        }
+        change.telling(Event::WillRetry { job: self.job, attempt: self.attempts, reason, after })
+    }
+
+    fn not_sent(&self, cause: &str, now: Instant, rules: &Rules, random: &mut fastrand::Rng) -> Change {
+        let reason = found(reasons::NOT_SENT, cause);
+        let step = Step::NotSent { message: cause.into() };
+        if self.attempts >= rules.max_attempts {
+            return self.fail(reason, None, vec![step]);
+        }
+        let track = Self { trouble: Some(reason.clone()), ..self.clone() };
+        track.back_off(Class::Transient, None, reason, step, now, rules, random)
+    }
+
+    fn doubtful(&self, cause: &str, step: Step, now: Instant, rules: &Rules) -> Change {
+        let reason = found(reasons::NO_ANSWER, cause);
+        let track = Self { trouble: Some(reason.clone()), ..self.clone() };
+        let event = Event::Doubtful { job: self.job, reason };
+        if !rules.read_back {
+            let unknown = found(reasons::READ_BACK_OFF, cause);
+            let steps = vec![step, Step::Unknown { message: cause.into() }];
+            return track.end(Outcome::Unknown, Some(unknown), steps).telling(event);
+        }
+        track.to(Phase::Doubtful { since: now, quiet_since: None }, vec![step]).telling(event)
+    }
+}

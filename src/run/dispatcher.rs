@@ -1,0 +1,412 @@
+//! The dispatcher: sole owner of ledger and truth. Appends, then commits, then acts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::Rules;
+use super::answered::Answer;
+use super::attempt::attempt;
+use super::board::Board;
+use super::journal::Journal;
+use super::looked::Look;
+use super::readback::Reader;
+use super::reasons::reading_failed;
+use super::sight::{FleetView, Forecast, forecast};
+use super::stop::{Signal, Signals, Stopping};
+use super::sweeps::{Sweeps, Swept};
+use super::track::{Change, Effect, Phase};
+use crate::cloud::{Cloud, Fault};
+use crate::event::{Event, Listener, Opening, StopReason};
+use crate::job::{JobIndex, Outcome, Reason};
+use crate::ledger::{Entry, RunClosed, RunOpened, Work, Writer};
+use crate::pace::{Gate, until};
+
+/// Denials in a row that are taken to concern the whole account.
+const DENIALS_THAT_STOP: u32 = 3;
+
+/// Between two ticks that listeners hear.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Everything a run begins with.
+pub struct Start<C> {
+    /// The service.
+    pub cloud: Arc<C>,
+    /// Reads the same service.
+    pub reader: Reader<C>,
+    /// What is known beforehand, as listeners hear it.
+    pub opening: Arc<Opening>,
+    /// The same, as the ledger remembers it.
+    pub header: RunOpened,
+    /// What each job still needs.
+    pub work: Vec<Work>,
+    /// What the survey showed; none with `--no-read-back`.
+    pub view: Option<FleetView>,
+    /// The ledger.
+    pub writer: Writer,
+    /// What the run keeps to.
+    pub rules: Rules,
+    /// Who hears what happens.
+    pub listener: Box<dyn Listener>,
+    /// Requests to stop.
+    pub signals: Signals,
+}
+
+/// How a run ended. The outcome of each job went to the listener.
+#[derive(Debug)]
+pub struct Ended {
+    /// Why jobs were left, where they were.
+    pub stopped: Option<StopReason>,
+    /// Most switch requests started in any one second, wherever it is placed.
+    pub worst_second: u32,
+    /// From opening to the end.
+    pub elapsed: Duration,
+}
+
+/// Runs until every job has ended or the run is stopped.
+pub async fn execute<C: Cloud>(start: Start<C>) -> Ended {
+    let (mut dispatcher, forecasts, header) = Dispatcher::new(start);
+    dispatcher.open(forecasts, header).await;
+    loop {
+        dispatcher.advance().await;
+        if dispatcher.is_finished() {
+            return dispatcher.close().await;
+        }
+        dispatcher.turn().await;
+    }
+}
+
+struct Dispatcher<C> {
+    cloud: Arc<C>,
+    opening: Arc<Opening>,
+    rules: Rules,
+    board: Board,
+    view: FleetView,
+    gate: Gate,
+    journal: Journal,
+    listener: Box<dyn Listener>,
+    signals: Signals,
+    random: fastrand::Rng,
+    attempts: JoinSet<Answer>,
+    /// Whose attempt a task is.
+    owners: BTreeMap<Id, JobIndex>,
+    sweeps: Sweeps<C>,
+    stopping: Stopping,
+    stopped: Option<StopReason>,
+    accepted_any: bool,
+    denied_in_a_row: u32,
+    begun: Instant,
+    next_tick: Instant,
+    closed_waves: usize,
+}
+
+impl<C: Cloud> Dispatcher<C> {
+    fn new(start: Start<C>) -> (Self, Vec<Forecast>, RunOpened) {
+        let now = Instant::now();
+        let jobs = &start.opening.jobs;
+        let judge = |(job, work)| forecast(job, work, start.view.as_ref());
+        let forecasts = jobs.iter().zip(&start.work).map(judge).collect();
+        let dispatcher = Self {
+            board: Board::new(Arc::clone(jobs)),
+            cloud: start.cloud,
+            opening: start.opening,
+            rules: start.rules,
+            view: start.view.unwrap_or_default(),
+            gate: Gate::new(start.rules.rate),
+            journal: Journal::new(start.writer),
+            listener: start.listener,
+            signals: start.signals,
+            random: fastrand::Rng::new(),
+            attempts: JoinSet::new(),
+            owners: BTreeMap::new(),
+            sweeps: Sweeps::new(start.reader),
+            stopping: Stopping::No,
+            stopped: None,
+            accepted_any: false,
+            denied_in_a_row: 0,
+            begun: now,
+            next_tick: now + TICK,
+            closed_waves: 0,
+        };
+        (dispatcher, forecasts, start.header)
+    }
+
+    /// Writes the run's first line, then what is known before anything is sent.
+    async fn open(&mut self, forecasts: Vec<Forecast>, header: RunOpened) {
+        self.tell(&Event::Opened(Arc::clone(&self.opening)));
+        if !self.record(vec![Entry::Opened(header)]).await {
+            return;
+        }
+        self.tell(&Event::WaveOpened { wave: 0 });
+        for track in &self.board.tracks {
+            let job = self.board.job(track.job);
+            let image = self.view.engine(&job.key).and_then(|record| record.image_version_id.clone());
+            let done = matches!(&forecasts[track.job.0], Forecast::Done { outcome: Outcome::Switched, .. });
+            if let (true, Some(image)) = (done, image.filter(|image| *image != job.key.new_image_version_id))
+            {
+                let event = Event::Drifted { job: track.job, image_version_id: image.to_string() };
+                self.listener.hear(self.begun.elapsed(), &event);
+            }
+        }
+        let now = Instant::now();
+        let begin =
+            |(track, forecast): (&super::track::Track, Forecast)| track.begin(forecast, now, &self.rules);
+        let changes = self.board.tracks.iter().zip(forecasts).map(begin).collect();
+        self.apply(changes).await;
+    }
+
+    /// What needs no waiting: overdue jobs, and waves that are done.
+    async fn advance(&mut self) {
+        let changes = self.board.overdue(Instant::now(), &self.rules);
+        self.apply(changes).await;
+        let last = self.opening.waves.len().saturating_sub(1);
+        while self.board.wave_is_done() && self.closed_waves <= self.board.open_wave {
+            self.tell(&Event::WaveClosed { wave: self.board.open_wave });
+            self.closed_waves += 1;
+            if self.board.open_wave == last || self.stopping > Stopping::No {
+                break;
+            }
+            self.board.open_next_wave(Instant::now(), &self.rules);
+            self.tell(&Event::WaveOpened { wave: self.board.open_wave });
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        match self.stopping {
+            Stopping::No => self.board.unsettled().next().is_none(),
+            // what could only be sent will not be; what is watched goes on
+            Stopping::NoMoreSends => self.board.unsettled().all(|track| {
+                matches!(
+                    track.phase,
+                    Phase::Queued
+                        | Phase::Ready
+                        | Phase::Looking { refused: None, .. }
+                        | Phase::BackingOff { look: None, .. }
+                )
+            }),
+            Stopping::Draining => self.attempts.is_empty(),
+            Stopping::Now => true,
+        }
+    }
+
+    /// Waits for whatever comes first, and deals with it.
+    async fn turn(&mut self) {
+        if self.is_watching() {
+            self.sweeps.begin_if_due(&self.board, &self.view, &self.rules);
+        }
+        let may_send = self.stopping == Stopping::No
+            && self.attempts.len() < self.rules.concurrency
+            && self.board.next_to_send().is_some();
+        let wake = self.next_wake();
+        tokio::select! {
+            biased;
+            Some(signal) = self.signals.recv() => self.signalled(signal),
+            Some(answer) = self.attempts.join_next_with_id(), if !self.attempts.is_empty() => {
+                self.answers(answer).await;
+            }
+            Some(swept) = self.sweeps.next(), if self.sweeps.is_under_way() => self.swept(swept).await,
+            () = self.gate.ready(), if may_send => self.send_next().await,
+            () = until(wake) => self.tick_if_due(),
+        }
+    }
+
+    fn next_wake(&self) -> Instant {
+        let deadline = self.board.next_deadline(&self.rules);
+        let sweep = self.sweeps.due(&self.board, &self.rules).filter(|_| self.is_watching());
+        [deadline, sweep, Some(self.next_tick)].into_iter().flatten().min().unwrap_or(self.next_tick)
+    }
+
+    fn is_watching(&self) -> bool {
+        self.rules.read_back && self.stopping < Stopping::Draining
+    }
+
+    fn tick_if_due(&mut self) {
+        let now = Instant::now();
+        if now >= self.next_tick {
+            self.next_tick = now + TICK;
+            self.tell(&Event::Tick);
+        }
+    }
+
+    /// Sends the next job. The gate has just given leave.
+    async fn send_next(&mut self) {
+        let Some(index) = self.board.next_to_send() else { return };
+        let departure = self.board.track(index).depart();
+        if !self.record(self.entries(&departure)).await {
+            return;
+        }
+        let was_full = self.gate.at_full_rate();
+        self.gate.start();
+        let key = self.board.job(index).key.clone();
+        let task = self.attempts.spawn(attempt(Arc::clone(&self.cloud), key, self.rules.request_timeout));
+        self.owners.insert(task.id(), index);
+        self.commit(departure);
+        if !was_full && self.gate.at_full_rate() {
+            self.tell(&Event::FullSpeed { rate: self.gate.rate() });
+        }
+    }
+
+    /// Takes in one answer and every other that has come meanwhile, so that they share one sync.
+    async fn answers(&mut self, first: Result<(Id, Answer), JoinError>) {
+        let mut finished = vec![first];
+        while let Some(more) = self.attempts.try_join_next_with_id() {
+            finished.push(more);
+        }
+        let now = Instant::now();
+        let mut changes = Vec::new();
+        for finished in finished {
+            let (id, answer) = finished.unwrap_or_else(|error| (error.id(), crashed(&error)));
+            if let Some(index) = self.owners.remove(&id) {
+                let track = self.board.track(index);
+                changes.push(track.answered(&answer, now, &self.rules, &mut self.random));
+            }
+        }
+        self.apply(changes).await;
+    }
+
+    async fn swept(&mut self, swept: Swept) {
+        if let Err(fault) = swept.result {
+            self.sweeps.failed(&self.rules, &mut self.random);
+            self.tell(&Event::SweepFailed { reason: reading_failed(&fault) });
+            return;
+        }
+        let look = Look { view: &swept.view, asked: swept.asked };
+        let changes = self.board.looked(&look, &self.rules);
+        self.view.absorb(swept.view);
+        self.apply(changes).await;
+    }
+
+    fn signalled(&mut self, signal: Signal) {
+        let again = self.stopping >= Stopping::Draining;
+        self.stopping = if again { Stopping::Now } else { Stopping::Draining };
+        self.stop_because(StopReason::Interrupted { signal: signal.name() });
+    }
+
+    fn stop_because(&mut self, reason: StopReason) {
+        if self.stopped.is_none() {
+            self.tell(&Event::Stopping(reason.clone()));
+            self.stopped = Some(reason);
+        }
+    }
+
+    /// Makes changes durable, then true, then known; and then whatever follows from them.
+    async fn apply(&mut self, changes: Vec<Change>) {
+        let mut pending = changes;
+        while !pending.is_empty() {
+            let entries: Vec<Entry> = pending.iter().flat_map(|change| self.entries(change)).collect();
+            // where the ledger is lost, what is known still goes to the listener, so that it can be told
+            self.record(entries).await;
+            let mut following = Vec::new();
+            for change in std::mem::take(&mut pending) {
+                let index = change.track.job;
+                let effect = change.effect.clone();
+                self.commit(change);
+                if let Some(effect) = effect {
+                    following.extend(self.follow(index, effect));
+                }
+            }
+            pending = following;
+        }
+    }
+
+    fn commit(&mut self, change: Change) {
+        self.board.commit(change.track);
+        for event in &change.events {
+            self.tell(event);
+        }
+    }
+
+    /// What a change means for others.
+    fn follow(&mut self, index: JobIndex, effect: Effect) -> Vec<Change> {
+        match effect {
+            Effect::Accepted => {
+                self.accepted_any = true;
+                self.denied_in_a_row = 0;
+            }
+            Effect::Throttled(reason) => {
+                self.gate.throttled();
+                self.tell(&Event::Throttled { job: index, reason, rate: self.gate.rate() });
+            }
+            Effect::Denied(reason) => {
+                self.denied_in_a_row += 1;
+                if !self.accepted_any || self.denied_in_a_row >= DENIALS_THAT_STOP {
+                    self.refuse_account(reason);
+                }
+            }
+            Effect::Stop(reason) => self.refuse_account(reason),
+            Effect::HoldImage(reason) => {
+                self.board.hold_image(index);
+                return self.board.end_held(&reason);
+            }
+            Effect::HoldRegion(reason) => {
+                self.board.hold_region(index);
+                return self.board.end_held(&reason);
+            }
+        }
+        Vec::new()
+    }
+
+    fn refuse_account(&mut self, reason: Reason) {
+        self.stopping = self.stopping.max(Stopping::NoMoreSends);
+        self.stop_because(StopReason::AccountRefused(reason));
+    }
+
+    fn entries(&self, change: &Change) -> Vec<Entry> {
+        let key = &self.board.job(change.track.job).key;
+        change.steps.iter().map(|step| Entry::Job { key: key.clone(), step: step.clone() }).collect()
+    }
+
+    /// Appends to the ledger. False means that nothing more may be sent.
+    async fn record(&mut self, entries: Vec<Entry>) -> bool {
+        let Err(failure) = self.journal.append(entries).await else { return true };
+        self.stopping = self.stopping.max(Stopping::Draining);
+        if !matches!(self.stopped, Some(StopReason::LedgerLost { .. })) {
+            // a lost ledger outranks every other reason: it decides what can be relied on afterwards
+            self.stopped = None;
+            self.stop_because(StopReason::LedgerLost { cause: failure.to_string() });
+        }
+        false
+    }
+
+    /// Reports what is left and writes the run's last line.
+    async fn close(mut self) -> Ended {
+        let why = match &self.stopped {
+            Some(StopReason::Interrupted { signal }) => format!("the run was stopped by {signal}"),
+            Some(StopReason::AccountRefused(reason)) => format!("the run was stopped by {}", reason.code),
+            Some(StopReason::LedgerLost { .. }) => "the ledger could not be written".to_owned(),
+            None => String::new(),
+        };
+        let left: Vec<Change> = self.board.unsettled().map(|track| track.cut_short(&why)).collect();
+        for change in left {
+            self.commit(change);
+        }
+        let stopped = self.stopped.is_some().then_some(why);
+        let closed = RunClosed { outcomes: self.outcomes(), stopped };
+        self.record(vec![Entry::Closed(closed)]).await;
+        self.tell(&Event::Closed);
+        Ended { stopped: self.stopped, worst_second: self.gate.worst_second(), elapsed: self.begun.elapsed() }
+    }
+
+    fn outcomes(&self) -> BTreeMap<Outcome, u64> {
+        let mut outcomes = BTreeMap::new();
+        for track in &self.board.tracks {
+            if let Phase::Settled(verdict) = &track.phase {
+                *outcomes.entry(verdict.outcome).or_default() += 1;
+            }
+        }
+        outcomes
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.listener.hear(self.begun.elapsed(), event);
+    }
+}
+
+/// A task that broke down has an outcome nobody knows.
+fn crashed(error: &JoinError) -> Answer {
+    let cause = format!("the task that waited for the answer broke down: {error}");
+    Answer { result: Err(Fault::NoAnswer { cause, http_status: None }), latency: Duration::ZERO }
+}

@@ -1,0 +1,32 @@
+//! The ledger as the dispatcher uses it: written off the threads that run tasks, and never again after a failure.
+
+use crate::ledger::{Entry, LedgerError, Writer};
+
+/// Takes entries in order and returns once they are durable.
+pub(super) struct Journal {
+    /// Away only while a write is under way.
+    writer: Option<Writer>,
+}
+
+impl Journal {
+    pub(super) fn new(writer: Writer) -> Self {
+        Self { writer: Some(writer) }
+    }
+
+    /// Appends and syncs.
+    pub(super) async fn append(&mut self, entries: Vec<Entry>) -> Result<(), LedgerError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let Some(mut writer) = self.writer.take() else { return Ok(()) };
+        let written = tokio::task::spawn_blocking(move || {
+            let result = writer.append(entries);
+            (writer, result)
+        });
+        // a panic of the writer is a defect of ours and goes where all panics go
+        let (writer, result) =
+            written.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        self.writer = Some(writer);
+        result
+    }
+}

@@ -1,0 +1,83 @@
+//! Executes what is left of a plan: the dispatcher and the pure judgements it acts on.
+//!
+//! ```text
+//!             +------------------------------ dispatcher -----------------------------+
+//!  signals -> |  proposes changes (track, answered, looked)  ->  ledger: append, sync  | -> events
+//!  answers -> |  commits them (board)  ->  acts: gate, request, sweep                  |
+//!  sweeps  -> +-----------------------------------------------------------------------+
+//!                 | one task for each request (attempt)      | one sweep at a time (readback)
+//!                 v                                          v
+//!              cloud.switch                               fleet.engines
+//! ```
+//!
+//! The dispatcher alone owns ledger and truth. Every change goes the same way: proposed by a pure function,
+//! appended to the ledger and synced, then committed, then told. If the ledger cannot be written, nothing
+//! more is sent.
+
+mod answered;
+mod attempt;
+mod board;
+mod dispatcher;
+mod journal;
+mod looked;
+mod readback;
+mod reasons;
+mod sight;
+mod stop;
+mod sweeps;
+mod track;
+
+use std::time::Duration;
+
+pub use dispatcher::{Ended, Start, execute};
+pub use readback::Reader;
+pub use reasons::reading_failed;
+pub use sight::{FleetView, Forecast, forecast};
+pub use stop::{Signal, Signals};
+
+use crate::pace::{Delays, Rate};
+
+/// What a run keeps to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// Highest number of switch requests per second.
+    pub rate: Rate,
+    /// Most requests under way at once.
+    pub concurrency: usize,
+    /// Most attempts for one job; throttled ones do not count.
+    pub max_attempts: u32,
+    /// Longest wait for one answer.
+    pub request_timeout: Duration,
+    /// How long the old image must stay, running and unchanged, before a doubtful request counts as not applied.
+    pub grace: Duration,
+    /// Longest wait for an engine to converge, or for a doubt to be settled.
+    pub wait_timeout: Duration,
+    /// Least time between the two looks that prove a switch.
+    pub settle: Duration,
+    /// Least time between two sweeps of the fleet, unless a job cannot go on without one.
+    pub sweep_every: Duration,
+    /// False with `--no-wait`: accepted is the end.
+    pub wait: bool,
+    /// False with `--no-read-back`: the fleet is never listed.
+    pub read_back: bool,
+    /// Waits between attempts.
+    pub delays: Delays,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            rate: Rate::FULL,
+            concurrency: 64,
+            max_attempts: 6,
+            request_timeout: Duration::from_secs(30),
+            grace: Duration::from_secs(60),
+            wait_timeout: Duration::from_secs(30 * 60),
+            settle: Duration::from_secs(10),
+            sweep_every: Duration::from_secs(5),
+            wait: true,
+            read_back: true,
+            delays: Delays::default(),
+        }
+    }
+}

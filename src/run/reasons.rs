@@ -1,0 +1,142 @@
+//! Reasons in words: the service's refusals through its catalogue, and the ends that we find ourselves.
+
+use crate::cloud::catalogue;
+use crate::cloud::{Fault, Refusal};
+use crate::job::Reason;
+use crate::ledger::Refused;
+
+/// An end of our own finding: code, cause, remedy.
+type Finding = (&'static str, &'static str, &'static str);
+
+pub(super) const ENGINE_NOT_FOUND: &str = "engine-not-found";
+pub(super) const ENGINE_UNFIT: &str = "engine-unfit";
+pub(super) const ENGINE_BROKE: &str = "engine-broke";
+pub(super) const UNEXPECTED_IMAGE: &str = "unexpected-image";
+pub(super) const MOVED_BY_SOMEBODY_ELSE: &str = "moved-by-somebody-else";
+pub(super) const NO_ANSWER: &str = "no-answer";
+pub(super) const NOT_APPLIED: &str = "not-applied";
+pub(super) const NOT_SENT: &str = "not-sent";
+pub(super) const UNTRUSTED_PEER: &str = "untrusted-peer";
+pub(super) const NOT_CONVERGED: &str = "not-converged";
+pub(super) const NOT_READ_BACK: &str = "not-read-back";
+pub(super) const READ_BACK_OFF: &str = "read-back-off";
+pub(super) const HELD_BACK: &str = "held-back";
+pub(super) const RUN_ENDED: &str = "run-ended";
+
+const FINDINGS: [Finding; 14] = [
+    (
+        ENGINE_NOT_FOUND,
+        "the service lists no such engine in this region",
+        "check data_engine_id and region in the plan, and that the account is the right one",
+    ),
+    (
+        ENGINE_UNFIT,
+        "the engine is in a state that cannot be switched",
+        "bring it back to running, or take it out of the plan",
+    ),
+    (
+        ENGINE_BROKE,
+        "the engine failed after the switch was sent",
+        "look at it in the console, and open a ticket with the RequestId",
+    ),
+    (
+        UNEXPECTED_IMAGE,
+        "the engine is not on the image version that the plan expects",
+        "find out who moved it, then correct expected_image_version_id or take it out of the plan",
+    ),
+    (
+        MOVED_BY_SOMEBODY_ELSE,
+        "the engine went to an image version that is neither the old one nor the target",
+        "find out who else switches this engine, then run the same command again",
+    ),
+    (
+        NO_ANSWER,
+        "the request brought no answer that can be read, so it may or may not have been applied",
+        "run the same command again: it reads the engine back before anything is sent",
+    ),
+    (
+        NOT_APPLIED,
+        "every attempt went unanswered, and read-back shows that none was applied",
+        "check the network between here and the endpoint, then run the same command again",
+    ),
+    (
+        NOT_SENT,
+        "the request never left this machine",
+        "check the endpoint, DNS, proxy and firewall, then run the same command again",
+    ),
+    (
+        UNTRUSTED_PEER,
+        "the endpoint's certificate was not accepted, so nothing was sent",
+        "check the endpoint, the clock and the system's certificates; a proxy may be in between",
+    ),
+    (
+        NOT_CONVERGED,
+        "the service took the request, but the engine was not seen running on its target in time",
+        "look at it in the console; run the same command again to go on watching it",
+    ),
+    (
+        NOT_READ_BACK,
+        "the engine could not be read back in time",
+        "run the same command again: it reads the engine back before anything is sent",
+    ),
+    (
+        READ_BACK_OFF,
+        "the request may or may not have been applied, and --no-read-back forbids to look",
+        "look at the engine in the console, or run the same command again without --no-read-back",
+    ),
+    (
+        HELD_BACK,
+        "another engine was refused for a cause that concerns this one too",
+        "mend that cause, then run the same command again",
+    ),
+    (RUN_ENDED, "the run ended before this engine's turn was over", "run the same command again: it resumes"),
+];
+
+/// A reason of our own finding. `message` says what was seen in this case.
+pub(super) fn found(code: &'static str, message: impl Into<String>) -> Reason {
+    let message = message.into();
+    described(code, (!message.is_empty()).then_some(message), None)
+}
+
+/// The service's refusal, with what the catalogue knows of its code.
+pub(super) fn refused(refusal: &Refusal) -> Reason {
+    described(&refusal.code, Some(refusal.message.clone()), refusal.request_id.clone())
+}
+
+/// A reason as the ledger remembers it.
+pub(super) fn remembered(trouble: &Refused) -> Reason {
+    let code = if trouble.code.is_empty() { NO_ANSWER } else { &trouble.code };
+    described(code, trouble.message.clone(), trouble.request_id.clone())
+}
+
+/// Any fault of a call that reads.
+pub fn reading_failed(fault: &Fault) -> Reason {
+    match fault {
+        Fault::Refused(refusal) => refused(refusal),
+        Fault::NotSent { cause } => found(NOT_SENT, cause.clone()),
+        Fault::Untrusted { cause } => found(UNTRUSTED_PEER, cause.clone()),
+        Fault::NoAnswer { cause, .. } => found(NOT_READ_BACK, cause.clone()),
+    }
+}
+
+/// How a reason stands in the ledger.
+pub(super) fn recorded(reason: &Reason, latency_ms: Option<u64>) -> Refused {
+    Refused {
+        code: reason.code.clone(),
+        message: reason.message.clone(),
+        request_id: reason.request_id.clone(),
+        latency_ms,
+    }
+}
+
+fn described(code: &str, message: Option<String>, request_id: Option<String>) -> Reason {
+    let ours = FINDINGS.iter().find(|(ours, _, _)| *ours == code);
+    let (cause, remedy) = ours.map_or_else(
+        || {
+            let entry = catalogue::look_up(code);
+            (entry.cause, entry.remedy)
+        },
+        |(_, cause, remedy)| (*cause, *remedy),
+    );
+    Reason { code: code.to_owned(), cause: cause.to_owned(), remedy: remedy.to_owned(), message, request_id }
+}

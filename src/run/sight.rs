@@ -1,0 +1,153 @@
+//! What a look at the fleet means for one job: before the first request, and after.
+
+use std::collections::HashMap;
+
+use super::reasons::{self, found};
+use crate::cloud::{EngineRecord, EngineState};
+use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Reason, Region};
+use crate::ledger::{Refused, Standing, Work};
+
+/// The fleet as the latest looks show it.
+#[derive(Clone, Debug, Default)]
+pub struct FleetView {
+    engines: HashMap<(Region, DataEngineId), EngineRecord>,
+}
+
+impl FleetView {
+    /// What the latest look says of a job's engine.
+    pub fn engine(&self, key: &JobKey) -> Option<&EngineRecord> {
+        self.engines.get(&(key.region.clone(), key.data_engine_id.clone()))
+    }
+
+    /// Takes in what a listing of one region showed.
+    pub fn take(&mut self, region: &Region, records: Vec<EngineRecord>) {
+        for record in records {
+            self.engines.insert((region.clone(), record.data_engine_id.clone()), record);
+        }
+    }
+
+    /// Takes in what another view shows; where both show an engine, the other is newer.
+    pub(super) fn absorb(&mut self, newer: Self) {
+        self.engines.extend(newer.engines);
+    }
+
+    /// Every engine seen, with its region.
+    pub fn engines(&self) -> impl Iterator<Item = (&Region, &EngineRecord)> {
+        self.engines.iter().map(|((region, _), record)| (region, record))
+    }
+}
+
+/// An engine, judged from the point of view of one job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// The listing does not show it.
+    Missing,
+    /// Failed, deleted, or about to be.
+    Lost(EngineState),
+    /// On the target image.
+    Target {
+        /// State 2: done, if it stays so.
+        running: bool,
+    },
+    /// Not on the target image, and nothing says that somebody else moved it.
+    Old {
+        /// The image it is on.
+        image: ImageVersionId,
+        /// Its state.
+        state: EngineState,
+    },
+    /// On an image that is neither the one before nor the target.
+    Third(ImageVersionId),
+    /// The service left out the image or the state.
+    Blank,
+}
+
+impl Sight {
+    /// Judges a record. Where the image before is not known, any image but the target counts as the old one.
+    pub(super) fn of(
+        record: Option<&EngineRecord>,
+        target: &ImageVersionId,
+        before: Option<&ImageVersionId>,
+    ) -> Self {
+        let Some(record) = record else { return Self::Missing };
+        let Some(state) = record.state else { return Self::Blank };
+        if is_lost(state) {
+            return Self::Lost(state);
+        }
+        match &record.image_version_id {
+            None => Self::Blank,
+            Some(image) if image == target => Self::Target { running: state == EngineState::RUNNING },
+            Some(image) if before.is_some_and(|before| before != image) => Self::Third(image.clone()),
+            Some(image) => Self::Old { image: image.clone(), state },
+        }
+    }
+}
+
+fn is_lost(state: EngineState) -> bool {
+    [EngineState::FAILED, EngineState::DELETED, EngineState::DELETE_PENDING, EngineState::DELETING]
+        .contains(&state)
+}
+
+/// What a run does, or would do, about a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forecast {
+    /// Nothing: the ledger says how it ended.
+    Done {
+        /// How.
+        outcome: Outcome,
+        /// The image the engine was on before.
+        image_before: Option<ImageVersionId>,
+        /// What went wrong, where something did.
+        trouble: Option<Refused>,
+    },
+    /// Nothing: the engine is on its target.
+    Already,
+    /// A request may have been applied: read back first.
+    Settle {
+        /// Where the ledger stands.
+        standing: Standing,
+        /// The image the engine was on before that request.
+        image_before: Option<ImageVersionId>,
+    },
+    /// Accepted by an earlier run: watch it converge.
+    Watch {
+        /// The image the engine was on before.
+        image_before: Option<ImageVersionId>,
+    },
+    /// It cannot be switched, and nothing is sent.
+    Unfit(Reason),
+    /// It is sent.
+    Switch {
+        /// The image it leaves, where a look told.
+        from: Option<ImageVersionId>,
+    },
+}
+
+/// Judges a job before anything is sent for it in this run. Without a view, only the ledger speaks.
+pub fn forecast(job: &Job, work: &Work, view: Option<&FleetView>) -> Forecast {
+    match work.clone() {
+        Work::Nothing { outcome, image_before, trouble } => Forecast::Done { outcome, image_before, trouble },
+        Work::Settle { standing, image_before } => Forecast::Settle { standing, image_before },
+        Work::Watch { image_before } => Forecast::Watch { image_before },
+        Work::Send => view.map_or(Forecast::Switch { from: None }, |view| first_sight(job, view)),
+    }
+}
+
+/// Judges a job for which nothing is on its way.
+pub(super) fn first_sight(job: &Job, view: &FleetView) -> Forecast {
+    let record = view.engine(&job.key);
+    match Sight::of(record, &job.key.new_image_version_id, job.expected_image_version_id.as_ref()) {
+        Sight::Missing => Forecast::Unfit(found(reasons::ENGINE_NOT_FOUND, "")),
+        Sight::Lost(state) => {
+            let seen = format!("the engine is {} (State {})", state.word(), state.0);
+            Forecast::Unfit(found(reasons::ENGINE_UNFIT, seen))
+        }
+        Sight::Target { .. } => Forecast::Already,
+        Sight::Third(image) => Forecast::Unfit(found(reasons::UNEXPECTED_IMAGE, format!("it is on {image}"))),
+        Sight::Old { image, .. } => Forecast::Switch { from: Some(image) },
+        Sight::Blank => {
+            let from = record.and_then(|record| record.image_version_id.clone());
+            Forecast::Switch { from }
+        }
+    }
+}

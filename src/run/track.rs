@@ -1,0 +1,266 @@
+//! One job on its way: which phase it is in, and what an answer, a look or the passing of time makes of it.
+//!
+//! Everything here is pure. A change is proposed, not made: the dispatcher writes its steps to the ledger
+//! first and only then lets the job go on.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Rules;
+use super::reasons::{self, found, recorded};
+use super::sight::Forecast;
+use crate::cloud::catalogue::Class;
+use crate::event::Event;
+use crate::job::{ImageVersionId, JobIndex, Outcome, Reason, Verdict};
+use crate::ledger::{Standing, Step};
+
+/// Where a job is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Phase {
+    /// Its wave has not opened.
+    Queued,
+    /// Needs a look that was asked for at `since` or later before it may go: the first of a later wave, or
+    /// one after a refusal that may have been applied all the same.
+    Looking {
+        since: Instant,
+        /// The class of the refusal that it comes from.
+        refused: Option<Class>,
+    },
+    /// May go as soon as the gate lets it.
+    Ready,
+    /// A request is under way.
+    InFlight,
+    /// Waits before it may go again, or before it is looked at.
+    BackingOff { until: Instant, look: Option<Class> },
+    /// A request may have been applied.
+    Doubtful {
+        since: Instant,
+        /// Since when every look has shown the old image, running.
+        quiet_since: Option<Instant>,
+    },
+    /// Accepted; not yet proven.
+    Converging {
+        since: Instant,
+        /// Since when every look has shown the target image, running.
+        good_since: Option<Instant>,
+    },
+    /// At its end.
+    Settled(Verdict),
+}
+
+/// One job on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Track {
+    pub(super) job: JobIndex,
+    pub(super) phase: Phase,
+    /// Attempts of this run that count.
+    pub(super) attempts: u32,
+    pub(super) image_before: Option<ImageVersionId>,
+    /// What went wrong last.
+    pub(super) trouble: Option<Reason>,
+    /// `RequestId` of the accepting answer.
+    pub(super) request_id: Option<String>,
+}
+
+/// What a change means beyond its own job.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Effect {
+    /// The service took a request.
+    Accepted,
+    /// The gate must slow down.
+    Throttled(Reason),
+    /// A permission is missing, perhaps for this engine only.
+    Denied(Reason),
+    /// Every job with this target image in this region would fail alike.
+    HoldImage(Reason),
+    /// Every job in this region would fail alike.
+    HoldRegion(Reason),
+    /// Every job would fail alike.
+    Stop(Reason),
+}
+
+/// A proposed change.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) track: Track,
+    pub(super) steps: Vec<Step>,
+    pub(super) events: Vec<Event>,
+    pub(super) effect: Option<Effect>,
+}
+
+impl Change {
+    pub(super) fn with(mut self, effect: Effect) -> Self {
+        self.effect = Some(effect);
+        self
+    }
+
+    pub(super) fn telling(mut self, event: Event) -> Self {
+        self.events.insert(0, event);
+        self
+    }
+}
+
+impl Track {
+    /// A job before anything is known of it.
+    pub(super) fn new(job: JobIndex) -> Self {
+        Self { job, phase: Phase::Queued, attempts: 0, image_before: None, trouble: None, request_id: None }
+    }
+
+    /// A change that only moves the job to another phase.
+    pub(super) fn to(&self, phase: Phase, steps: Vec<Step>) -> Change {
+        Change { track: Self { phase, ..self.clone() }, steps, events: Vec::new(), effect: None }
+    }
+
+    /// A change that ends the job.
+    pub(super) fn end(&self, outcome: Outcome, reason: Option<Reason>, steps: Vec<Step>) -> Change {
+        let verdict = Verdict { outcome, reason, earlier: false, image_before: self.image_before.clone() };
+        let event = Event::Settled { job: self.job, verdict: verdict.clone() };
+        Change { events: vec![event], ..self.to(Phase::Settled(verdict), steps) }
+    }
+
+    /// Ends the job as failed, with the step that says so.
+    pub(super) fn fail(&self, reason: Reason, latency_ms: Option<u64>, mut steps: Vec<Step>) -> Change {
+        steps.push(Step::Failed(recorded(&reason, latency_ms)));
+        self.end(Outcome::Failed, Some(reason), steps)
+    }
+
+    /// What the first judgement makes of a job.
+    pub(super) fn begin(&self, forecast: Forecast, now: Instant, rules: &Rules) -> Change {
+        match forecast {
+            Forecast::Done { outcome, image_before, trouble } => {
+                let reason = trouble.as_ref().map(reasons::remembered);
+                let verdict = Verdict { outcome, reason, earlier: true, image_before };
+                let event = Event::Settled { job: self.job, verdict: verdict.clone() };
+                Change { events: vec![event], ..self.to(Phase::Settled(verdict), Vec::new()) }
+            }
+            Forecast::Already => self.end(Outcome::Already, None, vec![Step::Already]),
+            Forecast::Unfit(reason) => self.fail(reason, None, Vec::new()),
+            Forecast::Switch { from } => {
+                Self { image_before: from, ..self.clone() }.to(Phase::Ready, Vec::new())
+            }
+            Forecast::Watch { image_before } => Self { image_before, ..self.clone() }.watch(now, rules),
+            Forecast::Settle { standing, image_before } => {
+                Self { image_before, ..self.clone() }.settle(standing, now, rules)
+            }
+        }
+    }
+
+    /// An earlier run's accepted request.
+    fn watch(&self, now: Instant, rules: &Rules) -> Change {
+        if rules.wait && rules.read_back {
+            let phase = Phase::Converging { since: now, good_since: None };
+            self.to(phase, Vec::new()).telling(Event::Accepted { job: self.job })
+        } else {
+            self.end(Outcome::Accepted, None, Vec::new())
+        }
+    }
+
+    /// An earlier run's request that may have been applied.
+    fn settle(&self, standing: Standing, now: Instant, rules: &Rules) -> Change {
+        if !rules.read_back {
+            let reason = found(reasons::READ_BACK_OFF, "");
+            return self.end(Outcome::Unknown, Some(reason), Vec::new());
+        }
+        if standing == Standing::Refused {
+            return self.to(Phase::Looking { since: now, refused: Some(Class::Transient) }, Vec::new());
+        }
+        let cause = match standing {
+            Standing::Sent => "an earlier run ended before an answer was recorded",
+            Standing::Unconverged => "an earlier run gave up waiting for the engine",
+            _ => "an earlier run could not settle it",
+        };
+        let steps = match standing {
+            Standing::Doubtful => Vec::new(),
+            _ => vec![Step::Doubtful { message: cause.into(), http_status: None, latency_ms: None }],
+        };
+        let reason = found(reasons::NO_ANSWER, cause);
+        let event = Event::Doubtful { job: self.job, reason: reason.clone() };
+        let doubtful = Phase::Doubtful { since: now, quiet_since: None };
+        Self { trouble: Some(reason), ..self.clone() }.to(doubtful, steps).telling(event)
+    }
+
+    /// The request leaves.
+    pub(super) fn depart(&self) -> Change {
+        let attempts = self.attempts + 1;
+        let step = Step::Sent { attempt: attempts, image_before: self.image_before.clone() };
+        let event = Event::Sent { job: self.job, attempt: attempts };
+        Self { attempts, ..self.clone() }.to(Phase::InFlight, vec![step]).telling(event)
+    }
+
+    /// What the passing of time alone makes of the job, if anything.
+    pub(super) fn overdue(&self, now: Instant, rules: &Rules) -> Option<Change> {
+        let late = |since: Instant| now >= since + rules.wait_timeout;
+        match &self.phase {
+            Phase::BackingOff { until, look } if now >= *until => Some(match look {
+                Some(class) => self.to(Phase::Looking { since: now, refused: Some(*class) }, Vec::new()),
+                None => self.to(Phase::Ready, Vec::new()),
+            }),
+            Phase::Converging { since, .. } if late(*since) => {
+                let waited = format!("not seen running on its target within {:?}", rules.wait_timeout);
+                let mut reason = found(reasons::NOT_CONVERGED, waited.clone());
+                reason.request_id.clone_from(&self.request_id);
+                Some(self.end(
+                    Outcome::Unconverged,
+                    Some(reason),
+                    vec![Step::Unconverged { message: waited }],
+                ))
+            }
+            Phase::Doubtful { since, .. } | Phase::Looking { since, refused: Some(_) } if late(*since) => {
+                let waited = format!("not settled by read-back within {:?}", rules.wait_timeout);
+                let reason = found(reasons::NOT_READ_BACK, waited.clone());
+                Some(self.end(Outcome::Unknown, Some(reason), vec![Step::Unknown { message: waited }]))
+            }
+            Phase::Looking { since, refused: None } if late(*since) => {
+                let waited = format!("not read within {:?}, so nothing was sent", rules.wait_timeout);
+                Some(self.end(Outcome::NotStarted, Some(found(reasons::NOT_READ_BACK, waited)), Vec::new()))
+            }
+            _ => None,
+        }
+    }
+
+    /// When time alone changes the job.
+    pub(super) fn deadline(&self, rules: &Rules) -> Option<Instant> {
+        match &self.phase {
+            Phase::BackingOff { until, .. } => Some(*until),
+            Phase::Converging { since, .. }
+            | Phase::Doubtful { since, .. }
+            | Phase::Looking { since, .. } => Some(*since + rules.wait_timeout),
+            Phase::Queued | Phase::Ready | Phase::InFlight | Phase::Settled(_) => None,
+        }
+    }
+
+    /// When the job wants to be looked at, given when the sweep before began.
+    pub(super) fn look_due(&self, last_sweep: Option<Instant>, rules: &Rules) -> Option<Instant> {
+        let next = |since: Instant| last_sweep.map_or(since, |last| since.max(last + rules.sweep_every));
+        match &self.phase {
+            Phase::Looking { since, .. } => Some(*since),
+            Phase::Doubtful { since, quiet_since: None } => Some(next(*since)),
+            Phase::Doubtful { quiet_since: Some(quiet), .. } => Some(next(*quiet).min(*quiet + rules.grace)),
+            Phase::Converging { since, good_since: None } => Some(next(*since + rules.sweep_every.min(SOON))),
+            Phase::Converging { good_since: Some(good), .. } => Some(next(*good + rules.settle)),
+            _ => None,
+        }
+    }
+
+    /// How the job is reported when the run ends before the job does. The ledger keeps its standing, so
+    /// that the next run goes on from there.
+    pub(super) fn cut_short(&self, why: &str) -> Change {
+        let outcome = match &self.phase {
+            Phase::Converging { .. } => Outcome::Unconverged,
+            Phase::InFlight
+            | Phase::Doubtful { .. }
+            | Phase::Looking { refused: Some(_), .. }
+            | Phase::BackingOff { look: Some(_), .. } => Outcome::Unknown,
+            _ => Outcome::NotStarted,
+        };
+        let reason = match outcome {
+            Outcome::Unknown => self.trouble.clone().unwrap_or_else(|| found(reasons::NO_ANSWER, why)),
+            _ => found(reasons::RUN_ENDED, why),
+        };
+        self.end(outcome, Some(reason), Vec::new())
+    }
+}
+
+/// A first look at a fresh acceptance need not wait for the whole interval of sweeps.
+const SOON: Duration = Duration::from_secs(1);
