@@ -19,8 +19,8 @@
 //! | `run` | `job`, `event`, `cloud`, `pace`, `ledger` | the dispatcher and what it needs; the dry run |
 //! | `report` | `job`, `event`, `tally` | bars, lines, JSON and the closing summary |
 //! | `cli` | | what was typed |
-//! | `settings` | `cli`, `job`, `cloud`, `pace`, `plan`, `run`, `error` | what it means, resolved once |
-//! | `error` | `exit`, `plan`, `cloud`, `ledger`, `run` | any room's error into cause, hint and exit code |
+//! | `settings` | `cli`, `exit`, `job`, `cloud`, `pace`, `plan`, `run`, `sim`, `error` | what it means, resolved once |
+//! | `error` | `exit`, `plan`, `cloud`, `ledger`, `run`, `sim` | any room's error into cause, remedy and exit code |
 //! | `app` | everything | one file for each subcommand |
 //!
 //! # The life of one job

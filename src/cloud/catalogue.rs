@@ -1,5 +1,10 @@
 //! The table of everything the service is documented to refuse with: code, class, cause, remedy.
 
+mod table;
+
+#[cfg(test)]
+mod tests;
+
 /// How far a final refusal reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -52,7 +57,47 @@ const UNHEARD_OF: CatalogueEntry = CatalogueEntry {
     remedy: "read the message; open a ticket with the RequestId if it does not help",
 };
 
+/// The codes documented for `SwitchDataEngineImage`: 23 in the vendor's Go SDK plus the one that its release of
+/// 2026-08-21 added (`dlc/v20210125/client.go`).
+pub const SWITCH_CODES: [&str; 24] = [
+    "FailedOperation",
+    "FailedOperation.NoPermissionToUseTheDataEngine",
+    "InternalError",
+    "InternalError.InternalSystemException",
+    "InvalidParameter.DataEngineExecTypeNotMatch",
+    "InvalidParameter.DataEnginePayModeTypeNotMatch",
+    "InvalidParameter.ImageClusterParametersFormatNotJson",
+    "InvalidParameter.ImageEngineTypeNotMatch",
+    "InvalidParameter.ImageIsPublicNotMatch",
+    "InvalidParameter.ImageParameterNotFound",
+    "InvalidParameter.ImageSessionParametersFormatNotJson",
+    "InvalidParameter.ImageStateNotMatch",
+    "InvalidParameter.ImageUserRecordsTypeNotMatch",
+    "InvalidParameter.ParameterNotFoundOrBeNone",
+    "ResourceNotFound.DataEngineConfigInstanceNotFound",
+    "ResourceNotFound.DataEngineConfigInstanceNotUnique",
+    "ResourceNotFound.DataEngineNotActivity",
+    "ResourceNotFound.DataEngineNotFound",
+    "ResourceNotFound.DataEngineNotMultiVersion",
+    "ResourceNotFound.ImageSessionConfigNotFound",
+    "ResourceNotFound.ImageSessionConfigNotUnique",
+    "ResourceNotFound.ImageVersionNotActivity",
+    "ResourceNotFound.ImageVersionNotFound",
+    "UnauthorizedOperation.UnauthorizedOperationCode_NoEngineCamPermissions",
+];
+
+/// Every line of the table, sorted by code.
+pub fn all() -> &'static [CatalogueEntry] {
+    table::LINES
+}
+
 /// The line for a code: its own, else that of its first segment, else one that fails the engine.
-pub fn look_up(_code: &str) -> &'static CatalogueEntry {
-    &UNHEARD_OF
+pub fn look_up(code: &str) -> &'static CatalogueEntry {
+    let first_segment = code.split('.').next().unwrap_or(code);
+    line_of(code).or_else(|| line_of(first_segment)).unwrap_or(&UNHEARD_OF)
+}
+
+fn line_of(code: &str) -> Option<&'static CatalogueEntry> {
+    let position = table::LINES.binary_search_by(|line| line.code.cmp(code)).ok()?;
+    table::LINES.get(position)
 }

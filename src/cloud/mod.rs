@@ -5,7 +5,11 @@
 //! are equal implementations.
 
 pub mod catalogue;
+pub mod credentials;
+pub mod endpoint;
+pub mod http;
 pub mod sign;
+mod wire;
 
 use std::future::Future;
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// Name of the algorithm, as it stands in the `Authorization` header.
 pub const ALGORITHM: &str = "TC3-HMAC-SHA256";
@@ -35,7 +36,8 @@ impl Signable<'_> {
 
     /// Lower-case hex of the signature alone.
     pub fn signature(&self, secret_key: &str) -> String {
-        self.signature_from_date_key(&keyed(format!("TC3{secret_key}").as_bytes(), self.date().as_bytes()))
+        let first_key = Zeroizing::new(format!("TC3{secret_key}"));
+        self.signature_from_date_key(&keyed(first_key.as_bytes(), self.date().as_bytes()))
     }
 
     /// The signature from the key of the day on: the part of the derivation that no longer needs the secret.

@@ -41,7 +41,6 @@ pub struct Writer {
     /// Set by the first failure: what is on disk is no longer certain, so nothing more is written.
     broken: bool,
     /// Held until the writer goes.
-    #[expect(dead_code, reason = "its presence is its use")]
     lock: Option<Lock>,
 }
 
@@ -151,4 +150,181 @@ pub fn new_run_id() -> String {
 fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::tests::key;
+    use super::super::{RunOpened, SCHEMA, Standing, Step};
+    use super::*;
+
+    fn opened() -> Entry {
+        Entry::Opened(RunOpened {
+            schema: SCHEMA.into(),
+            parent_run: None,
+            tool_version: "0".into(),
+            plan: "plan.csv".into(),
+            plan_digest: "0".into(),
+            regions: vec!["ap-guangzhou".into()],
+            endpoint: "simulator".into(),
+            simulated: true,
+            rate: 20,
+        })
+    }
+
+    fn sent(number: u32) -> Entry {
+        Entry::Job { key: key(number), step: Step::Sent { attempt: 1, image_before: None } }
+    }
+
+    fn accepted(number: u32) -> Entry {
+        let step = Step::Accepted { request_id: Some("id".into()), latency_ms: Some(120), read_back: false };
+        Entry::Job { key: key(number), step }
+    }
+
+    /// A ledger of one run with `jobs` jobs, half of them answered.
+    fn example(path: &Path, jobs: u32) {
+        let (mut writer, _) = open(path, "run-1").expect("a new ledger");
+        writer.append(vec![opened()]).expect("written");
+        for number in 0..jobs {
+            writer.append(vec![sent(number)]).expect("written");
+            if number % 2 == 0 {
+                writer.append(vec![accepted(number)]).expect("written");
+            }
+        }
+    }
+
+    fn line_ends(bytes: &[u8]) -> u64 {
+        bytes.split(|byte| *byte == b'\n').count() as u64 - 1
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_and_gone_on_from() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.ledger.jsonl");
+        example(&path, 4);
+        let (mut writer, set_aside) = open(&path, "run-2").expect("the same ledger");
+        assert_eq!(set_aside, None);
+        writer.append(vec![opened(), accepted(1)]).expect("written");
+        let recalled = read(&path).expect("whole");
+        let standings: Vec<Standing> = recalled.memory.jobs.values().map(|job| job.standing).collect();
+        assert_eq!(standings, [Standing::Accepted, Standing::Accepted, Standing::Accepted, Standing::Sent]);
+        assert_eq!(recalled.memory.latest_run.map(|(run, _)| run), Some("run-2".into()));
+    }
+
+    #[test]
+    fn a_ledger_cut_anywhere_is_resumed_from_its_last_whole_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let whole = folder.path().join("whole.jsonl");
+        example(&whole, 3);
+        let bytes = std::fs::read(&whole).expect("bytes");
+        for cut in 0..bytes.len() {
+            let path = folder.path().join(format!("cut-{cut}.jsonl"));
+            std::fs::write(&path, &bytes[..cut]).expect("written");
+            let lines = line_ends(&bytes[..cut]);
+            let (mut writer, set_aside) = open(&path, "run-2").expect("resumed");
+            assert_eq!(writer.memory().lines, lines, "cut at {cut}");
+            assert_eq!(set_aside.is_some(), cut > 0 && bytes[cut - 1] != b'\n', "cut at {cut}");
+            if let Some(aside) = set_aside {
+                let kept = std::fs::read(aside).expect("kept");
+                assert!(bytes[..cut].ends_with(&kept) && !kept.is_empty(), "cut at {cut}");
+            }
+            writer.append(vec![opened()]).expect("goes on");
+            assert_eq!(read(&path).expect("whole again").memory.lines, lines + 1);
+        }
+    }
+
+    #[test]
+    fn a_flipped_byte_is_found_and_its_line_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.jsonl");
+        example(&path, 3);
+        let bytes = std::fs::read(&path).expect("bytes");
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x20;
+            std::fs::write(&path, &changed).expect("written");
+            let number = line_ends(&bytes[..at]) + 1;
+            match read(&path) {
+                Err(LedgerError::Damaged { line, .. }) => assert_eq!(line, number, "byte {at}"),
+                // without its LF the last line is torn, which loses it but changes nothing
+                Ok(recalled) => {
+                    assert_eq!(at, bytes.len() - 1, "byte {at} went unnoticed");
+                    assert!(!recalled.torn.is_empty());
+                }
+                Err(other) => panic!("byte {at}: {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn lines_dropped_repeated_or_swapped_are_found() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.jsonl");
+        example(&path, 4);
+        let text = std::fs::read_to_string(&path).expect("text");
+        let lines: Vec<&str> = text.lines().collect();
+        let damaged = |lines: &[&str]| {
+            std::fs::write(&path, lines.join("\n") + "\n").expect("written");
+            matches!(read(&path), Err(LedgerError::Damaged { .. }))
+        };
+        for at in 0..lines.len() - 1 {
+            let mut dropped = lines.clone();
+            dropped.remove(at);
+            let mut repeated = lines.clone();
+            repeated.insert(at, lines[at]);
+            let mut swapped = lines.clone();
+            swapped.swap(at, at + 1);
+            assert!(damaged(&dropped) && damaged(&repeated) && damaged(&swapped), "line {}", at + 1);
+        }
+    }
+
+    /// Writes until its time comes, then fails for good.
+    struct Failing {
+        appends_left: usize,
+        syncs_left: usize,
+    }
+
+    impl Disk for Failing {
+        fn append(&mut self, _: &[u8]) -> io::Result<()> {
+            self.appends_left = self.appends_left.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(())
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            self.syncs_left = self.syncs_left.checked_sub(1).ok_or(io::ErrorKind::Other)?;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn after_a_failed_write_or_sync_nothing_is_written_again() {
+        for (appends_left, syncs_left) in [(1, 9), (9, 1)] {
+            let disk = Box::new(Failing { appends_left, syncs_left });
+            let path = Path::new("plan.jsonl");
+            let mut writer = Writer::new(disk, path, "run-1", Memory::default(), Check::default());
+            writer.append(vec![opened()]).expect("the first goes well");
+            assert!(writer.append(vec![sent(1)]).is_err());
+            assert!(writer.append(vec![accepted(1)]).is_err());
+        }
+    }
+
+    #[test]
+    fn our_own_illegal_line_is_never_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.jsonl");
+        let (mut writer, _) = open(&path, "run-1").expect("new");
+        writer.append(vec![opened()]).expect("written");
+        assert!(writer.append(vec![accepted(1)]).is_err(), "accepted without sent");
+        assert_eq!(read(&path).expect("whole").memory.lines, 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_can_read_a_ledger() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.jsonl");
+        example(&path, 1);
+        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+    }
 }

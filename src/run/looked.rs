@@ -77,13 +77,10 @@ impl Track {
         match sight {
             Sight::Target { running } => Some(self.applied_after_all(*running, asked, rules)),
             Sight::Lost(_) | Sight::Third(_) => self.went_elsewhere(sight),
-            Sight::Old { image, state: EngineState::RUNNING } => {
-                let quiet_since = quiet_since.unwrap_or(asked);
-                if asked < quiet_since + rules.grace {
-                    return Some(self.on(image).to(doubtful(Some(quiet_since)), Vec::new()));
-                }
-                Some(self.not_applied(image, rules))
-            }
+            Sight::Old { image, state: EngineState::RUNNING } => match quiet_since {
+                Some(quiet) if asked >= quiet + rules.grace => Some(self.not_applied(image, rules)),
+                earlier => Some(self.on(image).to(doubtful(earlier.or(Some(asked))), Vec::new())),
+            },
             Sight::Old { .. } | Sight::Missing | Sight::Blank => Some(self.to(doubtful(None), Vec::new())),
         }
     }
@@ -100,9 +97,9 @@ impl Track {
         let converging = |good_since| Phase::Converging { since, good_since };
         match sight {
             Sight::Target { running: true } => {
-                let good_since = good_since.unwrap_or(asked);
-                if asked < good_since + rules.settle {
-                    return Some(self.to(converging(Some(good_since)), Vec::new()));
+                let proven = good_since.is_some_and(|good| asked >= good + rules.settle);
+                if !proven {
+                    return Some(self.to(converging(good_since.or(Some(asked))), Vec::new()));
                 }
                 let step = Step::Switched {
                     image_before: self.image_before.clone(),

@@ -19,7 +19,10 @@ mod attempt;
 mod board;
 mod dispatcher;
 mod journal;
+#[cfg(test)]
+mod judgement_tests;
 mod looked;
+pub mod preview;
 mod readback;
 mod reasons;
 mod sight;

@@ -1,7 +1,7 @@
 //! Reads the fleet: whole listings in pages, through the gate of their own action, with retries. Reading
 //! changes nothing, so a page without an answer is simply asked for again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -59,18 +59,21 @@ impl<F: Fleet> Reader<F> {
     /// Lists a part of the fleet into a view.
     pub(super) async fn sweep(&self, scope: &Scope, view: &mut FleetView) -> Result<(), Fault> {
         let mut pages = JoinSet::new();
+        // how far each listing has been asked for; every page may say that there are more engines
+        let mut asked: BTreeMap<(Region, EngineKind), u32> = BTreeMap::new();
         for (region, kind) in scope {
             self.ask(&mut pages, region, EnginePage { kind: *kind, offset: 0, limit: LARGEST_PAGE });
+            asked.insert((region.clone(), *kind), LARGEST_PAGE);
         }
         while let Some(finished) = pages.join_next().await {
+            // a panic in a page is a defect of ours and goes where all panics go
             let (region, page, answer) =
                 finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-            let listing: EngineListing = answer?;
-            if page.offset == 0 {
-                // the first page tells how many more there are; they are asked for side by side
-                for offset in (LARGEST_PAGE..listing.total).step_by(LARGEST_PAGE as usize) {
-                    self.ask(&mut pages, &region, EnginePage { offset, ..page });
-                }
+            let listing = answer?;
+            let next = asked.entry((region.clone(), page.kind)).or_default();
+            while *next < listing.total {
+                self.ask(&mut pages, &region, EnginePage { offset: *next, ..page });
+                *next += LARGEST_PAGE;
             }
             view.take(&region, listing.engines);
         }

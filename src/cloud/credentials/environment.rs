@@ -1,0 +1,107 @@
+//! Reads the keys from environment variables, by the names that the vendor's own tools use.
+
+use zeroize::Zeroizing;
+
+use super::{Credentials, CredentialsError};
+
+/// Variable of the `SecretId` (vendor's Python SDK, Go SDK and command line).
+pub const SECRET_ID: &str = "TENCENTCLOUD_SECRET_ID";
+/// Variable of the `SecretKey` (vendor's Python SDK, Go SDK and command line).
+pub const SECRET_KEY: &str = "TENCENTCLOUD_SECRET_KEY";
+/// Variable of the token of temporary keys (vendor's command line).
+pub const TOKEN: &str = "TENCENTCLOUD_TOKEN";
+
+/// Reads the keys through `lookup`, which answers with the value of a variable. An empty value counts as unset,
+/// as it does for the vendor's Python SDK.
+pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Credentials, CredentialsError> {
+    let value_of = |variable| checked(variable, lookup(variable));
+    let missing = |present, missing| Err(CredentialsError::Incomplete { present, missing });
+    match (value_of(SECRET_ID)?, value_of(SECRET_KEY)?) {
+        (Some(secret_id), Some(secret_key)) => {
+            Ok(Credentials::new(secret_id.to_string(), secret_key, value_of(TOKEN)?))
+        }
+        (Some(_), None) => missing(SECRET_ID, SECRET_KEY),
+        (None, Some(_)) => missing(SECRET_KEY, SECRET_ID),
+        (None, None) => Err(CredentialsError::Absent),
+    }
+}
+
+/// Refuses what could not be a key, because the service would only speak of a bad signature.
+fn checked(
+    variable: &'static str,
+    value: Option<String>,
+) -> Result<Option<Zeroizing<String>>, CredentialsError> {
+    let Some(value) = value.map(Zeroizing::new).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    if value.trim().len() != value.len() {
+        return Err(CredentialsError::SurroundingSpace { variable });
+    }
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(CredentialsError::StrangeCharacter { variable });
+    }
+    Ok(Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads from a list of variables in place of the process's environment.
+    fn read_from(variables: &[(&str, &str)]) -> Result<Credentials, CredentialsError> {
+        read(|wanted| {
+            variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn both_halves_and_the_token_are_read() {
+        let read = read_from(&[(SECRET_ID, "AKID"), (SECRET_KEY, "K#;=+/"), (TOKEN, "T")]).expect("keys");
+        assert_eq!((read.secret_id(), read.secret_key(), read.token()), ("AKID", "K#;=+/", Some("T")));
+    }
+
+    #[test]
+    fn an_empty_value_counts_as_unset() {
+        let read = read_from(&[(SECRET_ID, "AKID"), (SECRET_KEY, "K"), (TOKEN, "")]).expect("keys");
+        assert_eq!(read.token(), None);
+        let error = read_from(&[(SECRET_ID, ""), (SECRET_KEY, "")]).expect_err("no keys");
+        assert_eq!(error, CredentialsError::Absent);
+    }
+
+    #[test]
+    fn a_missing_half_is_named() {
+        let no_key = read_from(&[(SECRET_ID, "AKID"), (SECRET_KEY, "")]).expect_err("no key");
+        assert_eq!(
+            no_key.to_string(),
+            "TENCENTCLOUD_SECRET_ID is set but TENCENTCLOUD_SECRET_KEY is not: set TENCENTCLOUD_SECRET_KEY too"
+        );
+        let no_id = read_from(&[(SECRET_KEY, "K")]).expect_err("no id");
+        assert_eq!(no_id, CredentialsError::Incomplete { present: SECRET_KEY, missing: SECRET_ID });
+    }
+
+    #[test]
+    fn nothing_set_says_what_to_set() {
+        let error = read_from(&[(TOKEN, "T")]).expect_err("no keys");
+        assert_eq!(
+            error.to_string(),
+            "there are no API keys in the environment: set TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY"
+        );
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_a_key_is_refused_without_being_shown() {
+        let sound = [(SECRET_ID, "AKID"), (SECRET_KEY, "K"), (TOKEN, "T")];
+        for (at, (variable, _)) in sound.into_iter().enumerate() {
+            for value in
+                [" PRIVATE", "PRIVATE\n", "PRIV ATE", "PRIVÄTE", "PRIV\u{0}ATE", "PRIVATE\u{a0}", " "]
+            {
+                let mut variables = sound;
+                variables[at].1 = value;
+                let error = read_from(&variables).expect_err(value);
+                let shown = format!("{error} {error:?}");
+                assert!(shown.contains(variable), "{shown}");
+                assert!(!shown.contains("PRIV"), "{shown}");
+            }
+        }
+    }
+}

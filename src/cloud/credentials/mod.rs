@@ -1,0 +1,125 @@
+//! The keys that sign requests: held so that they cannot be printed, and wiped from memory when dropped.
+
+pub mod environment;
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// What stands in place of a secret wherever one would otherwise show.
+const REDACTED: &str = "[redacted]";
+
+/// One set of API keys. There is no `Display`, and `Debug` shows no part of them.
+pub struct Credentials {
+    secret_id: String,
+    secret_key: Zeroizing<String>,
+    token: Option<Zeroizing<String>>,
+}
+
+impl Credentials {
+    /// Takes the keys as they stand, unchecked; `token` belongs to temporary keys only.
+    pub fn new(secret_id: String, secret_key: Zeroizing<String>, token: Option<Zeroizing<String>>) -> Self {
+        Self { secret_id, secret_key, token }
+    }
+
+    /// The public half: says which key signs.
+    pub fn secret_id(&self) -> &str {
+        &self.secret_id
+    }
+
+    /// The half that signs. Give it to the signature and to nothing else.
+    pub fn secret_key(&self) -> &str {
+        &self.secret_key
+    }
+
+    /// What travels as `X-TC-Token` with temporary keys.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_ref().map(|token| token.as_str())
+    }
+
+    /// The text with every key in it blotted out: a proxy's error page may repeat what was sent to it.
+    pub fn redact(&self, text: &str) -> String {
+        [Some(self.secret_key()), self.token(), Some(self.secret_id())]
+            .into_iter()
+            .flatten()
+            .filter(|secret| !secret.is_empty())
+            .fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED))
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Credentials")
+            .field("secret_id", &REDACTED)
+            .field("secret_key", &REDACTED)
+            .field("token", &self.token.as_ref().map(|_| REDACTED))
+            .finish()
+    }
+}
+
+/// Why there are no credentials. Names variables, never values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialsError {
+    /// Neither half of a key is there.
+    #[error(
+        "there are no API keys in the environment: set {} and {}",
+        environment::SECRET_ID,
+        environment::SECRET_KEY
+    )]
+    Absent,
+    /// Only one half of a key is there.
+    #[error("{present} is set but {missing} is not: set {missing} too")]
+    Incomplete {
+        /// The variable that is set.
+        present: &'static str,
+        /// The variable that is unset or empty.
+        missing: &'static str,
+    },
+    /// The value begins or ends with white space, as happens when it is pasted.
+    #[error("the value of {variable} begins or ends with white space: set it again without")]
+    SurroundingSpace {
+        /// The variable at fault.
+        variable: &'static str,
+    },
+    /// The value holds something that no key holds.
+    #[error("the value of {variable} holds a space or a character outside visible ASCII: copy the key again")]
+    StrangeCharacter {
+        /// The variable at fault.
+        variable: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials() -> Credentials {
+        let token = Some(Zeroizing::new("TOKEN-1".to_owned()));
+        Credentials::new("AKID-1".to_owned(), Zeroizing::new("SECRET-1".to_owned()), token)
+    }
+
+    #[test]
+    fn debug_shows_no_part_of_the_keys() {
+        let shown = format!("{:?} {:#?}", credentials(), credentials());
+        for secret in ["AKID-1", "SECRET-1", "TOKEN-1"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        assert!(shown.contains(REDACTED));
+    }
+
+    #[test]
+    fn every_key_in_a_text_is_blotted_out() {
+        let text = "id=AKID-1, key=SECRET-1, token=TOKEN-1, again TOKEN-1";
+        assert_eq!(
+            credentials().redact(text),
+            "id=[redacted], key=[redacted], token=[redacted], again [redacted]"
+        );
+    }
+
+    #[test]
+    fn an_empty_key_blots_out_nothing() {
+        let empty = Credentials::new(String::new(), Zeroizing::new(String::new()), None);
+        assert_eq!(empty.redact("plain text"), "plain text");
+    }
+}

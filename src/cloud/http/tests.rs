@@ -1,0 +1,233 @@
+//! The client against a server that misbehaves: what is sent, how often, and what each end is taken to mean.
+
+mod sent;
+mod server;
+
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::cloud::{EngineKind, Refusal};
+use crate::job::ImageVersionId;
+use server::{Reply, Server};
+
+const RECEIPT: &str = r#"{"Response":{"RequestId":"r-1"}}"#;
+
+fn cloud_at(endpoint: &str, request_timeout: Duration) -> HttpCloud {
+    let token = Some(Zeroizing::new("TOKENEXAMPLE".to_owned()));
+    let secret_key = Zeroizing::new("SECRETEXAMPLE".to_owned());
+    let credentials = Credentials::new("AKIDEXAMPLE".to_owned(), secret_key, token);
+    let endpoint = endpoint.parse().expect("an endpoint");
+    HttpCloud::new(HttpFleet::new(endpoint, credentials, request_timeout).expect("a client"))
+}
+
+/// A client with time enough for everything but silence.
+fn cloud_of(server: &Server) -> HttpCloud {
+    cloud_at(&server.url(), Duration::from_secs(20))
+}
+
+fn key() -> JobKey {
+    JobKey {
+        region: Region::new("ap-guangzhou"),
+        data_engine_id: DataEngineId::new("DataEngine-kxxxxr13"),
+        new_image_version_id: ImageVersionId::new("7ac9cc78-bc95-440f-9768-4f4a79048755"),
+    }
+}
+
+fn page() -> EnginePage {
+    EnginePage { kind: EngineKind::ALL[0], offset: 0, limit: 100 }
+}
+
+/// Sends one switch to a server with one reply, and checks that exactly one request arrived.
+async fn switch_once(reply: Reply) -> Result<Receipt, Fault> {
+    let server = Server::start([reply]).await;
+    let result = cloud_of(&server).switch(&key()).await;
+    assert_eq!((server.connections(), server.received().len()), (1, 1), "{result:?}");
+    result
+}
+
+fn status_and_cause(result: Result<Receipt, Fault>) -> (Option<u16>, String) {
+    match result {
+        Err(Fault::NoAnswer { http_status, cause }) => (http_status, cause),
+        other => panic!("expected no answer, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_accepted_switch_brings_its_receipt() {
+    assert_eq!(switch_once(Reply::json(RECEIPT)).await, Ok(Receipt { request_id: "r-1".to_owned() }));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_refused_means_not_sent() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let result = cloud_at(&format!("http://{address}"), Duration::from_secs(5)).switch(&key()).await;
+    let Err(Fault::NotSent { cause }) = result else { panic!("{result:?}") };
+    assert!(cause.to_lowercase().contains("connection refused"), "{cause}");
+    assert!(!cause.contains("http://"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_connection_that_never_comes_about_means_not_sent() {
+    // accepted by the kernel, but nobody answers the TLS handshake
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let result = cloud_at(&format!("https://{address}"), Duration::from_secs(1)).switch(&key()).await;
+    assert!(matches!(result, Err(Fault::NotSent { .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_region_that_no_header_can_carry_means_not_sent() {
+    let server = Server::start([]).await;
+    let mut key = key();
+    key.region = Region::new("ap-guangzhou\r\nx-evil: 1");
+    let result = cloud_of(&server).switch(&key).await;
+    assert!(matches!(result, Err(Fault::NotSent { .. })), "{result:?}");
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_without_an_answer_means_no_answer() {
+    for reply in [Reply::End, Reply::Reset] {
+        let (status, cause) = status_and_cause(switch_once(reply.clone()).await);
+        assert_eq!(status, None, "{reply:?}: {cause}");
+    }
+}
+
+#[tokio::test]
+async fn silence_past_the_time_limit_means_no_answer() {
+    let body_missing = b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".to_vec();
+    for (reply, expected) in [(Reply::Silence, None), (Reply::Bytes(body_missing), Some(200))] {
+        let server = Server::start([reply]).await;
+        let cloud = cloud_at(&server.url(), Duration::from_millis(300));
+        let (status, cause) = status_and_cause(cloud.switch(&key()).await);
+        assert_eq!((status, server.received().len()), (expected, 1), "{cause}");
+        assert!(cause.contains("timed out"), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_the_service_speaking_means_no_answer() {
+    let bad_gateway = "<html><head><title>502 Bad Gateway</title></head>\r\n</html>";
+    for (status, content_type, body, expected) in [
+        ("502 Bad Gateway", "text/html", bad_gateway, "HTTP 502, the answer is not JSON: <html><head>"),
+        (
+            "200 OK",
+            "text/html",
+            "<html>log in</html>",
+            "HTTP 200, the answer is not JSON: <html>log in</html>",
+        ),
+        (
+            "200 OK",
+            "application/json",
+            r#"{"Response":{"Req"#,
+            "HTTP 200, the answer is cut short: {\"Response",
+        ),
+        ("200 OK", "application/json", "", "HTTP 200, the answer is empty"),
+        ("503 Service Unavailable", "text/plain", "", "HTTP 503, the answer is empty"),
+        ("200 OK", "application/json", "{}", "HTTP 200, the answer is not shaped as documented: {}"),
+        ("200 OK", "application/json", r#"{"Response":{}}"#, "HTTP 200, the answer has no RequestId: "),
+        ("403 Forbidden", "application/json", r#"{"error":"x"}"#, "HTTP 403, the answer is not shaped"),
+    ] {
+        let (code, cause) = status_and_cause(switch_once(Reply::http(status, content_type, body)).await);
+        assert_eq!(code, status[..3].parse().ok(), "{cause}");
+        assert!(cause.starts_with(expected), "{cause}");
+        assert!(!cause.contains(char::is_control), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_cut_off_on_the_way_means_no_answer_with_its_status() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    for cut in [
+        format!("{head}content-length: 99\r\n\r\n{RECEIPT}"),
+        format!("{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{RECEIPT}\r\n", RECEIPT.len()),
+    ] {
+        let (status, cause) = status_and_cause(switch_once(Reply::BytesThenEnd(cut.into_bytes())).await);
+        assert_eq!(status, Some(200), "{cause}");
+    }
+    let (status, _) = status_and_cause(switch_once(Reply::BytesThenEnd(b"HTTP/1.1 200 O".to_vec())).await);
+    assert_eq!(status, None);
+}
+
+#[tokio::test]
+async fn the_body_decides_whatever_status_and_content_type_say() {
+    let refused = r#"{"Response":{"Error":{"Code":"InternalError","Message":"m"},"RequestId":"r-2"}}"#;
+    for (status, content_type) in [
+        ("200 OK", "application/json"),
+        ("200 OK", "text/plain"),
+        ("200 OK", "text/html"),
+        ("500 Internal Server Error", "application/json; charset=utf-8"),
+        ("404 Not Found", "text/html"),
+    ] {
+        let accepted = switch_once(Reply::http(status, content_type, RECEIPT)).await;
+        assert_eq!(accepted, Ok(Receipt { request_id: "r-1".to_owned() }), "{status} {content_type}");
+        let refusal = Refusal {
+            code: "InternalError".to_owned(),
+            message: "m".to_owned(),
+            request_id: Some("r-2".to_owned()),
+        };
+        let result = switch_once(Reply::http(status, content_type, refused)).await;
+        assert_eq!(result, Err(Fault::Refused(refusal)), "{status} {content_type}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let target = Server::start([]).await;
+    for status in ["301 Moved Permanently", "307 Temporary Redirect"] {
+        let head =
+            format!("HTTP/1.1 {status}\r\nlocation: http://{}/\r\ncontent-length: 0\r\n\r\n", target.address);
+        let (code, cause) = status_and_cause(switch_once(Reply::Bytes(head.into_bytes())).await);
+        assert_eq!(code, status[..3].parse().ok(), "{cause}");
+    }
+    assert_eq!(target.connections(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_over_the_limit_is_not_read_to_its_end() {
+    let limit = RECEIPT.len();
+    for (body, fits) in [(RECEIPT.to_owned(), true), (format!("{RECEIPT} "), false)] {
+        let server = Server::start([Reply::json(&body)]).await;
+        let mut cloud = cloud_of(&server);
+        cloud.fleet.largest_answer = limit;
+        let result = cloud.switch(&key()).await;
+        assert_eq!(result.is_ok(), fits, "{result:?}");
+        if !fits {
+            assert_eq!(
+                status_and_cause(result),
+                (Some(200), format!("the answer is larger than {limit} bytes"))
+            );
+        }
+    }
+    // an answer without end would otherwise keep the call busy until its time limit
+    let endless = format!("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n{}", "x".repeat(100_000));
+    let server = Server::start([Reply::Bytes(endless.into_bytes())]).await;
+    let mut cloud = cloud_of(&server);
+    cloud.fleet.largest_answer = 1000;
+    let (status, cause) = status_and_cause(cloud.switch(&key()).await);
+    assert_eq!((status, cause.as_str()), (Some(200), "the answer is larger than 1000 bytes"));
+}
+
+#[tokio::test]
+async fn keys_that_a_proxy_echoes_are_blotted_out() {
+    let echo = "<html>your headers: x-tc-token: TOKENEXAMPLE, Credential=AKIDEXAMPLE/2025-01-03</html>";
+    let (_, cause) = status_and_cause(switch_once(Reply::http("502 Bad Gateway", "text/html", echo)).await);
+    assert!(!cause.contains("EXAMPLE") && cause.contains("[redacted]"), "{cause}");
+    let echo =
+        r#"{"Response":{"Error":{"Code":"AuthFailure","Message":"bad TOKENEXAMPLE"},"RequestId":"r"}}"#;
+    let Err(Fault::Refused(refusal)) = switch_once(Reply::json(echo)).await else { panic!("not refused") };
+    assert_eq!(refusal.message, "bad [redacted]");
+}
+
+#[tokio::test]
+async fn null_lists_are_empty_lists() {
+    let nothing =
+        r#"{"Response":{"RequestId":"r","DataEngines":null,"TotalCount":null,"ImageParentVersions":null}}"#;
+    let server = Server::start([Reply::json(nothing), Reply::json(nothing)]).await;
+    let cloud = cloud_of(&server);
+    let region = key().region;
+    assert_eq!(cloud.engines(&region, page()).await, Ok(EngineListing::default()));
+    assert_eq!(cloud.images(&region, "SparkSQL").await, Ok(Vec::new()));
+}

@@ -1,0 +1,234 @@
+//! The JSON of requests and answers (documents 1342/86308, 1342/99266, 1342/99270), turned into our nouns.
+
+#[cfg(test)]
+mod tests;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, ImageRecord, Refusal};
+use crate::job::{DataEngineId, ImageVersionId, JobKey};
+
+/// Body of `SwitchDataEngineImage`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SwitchRequest<'a> {
+    data_engine_id: &'a DataEngineId,
+    new_image_version_id: &'a ImageVersionId,
+}
+
+impl<'a> SwitchRequest<'a> {
+    pub(super) fn new(key: &'a JobKey) -> Self {
+        Self { data_engine_id: &key.data_engine_id, new_image_version_id: &key.new_image_version_id }
+    }
+}
+
+/// Body of `DescribeDataEngines`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct EnginesRequest {
+    offset: u32,
+    limit: u32,
+    engine_generation: &'static str,
+    engine_exec_type: &'static str,
+    sort_by: &'static str,
+    sorting: &'static str,
+}
+
+impl EnginesRequest {
+    /// The direction is documented the wrong way round; all that paging needs is that it stays the same.
+    pub(super) fn new(page: EnginePage) -> Self {
+        Self {
+            offset: page.offset,
+            limit: page.limit,
+            engine_generation: page.kind.generation.as_str(),
+            engine_exec_type: page.kind.exec_type.as_str(),
+            sort_by: "create-time",
+            sorting: "asc",
+        }
+    }
+}
+
+/// Body of `DescribeDataEngineImageVersions`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ImagesRequest<'a> {
+    pub(super) engine_type: &'a str,
+}
+
+/// Answer of `SwitchDataEngineImage`: nothing beside the `RequestId`.
+#[derive(Deserialize)]
+pub(super) struct SwitchAnswer {}
+
+/// Answer of `DescribeDataEngines`. Fields documented as nullable do arrive as `null`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct EnginesAnswer {
+    data_engines: Option<Vec<EngineShape>>,
+    total_count: Option<u32>,
+}
+
+impl EnginesAnswer {
+    /// The records of `page`. Where the service leaves the count out, a full page counts as one of several.
+    pub(super) fn into_listing(self, page: EnginePage) -> EngineListing {
+        let shapes = self.data_engines.unwrap_or_default();
+        let listed = u32::try_from(shapes.len()).unwrap_or(u32::MAX);
+        let total = self.total_count.unwrap_or_else(|| {
+            let seen = page.offset.saturating_add(listed);
+            if listed > 0 && listed >= page.limit { seen.saturating_add(1) } else { seen }
+        });
+        let engines = shapes.into_iter().filter_map(|shape| shape.into_record(page.kind)).collect();
+        EngineListing { engines, total }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct EngineShape {
+    data_engine_id: Option<String>,
+    data_engine_name: Option<String>,
+    state: Option<i64>,
+    image_version_id: Option<String>,
+    image_version_name: Option<String>,
+    child_image_version_id: Option<String>,
+    engine_type_detail: Option<String>,
+}
+
+impl EngineShape {
+    /// Nothing can be done with an engine that has no identifier, so it is left out, with a warning.
+    fn into_record(self, kind: EngineKind) -> Option<EngineRecord> {
+        let name = filled(self.data_engine_name);
+        let Some(data_engine_id) = filled(self.data_engine_id) else {
+            tracing::warn!(name, "the service listed an engine without DataEngineId; it is left out");
+            return None;
+        };
+        Some(EngineRecord {
+            data_engine_id: DataEngineId::new(data_engine_id),
+            name,
+            state: self.state.map(EngineState),
+            image_version_id: filled(self.image_version_id).map(ImageVersionId::new),
+            image_version_name: filled(self.image_version_name),
+            child_image_version_id: filled(self.child_image_version_id),
+            engine_type_detail: filled(self.engine_type_detail),
+            kind,
+        })
+    }
+}
+
+/// Answer of `DescribeDataEngineImageVersions`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ImagesAnswer {
+    image_parent_versions: Option<Vec<ImageShape>>,
+}
+
+impl ImagesAnswer {
+    pub(super) fn into_records(self) -> Vec<ImageRecord> {
+        self.image_parent_versions
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(ImageShape::into_record)
+            .collect()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ImageShape {
+    image_version_id: Option<String>,
+    image_version: Option<String>,
+    state: Option<i64>,
+    engine_type: Option<String>,
+}
+
+impl ImageShape {
+    fn into_record(self) -> Option<ImageRecord> {
+        let name = filled(self.image_version);
+        let Some(image_version_id) = filled(self.image_version_id) else {
+            tracing::warn!(name, "the service listed an image without ImageVersionId; it is left out");
+            return None;
+        };
+        Some(ImageRecord {
+            image_version_id: ImageVersionId::new(image_version_id),
+            name,
+            state: self.state,
+            engine_type: filled(self.engine_type),
+        })
+    }
+}
+
+/// An empty text says as little as an absent one.
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// An answer that the service itself gave, and its number.
+pub(super) struct Answered<A> {
+    pub(super) answer: A,
+    pub(super) request_id: String,
+}
+
+/// Why a body brings no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// The service said no.
+    Refused(Refusal),
+    /// This did not come from the service, or not whole.
+    Unreadable {
+        /// In which way, in a few words that repeat nothing of the body.
+        why: &'static str,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Envelope<R> {
+    response: R,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Head {
+    error: Option<ErrorShape>,
+    request_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ErrorShape {
+    code: Option<String>,
+    message: Option<String>,
+}
+
+/// Judges an answer by its body alone: status and content type do not tell what the service decided.
+pub(super) fn judge<A: DeserializeOwned>(body: &[u8]) -> Result<Answered<A>, Unanswered> {
+    if body.is_empty() {
+        return Err(Unanswered::Unreadable { why: "the answer is empty" });
+    }
+    let head: Head = open(body)?;
+    let request_id = filled(head.request_id);
+    if let Some(error) = head.error {
+        let Some(code) = filled(error.code) else {
+            return Err(Unanswered::Unreadable { why: "the answer is an error without a code" });
+        };
+        let message = error.message.unwrap_or_default();
+        return Err(Unanswered::Refused(Refusal { code, message, request_id }));
+    }
+    // every processed request has one (document 1342/99266), so an answer without was not given by the service
+    let Some(request_id) = request_id else {
+        return Err(Unanswered::Unreadable { why: "the answer has no RequestId" });
+    };
+    Ok(Answered { answer: open(body)?, request_id })
+}
+
+fn open<R: DeserializeOwned>(body: &[u8]) -> Result<R, Unanswered> {
+    let envelope: Result<Envelope<R>, _> = serde_json::from_slice(body);
+    envelope.map(|envelope| envelope.response).map_err(|error| {
+        let why = match error.classify() {
+            serde_json::error::Category::Eof => "the answer is cut short",
+            serde_json::error::Category::Data => "the answer is not shaped as documented",
+            serde_json::error::Category::Syntax | serde_json::error::Category::Io => "the answer is not JSON",
+        };
+        Unanswered::Unreadable { why }
+    })
+}

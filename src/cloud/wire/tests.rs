@@ -1,0 +1,154 @@
+//! Bodies as the service spells them, whole, sparse and broken, against the nouns they become.
+
+use super::*;
+use crate::cloud::{EngineExecType, EngineGeneration};
+
+const PAGE: EnginePage = EnginePage {
+    kind: EngineKind { generation: EngineGeneration::Native, exec_type: EngineExecType::Batch },
+    offset: 200,
+    limit: 2,
+};
+
+fn listing(response: &str) -> EngineListing {
+    let body = format!(r#"{{"Response":{response}}}"#);
+    let answered = judge::<EnginesAnswer>(body.as_bytes()).expect("an answer");
+    answered.answer.into_listing(PAGE)
+}
+
+fn spelt(body: &impl Serialize) -> String {
+    serde_json::to_string(body).expect("JSON")
+}
+
+fn unreadable(body: &str) -> &'static str {
+    match judge::<EnginesAnswer>(body.as_bytes()) {
+        Err(Unanswered::Unreadable { why }) => why,
+        Err(Unanswered::Refused(refusal)) => panic!("{body} was taken for {refusal:?}"),
+        Ok(_) => panic!("{body} was taken for an answer"),
+    }
+}
+
+#[test]
+fn request_bodies_are_spelt_as_documented() {
+    assert_eq!(
+        spelt(&EnginesRequest::new(PAGE)),
+        r#"{"Offset":200,"Limit":2,"EngineGeneration":"Native","EngineExecType":"BATCH","#.to_owned()
+            + r#""SortBy":"create-time","Sorting":"asc"}"#
+    );
+    assert_eq!(spelt(&ImagesRequest { engine_type: "SparkSQL" }), r#"{"EngineType":"SparkSQL"}"#);
+    let key = JobKey {
+        region: crate::job::Region::new("ap-guangzhou"),
+        data_engine_id: DataEngineId::new("DataEngine-kxxxxr13"),
+        new_image_version_id: ImageVersionId::new("7ac9cc78"),
+    };
+    assert_eq!(
+        spelt(&SwitchRequest::new(&key)),
+        r#"{"DataEngineId":"DataEngine-kxxxxr13","NewImageVersionId":"7ac9cc78"}"#
+    );
+}
+
+#[test]
+fn an_engine_is_read_with_every_field_and_unknown_ones_are_ignored() {
+    let listing = listing(
+        r#"{"RequestId":"r","TotalCount":7,"Novelty":{"a":[1]},"DataEngines":[{"DataEngineId":"DataEngine-a",
+        "DataEngineName":"n","State":9,"ImageVersionId":"i","ImageVersionName":"Standard-S 1.1",
+        "ChildImageVersionId":"c","EngineTypeDetail":"StandardSpark","Novelty":null}]}"#,
+    );
+    let expected = EngineRecord {
+        data_engine_id: DataEngineId::new("DataEngine-a"),
+        name: Some("n".to_owned()),
+        state: Some(EngineState(9)),
+        image_version_id: Some(ImageVersionId::new("i")),
+        image_version_name: Some("Standard-S 1.1".to_owned()),
+        child_image_version_id: Some("c".to_owned()),
+        engine_type_detail: Some("StandardSpark".to_owned()),
+        kind: PAGE.kind,
+    };
+    assert_eq!(listing, EngineListing { engines: vec![expected], total: 7 });
+}
+
+#[test]
+fn null_empty_and_absent_are_the_same() {
+    let nothing = EngineListing { engines: Vec::new(), total: 200 };
+    assert_eq!(listing(r#"{"RequestId":"r","DataEngines":null,"TotalCount":null}"#), nothing);
+    assert_eq!(listing(r#"{"RequestId":"r","Error":null}"#), nothing);
+    for record in [
+        r#"{"DataEngineId":"a","State":null,"ImageVersionId":null,"DataEngineName":null}"#,
+        r#"{"DataEngineId":"a","ImageVersionId":"","DataEngineName":"","EngineTypeDetail":""}"#,
+        r#"{"DataEngineId":"a"}"#,
+    ] {
+        let listing = listing(&format!(r#"{{"RequestId":"r","DataEngines":[{record}]}}"#));
+        let engine = listing.engines.first().expect(record);
+        assert_eq!((&engine.name, engine.state, &engine.image_version_id), (&None, None, &None), "{record}");
+        assert_eq!(engine.engine_type_detail, None, "{record}");
+    }
+}
+
+#[test]
+fn without_a_count_a_full_page_counts_as_one_of_several() {
+    let with = |records: &str| listing(&format!(r#"{{"RequestId":"r","DataEngines":[{records}]}}"#)).total;
+    assert_eq!(with(r#"{"DataEngineId":"a"}"#), 201);
+    assert_eq!(with(r#"{"DataEngineId":"a"},{"DataEngineId":"b"}"#), 203);
+}
+
+#[test]
+fn an_engine_without_identifier_is_left_out_and_the_others_stay() {
+    let listing = listing(
+        r#"{"RequestId":"r","TotalCount":3,"DataEngines":[{"DataEngineName":"n"},{"DataEngineId":""},
+        {"DataEngineId":"a"}]}"#,
+    );
+    assert_eq!(listing.engines.len(), 1);
+    assert_eq!(listing.total, 3);
+}
+
+#[test]
+fn images_are_read_and_those_without_identifier_left_out() {
+    let body = r#"{"Response":{"RequestId":"r","Total":2,"ImageParentVersions":[{"ImageVersionId":"i",
+        "ImageVersion":"Standard-S 1.1","State":2,"EngineType":"StandardSpark"},{"ImageVersionId":null}]}}"#;
+    let images = judge::<ImagesAnswer>(body.as_bytes()).expect("an answer").answer.into_records();
+    let expected = ImageRecord {
+        image_version_id: ImageVersionId::new("i"),
+        name: Some("Standard-S 1.1".to_owned()),
+        state: Some(ImageRecord::ONLINE),
+        engine_type: Some("StandardSpark".to_owned()),
+    };
+    assert_eq!(images, [expected]);
+    let body = br#"{"Response":{"RequestId":"r","ImageParentVersions":null}}"#;
+    assert!(judge::<ImagesAnswer>(body).expect("an answer").answer.into_records().is_empty());
+}
+
+#[test]
+fn a_refusal_is_read_with_or_without_its_details() {
+    for (response, message, request_id) in [
+        (r#"{"Error":{"Code":"C.D","Message":"m"},"RequestId":"r"}"#, "m", Some("r")),
+        (r#"{"Error":{"Code":"C.D","Message":null},"RequestId":null}"#, "", None),
+        (r#"{"Error":{"Code":"C.D"},"DataEngines":"not even a list"}"#, "", None),
+    ] {
+        let body = format!(r#"{{"Response":{response}}}"#);
+        let refusal = Refusal {
+            code: "C.D".to_owned(),
+            message: message.to_owned(),
+            request_id: request_id.map(str::to_owned),
+        };
+        let judged = judge::<EnginesAnswer>(body.as_bytes()).err();
+        assert_eq!(judged, Some(Unanswered::Refused(refusal)), "{body}");
+    }
+}
+
+#[test]
+fn what_the_service_did_not_say_whole_is_no_answer() {
+    assert_eq!(unreadable(""), "the answer is empty");
+    assert_eq!(unreadable("<html></html>"), "the answer is not JSON");
+    assert_eq!(unreadable(r#"{"Response":{"RequestId":"r"}} x"#), "the answer is not JSON");
+    assert_eq!(unreadable(r#"{"Response":{"RequestId":"r""#), "the answer is cut short");
+    for body in ["{}", "[]", "null", r#"{"Response":null}"#, r#"{"Response":[{}]}"#] {
+        assert!(unreadable(body).starts_with("the answer is not shaped as documented"), "{body}");
+    }
+    for fields in [r#""State":"2""#, r#""ImageVersionId":7"#] {
+        let body =
+            format!(r#"{{"Response":{{"RequestId":"r","DataEngines":[{{"DataEngineId":"a",{fields}}}]}}}}"#);
+        assert_eq!(unreadable(&body), "the answer is not shaped as documented");
+    }
+    assert_eq!(unreadable(r#"{"Response":{"RequestId":""}}"#), "the answer has no RequestId");
+    assert_eq!(unreadable(r#"{"Response":{"TotalCount":0}}"#), "the answer has no RequestId");
+    assert_eq!(unreadable(r#"{"Response":{"Error":{"Code":""}}}"#), "the answer is an error without a code");
+}
