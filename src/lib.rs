@@ -44,4 +44,5 @@ pub mod exit;
 pub mod job;
 pub mod ledger;
 pub mod pace;
+pub mod plan;
 pub mod run;

@@ -1,0 +1,340 @@
+//! Whole plans: examples, snapshots, and what must hold for every plan there is.
+
+use std::fs;
+
+use proptest::prelude::*;
+
+use crate::job::{DataEngineId, ImageVersionId, JobKey};
+
+use super::*;
+
+/// Line, column and title of a finding.
+pub(super) type Found = (usize, usize, String);
+
+/// Reviews a text under a file name, without touching the disk. A region is given, as with `--region`.
+pub(super) fn review(name: &str, bytes: &[u8]) -> Result<Plan, Findings> {
+    let path = Path::new(name);
+    let mut review = Review::default();
+    let opened = review.take(path, bytes);
+    let format = Format::of(path).expect("a known ending");
+    let draft = parse(&mut review, &opened, path, format).unwrap_or_default();
+    let (jobs, waves) = draft.into_jobs(&mut review, Some(&Region::new("ap-default")));
+    if review.is_clean() {
+        let digest = digest(&jobs, &waves);
+        Ok(Plan { path: path.to_owned(), jobs, waves, digest })
+    } else {
+        Err(review.into_findings())
+    }
+}
+
+/// Everything found in a text, in order.
+pub(super) fn found(name: &str, text: &str) -> Vec<Found> {
+    review(name, text.as_bytes()).map_or_else(|findings| list(&findings), |_| Vec::new())
+}
+
+fn list(findings: &Findings) -> Vec<Found> {
+    assert_eq!(findings.len(), findings.kept.len());
+    let spot = |place: finding::Place| findings.sources[place.file as usize].spot(place);
+    let line = |found: &finding::Finding| {
+        let spot = spot(found.place);
+        (spot.line, spot.column, found.title.clone())
+    };
+    findings.kept.iter().map(line).collect()
+}
+
+/// What is said about a plan that is read from the disk.
+fn said(path: &Path) -> String {
+    match load(path, None) {
+        Ok(_) => "nothing is wrong".to_owned(),
+        Err(PlanError::Invalid(findings)) => findings.render(false),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn every_example_plan_loads() {
+    let mut seen = 0;
+    for entry in fs::read_dir("plans").expect("there are examples") {
+        let path = entry.expect("readable").path();
+        assert_eq!(said(&path), "nothing is wrong", "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 3, "only {seen} examples");
+}
+
+#[test]
+fn the_staged_example_has_the_waves_it_promises() {
+    let plan = load(Path::new("plans/staged.yaml"), None).expect("valid");
+    assert_eq!(plan.waves, ["canary", "early", "rest"]);
+    let sizes = [0, 1, 2].map(|wave| plan.jobs.iter().filter(|job| job.wave == wave).count());
+    assert_eq!(sizes, [2, 6, 16]);
+    assert_eq!(plan.jobs[0].key.region.as_str(), "ap-guangzhou");
+}
+
+#[test]
+fn ten_mistakes_in_csv_are_told_at_once() {
+    insta::assert_snapshot!(said(Path::new("tests/plans/ten-mistakes.csv")));
+}
+
+#[test]
+fn ten_mistakes_in_yaml_are_told_at_once() {
+    insta::assert_snapshot!(said(Path::new("tests/plans/ten-mistakes.yaml")));
+}
+
+#[test]
+fn the_plans_own_region_wins_over_the_one_given_from_outside() {
+    let text = "data_engine_id,new_image_version_id,region\na,v,ap-own\nb,v,\n";
+    let plan = review("a.csv", text.as_bytes()).expect("valid");
+    let regions: Vec<_> = plan.jobs.iter().map(|job| job.key.region.as_str()).collect();
+    assert_eq!(regions, ["ap-own", "ap-default"]);
+    let text = "region: ap-top\nnew_image_version_id: v\nengines: [a, {data_engine_id: b, region: ap-own}]\n";
+    let plan = review("a.yaml", text.as_bytes()).expect("valid");
+    let regions: Vec<_> = plan.jobs.iter().map(|job| job.key.region.as_str()).collect();
+    assert_eq!(regions, ["ap-top", "ap-own"]);
+}
+
+#[test]
+fn a_region_missing_everywhere_is_found_at_the_first_engine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.csv");
+    fs::write(&path, "data_engine_id,new_image_version_id\na,v\nb,v\n").expect("written");
+    let page = said(&path);
+    assert!(page.contains("error: 2 engines have no region, `a` is the first\n"), "{page}");
+    assert!(
+        page.contains("a.csv:2:1") && page.contains("`--region`") && page.contains("TENCENTCLOUD_REGION")
+    );
+}
+
+#[test]
+fn a_plan_without_a_known_ending_or_without_a_file_says_what_to_do() {
+    let page = said(Path::new("fleet.xlsx"));
+    assert!(page.contains("fleet.xlsx:1:1") && page.contains("`.csv`, `.yaml` or `.yml`"), "{page}");
+    let page = said(Path::new("no-such-plan.csv"));
+    assert!(page.starts_with("cannot read the plan no-such-plan.csv: "), "{page}");
+    assert!(page.ends_with("; check the path and its permissions"), "{page}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("folder.csv");
+    fs::create_dir(&path).expect("made");
+    assert!(said(&path).contains("not a regular file"));
+}
+
+#[test]
+fn a_huge_file_is_refused_without_reading_it_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("huge.csv");
+    let file = fs::File::create(&path).expect("made");
+    // sparse: the size is there, the bytes are not
+    file.set_len(MAX_BYTES * 1_000).expect("grown");
+    assert!(said(&path).contains("larger than 32 MiB together"));
+}
+
+#[test]
+fn a_plan_with_too_many_engines_is_refused_at_the_first_too_many() {
+    let rows: Vec<String> = (0..=MAX_JOBS).map(|number| format!("e{number},v\n")).collect();
+    let text = "data_engine_id,new_image_version_id\n".to_owned() + &rows.concat();
+    let last = (MAX_JOBS + 2, 1, format!("the plan has more than {MAX_JOBS} engines; this one is too much"));
+    assert_eq!(found("a.csv", &text), [last]);
+    let yaml = format!("new_image_version_id: v\nengines: [{}a]\n", "x,".repeat(MAX_JOBS));
+    let findings = review("a.yaml", yaml.as_bytes()).expect_err("too many");
+    assert!(findings.len() > MAX_JOBS - 1, "the engines before are reviewed: {}", findings.len());
+}
+
+#[test]
+fn bytes_that_people_do_not_see_are_found() {
+    let csv = "data_engine_id,new_image_version_id\r\na,v\r\n";
+    assert_eq!(found("a.csv", csv), [(1, 36, "lines end in CRLF".to_owned())]);
+    let bom = "\u{feff}data_engine_id,new_image_version_id\na,v\n";
+    let title = "the file begins with a byte order mark (BOM)".to_owned();
+    assert_eq!(found("a.csv", bom), [(1, 1, title.clone())]);
+    assert_eq!(found("a.yaml", "\u{feff}new_image_version_id: v\nengines: [a]\n"), [(1, 1, title)]);
+    let bad = review("a.csv", b"data_engine_id,new_image_version_id\na\xff,v\n").expect_err("not UTF-8");
+    assert_eq!(list(&bad), [(2, 2, "the byte 0xFF is not UTF-8".to_owned())]);
+}
+
+#[test]
+fn utf_16_is_named_and_nothing_else_is_said_about_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.csv");
+    fs::write(&path, b"\xff\xfed\0a\0t\0a\0").expect("written");
+    assert!(said(&path).ends_with("= help: save it as UTF-8 without BOM\n\n1 finding; nothing was sent"));
+}
+
+const CSV: &str = "wave,region,data_engine_id,new_image_version_id,expected_image_version_id,note\n\
+                   one,ap-a,e1,v1,v0,first\none,ap-a,e2,v1,,\ntwo,ap-b,e1,v2,,\n";
+const YAML: &str = "# the same\nnew_image_version_id: v1\nregion: ap-a\nwaves:\n- name: one\n  engines:\n  \
+                    - {data_engine_id: e1, expected_image_version_id: v0, note: first}\n  - e2\n- name: two\n  \
+                    engines: [{data_engine_id: e1, region: ap-b, new_image_version_id: v2}]\n";
+
+#[test]
+fn csv_and_yaml_of_the_same_content_are_the_same_plan() {
+    let csv = review("a.csv", CSV.as_bytes()).expect("valid");
+    let yaml = review("a.yaml", YAML.as_bytes()).expect("valid");
+    assert_eq!((&csv.jobs, &csv.waves, &csv.digest), (&yaml.jobs, &yaml.waves, &yaml.digest));
+    assert_eq!(csv.digest.len(), 64);
+}
+
+#[test]
+fn the_digest_sees_what_is_done_and_not_how_it_is_written() {
+    let digest = |text: &str| review("a.csv", text.as_bytes()).expect("valid").digest;
+    let whole = digest(CSV);
+    let reordered =
+        CSV.replace("one,ap-a,e1,v1,v0,first\none,ap-a,e2,v1,,\n", "one,ap-a,e2,v1,,\none,ap-a,e1,v1,v0,\n");
+    assert_eq!(digest(&reordered), whole);
+    for (was, becomes) in [("e2,v1", "e2,v2"), ("ap-b", "ap-c"), ("v0,first", ",first"), ("two", "three")] {
+        assert_ne!(digest(&CSV.replace(was, becomes)), whole, "{was} -> {becomes}");
+    }
+}
+
+#[test]
+fn the_digest_stays_what_it_was_in_earlier_versions() {
+    let plan = load(Path::new("plans/fleet.csv"), None).expect("valid");
+    assert_eq!(plan.digest, "85ae41c50ffadaf72722fa63130d191c54139e13d5f635f183200a58ef084db2");
+}
+
+#[test]
+fn the_error_of_an_invalid_plan_counts_and_says_what_to_do() {
+    let error = load(Path::new("tests/plans/ten-mistakes.csv"), None).expect_err("invalid");
+    assert_eq!(
+        error.to_string(),
+        "10 findings in the plan; nothing was sent; correct the plan and run again"
+    );
+}
+
+/// Every place is inside its file, at the beginning of a character, and everything can be shown.
+fn assert_sound(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
+    let Err(findings) = review(name, bytes) else { return Ok(()) };
+    prop_assert!(findings.len() > 0);
+    for finding in &findings.kept {
+        let text = findings.sources[finding.place.file as usize].text();
+        for place in [Some(finding.place), finding.other.map(|(place, _)| place)].into_iter().flatten() {
+            let (start, end) = (place.start as usize, place.end as usize);
+            prop_assert!(start <= end && end <= text.len(), "{place:?} of {} in {text:?}", finding.title);
+            prop_assert!(text.is_char_boundary(start) && text.is_char_boundary(end), "{place:?} in {text:?}");
+        }
+    }
+    prop_assert!(findings.render(true).ends_with("; nothing was sent"));
+    Ok(())
+}
+
+/// A good plan with some stretches replaced by others.
+fn mutated(plan: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        Just("\"".to_owned()),
+        Just("\u{feff}\r\n".to_owned()),
+        Just(",;\t".to_owned()),
+        Just("*a &a [{".to_owned()),
+        Just("- <<: :\n".to_owned()),
+        ".{0,4}",
+        "[ -~\n]{0,8}",
+    ];
+    proptest::collection::vec((0..plan.len(), 0..12usize, piece), 1..5).prop_map(move |changes| {
+        let mut bytes = plan.as_bytes().to_vec();
+        for (at, removed, piece) in changes {
+            let at = at.min(bytes.len());
+            let end = (at + removed).min(bytes.len());
+            bytes.splice(at..end, piece.into_bytes());
+        }
+        bytes
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_reviewed_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        assert_sound("a.csv", &bytes)?;
+        assert_sound("a.yaml", &bytes)?;
+    }
+
+    #[test]
+    fn any_text_is_reviewed_without_panic(text in "[a-c,;:\"'&*!|>#%@\\-\\[\\]{}?~<\u{85}\u{2028}é\u{feff}\t\r\n ]{0,60}") {
+        assert_sound("a.csv", text.as_bytes())?;
+        assert_sound("a.yaml", text.as_bytes())?;
+    }
+
+    #[test]
+    fn a_damaged_csv_plan_is_reviewed_without_panic(bytes in mutated(CSV)) {
+        assert_sound("a.csv", &bytes)?;
+    }
+
+    #[test]
+    fn a_damaged_yaml_plan_is_reviewed_without_panic(bytes in mutated(YAML)) {
+        assert_sound("a.yaml", &bytes)?;
+    }
+
+    #[test]
+    fn jobs_written_as_csv_or_yaml_are_read_back_the_same(jobs in jobs()) {
+        let waves = vec!["first wave".to_owned(), "second".to_owned(), "no".to_owned()];
+        for (name, text) in [("a.csv", as_csv(&jobs, &waves)), ("a.yaml", as_yaml(&jobs, &waves))] {
+            match review(name, text.as_bytes()) {
+                Ok(plan) => prop_assert_eq!((&plan.jobs, &plan.waves), (&jobs, &waves)),
+                Err(findings) => prop_assert!(false, "{}\n{text}", findings.render(false)),
+            }
+        }
+    }
+}
+
+/// Sound jobs in three waves, none of them empty; ids are unlike each other but otherwise anything allowed.
+fn jobs() -> impl Strategy<Value = Vec<Job>> {
+    let id = "[!-~]{1,12}";
+    let note = proptest::option::of("[a-zé,\"'#:&*-][ -~é]{0,10}[a-z\"]");
+    let job = (id, id, "[a-z]{2,3}-[a-z0-9-]{1,5}", proptest::option::of(id), note);
+    proptest::collection::vec(job, 3..9).prop_map(|written| {
+        let count = written.len();
+        let job = |(number, (engine, target, region, expected, note)): (
+            usize,
+            (String, String, String, Option<String>, _),
+        )| {
+            Job {
+                key: JobKey {
+                    region: Region::new(region),
+                    data_engine_id: DataEngineId::new(format!("{engine}{number}")),
+                    new_image_version_id: ImageVersionId::new(target),
+                },
+                wave: number * 3 / count,
+                expected_image_version_id: expected.map(ImageVersionId::new),
+                note,
+            }
+        };
+        written.into_iter().enumerate().map(job).collect()
+    })
+}
+
+fn as_csv(jobs: &[Job], waves: &[String]) -> String {
+    let mut text =
+        "note,data_engine_id,wave,new_image_version_id,region,expected_image_version_id\n".to_owned();
+    for job in jobs {
+        let expected = job.expected_image_version_id.as_ref().map_or("", |expected| expected.as_str());
+        let note = job.note.as_deref().unwrap_or_default();
+        let key = &job.key;
+        let values = [
+            note,
+            key.data_engine_id.as_str(),
+            &waves[job.wave],
+            key.new_image_version_id.as_str(),
+            key.region.as_str(),
+            expected,
+        ];
+        let quoted = values.map(|value| format!("\"{}\"", value.replace('"', "\"\"")));
+        text += &(quoted.join(",") + "\n");
+    }
+    text
+}
+
+fn as_yaml(jobs: &[Job], waves: &[String]) -> String {
+    let quoted = |value: &str| format!("'{}'", value.replace('\'', "''"));
+    let mut lines = vec!["waves:".to_owned()];
+    for (number, name) in waves.iter().enumerate() {
+        lines.extend([format!("- name: {name}"), "  engines:".to_owned()]);
+        for job in jobs.iter().filter(|job| job.wave == number) {
+            let key = &job.key;
+            let expected = job.expected_image_version_id.as_ref();
+            lines.push(format!("  - data_engine_id: {}", quoted(key.data_engine_id.as_str())));
+            lines.push(format!("    new_image_version_id: {}", quoted(key.new_image_version_id.as_str())));
+            lines.push(format!("    region: {}", key.region));
+            lines
+                .extend(expected.map(|id| format!("    expected_image_version_id: {}", quoted(id.as_str()))));
+            lines.extend(job.note.as_ref().map(|note| format!("    note: {}", quoted(note))));
+        }
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,161 @@
+//! The values that a plan can hold, and the shape that each must have.
+
+use super::finding::{Finding, Place, Review, quote};
+
+/// Longest id, in characters. Ids of the service have about 20 (engines) and 36 (images).
+const MAX_ID: usize = 128;
+/// Longest name of a wave, in characters.
+const MAX_WAVE: usize = 64;
+/// Longest note, in characters.
+const MAX_NOTE: usize = 500;
+
+/// What a column of a CSV plan, or a key of a YAML plan, says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    DataEngineId,
+    NewImageVersionId,
+    Region,
+    ExpectedImageVersionId,
+    Note,
+    Wave,
+    WaveName,
+    From,
+}
+
+impl Field {
+    /// How a plan spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DataEngineId => "data_engine_id",
+            Self::NewImageVersionId => "new_image_version_id",
+            Self::Region => "region",
+            Self::ExpectedImageVersionId => "expected_image_version_id",
+            Self::Note => "note",
+            Self::Wave => "wave",
+            Self::WaveName => "name",
+            Self::From => "from",
+        }
+    }
+
+    /// What to write instead of a wrong value.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::DataEngineId => "write the `DataEngineId`, for example `DataEngine-a1b2c3d4`",
+            Self::NewImageVersionId => "write the `ImageVersionId` that the engine shall run",
+            Self::ExpectedImageVersionId => {
+                "write the `ImageVersionId` that the engine runs now, or leave it out"
+            }
+            Self::Region => "write a region as the API does, for example `ap-guangzhou`",
+            Self::Note => "write one line of at most 500 characters, or leave it out",
+            Self::Wave | Self::WaveName => "write a name of at most 64 characters, for example `canary`",
+            Self::From => "write the path of a CSV file, counted from the folder of the plan",
+        }
+    }
+
+    /// What is wrong with a text, if anything.
+    fn fault(self, text: &str) -> Option<String> {
+        match self {
+            Self::DataEngineId | Self::NewImageVersionId | Self::ExpectedImageVersionId => id_fault(text),
+            Self::Region => (!is_region(text)).then(|| "it does not look like one".to_owned()),
+            Self::Note => line_fault(text, MAX_NOTE),
+            Self::Wave | Self::WaveName => line_fault(text, MAX_WAVE),
+            Self::From => line_fault(text, usize::MAX),
+        }
+    }
+}
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Value {
+    pub text: String,
+    pub place: Place,
+}
+
+impl Value {
+    /// Takes a written value in, and reports what is wrong with it. The result is empty when there was
+    /// nothing, and otherwise the best reading of it, so that the review can go on.
+    pub fn read(review: &mut Review, field: Field, written: &str, place: Place) -> Self {
+        let text = written.trim();
+        let name = quote(field.name());
+        if text.is_empty() {
+            review.report(Finding::new(place, format!("{name} is empty"), field.remedy()));
+        } else if text.len() < written.len() && field != Field::Note {
+            let title = format!("{name} has white space around {}", quote(text));
+            review.report(Finding::new(place, title, "remove the white space"));
+        }
+        if let Some(fault) =
+            field.fault(text).filter(|_| !text.is_empty() && !is_damaged(review, text, place))
+        {
+            let title = format!("{} cannot be a {name}: {fault}", quote(text));
+            review.report(Finding::new(place, title, field.remedy()));
+        }
+        Self { text: text.to_owned(), place }
+    }
+}
+
+/// True when the text suffers from bad bytes of its file, which have a finding of their own.
+fn is_damaged(review: &Review, text: &str, place: Place) -> bool {
+    text.contains(char::REPLACEMENT_CHARACTER)
+        && review.sources.get(place.file as usize).is_some_and(|source| source.damaged)
+}
+
+/// Ids are opaque, but the service makes them of printable ASCII; anything else came in by accident.
+fn id_fault(text: &str) -> Option<String> {
+    if let Some(strange) = text.chars().find(|character| !character.is_ascii_graphic()) {
+        return Some(if strange.is_whitespace() {
+            "it contains white space".to_owned()
+        } else {
+            format!("it contains U+{:04X}", u32::from(strange))
+        });
+    }
+    too_long(text, MAX_ID)
+}
+
+fn line_fault(text: &str, limit: usize) -> Option<String> {
+    if text.contains(char::is_control) {
+        return Some("it contains a control character or a line break".to_owned());
+    }
+    too_long(text, limit)
+}
+
+fn too_long(text: &str, limit: usize) -> Option<String> {
+    let length = text.chars().count();
+    (length > limit).then(|| format!("it has {length} characters and may have {limit}"))
+}
+
+/// Whether a text has the shape of a region: `ap-guangzhou`, `na-siliconvalley`, `ap-shanghai-fsi`. Which regions
+/// there are only the service knows.
+pub fn is_region(text: &str) -> bool {
+    let Some((area, rest)) = text.split_once('-') else { return false };
+    area.len() >= 2
+        && area.bytes().all(|byte| byte.is_ascii_lowercase())
+        && !rest.is_empty()
+        && text.len() <= MAX_ID
+        && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_have_an_area_and_a_place_in_lower_case() {
+        for good in ["ap-guangzhou", "na-siliconvalley", "ap-shanghai-fsi", "eu-1"] {
+            assert!(is_region(good), "{good}");
+        }
+        for bad in
+            ["guangzhou", "a-b", "ap-", "AP-guangzhou", "ap_guangzhou", "ap-Guangzhou", "ap-g z", "4p-x"]
+        {
+            assert!(!is_region(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_are_printable_ascii_of_bounded_length() {
+        assert_eq!(id_fault("DataEngine-a1b2c3d4"), None);
+        assert_eq!(id_fault(&"x".repeat(128)), None);
+        assert_eq!(id_fault("a b").as_deref(), Some("it contains white space"));
+        assert_eq!(id_fault("a\u{200b}b").as_deref(), Some("it contains U+200B"));
+        assert!(id_fault(&"x".repeat(129)).is_some());
+    }
+}

@@ -1,0 +1,261 @@
+//! Parses YAML into a tree that remembers where everything stands, so that all mistakes can be found.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
+use serde_saphyr::{Error, Location, Options, SnippetMode, Spanned, UserMessageFormatter};
+
+use super::finding::{Finding, Review, quote};
+use super::source::Opened;
+
+/// Levels of nesting; a plan needs five.
+const MAX_DEPTH: usize = 16;
+/// Values, keys included: 100,000 engines with every key take 1.1 million.
+const MAX_NODES: usize = 1_500_000;
+/// Parser steps; every node is one, and every list and mapping one more.
+const MAX_EVENTS: usize = 3_500_000;
+/// Uses of anchors: two for each engine.
+const MAX_ALIASES: usize = 200_000;
+/// Nodes that uses of anchors may add to the plan.
+const MAX_REPLAYED: usize = 200_000;
+
+/// A value in the plan.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Where it stands, in bytes of the body; for a use of an anchor, where the use stands.
+    pub span: Range<usize>,
+    pub shape: Shape,
+}
+
+/// What a value is.
+#[derive(Debug)]
+pub(super) enum Shape {
+    /// `~`, `null` or nothing at all.
+    Nothing,
+    Text(Box<str>),
+    /// A number or truth value: the bytes of the body that hold it as written.
+    Literal(Range<usize>),
+    List(Vec<Node>),
+    Mapping(Vec<(Node, Node)>),
+}
+
+impl Node {
+    /// The text of a value that is text, exactly as written: `0123` stays `0123`.
+    pub fn text<'n>(&'n self, body: &'n str) -> Option<&'n str> {
+        match &self.shape {
+            Shape::Text(text) => Some(text),
+            Shape::Literal(span) => body.get(span.clone()),
+            Shape::Nothing | Shape::List(_) | Shape::Mapping(_) => None,
+        }
+    }
+}
+
+/// Parses a file. `None` when it is not YAML; the reason is then among the findings, and the only one.
+pub(super) fn parse(review: &mut Review, opened: &Opened) -> Option<Node> {
+    let body = opened.body();
+    match serde_saphyr::from_str_with_options(body, options()) {
+        Ok(node) => Some(node),
+        Err(error) => {
+            let at = error.location().map_or(body.len(), |location| byte_of(body, location));
+            let end = body[at..].chars().next().map_or(at, |character| at + character.len_utf8());
+            let title = format!("not readable as a YAML plan: {}", reason(&error));
+            review.report(Finding::new(opened.place(at..end), title, remedy(&error)));
+            None
+        }
+    }
+}
+
+/// Limits against hostile files. Repeated keys and merge keys pass, because the review reports them itself
+/// with both places.
+fn options() -> Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: MAX_DEPTH,
+            max_nodes: MAX_NODES,
+            max_events: MAX_EVENTS,
+            max_aliases: MAX_ALIASES,
+            // a plan may well use one anchor in every engine
+            enforce_alias_anchor_ratio: false,
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPLAYED },
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        merge_keys: MergeKeyPolicy::AsOrdinary,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+    }
+}
+
+/// What the parser says, in the manner of the other findings.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::MultipleDocuments { .. } => return "a second document begins here".to_owned(),
+        error if is_limit(error) => {
+            return "it is too large, too deep, or repeats itself too often".to_owned();
+        }
+        _ => {}
+    }
+    let options =
+        serde_saphyr::render_options! { formatter: &UserMessageFormatter, snippets: SnippetMode::Off };
+    let message = error.render_with_options(options);
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+    quote(message).trim_matches('`').to_owned()
+}
+
+fn remedy(error: &Error) -> &'static str {
+    match error {
+        Error::MultipleDocuments { .. } => "write one plan in each file, without a second `---`",
+        Error::UnsupportedTag { .. } => "remove the tag",
+        error if is_limit(error) => {
+            "write the values out instead of nesting them or repeating them through anchors (`&` and `*`)"
+        }
+        _ => "correct the YAML here; nothing else in this file was reviewed",
+    }
+}
+
+/// Whether the file ran into one of the [`options`].
+fn is_limit(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Budget { .. }
+            | Error::AliasReplayLimitExceeded { .. }
+            | Error::AliasExpansionLimitExceeded { .. }
+            | Error::AliasReplayStackDepthExceeded { .. }
+            | Error::RecursiveReferencesRequireWeakTypes { .. }
+    )
+}
+
+/// The parser always knows the character, but not always the byte.
+fn byte_of(body: &str, location: Location) -> usize {
+    let characters = usize::try_from(location.span().offset()).unwrap_or(usize::MAX);
+    body.char_indices().nth(characters).map_or(body.len(), |(at, _)| at)
+}
+
+/// Bytes of a value; empty when the parser does not know them.
+fn bytes_of(location: Location) -> Range<usize> {
+    let span = location.span();
+    let number = |byte: Option<u64>| byte.and_then(|byte| usize::try_from(byte).ok()).unwrap_or_default();
+    let start = number(span.byte_offset());
+    start..start + number(span.byte_len())
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Spanned { value, referenced, defined } = Spanned::<Shape>::deserialize(deserializer)?;
+        let shape = match value {
+            Shape::Literal(_) => Shape::Literal(bytes_of(defined)),
+            shape => shape,
+        };
+        Ok(Self { span: bytes_of(referenced), shape })
+    }
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor)
+    }
+}
+
+struct ShapeVisitor;
+
+impl<'de> Visitor<'de> for ShapeVisitor {
+    type Value = Shape;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Shape, E> {
+        Ok(Shape::Nothing)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Shape, E> {
+        Ok(Shape::Literal(0..0))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Shape, E> {
+        Ok(Shape::Literal(0..0))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Shape, E> {
+        Ok(Shape::Literal(0..0))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Shape, E> {
+        Ok(Shape::Literal(0..0))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Shape, E> {
+        Ok(Shape::Text(text.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Shape, A::Error> {
+        let mut nodes = Vec::new();
+        while let Some(node) = list.next_element()? {
+            nodes.push(node);
+        }
+        Ok(Shape::List(nodes))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut mapping: A) -> Result<Shape, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = mapping.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Shape::Mapping(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn parsed(text: &str) -> Result<(Opened, Node), super::super::finding::Findings> {
+        let mut review = Review::default();
+        let opened = review.take(Path::new("a.yaml"), text.as_bytes());
+        match parse(&mut review, &opened) {
+            Some(node) => Ok((opened, node)),
+            None => Err(review.into_findings()),
+        }
+    }
+
+    #[test]
+    fn scalars_stay_the_text_that_was_written() {
+        let (opened, node) = parsed("[no, 1.10, 0123, true, 0x1F, 1e999, .nan, 'q', 1_000]").expect("valid");
+        let Shape::List(nodes) = node.shape else { panic!("not a list") };
+        let texts: Vec<_> = nodes.iter().filter_map(|node| node.text(opened.body())).collect();
+        assert_eq!(texts, ["no", "1.10", "0123", "true", "0x1F", "1e999", ".nan", "q", "1_000"]);
+    }
+
+    #[test]
+    fn a_use_of_an_anchor_has_the_anchors_text_and_its_own_place() {
+        let (opened, node) = parsed("[&a 1.10, *a]").expect("valid");
+        let Shape::List(nodes) = node.shape else { panic!("not a list") };
+        assert_eq!(nodes[1].text(opened.body()), Some("1.10"));
+        assert_eq!(nodes[1].span, 10..12);
+    }
+
+    #[test]
+    fn a_syntax_error_is_one_finding_at_its_place() {
+        let findings = parsed("é: b\nengines: [1, 2\nb: 3\n").expect_err("not YAML");
+        assert_eq!(findings.len(), 1);
+        let spot = findings.sources[0].spot(findings.kept[0].place);
+        assert_eq!((spot.line, spot.column), (3, 2));
+        assert_eq!(findings.kept[0].title, "not readable as a YAML plan: illegal placement of ':' indicator");
+    }
+
+    #[test]
+    fn alias_bombs_and_deep_nesting_are_refused_in_small_memory() {
+        let level = |level| format!("a{level}: &a{level} [*a{0}, *a{0}, *a{0}, *a{0}]\n", level - 1);
+        let bomb = "a0: &a0 [x]\n".to_owned() + &(1..40).map(level).collect::<String>();
+        for text in [bomb, "[".repeat(100_000), "&a [*a]".to_owned(), "a: {".repeat(50) + &"}".repeat(50)] {
+            let findings = parsed(&text).expect_err("hostile");
+            assert_eq!(findings.len(), 1);
+            assert!(findings.kept[0].title.starts_with("not readable as a YAML plan: "), "{findings:?}");
+        }
+    }
+}
