@@ -46,3 +46,4 @@ pub mod ledger;
 pub mod pace;
 pub mod plan;
 pub mod run;
+pub mod sim;

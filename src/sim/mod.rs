@@ -1,0 +1,159 @@
+//! The simulator: a seeded world and its weather behind the traits of `cloud`, and the same behind HTTP.
+//!
+//! One [`Simulator`] is one account of the service. Its engines come from [`World`], what goes wrong from
+//! [`Scenario`], and it remembers every call, so a test can ask afterwards how fast a client was and whether any
+//! engine was switched twice. It runs on tokio's clock, paused or not, and nothing runs in the background. Where
+//! the behaviour of the service is not documented, the simulator takes the reading that harms a careless client.
+
+mod answer;
+mod book;
+mod codes;
+mod dice;
+mod family;
+mod fate;
+mod gateway;
+mod limit;
+mod populate;
+mod query;
+mod scenario;
+mod serve;
+mod service;
+mod weather;
+mod wire;
+mod words;
+mod world;
+mod yaml;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+pub use book::{ActionStats, Arrival, OK, Stats};
+pub use family::{FAMILIES, Family};
+pub use fate::{Break, Derailment, Fate};
+pub use gateway::Keys;
+pub use limit::Window;
+pub use scenario::{Applied, Engines, FastClock, Latency, Scenario, ScenarioError, Spell};
+pub use serve::{bind, serve};
+pub use world::{Course, Engine, Image, ImageChanges, Objection, World};
+
+use crate::cloud::{
+    Cloud, EngineListing, EnginePage, Fault, Fleet, ImageRecord, LIST_ENGINES, LIST_IMAGES, Receipt, Refusal,
+    SWITCH,
+};
+use crate::job::{JobKey, Region};
+use query::EngineQuery;
+use service::{Answer, Arriving, Call, FOR_EVER, Payload, Service};
+
+/// One simulated account. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Simulator {
+    scenario: Arc<Scenario>,
+    service: Arc<Mutex<Service>>,
+}
+
+impl Simulator {
+    /// A world in which the scenario's weather reigns from now on.
+    pub fn new(world: World, scenario: Scenario) -> Self {
+        let scenario = Arc::new(scenario);
+        let service = Service::new(world, Arc::clone(&scenario));
+        Self { scenario, service: Arc::new(Mutex::new(service)) }
+    }
+
+    /// The scenario in force.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> Stats {
+        self.lock().stats()
+    }
+
+    /// Every call so far, in the order in which they were dealt with.
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        self.lock().arrivals().to_vec()
+    }
+
+    /// Looks at the world as it is now, or interferes with it.
+    pub fn with_world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        let mut service = self.lock();
+        service.world.settle(Instant::now());
+        act(&mut service.world)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Service> {
+        // a panic under the lock is a failed test already; what it left is still worth reading
+        self.service.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a call in memory, waits as long as the answer takes, and lets it through or not.
+    async fn call(&self, action: &str, call: Call) -> Result<(Payload, String), Fault> {
+        let engine = match &call {
+            Call::Switch(key) => Some(key.data_engine_id.clone()),
+            Call::Engines(..) | Call::Images(..) => None,
+        };
+        let arriving = Arriving { at: Instant::now(), action, engine: engine.as_ref() };
+        let answer = self.lock().receive(arriving, Ok(call));
+        sleep_until(answer.due).await;
+        if answer.broken == Some(Break::Hang) {
+            sleep(FOR_EVER).await;
+        }
+        heard(answer)
+    }
+}
+
+/// What a client makes of an answer.
+fn heard(answer: Answer) -> Result<(Payload, String), Fault> {
+    let Answer { request_id, reply, broken, .. } = answer;
+    match broken {
+        Some(Break::NoConnection) => {
+            Err(Fault::NotSent { cause: "the simulator accepts no connection".to_owned() })
+        }
+        Some(how) => {
+            let http_status = how.http_status();
+            Err(Fault::NoAnswer { cause: format!("the simulator's answer was lost: {how}"), http_status })
+        }
+        None => match reply {
+            Ok(payload) => Ok((payload, request_id)),
+            Err(Objection { code, message }) => {
+                Err(Fault::Refused(Refusal { code, message, request_id: Some(request_id) }))
+            }
+        },
+    }
+}
+
+impl Fleet for Simulator {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+        let query = EngineQuery {
+            generation: Some(page.kind.generation.as_str().to_owned()),
+            exec_type: Some(page.kind.exec_type.as_str().to_owned()),
+            engine_type: None,
+            engine_type_detail: None,
+            filters: Vec::new(),
+            offset: i64::from(page.offset),
+            limit: i64::from(page.limit),
+        };
+        match self.call(LIST_ENGINES, Call::Engines(region.clone(), query)).await? {
+            (Payload::Engines(listing), _) => Ok(listing),
+            (Payload::Switched | Payload::Images(_), _) => Ok(EngineListing::default()),
+        }
+    }
+
+    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
+        match self.call(LIST_IMAGES, Call::Images(region.clone(), engine_type.to_owned())).await? {
+            (Payload::Images(images), _) => Ok(images),
+            (Payload::Switched | Payload::Engines(_), _) => Ok(Vec::new()),
+        }
+    }
+}
+
+impl Cloud for Simulator {
+    async fn switch(&self, key: &JobKey) -> Result<Receipt, Fault> {
+        let (_, request_id) = self.call(SWITCH, Call::Switch(key.clone())).await?;
+        Ok(Receipt { request_id })
+    }
+}
+
+#[cfg(test)]
+mod tests;

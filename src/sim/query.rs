@@ -1,0 +1,228 @@
+//! What `DescribeDataEngines` shows: the hiding defaults, the filters and the pages (document 1342/86308).
+
+use super::world::{Engine, Objection, World};
+use crate::cloud::{EngineExecType, EngineGeneration, EngineListing, EngineRecord, LARGEST_PAGE};
+use crate::job::Region;
+
+/// Most filters in one call, and most values in one filter (the general error texts of the product).
+const MOST_FILTERS: usize = 5;
+const MOST_VALUES: usize = 50;
+
+/// Which engines are asked for. What is left empty hides engines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct EngineQuery {
+    /// Empty shows `SuperSQL` only.
+    pub(super) generation: Option<String>,
+    /// Empty shows `SQL` only.
+    pub(super) exec_type: Option<String>,
+    /// Empty shows `spark` and `presto`.
+    pub(super) engine_type: Option<String>,
+    /// Empty shows all.
+    pub(super) engine_type_detail: Option<String>,
+    pub(super) filters: Vec<Filter>,
+    pub(super) offset: i64,
+    pub(super) limit: i64,
+}
+
+/// One entry of `Filters`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Filter {
+    pub(super) name: String,
+    pub(super) values: Vec<String>,
+    /// `EQ`, which looks at the first value only, or `IN`; empty is `EQ`.
+    pub(super) operator: Option<String>,
+}
+
+impl EngineQuery {
+    /// The page this query asks for.
+    pub(super) fn listing(&self, world: &World, region: &Region) -> Result<EngineListing, Objection> {
+        let generation = self.generation()?;
+        let exec_type = self.exec_type()?;
+        let (offset, limit) = self.page()?;
+        self.check_filters()?;
+        let asked = |given: &Option<String>, ours: &str| given.as_deref().is_none_or(|given| given == ours);
+        let engines: Vec<&Engine> = world
+            .engines()
+            .filter(|engine| engine.region == *region)
+            .filter(|engine| engine.family.kind.generation == generation)
+            .filter(|engine| engine.family.kind.exec_type == exec_type)
+            .filter(|engine| asked(&self.engine_type, engine.family.engine_type))
+            .filter(|engine| asked(&self.engine_type_detail, engine.family.detail))
+            .filter(|engine| self.filters.iter().all(|filter| filter.passes(engine)))
+            .collect();
+        let page: Vec<EngineRecord> =
+            engines.iter().skip(offset).take(limit).map(|engine| world.record(engine)).collect();
+        Ok(EngineListing { engines: page, total: u32::try_from(engines.len()).unwrap_or(u32::MAX) })
+    }
+
+    fn generation(&self) -> Result<EngineGeneration, Objection> {
+        let hidden = EngineGeneration::SuperSql;
+        let all = [EngineGeneration::SuperSql, EngineGeneration::Native];
+        let Some(text) = given(self.generation.as_ref()) else { return Ok(hidden) };
+        all.into_iter()
+            .find(|generation| generation.as_str() == text)
+            .ok_or_else(|| wrong("EngineGeneration", text))
+    }
+
+    fn exec_type(&self) -> Result<EngineExecType, Objection> {
+        let hidden = EngineExecType::Sql;
+        let all = [EngineExecType::Sql, EngineExecType::Batch];
+        let Some(text) = given(self.exec_type.as_ref()) else { return Ok(hidden) };
+        all.into_iter()
+            .find(|exec_type| exec_type.as_str() == text)
+            .ok_or_else(|| wrong("EngineExecType", text))
+    }
+
+    fn page(&self) -> Result<(usize, usize), Objection> {
+        let offset = usize::try_from(self.offset).map_err(|_| wrong("Offset", &self.offset.to_string()))?;
+        usize::try_from(self.limit)
+            .ok()
+            .filter(|_| (1..=i64::from(LARGEST_PAGE)).contains(&self.limit))
+            .map(|limit| (offset, limit))
+            .ok_or_else(|| wrong("Limit", &self.limit.to_string()))
+    }
+
+    fn check_filters(&self) -> Result<(), Objection> {
+        if self.filters.len() > MOST_FILTERS {
+            return Err(wrong("Filters", &format!("{} filters", self.filters.len())));
+        }
+        for filter in &self.filters {
+            if filter.values.is_empty() || filter.values.len() > MOST_VALUES {
+                return Err(wrong("Filters.Values", &format!("{} values", filter.values.len())));
+            }
+            if !Filter::NAMES.contains(&filter.name.as_str()) {
+                return Err(wrong("Filters.Name", &filter.name));
+            }
+            if !matches!(filter.operator.as_deref(), None | Some("" | "EQ" | "IN")) {
+                return Err(wrong("Filters.Operator", filter.operator.as_deref().unwrap_or_default()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Filter {
+    /// The filters that the simulator knows; the service has more.
+    const NAMES: [&str; 4] = ["engine-id", "data-engine-name", "state", "engine-exec-type"];
+
+    fn passes(&self, engine: &Engine) -> bool {
+        let ours = match self.name.as_str() {
+            "engine-id" => engine.data_engine_id.as_str().to_owned(),
+            "data-engine-name" => engine.name.clone(),
+            "state" => engine.state.0.to_string(),
+            _ => engine.family.kind.exec_type.as_str().to_owned(),
+        };
+        match self.operator.as_deref() {
+            Some("IN") => self.values.contains(&ours),
+            _ => self.values.first() == Some(&ours),
+        }
+    }
+}
+
+/// An empty text is the same as none.
+fn given(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+fn wrong(parameter: &str, value: &str) -> Objection {
+    Objection::new("InvalidParameterValue", format!("the value of {parameter} is not allowed: {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query() -> EngineQuery {
+        EngineQuery {
+            generation: None,
+            exec_type: None,
+            engine_type: None,
+            engine_type_detail: None,
+            filters: Vec::new(),
+            offset: 0,
+            limit: 10,
+        }
+    }
+
+    fn region() -> Region {
+        Region::new("ap-guangzhou")
+    }
+
+    fn by_id(ids: &[&str], operator: Option<&str>) -> Vec<Filter> {
+        let values = ids.iter().map(|id| (*id).to_owned()).collect();
+        vec![Filter { name: "engine-id".to_owned(), values, operator: operator.map(str::to_owned) }]
+    }
+
+    #[test]
+    fn an_empty_query_hides_all_but_the_first_ten_supersql_engines_for_sql() {
+        let world = World::generated(1, 200, &region());
+        let listing = query().listing(&world, &region()).expect("a listing");
+        assert_eq!(listing.engines.len(), 10);
+        assert!(listing.engines.iter().all(|engine| {
+            engine.kind.generation == EngineGeneration::SuperSql
+                && engine.kind.exec_type == EngineExecType::Sql
+        }));
+        assert!((listing.total as usize) < world.engines().count() / 2);
+        let elsewhere = query().listing(&world, &Region::new("ap-shanghai")).expect("a listing");
+        assert_eq!(elsewhere, EngineListing::default());
+    }
+
+    #[test]
+    fn the_four_kinds_together_show_every_engine_once() {
+        let world = World::generated(1, 200, &region());
+        let mut seen = Vec::new();
+        for (generation, exec_type) in
+            [("SuperSQL", "SQL"), ("SuperSQL", "BATCH"), ("Native", "SQL"), ("Native", "BATCH")]
+        {
+            for offset in [0, 100] {
+                let query = EngineQuery {
+                    generation: Some(generation.to_owned()),
+                    exec_type: Some(exec_type.to_owned()),
+                    offset,
+                    limit: 100,
+                    ..query()
+                };
+                let listing = query.listing(&world, &region()).expect("a listing");
+                seen.extend(listing.engines.into_iter().map(|engine| engine.data_engine_id));
+            }
+        }
+        seen.sort();
+        let all: Vec<_> = world.engines().map(|engine| engine.data_engine_id.clone()).collect();
+        assert_eq!(seen, all);
+    }
+
+    #[test]
+    fn a_filter_looks_at_its_first_value_unless_it_says_in_and_does_not_lift_the_hiding() {
+        let world = World::generated(1, 200, &region());
+        let shown = EngineQuery { limit: 100, ..query() }.listing(&world, &region()).expect("a listing");
+        let ids: Vec<&str> =
+            shown.engines.iter().take(2).map(|engine| engine.data_engine_id.as_str()).collect();
+        let count = |filters: Vec<Filter>| {
+            EngineQuery { filters, ..query() }.listing(&world, &region()).map(|listing| listing.total)
+        };
+        assert_eq!(count(by_id(&ids, None)), Ok(1));
+        assert_eq!(count(by_id(&ids, Some("IN"))), Ok(2));
+        let hidden = world.engines().find(|engine| engine.family.detail == "StandardSpark").expect("one");
+        assert_eq!(count(by_id(&[hidden.data_engine_id.as_str()], Some("IN"))), Ok(0));
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_refused() {
+        let world = World::generated(1, 1, &region());
+        let many = vec!["x"; 51];
+        for query in [
+            EngineQuery { limit: 101, ..query() },
+            EngineQuery { limit: 0, ..query() },
+            EngineQuery { offset: -1, ..query() },
+            EngineQuery { generation: Some("Old".to_owned()), ..query() },
+            EngineQuery { exec_type: Some("sql".to_owned()), ..query() },
+            EngineQuery { filters: by_id(&many, Some("IN")), ..query() },
+            EngineQuery { filters: by_id(&[], None), ..query() },
+            EngineQuery { filters: by_id(&["x"], Some("LIKE")), ..query() },
+            EngineQuery { filters: vec![by_id(&["x"], None).remove(0); 6], ..query() },
+        ] {
+            let objection = query.listing(&world, &region()).expect_err("a refusal");
+            assert_eq!(objection.code, "InvalidParameterValue", "{query:?}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! How one call is dealt with: world, weather, limit and book under one lock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::book::{Arrival, Book, OK, Stats};
+use super::codes::{TOO_FAST, is_throttle};
+use super::dice::{between, dice, uuid};
+use super::family::family_of;
+use super::fate::{Break, Derailment, Fate, Stage};
+use super::limit::Limit;
+use super::query::EngineQuery;
+use super::scenario::{Applied, Scenario};
+use super::weather::{Strike, Weather, latency};
+use super::world::{Course, Objection, World};
+use crate::cloud::{EngineListing, EngineState, ImageRecord};
+use crate::job::{DataEngineId, JobKey, Region};
+
+/// What a call wants, its parameters being in order.
+#[derive(Clone, Debug)]
+pub(super) enum Call {
+    /// `SwitchDataEngineImage`
+    Switch(JobKey),
+    /// `DescribeDataEngines`
+    Engines(Region, EngineQuery),
+    /// `DescribeDataEngineImageVersions`
+    Images(Region, String),
+}
+
+/// What a call gets when it succeeds.
+#[derive(Clone, Debug)]
+pub(super) enum Payload {
+    Switched,
+    Engines(EngineListing),
+    Images(Vec<ImageRecord>),
+}
+
+/// The answer to one call, and how it gets through.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) request_id: String,
+    /// When it shall be sent.
+    pub(super) due: Instant,
+    pub(super) reply: Result<Payload, Objection>,
+    /// How it fails to get through.
+    pub(super) broken: Option<Break>,
+}
+
+/// Who calls and when, before anything is known to be in order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arriving<'a> {
+    pub(super) at: Instant,
+    pub(super) action: &'a str,
+    /// The engine the call names, where it names one.
+    pub(super) engine: Option<&'a DataEngineId>,
+}
+
+/// Everything that changes.
+#[derive(Debug)]
+pub(super) struct Service {
+    scenario: Arc<Scenario>,
+    pub(super) world: World,
+    pub(super) weather: Weather,
+    limit: Limit,
+    book: Book,
+}
+
+impl Service {
+    pub(super) fn new(world: World, scenario: Arc<Scenario>) -> Self {
+        Self {
+            world,
+            weather: Weather::new(Arc::clone(&scenario)),
+            limit: Limit::new(scenario.window, Instant::now()),
+            book: Book::default(),
+            scenario,
+        }
+    }
+
+    /// Deals with a call that passed the gateway; `call` says whether its parameters are in order.
+    pub(super) fn receive(&mut self, arriving: Arriving<'_>, call: Result<Call, Objection>) -> Answer {
+        let Arriving { at, action, engine } = arriving;
+        self.world.settle(at);
+        let due = self.due(arriving);
+        if let Some(strike) = self.weather.strike(Stage::Door, action, engine, at) {
+            let due = if matches!(strike.fate, Fate::Broken(_)) { at } else { due };
+            let reply = Err(Objection::new(TOO_FAST, "the weather keeps this call out"));
+            return self.answer(arriving, due, reply, Some(strike.fate));
+        }
+        let most = self.scenario.limit.saturating_sub(self.weather.taken(action, at));
+        if !self.limit.admit(action, at, most) {
+            let message = format!("more than {} calls of {action} in one second", self.scenario.limit);
+            return self.answer(arriving, due, Err(Objection::new(TOO_FAST, message)), None);
+        }
+        let strike = self.weather.strike(Stage::Action, action, engine, at);
+        let reply = call.and_then(|call| self.act(call, arriving, due, strike.as_ref()));
+        self.answer(arriving, due, reply, strike.map(|strike| strike.fate))
+    }
+
+    /// Answers a call that did not pass the gateway.
+    pub(super) fn turn_away(&mut self, arriving: Arriving<'_>, objection: Objection) -> Answer {
+        let due = self.due(arriving);
+        self.answer(arriving, due, Err(objection), None)
+    }
+
+    /// Counts the call and tells when its answer shall be sent.
+    fn due(&mut self, arriving: Arriving<'_>) -> Instant {
+        let Arriving { at, action, engine } = arriving;
+        let nth = self.weather.notice(action, engine, at);
+        at + latency(self.scenario.seed, self.scenario.latency, action, engine, nth)
+    }
+
+    /// Does what the call wants, as far as the strike lets it.
+    fn act(
+        &mut self,
+        call: Call,
+        arriving: Arriving<'_>,
+        due: Instant,
+        strike: Option<&Strike>,
+    ) -> Result<Payload, Objection> {
+        match call {
+            Call::Switch(key) => {
+                self.world.judge(&key)?;
+                let applied = strike.map_or(Applied::Before, |strike| strike.applied);
+                if applied != Applied::Never {
+                    let course = self.course(&key, arriving);
+                    match applied {
+                        Applied::Late(later) => self.world.apply_late(key, course, due + later),
+                        Applied::Before | Applied::Never => self.world.apply(&key, course, arriving.at),
+                    }
+                }
+                Ok(Payload::Switched)
+            }
+            Call::Engines(region, query) => query.listing(&self.world, &region).map(Payload::Engines),
+            Call::Images(region, engine_type) => self.images(&region, &engine_type).map(Payload::Images),
+        }
+    }
+
+    /// How a switch that is taken goes on.
+    fn course(&mut self, key: &JobKey, arriving: Arriving<'_>) -> Course {
+        let applied = self.world.engine(&key.region, &key.data_engine_id).map_or(0, |engine| engine.applied);
+        let mut dice = dice(self.scenario.seed, &["switching", key.data_engine_id.as_str()], applied);
+        let (least, most) = self.scenario.switching;
+        let mut course = Course {
+            lasts: Some(between(&mut dice, least, most)),
+            ends: EngineState::RUNNING,
+            image_version_id: Some(key.new_image_version_id.clone()),
+            image_changes: self.scenario.image_changes,
+        };
+        let strike = self.weather.strike(Stage::Taken, arriving.action, arriving.engine, arriving.at);
+        match strike.map(|strike| strike.fate) {
+            Some(Fate::Derailed(Derailment::NeverConverges)) => course.lasts = None,
+            Some(Fate::Derailed(Derailment::EngineFails)) => {
+                course.ends = EngineState::FAILED;
+                course.image_version_id = None;
+            }
+            Some(Fate::Derailed(Derailment::ThirdImage)) => {
+                course.image_version_id = self.world.third_image(key);
+            }
+            Some(Fate::Refused(_) | Fate::Broken(_) | Fate::OtherClient) | None => {}
+        }
+        course
+    }
+
+    fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Objection> {
+        let family = family_of(engine_type).ok_or_else(|| {
+            let message = format!("EngineType {engine_type} is not one of the documented types");
+            Objection::new("InvalidParameterValue", message)
+        })?;
+        let images = self.world.images().filter(|image| image.region == *region && image.family == family);
+        Ok(images
+            .map(|image| ImageRecord {
+                image_version_id: image.image_version_id.clone(),
+                name: Some(image.name.clone()),
+                state: Some(image.state),
+                engine_type: Some(family.detail.to_owned()),
+            })
+            .collect())
+    }
+
+    /// Puts a call into the book and finishes its answer. A fate that refuses overrides the reply.
+    fn answer(
+        &mut self,
+        arriving: Arriving<'_>,
+        due: Instant,
+        reply: Result<Payload, Objection>,
+        fate: Option<Fate>,
+    ) -> Answer {
+        let (reply, broken) = match fate {
+            Some(Fate::Refused(code)) => {
+                let what = if is_throttle(&code) { "too many calls" } else { "bad weather" };
+                (Err(Objection::new(&code, format!("{what}, says the simulator"))), None)
+            }
+            Some(Fate::Broken(how)) => (reply, Some(how)),
+            Some(Fate::OtherClient | Fate::Derailed(_)) | None => (reply, None),
+        };
+        let answered = match (&broken, &reply) {
+            (Some(how), _) => how.to_string(),
+            (None, Err(objection)) => objection.code.clone(),
+            (None, Ok(_)) => OK.to_owned(),
+        };
+        self.book.note(arriving.at, arriving.action, arriving.engine, &answered);
+        let number = u64::try_from(self.book.arrivals().len()).unwrap_or(u64::MAX);
+        let request_id = uuid(&mut dice(self.scenario.seed, &["request"], number));
+        Answer { request_id, due, reply, broken }
+    }
+
+    pub(super) fn arrivals(&self) -> &[Arrival] {
+        self.book.arrivals()
+    }
+
+    pub(super) fn stats(&mut self) -> Stats {
+        self.world.settle(Instant::now());
+        let mut stats = Stats { actions: self.book.by_action(), ..Stats::default() };
+        for engine in self.world.engines() {
+            let id = &engine.data_engine_id;
+            stats.applied += engine.applied;
+            if engine.applied > 0 {
+                *stats.applied_by_engine.entry(id.clone()).or_default() += engine.applied;
+            }
+            if engine.applied > 1 {
+                stats.applied_more_than_once.push(id.clone());
+            }
+            if let Some(image) = &engine.image_version_id {
+                stats.engines_by_image.entry(image.clone()).or_default().push(id.clone());
+            }
+        }
+        stats
+    }
+}
+
+/// How long a call waits for an answer that never comes: longer than any caller's patience.
+pub(super) const FOR_EVER: Duration = Duration::from_secs(3_600);

@@ -1,0 +1,258 @@
+//! The JSON of requests and answers.
+
+use serde_json::{Map, Value, json};
+
+use super::family::family_of;
+use super::gateway::missing;
+use super::query::{EngineQuery, Filter};
+use super::service::{Answer, Call, Payload};
+use super::world::Objection;
+use crate::cloud::{EngineRecord, ImageRecord, LIST_ENGINES, LIST_IMAGES, SWITCH};
+use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
+
+/// What a parameter holds.
+#[derive(Clone, Copy)]
+enum Shape {
+    Text,
+    Number,
+    Flag,
+    Texts,
+    Filters,
+}
+
+/// Parameters of one action: name, shape, required.
+type Parameters = &'static [(&'static str, Shape, bool)];
+
+const SWITCH_PARAMETERS: Parameters =
+    &[("DataEngineId", Shape::Text, true), ("NewImageVersionId", Shape::Text, true)];
+
+const IMAGE_PARAMETERS: Parameters =
+    &[("EngineType", Shape::Text, true), ("Sort", Shape::Text, false), ("Asc", Shape::Flag, false)];
+
+/// Document 1342/86308.
+const ENGINE_PARAMETERS: Parameters = &[
+    ("Offset", Shape::Number, false),
+    ("Limit", Shape::Number, false),
+    ("Filters", Shape::Filters, false),
+    ("SortBy", Shape::Text, false),
+    ("Sorting", Shape::Text, false),
+    ("DatasourceConnectionName", Shape::Text, false),
+    ("ExcludePublicEngine", Shape::Flag, false),
+    ("AccessTypes", Shape::Texts, false),
+    ("EngineExecType", Shape::Text, false),
+    ("EngineType", Shape::Text, false),
+    ("DatasourceConnectionNameSet", Shape::Texts, false),
+    ("EngineGeneration", Shape::Text, false),
+    ("EngineTypeDetail", Shape::Text, false),
+];
+
+const FILTER_PARAMETERS: Parameters =
+    &[("Name", Shape::Text, true), ("Values", Shape::Texts, true), ("Operator", Shape::Text, false)];
+
+/// The engine a switch names, as far as its body can be read.
+pub(super) fn engine_named(action: &str, body: &[u8]) -> Option<DataEngineId> {
+    let body: Value = serde_json::from_slice(body).ok().filter(|_| action == SWITCH)?;
+    body["DataEngineId"].as_str().map(DataEngineId::new)
+}
+
+/// Reads what a call wants, or says what is wrong with its parameters.
+pub(super) fn call(action: &str, region: Option<&str>, body: &[u8]) -> Result<Call, Objection> {
+    let region = region.filter(|region| !region.is_empty()).ok_or_else(|| missing("X-TC-Region"))?;
+    if !is_region(region) {
+        return Err(Objection::new("UnsupportedRegion", format!("there is no region {region}")));
+    }
+    let region = Region::new(region);
+    let Ok(Value::Object(body)) = serde_json::from_slice(body) else {
+        return Err(Objection::new("InvalidParameter", "the body is not a JSON object"));
+    };
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    match action {
+        LIST_ENGINES => {
+            check(&body, ENGINE_PARAMETERS)?;
+            let number = |name: &str, usual| body.get(name).and_then(Value::as_i64).unwrap_or(usual);
+            let query = EngineQuery {
+                generation: text("EngineGeneration"),
+                exec_type: text("EngineExecType"),
+                engine_type: text("EngineType").filter(|text| !text.is_empty()),
+                engine_type_detail: text("EngineTypeDetail").filter(|text| !text.is_empty()),
+                filters: filters(&body)?,
+                offset: number("Offset", 0),
+                limit: number("Limit", 10),
+            };
+            Ok(Call::Engines(region, query))
+        }
+        LIST_IMAGES => {
+            check(&body, IMAGE_PARAMETERS)?;
+            Ok(Call::Images(region, text("EngineType").unwrap_or_default()))
+        }
+        _ => {
+            check(&body, SWITCH_PARAMETERS)?;
+            Ok(Call::Switch(JobKey {
+                region,
+                data_engine_id: DataEngineId::new(text("DataEngineId").unwrap_or_default()),
+                new_image_version_id: ImageVersionId::new(text("NewImageVersionId").unwrap_or_default()),
+            }))
+        }
+    }
+}
+
+/// `ap-guangzhou`, `ap-shanghai-fsi`: the shape only, since the list of regions is not published whole.
+fn is_region(text: &str) -> bool {
+    let mut labels = text.split('-');
+    let area = labels.next().is_some_and(|area| area.len() == 2);
+    let mut rest = labels.peekable();
+    area && rest.peek().is_some()
+        && rest.all(|label| !label.is_empty())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn check(body: &Map<String, Value>, parameters: Parameters) -> Result<(), Objection> {
+    if let Some(unknown) = body.keys().find(|key| !parameters.iter().any(|(name, ..)| name == key)) {
+        return Err(Objection::new("UnknownParameter", format!("there is no parameter {unknown}")));
+    }
+    for (name, shape, required) in parameters {
+        match body.get(*name).filter(|value| !value.is_null()) {
+            None if *required => return Err(missing(name)),
+            Some(value) if !shape.holds(value) => {
+                return Err(Objection::new("InvalidParameter", format!("{name} is of the wrong type")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl Shape {
+    fn holds(self, value: &Value) -> bool {
+        let list = |of: fn(&Value) -> bool| value.as_array().is_some_and(|list| list.iter().all(of));
+        match self {
+            Self::Text => value.is_string(),
+            Self::Number => value.is_i64(),
+            Self::Flag => value.is_boolean(),
+            Self::Texts => list(Value::is_string),
+            Self::Filters => list(Value::is_object),
+        }
+    }
+}
+
+fn filters(body: &Map<String, Value>) -> Result<Vec<Filter>, Objection> {
+    let list = body.get("Filters").and_then(Value::as_array);
+    list.into_iter()
+        .flatten()
+        .filter_map(Value::as_object)
+        .map(|filter| {
+            check(filter, FILTER_PARAMETERS)?;
+            let text = |name: &str| filter.get(name).and_then(Value::as_str).map(str::to_owned);
+            let values = filter.get("Values").and_then(Value::as_array);
+            Ok(Filter {
+                name: text("Name").unwrap_or_default(),
+                values: values.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+                operator: text("Operator"),
+            })
+        })
+        .collect()
+}
+
+/// The body of an answer.
+pub(super) fn body(answer: &Answer) -> String {
+    let mut response = match &answer.reply {
+        Ok(Payload::Switched) => json!({}),
+        Ok(Payload::Engines(listing)) => {
+            let engines: Vec<Value> = listing.engines.iter().map(engine).collect();
+            // the list is documented as nullable, and so is null when there is nothing in it
+            let engines = if engines.is_empty() { Value::Null } else { Value::Array(engines) };
+            json!({ "DataEngines": engines, "TotalCount": listing.total })
+        }
+        Ok(Payload::Images(images)) => {
+            let images: Vec<Value> = images.iter().map(image).collect();
+            json!({ "Total": images.len(), "ImageParentVersions": images })
+        }
+        Err(objection) => json!({ "Error": { "Code": objection.code, "Message": objection.message } }),
+    };
+    response["RequestId"] = Value::from(answer.request_id.as_str());
+    json!({ "Response": response }).to_string()
+}
+
+fn engine(engine: &EngineRecord) -> Value {
+    let family = engine.engine_type_detail.as_deref().and_then(family_of);
+    json!({
+        "DataEngineId": engine.data_engine_id,
+        "DataEngineName": engine.name,
+        "EngineType": family.map(|family| family.engine_type),
+        "EngineTypeDetail": engine.engine_type_detail,
+        "EngineExecType": engine.kind.exec_type.as_str(),
+        "EngineGeneration": engine.kind.generation.as_str(),
+        "ClusterType": family.map(|family| format!("{}_private", family.engine_type)),
+        "Mode": 1,
+        "State": engine.state.map(|state| state.0),
+        "ImageVersionId": engine.image_version_id,
+        "ImageVersionName": engine.image_version_name,
+        "ChildImageVersionId": engine.child_image_version_id,
+        "Message": null,
+        "TagList": null,
+        "Permissions": null,
+        "IsolatedTime": null,
+    })
+}
+
+fn image(image: &ImageRecord) -> Value {
+    json!({
+        "ImageVersionId": image.image_version_id,
+        "ImageVersion": image.name,
+        "Description": null,
+        "IsPublic": 1,
+        "EngineType": image.engine_type,
+        "IsSharedEngine": 1,
+        "State": image.state,
+        "InsertTime": "2025-01-01 00:00:00",
+        "UpdateTime": "2025-01-01 00:00:00",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(action: &str, region: &str, body: &str) -> String {
+        match call(action, Some(region), body.as_bytes()) {
+            Ok(_) => "passed".to_owned(),
+            Err(objection) => objection.code,
+        }
+    }
+
+    #[test]
+    fn parameters_are_refused_by_what_is_wrong_with_them() {
+        let switch = |body: &str| code(SWITCH, "ap-guangzhou", body);
+        assert_eq!(switch(r#"{"DataEngineId":"a","NewImageVersionId":"b"}"#), "passed");
+        assert_eq!(switch("{"), "InvalidParameter");
+        assert_eq!(switch("[]"), "InvalidParameter");
+        assert_eq!(switch(r#"{"DataEngineId":"a"}"#), "MissingParameter");
+        assert_eq!(switch(r#"{"DataEngineId":"a","NewImageVersionId":null}"#), "MissingParameter");
+        assert_eq!(switch(r#"{"DataEngineId":1,"NewImageVersionId":"b"}"#), "InvalidParameter");
+        assert_eq!(
+            switch(r#"{"DataEngineId":"a","NewImageVersionId":"b","DryRun":true}"#),
+            "UnknownParameter"
+        );
+        let list = |body: &str| code(LIST_ENGINES, "ap-guangzhou", body);
+        assert_eq!(list(r#"{"Limit":100,"Filters":[{"Name":"engine-id","Values":["a"]}]}"#), "passed");
+        assert_eq!(list(r#"{"Limit":"100"}"#), "InvalidParameter");
+        assert_eq!(list(r#"{"Filters":[{"Name":"engine-id"}]}"#), "MissingParameter");
+        assert_eq!(
+            list(r#"{"Filters":[{"Name":"engine-id","Values":["a"],"Op":"IN"}]}"#),
+            "UnknownParameter"
+        );
+        assert_eq!(code(LIST_IMAGES, "ap-guangzhou", "{}"), "MissingParameter");
+    }
+
+    #[test]
+    fn regions_are_refused_by_shape_only() {
+        let region = |region: &str| code(LIST_ENGINES, region, "{}");
+        for good in ["ap-guangzhou", "ap-shanghai-fsi", "na-siliconvalley", "eu-frankfurt"] {
+            assert_eq!(region(good), "passed", "{good}");
+        }
+        for wrong in ["guangzhou", "asia-guangzhou", "AP-guangzhou", "ap-", "ap_guangzhou", "ap--x"] {
+            assert_eq!(region(wrong), "UnsupportedRegion", "{wrong}");
+        }
+        assert_eq!(region(""), "MissingParameter");
+    }
+}

@@ -1,0 +1,284 @@
+//! The simulated fleet: engines and images, and what a switch does to them as time passes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::dice::{dice, uuid};
+use super::family::Family;
+use crate::cloud::{EngineRecord, EngineState, ImageRecord};
+use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
+
+/// One engine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Engine {
+    /// Where it lives.
+    pub region: Region,
+    /// `DataEngineId`
+    pub data_engine_id: DataEngineId,
+    /// `DataEngineName`
+    pub name: String,
+    /// Its type, which decides the kind it is listed under and the images it can run.
+    pub family: &'static Family,
+    /// `State`
+    pub state: EngineState,
+    /// `ImageVersionId`; none on an engine whose kind has no image versions.
+    pub image_version_id: Option<ImageVersionId>,
+    /// How many switches were applied to it.
+    pub applied: u64,
+    /// True between a switch and its end.
+    pub(super) switching: bool,
+}
+
+/// One image version in one region.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    /// Where it can be used.
+    pub region: Region,
+    /// `ImageVersionId`
+    pub image_version_id: ImageVersionId,
+    /// `ImageVersion`, such as `Standard-S 1.1`.
+    pub name: String,
+    /// Which engines can run it.
+    pub family: &'static Family,
+    /// `State`: 1 initialising, 2 online, 3 offline.
+    pub state: i64,
+}
+
+/// A refusal before it has a `RequestId`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objection {
+    /// `Error.Code`
+    pub code: String,
+    /// `Error.Message`
+    pub message: String,
+}
+
+impl Objection {
+    /// A refusal with this code and these words.
+    pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
+/// When a switching engine shows its new image. The service does not document it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ImageChanges {
+    /// As soon as the switch is applied, still initialising.
+    AtStart,
+    /// When the engine runs again.
+    #[default]
+    AtEnd,
+}
+
+/// How a switch that was applied goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// Time in [`EngineState::INITIALISING`]; none means for ever.
+    pub lasts: Option<Duration>,
+    /// The state after that.
+    pub ends: EngineState,
+    /// The image it goes to; none means that it stays on the old one.
+    pub image_version_id: Option<ImageVersionId>,
+    /// When that image shows.
+    pub image_changes: ImageChanges,
+}
+
+type Place = (Region, DataEngineId);
+
+/// Something that is due later.
+#[derive(Debug)]
+enum Due {
+    /// A switch ends, unless the engine was interfered with since: it is then past its `nth` switch or at rest.
+    End { place: Place, nth: u64, course: Course },
+    /// A switch is applied after its answer.
+    Late { key: JobKey, course: Course },
+}
+
+/// The engines and images of one account. Time is tokio's, so it runs under a paused clock.
+#[derive(Debug)]
+pub struct World {
+    pub(super) seed: u64,
+    pub(super) engines: BTreeMap<Place, Engine>,
+    pub(super) images: BTreeMap<(Region, ImageVersionId), Image>,
+    due: BTreeMap<(Instant, u64), Due>,
+    scheduled: u64,
+}
+
+impl World {
+    /// A world without engines or images.
+    pub(super) fn empty(seed: u64) -> Self {
+        Self { seed, engines: BTreeMap::new(), images: BTreeMap::new(), due: BTreeMap::new(), scheduled: 0 }
+    }
+
+    /// One engine.
+    pub fn engine(&self, region: &Region, id: &DataEngineId) -> Option<&Engine> {
+        self.engines.get(&(region.clone(), id.clone()))
+    }
+
+    /// All engines, by region and id.
+    pub fn engines(&self) -> impl Iterator<Item = &Engine> {
+        self.engines.values()
+    }
+
+    /// One image.
+    pub fn image(&self, region: &Region, id: &ImageVersionId) -> Option<&Image> {
+        self.images.get(&(region.clone(), id.clone()))
+    }
+
+    /// All images, by region and id.
+    pub fn images(&self) -> impl Iterator<Item = &Image> {
+        self.images.values()
+    }
+
+    /// Puts an engine into a state and ends a switch under way; false when there is no such engine.
+    pub fn set_state(&mut self, region: &Region, id: &DataEngineId, state: EngineState) -> bool {
+        self.interfere(region, id, |engine| engine.state = state)
+    }
+
+    /// Puts an engine on an image, known or not, as somebody else might, and ends a switch under way; false
+    /// when there is no such engine. None makes it an engine whose kind has no image versions.
+    pub fn set_image(&mut self, region: &Region, id: &DataEngineId, image: Option<ImageVersionId>) -> bool {
+        self.interfere(region, id, |engine| engine.image_version_id = image)
+    }
+
+    /// Puts an image into a state (1 initialising, 2 online, 3 offline); false when there is no such image.
+    pub fn set_image_state(&mut self, region: &Region, id: &ImageVersionId, state: i64) -> bool {
+        let image = self.images.get_mut(&(region.clone(), id.clone()));
+        image.map(|image| image.state = state).is_some()
+    }
+
+    fn interfere(&mut self, region: &Region, id: &DataEngineId, change: impl FnOnce(&mut Engine)) -> bool {
+        let engine = self.engines.get_mut(&(region.clone(), id.clone()));
+        engine
+            .map(|engine| {
+                engine.switching = false;
+                change(engine);
+            })
+            .is_some()
+    }
+
+    /// Whether the service would take this switch now, and if not, with which documented code it refuses
+    /// (document 1342/99266). Switching to the image an engine already runs is taken: what the service does
+    /// then is not documented, and a restart is the harmful reading.
+    pub fn judge(&self, key: &JobKey) -> Result<(), Objection> {
+        let (id, target) = (&key.data_engine_id, &key.new_image_version_id);
+        for (field, text) in [("DataEngineId", id.as_str()), ("NewImageVersionId", target.as_str())] {
+            if text.is_empty() {
+                let code = "InvalidParameter.ParameterNotFoundOrBeNone";
+                return Err(Objection::new(code, format!("parameter {field} is empty")));
+            }
+        }
+        let engine = self.engine(&key.region, id).ok_or_else(|| {
+            let code = "ResourceNotFound.DataEngineNotFound";
+            Objection::new(code, format!("there is no engine {id} in {}", key.region))
+        })?;
+        if engine.image_version_id.is_none() {
+            let code = "ResourceNotFound.DataEngineNotMultiVersion";
+            return Err(Objection::new(code, format!("engine {id} has no image versions")));
+        }
+        if engine.state != EngineState::RUNNING {
+            let code = "ResourceNotFound.DataEngineNotActivity";
+            return Err(Objection::new(code, format!("engine {id} is {}", engine.state.word())));
+        }
+        let image = self.image(&key.region, target).ok_or_else(|| {
+            let code = "ResourceNotFound.ImageVersionNotFound";
+            Objection::new(code, format!("there is no image version {target} in {}", key.region))
+        })?;
+        if image.state != ImageRecord::ONLINE {
+            let code = "ResourceNotFound.ImageVersionNotActivity";
+            return Err(Objection::new(code, format!("image version {target} is not online")));
+        }
+        if image.family != engine.family {
+            let code = "InvalidParameter.ImageEngineTypeNotMatch";
+            let (theirs, ours) = (image.family.detail, engine.family.detail);
+            let message = format!("image version {target} is for {theirs}, engine {id} is {ours}");
+            return Err(Objection::new(code, message));
+        }
+        Ok(())
+    }
+
+    /// Applies a switch at a moment; the caller has judged it.
+    pub(super) fn apply(&mut self, key: &JobKey, course: Course, at: Instant) {
+        let place = (key.region.clone(), key.data_engine_id.clone());
+        let Some(engine) = self.engines.get_mut(&place) else { return };
+        engine.applied += 1;
+        engine.switching = true;
+        engine.state = EngineState::INITIALISING;
+        if course.image_changes == ImageChanges::AtStart && course.image_version_id.is_some() {
+            engine.image_version_id.clone_from(&course.image_version_id);
+        }
+        if let Some(lasts) = course.lasts {
+            let nth = engine.applied;
+            self.schedule(at + lasts, Due::End { place, nth, course });
+        }
+    }
+
+    /// Applies a switch later, if the service would still take it then.
+    pub(super) fn apply_late(&mut self, key: JobKey, course: Course, at: Instant) {
+        self.schedule(at, Due::Late { key, course });
+    }
+
+    fn schedule(&mut self, at: Instant, due: Due) {
+        self.scheduled += 1;
+        self.due.insert((at, self.scheduled), due);
+    }
+
+    /// Lets everything happen that is due by now. Nothing runs in the background: whoever looks settles first.
+    pub(super) fn settle(&mut self, now: Instant) {
+        while let Some(entry) = self.due.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ((at, _), due) = entry.remove_entry();
+            match due {
+                Due::End { place, nth, course } => self.end(&place, nth, course),
+                Due::Late { key, course } => {
+                    if self.judge(&key).is_ok() {
+                        self.apply(&key, course, at);
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, place: &Place, nth: u64, course: Course) {
+        let engine = self.engines.get_mut(place).filter(|engine| engine.switching && engine.applied == nth);
+        if let Some(engine) = engine {
+            engine.switching = false;
+            engine.state = course.ends;
+            if course.image_version_id.is_some() {
+                engine.image_version_id = course.image_version_id;
+            }
+        }
+    }
+
+    /// An online image of the right type that is neither what the engine runs nor where it shall go.
+    pub(super) fn third_image(&self, key: &JobKey) -> Option<ImageVersionId> {
+        let engine = self.engine(&key.region, &key.data_engine_id)?;
+        self.images()
+            .filter(|image| image.region == key.region && image.family == engine.family)
+            .filter(|image| image.state == ImageRecord::ONLINE)
+            .map(|image| &image.image_version_id)
+            .find(|id| **id != key.new_image_version_id && Some(*id) != engine.image_version_id.as_ref())
+            .cloned()
+    }
+
+    /// What a listing says of an engine.
+    pub(super) fn record(&self, engine: &Engine) -> EngineRecord {
+        let image_id = engine.image_version_id.as_ref();
+        let image = image_id.and_then(|id| self.image(&engine.region, id));
+        EngineRecord {
+            data_engine_id: engine.data_engine_id.clone(),
+            name: Some(engine.name.clone()),
+            state: Some(engine.state),
+            image_version_id: image_id.cloned(),
+            image_version_name: image.map(|image| image.name.clone()),
+            child_image_version_id: image_id.map(|id| uuid(&mut dice(self.seed, &["child", id.as_str()], 0))),
+            engine_type_detail: Some(engine.family.detail.to_owned()),
+            kind: engine.family.kind,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "world_tests.rs"]
+mod tests;

@@ -1,0 +1,290 @@
+//! From YAML text to a scenario, or to the first error with its place and remedy.
+
+use serde::Deserialize;
+use serde_saphyr::{Location, Spanned};
+
+use super::fate::{Break, Fate, Stage};
+use super::limit::Window;
+use super::scenario::{ANY_ACTION, Applied, Engines, FastClock, Latency, Scenario, ScenarioError, Spell};
+use super::words::{Length, RawEngines, Skew};
+use super::world::ImageChanges;
+use crate::cloud::{LIST_ENGINES, LIST_IMAGES, SWITCH};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawScenario {
+    seed: Option<u64>,
+    latency: Option<Spanned<RawLatency>>,
+    switching: Option<Spanned<RawSwitching>>,
+    image_changes: Option<RawImageChanges>,
+    window: Option<RawWindow>,
+    limit: Option<Spanned<u32>>,
+    skew: Option<Skew>,
+    #[serde(default)]
+    clock: RawClock,
+    #[serde(default)]
+    spells: Vec<RawSpell>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLatency {
+    median: Length,
+    worst: Length,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSwitching {
+    least: Length,
+    most: Length,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RawImageChanges {
+    AtStart,
+    AtEnd,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RawWindow {
+    Sliding,
+    Fixed,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawClock {
+    settle: Option<Length>,
+    grace: Option<Length>,
+    sweep: Option<Length>,
+    wait_timeout: Option<Length>,
+    request_timeout: Option<Length>,
+    backoff: Option<Length>,
+    longest_backoff: Option<Length>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSpell {
+    fate: Spanned<Fate>,
+    action: Option<Spanned<String>>,
+    engines: Option<Spanned<RawEngines>>,
+    times: Option<Spanned<u32>>,
+    from: Option<Length>,
+    until: Option<Spanned<Length>>,
+    applied: Option<Spanned<Applied>>,
+    takes: Option<Spanned<u32>>,
+}
+
+/// An error of our own: where, and what.
+type Finding = (Location, String);
+
+/// Reads a scenario.
+pub(super) fn read(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
+    let error = |location: Option<Location>, what: String| {
+        let (line, column) = location.map_or((1, 1), |place| (place.line().max(1), place.column().max(1)));
+        ScenarioError { name: name.to_owned(), line, column, what }
+    };
+    // an empty document is a calm scenario
+    let raw: Option<RawScenario> = serde_saphyr::from_str(text).map_err(|fault| {
+        let fault = fault.without_snippet();
+        error(fault.location(), plain(&fault.to_string(), fault.location()))
+    })?;
+    raw.map_or_else(|| Ok(Scenario::calm()), RawScenario::checked)
+        .map_err(|(location, what)| error(Some(location), what))
+}
+
+/// The parser's message on one line, with its place left to us, and with a remedy.
+fn plain(message: &str, location: Option<Location>) -> String {
+    let place = location.map(|place| format!(" at line {}, column {}", place.line(), place.column()));
+    let message = place.and_then(|place| message.strip_suffix(&place)).unwrap_or(message);
+    let words: Vec<&str> = message.split_whitespace().collect();
+    let message = words.join(" ");
+    if message.contains("; ") { message } else { format!("{message}; correct the scenario at this place") }
+}
+
+impl RawScenario {
+    fn checked(self) -> Result<Scenario, Finding> {
+        let calm = Scenario::calm();
+        let latency = self.latency.map_or(Ok(calm.latency), |latency| {
+            let RawLatency { median, worst } = latency.value;
+            in_order(median, worst, latency.referenced, "median", "worst")?;
+            Ok(Latency { median: median.0, worst: worst.0 })
+        })?;
+        let switching = self.switching.map_or(Ok(calm.switching), |switching| {
+            let RawSwitching { least, most } = switching.value;
+            in_order(least, most, switching.referenced, "least", "most")?;
+            Ok((least.0, most.0))
+        })?;
+        let limit = at_least_one(self.limit.as_ref(), "limit")?.unwrap_or(calm.limit);
+        Ok(Scenario {
+            seed: self.seed.unwrap_or(calm.seed),
+            latency,
+            switching,
+            image_changes: match self.image_changes {
+                Some(RawImageChanges::AtStart) => ImageChanges::AtStart,
+                Some(RawImageChanges::AtEnd) | None => ImageChanges::AtEnd,
+            },
+            window: match self.window {
+                Some(RawWindow::Fixed) => Window::Fixed,
+                Some(RawWindow::Sliding) | None => Window::Sliding,
+            },
+            limit,
+            skew: self.skew.map_or(calm.skew, |skew| skew.0),
+            clock: self.clock.plain(),
+            spells: self.spells.into_iter().map(RawSpell::checked).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl RawClock {
+    fn plain(self) -> FastClock {
+        let length = |length: Option<Length>| length.map(|length| length.0);
+        FastClock {
+            settle: length(self.settle),
+            grace: length(self.grace),
+            sweep: length(self.sweep),
+            wait_timeout: length(self.wait_timeout),
+            request_timeout: length(self.request_timeout),
+            backoff: length(self.backoff),
+            longest_backoff: length(self.longest_backoff),
+        }
+    }
+}
+
+impl RawSpell {
+    fn checked(self) -> Result<Spell, Finding> {
+        let action = self.checked_action()?;
+        let applied = self.checked_applied()?;
+        let engines = checked_engines(self.engines.as_ref())?;
+        if let Some(until) =
+            self.until.as_ref().filter(|until| self.from.is_some_and(|from| from.0 >= until.value.0))
+        {
+            return Err((until.referenced, "until is not after from; give a later time".to_owned()));
+        }
+        let takes = at_least_one(self.takes.as_ref(), "takes")?;
+        let is_other_client = self.fate.value == Fate::OtherClient;
+        match (&self.takes, is_other_client) {
+            (None, true) => {
+                let what = "other-client needs takes; say how many calls per second it uses up";
+                return Err((self.fate.referenced, what.to_owned()));
+            }
+            (Some(takes), false) => {
+                let what = "takes is for the fate other-client; remove it";
+                return Err((takes.referenced, what.to_owned()));
+            }
+            _ => {}
+        }
+        if let Some(place) = self
+            .engines
+            .as_ref()
+            .map(|engines| engines.referenced)
+            .or(self.times.as_ref().map(|times| times.referenced))
+            .filter(|_| is_other_client)
+        {
+            let what = "another client strikes no engine in particular; remove engines and times";
+            return Err((place, what.to_owned()));
+        }
+        Ok(Spell {
+            times: at_least_one(self.times.as_ref(), "times")?,
+            fate: self.fate.value,
+            action,
+            engines,
+            from: self.from.map(|from| from.0),
+            until: self.until.map(|until| until.value.0),
+            applied,
+            takes: takes.unwrap_or_default(),
+        })
+    }
+
+    fn checked_action(&self) -> Result<Option<String>, Finding> {
+        let Some(action) = &self.action else { return Ok(Some(SWITCH.to_owned())) };
+        if action.value == ANY_ACTION {
+            return Ok(None);
+        }
+        if ![SWITCH, LIST_ENGINES, LIST_IMAGES].contains(&action.value.as_str()) {
+            let what = format!(
+                "there is no action {} here; use {SWITCH}, {LIST_ENGINES}, {LIST_IMAGES} or {ANY_ACTION}",
+                action.value
+            );
+            return Err((action.referenced, what));
+        }
+        if action.value != SWITCH {
+            let by_engine = |engines: &&Spanned<RawEngines>| {
+                matches!(checked_engines(Some(engines)), Ok(Engines::Listed(_) | Engines::First(_)))
+            };
+            if let Some(engines) = self.engines.as_ref().filter(by_engine) {
+                let what = format!("{} names no engine; use a share or leave engines out", action.value);
+                return Err((engines.referenced, what));
+            }
+            if matches!(self.fate.value, Fate::Derailed(_)) {
+                let what = format!("this fate is for {SWITCH}; leave action out");
+                return Err((action.referenced, what));
+            }
+        }
+        Ok(Some(action.value.clone()))
+    }
+
+    fn checked_applied(&self) -> Result<Applied, Finding> {
+        let fate = &self.fate.value;
+        let never_reached = matches!(fate.stage(), Some(Stage::Door) | None);
+        let usual = match fate {
+            _ if never_reached => Applied::Never,
+            Fate::Refused(_) | Fate::Broken(Break::Http(_) | Break::Html) | Fate::OtherClient => {
+                Applied::Never
+            }
+            Fate::Broken(_) | Fate::Derailed(_) => Applied::Before,
+        };
+        let Some(applied) = &self.applied else { return Ok(usual) };
+        if matches!(fate, Fate::Derailed(_)) || never_reached && applied.value != Applied::Never {
+            let what = "with this fate applied has no meaning; remove it";
+            return Err((applied.referenced, what.to_owned()));
+        }
+        Ok(applied.value)
+    }
+}
+
+fn checked_engines(engines: Option<&Spanned<RawEngines>>) -> Result<Engines, Finding> {
+    let Some(engines) = engines else { return Ok(Engines::All) };
+    let word = match &engines.value {
+        RawEngines::List(ids) => return Ok(Engines::Listed(ids.clone())),
+        RawEngines::Word(word) => word.as_str(),
+    };
+    let share = word.strip_suffix('%').and_then(|share| share.trim().parse().ok());
+    let share = share.filter(|share| (0.0..=100.0).contains(share)).map(Engines::Share);
+    let number = word.parse().ok().filter(|number| *number > 0).map(Engines::First);
+    let all = (word == "all").then_some(Engines::All);
+    all.or(share).or(number).ok_or_else(|| {
+        let what = format!(
+            "{word:?} selects no engines; use all, a share such as 3%, a number from 1, or a list of engine ids"
+        );
+        (engines.referenced, what)
+    })
+}
+
+fn in_order(
+    low: Length,
+    high: Length,
+    place: Location,
+    low_word: &str,
+    high_word: &str,
+) -> Result<(), Finding> {
+    if low.0 <= high.0 {
+        return Ok(());
+    }
+    Err((place, format!("{low_word} is longer than {high_word}; exchange them")))
+}
+
+fn at_least_one(number: Option<&Spanned<u32>>, word: &str) -> Result<Option<u32>, Finding> {
+    match number {
+        Some(number) if number.value == 0 => Err((number.referenced, format!("{word} is 0; give 1 or more"))),
+        _ => Ok(number.map(|number| number.value)),
+    }
+}
+
+#[cfg(test)]
+#[path = "yaml_tests.rs"]
+mod tests;

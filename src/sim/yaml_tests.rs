@@ -1,0 +1,166 @@
+//! Scenarios are read as written, and every error in one has a place and a remedy.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use super::super::fate::Derailment;
+use super::*;
+use crate::job::DataEngineId;
+
+fn refused(text: &str) -> (u64, u64, String) {
+    let error = Scenario::parse(text, "weather.yaml").expect_err("an error");
+    assert_eq!(error.to_string(), format!("weather.yaml:{}:{}: {}", error.line, error.column, error.what));
+    assert!(error.what.contains("; ") || error.what.contains("expected"), "no remedy: {}", error.what);
+    assert!(!error.what.contains("at line"), "the place stands twice: {}", error.what);
+    (error.line, error.column, error.what)
+}
+
+#[test]
+fn a_full_scenario_reads_as_written() {
+    let text = "
+seed: 7
+latency: {median: 120ms, worst: 600ms}
+switching: {least: 2s, most: 1m30s}
+image_changes: at-start
+window: fixed
+limit: 15
+skew: -10m
+clock: {settle: 1s, grace: 2s, sweep: 500ms, wait_timeout: 60s, request_timeout: 2s, backoff: 100ms, longest_backoff: 1s}
+spells:
+  - {fate: InternalError, engines: 3%, times: 1}
+  - {fate: reset-after-reading, applied: late 5s, engines: [DataEngine-x]}
+  - {fate: http-502, engines: 2, action: any}
+  - {fate: other-client, takes: 12, from: 3s, until: 6s}
+  - {fate: third-image}
+";
+    let scenario = Scenario::parse(text, "weather.yaml").expect("a scenario");
+    assert_eq!(scenario.switching, (Duration::from_secs(2), Duration::from_secs(90)));
+    assert_eq!((scenario.seed, scenario.limit, scenario.window), (7, 15, Window::Fixed));
+    assert_eq!(scenario.image_changes, ImageChanges::AtStart);
+    assert_eq!(scenario.skew, SignedDuration::from_mins(-10));
+    assert_eq!(scenario.clock.sweep, Some(Duration::from_millis(500)));
+    let [refusal, reset, page, other, third] = scenario.spells.as_slice() else { panic!("five spells") };
+    assert_eq!(refusal.fate, Fate::Refused("InternalError".to_owned()));
+    assert_eq!(
+        (&refusal.engines, refusal.times, refusal.applied),
+        (&Engines::Share(3.0), Some(1), Applied::Never)
+    );
+    assert_eq!(reset.applied, Applied::Late(Duration::from_secs(5)));
+    assert_eq!(reset.engines, Engines::Listed(vec![DataEngineId::new("DataEngine-x")]));
+    assert_eq!(
+        (&page.fate, &page.action, &page.engines),
+        (&Fate::Broken(Break::Http(502)), &None, &Engines::First(2))
+    );
+    assert_eq!(
+        (other.takes, other.from, other.until),
+        (12, Some(Duration::from_secs(3)), Some(Duration::from_secs(6)))
+    );
+    assert_eq!(third.fate, Fate::Derailed(Derailment::ThirdImage));
+}
+
+#[test]
+fn what_a_scenario_leaves_out_is_as_in_fine_weather() {
+    for text in ["", "# only a comment\n", "{}", "seed: 1\n"] {
+        assert_eq!(Scenario::parse(text, "weather.yaml"), Ok(Scenario::calm()), "{text:?}");
+    }
+}
+
+#[test]
+fn answers_that_break_on_their_way_back_are_applied_and_pages_of_html_are_not() {
+    let applied = |fate: &str| {
+        Scenario::parse(&format!("spells: [{{fate: {fate}}}]"), "weather.yaml").expect(fate).spells[0].applied
+    };
+    for fate in ["reset-after-reading", "fin", "hang", "truncated", "empty", "wrong-content-type"] {
+        assert_eq!(applied(fate), Applied::Before, "{fate}");
+    }
+    for fate in ["http-502", "html", "InternalError", "no-connection", "reset-before-reading"] {
+        assert_eq!(applied(fate), Applied::Never, "{fate}");
+    }
+}
+
+#[test]
+fn every_error_has_its_place_and_a_remedy() {
+    let place = |text: &str| {
+        let (line, column, _) = refused(text);
+        (line, column)
+    };
+    assert_eq!(place("seed: 1\nsead: 2\n"), (2, 1));
+    assert_eq!(place("seed: x\n"), (1, 7));
+    assert_eq!(place("latency: {median: 2s, worst: 1s}\n"), (1, 10));
+    assert_eq!(place("switching: {least: 3, most: 1x}\n"), (1, 20));
+    assert_eq!(place("limit: 0\n"), (1, 8));
+    assert_eq!(place("window: round\n"), (1, 9));
+    assert_eq!(place("clock:\n  settle: 25h\n"), (2, 11));
+    assert_eq!(place("clock:\n  settle: -1s\n"), (2, 11));
+    assert_eq!(place("skew: -9223372036854775808s\n"), (1, 7));
+    assert_eq!(place("spells:\n  - {fate: InternalErorr}\n"), (2, 12));
+    assert_eq!(place("spells:\n  - {fate: fin, engines: 101%}\n"), (2, 26));
+    assert_eq!(place("spells:\n  - {fate: fin, engines: 0}\n"), (2, 26));
+    assert_eq!(place("spells:\n  - {fate: fin, times: 0}\n"), (2, 24));
+    assert_eq!(place("spells:\n  - {fate: fin, from: 2s, until: 2s}\n"), (2, 34));
+    assert_eq!(place("spells:\n  - {fate: fin, applied: later}\n"), (2, 26));
+    assert_eq!(place("spells:\n  - {fate: no-connection, applied: before}\n"), (2, 36));
+    assert_eq!(place("spells:\n  - {fate: other-client}\n"), (2, 12));
+    assert_eq!(place("spells:\n  - {fate: fin, takes: 3}\n"), (2, 24));
+    assert_eq!(place("spells:\n  - {fate: other-client, takes: 3, times: 1}\n"), (2, 43));
+    assert_eq!(place("spells:\n  - {fate: fin, action: RestartDataEngine}\n"), (2, 25));
+    assert_eq!(place("spells:\n  - {fate: fin, action: DescribeDataEngines, engines: [x]}\n"), (2, 55));
+    assert_eq!(place("spells:\n  - {fate: third-image, action: DescribeDataEngines}\n"), (2, 33));
+    assert_eq!(place("spells:\n  - {engines: all}\n"), (2, 6));
+}
+
+#[test]
+fn the_rehearsal_is_a_scenario_with_fast_waits() {
+    let text = include_str!("rehearsal.yaml");
+    let scenario = Scenario::parse(text, "rehearsal").expect("a scenario");
+    assert_eq!(scenario, Scenario::rehearsal());
+    assert!(!scenario.spells.is_empty());
+    assert!(scenario.clock.settle.is_some() && scenario.clock.sweep.is_some());
+}
+
+#[test]
+fn every_scenario_kept_for_tests_reads() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).expect("text");
+        assert!(text.starts_with("# "), "{name} does not open with its purpose");
+        let scenario = Scenario::parse(&text, &name).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(scenario.spells.is_empty(), name == "calm.yaml", "{name}");
+        names.push(name);
+    }
+    names.sort();
+    let expected = [
+        "another-client.yaml",
+        "calm.yaml",
+        "derailed.yaml",
+        "internal-errors.yaml",
+        "lost-answers.yaml",
+        "outage.yaml",
+    ];
+    assert_eq!(names, expected);
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let _ = Scenario::parse(&String::from_utf8_lossy(&bytes), "weather.yaml");
+    }
+
+    #[test]
+    fn random_pieces_of_scenarios_never_panic(
+        pieces in prop::collection::vec(
+            prop::sample::select(vec![
+                "seed: ", "1", "\n", "spells:", "  - {", "}", "fate: ", "late ", "fin", "%", "-", "9999999999999999999",
+                "engines: ", "[", "]", "applied: ", ", ", "5s", "&a ", "*a", "latency: ", "http-", "é", "undocumented ",
+            ]),
+            0..30,
+        ),
+    ) {
+        let _ = Scenario::parse(&pieces.concat(), "weather.yaml");
+    }
+}
