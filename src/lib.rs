@@ -45,5 +45,7 @@ pub mod job;
 pub mod ledger;
 pub mod pace;
 pub mod plan;
+pub mod report;
 pub mod run;
 pub mod sim;
+pub mod tally;

@@ -1,0 +1,248 @@
+//! Bars on a terminal, and log lines that do not tear them; the only file that knows indicatif.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::notices::Notices;
+use super::progress::Widths;
+use super::{Scene, Sink, lines, print, progress, words};
+use crate::event::Event;
+
+/// Length of a bar. With the longest name and the counts of a large wave a row stays below 80 columns.
+const BAR_WIDTH: usize = 30;
+/// Longer names of waves are cut.
+const LONGEST_NAME: usize = 16;
+/// More waves than this are shown as a window around the open one, so that bars never fill the screen.
+const MOST_ROWS: usize = 6;
+/// Redrawing more often than this only costs time.
+const REDRAW_EVERY: Duration = Duration::from_millis(100);
+
+/// The part of the terminal that is redrawn, shared by the bars and everybody else who writes to stderr meanwhile.
+#[derive(Clone)]
+pub struct Screen(MultiProgress);
+
+impl Screen {
+    /// The screen behind stderr.
+    pub fn on_stderr() -> Self {
+        Self(MultiProgress::new())
+    }
+
+    /// True if stderr is a terminal that can move its cursor.
+    pub fn can_draw(&self) -> bool {
+        !self.0.is_hidden()
+    }
+
+    /// Does something to stderr while the bars are out of the way. Works without bars too.
+    pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.0.suspend(write)
+    }
+}
+
+impl fmt::Debug for Screen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Screen").field("can_draw", &self.can_draw()).finish()
+    }
+}
+
+/// A sink that draws one bar for each wave and a status line below them, and prints notices above.
+pub struct Bars {
+    screen: Screen,
+    notices: Notices,
+    rows: Vec<ProgressBar>,
+    status: Option<ProgressBar>,
+    trouble: Option<ProgressBar>,
+    drawn: Duration,
+}
+
+impl Bars {
+    /// Bars on this screen; they appear when the run opens and leave nothing behind when it closes.
+    pub fn new(screen: &Screen) -> Self {
+        Self {
+            screen: screen.clone(),
+            notices: Notices::default(),
+            rows: Vec::new(),
+            status: None,
+            trouble: None,
+            drawn: Duration::ZERO,
+        }
+    }
+
+    fn open(&mut self, waves: usize) -> io::Result<()> {
+        self.rows = (0..waves.min(MOST_ROWS)).map(|_| self.row()).collect::<io::Result<_>>()?;
+        self.status = Some(self.row()?);
+        Ok(())
+    }
+
+    /// A new row at the bottom. The text in it is ours, so that colours follow `--color` and tests can read it;
+    /// `wide_msg` cuts it at the edge of the terminal, whatever its width.
+    fn row(&self) -> io::Result<ProgressBar> {
+        let style = ProgressStyle::with_template("{wide_msg}").map_err(io::Error::other)?;
+        Ok(self.screen.0.add(ProgressBar::no_length().with_style(style)))
+    }
+
+    fn draw(&mut self, after: Duration, scene: &Scene) -> io::Result<()> {
+        let first = first_row(scene, self.rows.len());
+        for (row, text) in self.rows.iter().zip(rows(scene).into_iter().skip(first)) {
+            row.set_message(print::for_stderr(&text));
+        }
+        if let Some(status) = &self.status {
+            status.set_message(print::for_stderr(&progress::status(after, scene)));
+        }
+        if let Some(trouble) = progress::trouble(scene) {
+            let row = match self.trouble.take() {
+                Some(row) => row,
+                None => self.row()?,
+            };
+            row.set_message(print::for_stderr(&trouble));
+            self.trouble = Some(row);
+        } else if let Some(row) = &self.trouble {
+            row.set_message("");
+        }
+        self.drawn = after;
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        for row in self.rows.drain(..).chain(self.status.take()).chain(self.trouble.take()) {
+            row.finish_and_clear();
+        }
+    }
+}
+
+/// The text of every wave's row.
+fn rows(scene: &Scene) -> Vec<String> {
+    let names = &scene.opening.waves;
+    let counts = scene.tally.waves();
+    let longest_name = names.iter().map(|name| words::one_line(name).chars().count()).max();
+    let longest_count = counts.iter().map(|counts| words::count(counts.jobs()).len()).max();
+    let widths = Widths {
+        name: longest_name.unwrap_or(0).min(LONGEST_NAME),
+        bar: BAR_WIDTH,
+        count: longest_count.unwrap_or(0),
+    };
+    names.iter().zip(counts).map(|(name, counts)| progress::bar_row(name, counts, widths)).collect()
+}
+
+/// The wave in the first row: the open wave keeps its predecessor in sight.
+fn first_row(scene: &Scene, shown: usize) -> usize {
+    let last_opened = scene.next_wave.saturating_sub(1);
+    let waves = scene.opening.waves.len();
+    last_opened.saturating_sub(1).min(waves.saturating_sub(shown))
+}
+
+impl Sink for Bars {
+    fn show(&mut self, after: Duration, scene: &Scene, event: &Event) -> io::Result<()> {
+        for text in self.notices.take(after, scene, event) {
+            let line = lines::timed(after, &text);
+            self.screen.0.println(print::for_stderr(line.trim_end_matches('\n')))?;
+        }
+        match event {
+            Event::Opened(_) => {
+                self.open(scene.opening.waves.len())?;
+                self.draw(after, scene)?;
+            }
+            Event::Tick | Event::WaveOpened { .. } | Event::WaveClosed { .. } | Event::Stopping(_) => {
+                self.draw(after, scene)?;
+            }
+            Event::Closed => self.close(),
+            _ if after >= self.drawn + REDRAW_EVERY => self.draw(after, scene)?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Bars {
+    /// Whatever ends the run, the summary or the error stands on a clean screen.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Gives log lines a way to stderr between the bars, for `tracing_subscriber::fmt().with_writer(…)`.
+pub fn log_writer(screen: &Screen) -> LogWriter {
+    LogWriter(screen.clone())
+}
+
+/// Makes a [`LogLine`] for each log line.
+#[derive(Clone, Debug)]
+pub struct LogWriter(Screen);
+
+impl<'a> MakeWriter<'a> for LogWriter {
+    type Writer = LogLine;
+
+    fn make_writer(&'a self) -> LogLine {
+        LogLine { screen: self.0.clone(), text: Vec::new() }
+    }
+}
+
+/// Collects one log line and writes it, whole, when it is complete.
+#[derive(Debug)]
+pub struct LogLine {
+    screen: Screen,
+    text: Vec<u8>,
+}
+
+impl Write for LogLine {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.text.is_empty() {
+            let text = std::mem::take(&mut self.text);
+            // a log that nobody reads any more must not stop the run: tracing would panic over an error here
+            self.screen.suspend(|| print::to_stderr(&String::from_utf8_lossy(&text)));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for LogLine {
+    fn drop(&mut self) {
+        // never fails: see `flush`
+        let _ = self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::paint::plain;
+    use crate::report::script;
+
+    #[test]
+    fn the_rows_of_a_busy_moment_line_up_and_fit_eighty_columns() {
+        let scene = script::busy_scene();
+        let rows: Vec<_> = rows(&scene).iter().map(|row| plain(row)).collect();
+        assert!(rows.iter().all(|row| row.chars().count() <= 80), "{rows:#?}");
+        insta::assert_snapshot!(rows.join("\n"));
+    }
+
+    #[test]
+    fn with_many_waves_the_open_one_is_always_in_sight() {
+        let mut scene = script::waves(30).scene();
+        for wave in 0..30 {
+            scene.take(Duration::ZERO, &Event::WaveOpened { wave });
+            let first = first_row(&scene, MOST_ROWS);
+            assert!(
+                (first..first + MOST_ROWS).contains(&wave),
+                "wave {wave} is not among the rows from {first}"
+            );
+            assert!(first + MOST_ROWS <= 30, "rows from {first} leave the bottom empty");
+        }
+    }
+
+    #[test]
+    fn bars_without_a_terminal_break_nothing() {
+        let mut bars =
+            Bars::new(&Screen(MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden())));
+        script::mixed().show_to(&mut bars);
+        assert!(bars.rows.is_empty() && bars.status.is_none());
+    }
+}

@@ -1,0 +1,271 @@
+//! The closing summary for programs: one JSON document, schema `dlc-fleet.summary/1`.
+//!
+//! Fields are only ever added within a schema version. A field that has nothing to say is `null`, never absent.
+
+use serde::Serialize;
+
+use super::Closing;
+use crate::event::{Opening, StopReason};
+use crate::job::{Job, JobIndex, Outcome, Reason};
+use crate::tally::{Outcomes, Tally};
+
+const SCHEMA: &str = "dlc-fleet.summary/1";
+
+/// The whole document.
+#[derive(Serialize)]
+struct Document<'a> {
+    /// Name and version of this format.
+    schema: &'static str,
+    /// Id of this run.
+    run_id: &'a str,
+    /// The run whose ledger this one continued.
+    parent_run_id: Option<&'a str>,
+    /// The plan as the user named it.
+    plan: String,
+    /// The ledger that remembers the run.
+    ledger: String,
+    /// Host that was driven, or `simulator`.
+    endpoint: &'a str,
+    /// Highest number of switch requests per second that was allowed.
+    rate: u32,
+    /// The number the process exits with.
+    exit_code: u8,
+    /// Why nothing more was sent although jobs were left.
+    stopped: Option<Stopped<'a>>,
+    /// Length of the run in milliseconds.
+    elapsed_ms: u64,
+    /// Switch requests sent.
+    attempts: usize,
+    /// Requests that did not go through and were scheduled again.
+    retries: usize,
+    /// Requests refused because they came too fast.
+    throttles: usize,
+    /// Requests without a readable answer.
+    doubts: usize,
+    /// Most switch requests started in any one second.
+    worst_second: Option<u32>,
+    /// The exact command that goes on with what is left.
+    resume: Option<&'a str>,
+    /// Outcomes over the whole plan.
+    totals: Totals,
+    /// Outcomes of each wave, in the order in which they went.
+    waves: Vec<Wave<'a>>,
+    /// Every row of the plan, in plan order.
+    jobs: Vec<JobEnd<'a>>,
+}
+
+/// An early end. `kind` is `interrupted`, `account-refused` or `ledger-lost`.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum Stopped<'a> {
+    Interrupted { signal: &'a str },
+    AccountRefused { reason: ReasonGiven<'a> },
+    LedgerLost { cause: &'a str },
+}
+
+/// Jobs by outcome; all fields but `jobs` add up to `jobs`.
+#[derive(Serialize)]
+struct OutcomeCounts {
+    jobs: usize,
+    switched: usize,
+    already: usize,
+    accepted: usize,
+    failed: usize,
+    unconverged: usize,
+    unknown: usize,
+    not_started: usize,
+}
+
+#[derive(Serialize)]
+struct Totals {
+    #[serde(flatten)]
+    outcomes: OutcomeCounts,
+    /// Jobs that earlier runs settled; they are counted under their outcome too.
+    earlier: usize,
+}
+
+#[derive(Serialize)]
+struct Wave<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    outcomes: OutcomeCounts,
+}
+
+/// One row of the plan and how it ended.
+#[derive(Serialize)]
+struct JobEnd<'a> {
+    region: &'a str,
+    data_engine_id: &'a str,
+    new_image_version_id: &'a str,
+    /// Name of its wave.
+    wave: Option<&'a str>,
+    outcome: Outcome,
+    /// True when an earlier run settled it and this one left it alone.
+    earlier: bool,
+    reason: Option<ReasonGiven<'a>>,
+    /// The image version it was on before the first request, where a look told.
+    image_version_id_before: Option<&'a str>,
+    /// The image version it was found on although an earlier run had switched it.
+    drifted_to: Option<&'a str>,
+    /// Free text from the plan.
+    note: Option<&'a str>,
+    /// Switch requests sent for it in this run.
+    attempts: u32,
+}
+
+/// Why, with every field present.
+#[derive(Serialize)]
+pub(super) struct ReasonGiven<'a> {
+    code: &'a str,
+    cause: &'a str,
+    remedy: &'a str,
+    message: Option<&'a str>,
+    request_id: Option<&'a str>,
+}
+
+/// The summary as one JSON document with a final line break.
+pub fn json(opening: &Opening, tally: &Tally, closing: &Closing, exit_code: u8) -> String {
+    let waves = opening.waves.iter().zip(tally.waves());
+    let jobs = opening.jobs.iter().enumerate();
+    written(&Document {
+        schema: SCHEMA,
+        run_id: &opening.run_id,
+        parent_run_id: opening.parent_run_id.as_deref(),
+        plan: opening.plan.display().to_string(),
+        ledger: opening.ledger.display().to_string(),
+        endpoint: &opening.endpoint,
+        rate: opening.rate,
+        exit_code,
+        stopped: closing.stopped.as_ref().map(Stopped::from),
+        elapsed_ms: u64::try_from(closing.elapsed.as_millis()).unwrap_or(u64::MAX),
+        attempts: tally.attempts(),
+        retries: tally.retries(),
+        throttles: tally.throttles(),
+        doubts: tally.doubts(),
+        worst_second: closing.worst_second,
+        resume: closing.resume.as_deref(),
+        totals: Totals { outcomes: tally.outcomes().into(), earlier: tally.earlier() },
+        waves: waves.map(|(name, counts)| Wave { name, outcomes: counts.outcomes().into() }).collect(),
+        jobs: jobs.map(|(at, job)| JobEnd::new(opening, tally, JobIndex(at), job)).collect(),
+    })
+}
+
+/// Any document of this room as text. Only foreign serializers and maps with odd keys can fail, and the documents
+/// have neither; if that ever changes, the reader gets the error in place of the document.
+pub(super) fn written(document: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(document);
+    text.unwrap_or_else(|error| serde_json::Value::from(error.to_string()).to_string()) + "\n"
+}
+
+impl<'a> From<&'a StopReason> for Stopped<'a> {
+    fn from(reason: &'a StopReason) -> Self {
+        match reason {
+            StopReason::Interrupted { signal } => Self::Interrupted { signal },
+            StopReason::AccountRefused(reason) => Self::AccountRefused { reason: reason.into() },
+            StopReason::LedgerLost { cause } => Self::LedgerLost { cause },
+        }
+    }
+}
+
+impl From<Outcomes> for OutcomeCounts {
+    fn from(outcomes: Outcomes) -> Self {
+        Self {
+            jobs: outcomes.total(),
+            switched: outcomes.of(Outcome::Switched),
+            already: outcomes.of(Outcome::Already),
+            accepted: outcomes.of(Outcome::Accepted),
+            failed: outcomes.of(Outcome::Failed),
+            unconverged: outcomes.of(Outcome::Unconverged),
+            unknown: outcomes.of(Outcome::Unknown),
+            not_started: outcomes.of(Outcome::NotStarted),
+        }
+    }
+}
+
+impl<'a> JobEnd<'a> {
+    fn new(opening: &'a Opening, tally: &'a Tally, at: JobIndex, job: &'a Job) -> Self {
+        let verdict = tally.verdict(at);
+        Self {
+            region: job.key.region.as_str(),
+            data_engine_id: job.key.data_engine_id.as_str(),
+            new_image_version_id: job.key.new_image_version_id.as_str(),
+            wave: opening.waves.get(job.wave).map(String::as_str),
+            outcome: tally.outcome(at),
+            earlier: verdict.is_some_and(|verdict| verdict.earlier),
+            reason: verdict.and_then(|verdict| verdict.reason.as_ref()).map(ReasonGiven::from),
+            image_version_id_before: verdict
+                .and_then(|verdict| Some(verdict.image_before.as_ref()?.as_str())),
+            drifted_to: tally.drifted_to(at),
+            note: job.note.as_deref(),
+            attempts: tally.attempts_of(at),
+        }
+    }
+}
+
+impl<'a> From<&'a Reason> for ReasonGiven<'a> {
+    fn from(reason: &'a Reason) -> Self {
+        Self {
+            code: &reason.code,
+            cause: &reason.cause,
+            remedy: &reason.remedy,
+            message: reason.message.as_deref(),
+            request_id: reason.request_id.as_deref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::report::script::{self, Story};
+
+    fn text_of(story: &Story, exit_code: u8) -> String {
+        let tally = story.tally();
+        let closing = Closing {
+            stopped: tally.stopped().cloned(),
+            elapsed: story.elapsed(),
+            worst_second: Some(12),
+            resume: Some("dlc-fleet run fleet.yaml".into()),
+        };
+        json(&story.opening, &tally, &closing, exit_code)
+    }
+
+    fn json_of(story: &Story, exit_code: u8) -> Value {
+        serde_json::from_str(&text_of(story, exit_code)).expect("a JSON document")
+    }
+
+    fn number(value: &Value) -> u64 {
+        value.as_u64().expect("a number")
+    }
+
+    #[test]
+    fn the_document_keeps_its_shape() {
+        insta::assert_snapshot!(text_of(&script::refused_account(), 5));
+    }
+
+    #[test]
+    fn a_stop_says_its_kind() {
+        let document = json_of(&script::stopped(), 130);
+        assert_eq!(document["stopped"], serde_json::json!({"kind": "interrupted", "signal": "SIGINT"}));
+        assert_eq!(document["exit_code"], 130);
+    }
+
+    #[test]
+    fn totals_waves_and_jobs_tell_the_same_numbers() {
+        for story in [script::all_good(), script::mixed(), script::stopped(), script::resumed()] {
+            let document = json_of(&story, 0);
+            let jobs = document["jobs"].as_array().expect("a list");
+            let waves = document["waves"].as_array().expect("a list");
+            for outcome in Outcome::ALL {
+                let field = outcome.word().replace('-', "_");
+                let total = number(&document["totals"][&field]);
+                assert_eq!(waves.iter().map(|wave| number(&wave[&field])).sum::<u64>(), total, "{outcome}");
+                let of_jobs = jobs.iter().filter(|job| job["outcome"] == outcome.word()).count();
+                assert_eq!(of_jobs as u64, total, "{outcome}");
+            }
+            assert_eq!(number(&document["totals"]["jobs"]), jobs.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The dry run for programs: one JSON document, schema `dlc-fleet.preview/1`.
+//!
+//! Fields are only ever added within a schema version. A field that has nothing to say is `null`, never absent.
+
+use serde::Serialize;
+
+use super::json::written;
+use super::preview::{Prediction, Preview, PreviewRow, of_kind};
+use crate::job::{ImageVersionId, Outcome};
+
+const SCHEMA: &str = "dlc-fleet.preview/1";
+
+/// The whole document.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    plan: String,
+    endpoint: &'a str,
+    rate: u32,
+    /// How long the real run would take to send its requests, in milliseconds.
+    estimate_ms: u64,
+    /// The number the process exits with.
+    exit_code: u8,
+    totals: Totals,
+    rows: Vec<RowForeseen<'a>>,
+}
+
+/// Rows by prediction; all fields but `rows` add up to `rows`.
+#[derive(Serialize)]
+struct Totals {
+    rows: usize,
+    switch: usize,
+    already: usize,
+    done: usize,
+    in_doubt: usize,
+    not_found: usize,
+    would_fail: usize,
+    cannot_tell: usize,
+}
+
+/// One row of the plan and what would become of it.
+#[derive(Serialize)]
+struct RowForeseen<'a> {
+    region: &'a str,
+    data_engine_id: &'a str,
+    new_image_version_id: &'a str,
+    wave: &'a str,
+    prediction: &'static str,
+    /// The image version it runs now; with `switch` only.
+    image_version_id_now: Option<&'a str>,
+    /// How it ended according to the ledger; with `done` only.
+    outcome: Option<Outcome>,
+    detail: Option<&'a str>,
+    note: Option<&'a str>,
+}
+
+/// The dry run as one JSON document with a final line break.
+pub fn preview_json(preview: &Preview, exit_code: u8) -> String {
+    let count = |word| of_kind(preview, word).len();
+    written(&Document {
+        schema: SCHEMA,
+        plan: preview.plan.display().to_string(),
+        endpoint: &preview.endpoint,
+        rate: preview.rate,
+        estimate_ms: u64::try_from(preview.estimate.as_millis()).unwrap_or(u64::MAX),
+        exit_code,
+        totals: Totals {
+            rows: preview.rows.len(),
+            switch: count("switch"),
+            already: count("already"),
+            done: count("done"),
+            in_doubt: count("in-doubt"),
+            not_found: count("not-found"),
+            would_fail: count("would-fail"),
+            cannot_tell: count("cannot-tell"),
+        },
+        rows: preview.rows.iter().map(RowForeseen::from).collect(),
+    })
+}
+
+impl<'a> From<&'a PreviewRow> for RowForeseen<'a> {
+    fn from(row: &'a PreviewRow) -> Self {
+        let (now, outcome) = match &row.prediction {
+            Prediction::Switch { from } => (from.as_ref().map(ImageVersionId::as_str), None),
+            Prediction::Done(outcome) => (None, Some(*outcome)),
+            _ => (None, None),
+        };
+        Self {
+            region: row.key.region.as_str(),
+            data_engine_id: row.key.data_engine_id.as_str(),
+            new_image_version_id: row.key.new_image_version_id.as_str(),
+            wave: &row.wave,
+            prediction: row.prediction.word(),
+            image_version_id_now: now,
+            outcome,
+            detail: row.detail.as_deref(),
+            note: row.note.as_deref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::report::preview::tests::one_of_each;
+
+    #[test]
+    fn the_document_keeps_its_shape() {
+        let mut preview = one_of_each();
+        preview.rows.truncate(4);
+        insta::assert_snapshot!(preview_json(&preview, 0));
+    }
+
+    #[test]
+    fn its_totals_add_up_to_its_rows() {
+        let document: Value =
+            serde_json::from_str(&preview_json(&one_of_each(), 0)).expect("a JSON document");
+        let totals = document["totals"].as_object().expect("an object");
+        let columns = totals.iter().filter(|(name, _)| *name != "rows");
+        let counted: u64 = columns.filter_map(|(_, rows)| rows.as_u64()).sum();
+        assert_eq!(Some(counted), totals["rows"].as_u64());
+        assert_eq!(Some(counted), document["rows"].as_array().map(|rows| rows.len() as u64));
+    }
+}

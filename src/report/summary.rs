@@ -1,0 +1,184 @@
+//! The closing summary: what the run came to, why, and what to do next.
+
+use std::time::Duration;
+
+use super::table::{Columns, table};
+use super::{paint, reasons, wording, words};
+use crate::event::{Opening, StopReason};
+use crate::job::{JobIndex, Outcome};
+use crate::tally::{Outcomes, Tally};
+
+/// What is known only when the run is over.
+#[derive(Clone, Debug, Default)]
+pub struct Closing {
+    /// Why the run sent nothing more although jobs were left.
+    pub stopped: Option<StopReason>,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Most switch requests started in any one second, where it was measured.
+    pub worst_second: Option<u32>,
+    /// The exact command that goes on with what is left.
+    pub resume: Option<String>,
+}
+
+/// The summary for people: headline, table, reasons, facts, ledger, and the command that goes on.
+pub fn summary(opening: &Opening, tally: &Tally, closing: &Closing) -> String {
+    let mut paragraphs = vec![headline(tally, closing) + "\n", counts(opening, tally)];
+    paragraphs.extend(reasons::paragraphs(opening, tally));
+    paragraphs.push(facts(opening, tally, closing));
+    paragraphs.extend(resume(tally, closing));
+    paragraphs.join("\n")
+}
+
+fn headline(tally: &Tally, closing: &Closing) -> String {
+    let outcomes = tally.outcomes();
+    let jobs = outcomes.total();
+    let drifted = (0..jobs).filter(|&at| left_its_target(tally, JobIndex(at))).count();
+    let on_target = outcomes.of(Outcome::Switched) + outcomes.of(Outcome::Already) - drifted;
+    let engines = words::plural(jobs, "engine");
+    let all = if jobs == 1 { "the one engine".to_owned() } else { format!("all {engines}") };
+    let text = if on_target == jobs {
+        paint::good(&format!("{all} on target"))
+    } else if outcomes.of(Outcome::Accepted) == jobs {
+        paint::good(&format!("{all} accepted; nobody looked whether they arrive"))
+    } else {
+        paint::strong(&format!("{} of {engines} on target", words::count(on_target)))
+    };
+    match &closing.stopped {
+        Some(reason) => format!("{}, {}; {text}", paint::bad("stopped"), wording::stop_cause(reason)),
+        None => text,
+    }
+}
+
+fn left_its_target(tally: &Tally, job: JobIndex) -> bool {
+    let counted = matches!(tally.outcome(job), Outcome::Switched | Outcome::Already);
+    counted && tally.drifted_to(job).is_some()
+}
+
+/// One row for each wave and one for all; the columns of a row add up to its jobs.
+fn counts(opening: &Opening, tally: &Tally) -> String {
+    let overall = tally.outcomes();
+    let occurring: Vec<_> = Outcome::ALL.into_iter().filter(|&outcome| overall.of(outcome) > 0).collect();
+    let mut header = vec!["wave", "jobs"];
+    header.extend(occurring.iter().map(|outcome| outcome.word()));
+
+    let mut rows = Vec::new();
+    if tally.waves().len() > 1 {
+        for (wave, counts) in tally.waves().iter().enumerate() {
+            let name = opening.waves.get(wave).map_or("", String::as_str);
+            rows.push(count_row(&words::cut(&words::one_line(name), 32), &counts.outcomes(), &occurring));
+        }
+    }
+    rows.push(count_row("total", &overall, &occurring));
+
+    let earlier = match tally.earlier() {
+        0 => String::new(),
+        1 => "1 of these was settled by an earlier run\n".to_owned(),
+        several => format!("{} of these were settled by earlier runs\n", words::count(several)),
+    };
+    painted(&table(&header, &rows, Columns::Numbers), &occurring) + &earlier
+}
+
+fn count_row(name: &str, outcomes: &Outcomes, occurring: &[Outcome]) -> Vec<String> {
+    let mut row = vec![name.to_owned(), words::count(outcomes.total())];
+    row.extend(occurring.iter().map(|&outcome| match outcomes.of(outcome) {
+        // a zero is noise beside numbers that mean work
+        0 => "-".to_owned(),
+        jobs => words::count(jobs),
+    }));
+    row
+}
+
+/// Colours the outcome words of the header. The table is laid out before, because it counts colours as width.
+fn painted(table: &str, occurring: &[Outcome]) -> String {
+    let (header, rest) = table.split_once('\n').unwrap_or((table, ""));
+    let header = occurring.iter().fold(header.to_owned(), |header, &outcome| {
+        header.replace(&format!(" {outcome}"), &format!(" {}", paint::as_outcome(outcome, outcome.word())))
+    });
+    format!("{header}\n{rest}")
+}
+
+fn facts(opening: &Opening, tally: &Tally, closing: &Closing) -> String {
+    let mut facts = vec![words::plural(tally.attempts(), "attempt")];
+    facts.extend(some(tally.retries(), "retry"));
+    facts.extend(some(tally.throttles(), "throttle"));
+    facts.extend(some(tally.doubts(), "doubtful answer"));
+    if let Some(worst) = closing.worst_second.filter(|&worst| worst > 0) {
+        let starts = words::plural(worst as usize, "start");
+        facts.push(format!("at most {starts} in any second"));
+    }
+    facts.push(words::duration(closing.elapsed));
+    let ledger = words::one_line(&opening.ledger.display().to_string());
+    format!("{}\nrun {}, ledger {ledger}\n", facts.join(", "), opening.run_id)
+}
+
+fn some(number: usize, noun: &str) -> Option<String> {
+    (number > 0).then(|| words::plural(number, noun))
+}
+
+fn resume(tally: &Tally, closing: &Closing) -> Option<String> {
+    let left = tally.outcomes().total() - tally.outcomes().good();
+    let command = closing.resume.as_ref().filter(|_| left > 0)?;
+    Some(format!("to go on with the {} left:\n  {}\n", words::plural(left, "engine"), paint::strong(command)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::paint::plain;
+    use crate::report::script::{self, Story};
+
+    fn summary_of(story: &Story) -> String {
+        let tally = story.tally();
+        let closing = Closing {
+            stopped: tally.stopped().cloned(),
+            elapsed: story.elapsed(),
+            worst_second: Some(20),
+            resume: Some("dlc-fleet run fleet.yaml --yes".into()),
+        };
+        plain(&summary(&story.opening, &tally, &closing))
+    }
+
+    #[test]
+    fn an_all_good_run_is_short_and_offers_no_resume() {
+        insta::assert_snapshot!(summary_of(&script::all_good()));
+    }
+
+    #[test]
+    fn a_mixed_run_groups_failures_by_reason() {
+        insta::assert_snapshot!(summary_of(&script::mixed()));
+    }
+
+    #[test]
+    fn a_stopped_run_names_the_stop_and_the_command_that_goes_on() {
+        insta::assert_snapshot!(summary_of(&script::stopped()));
+    }
+
+    #[test]
+    fn a_resumed_run_counts_earlier_jobs_and_tells_of_drift() {
+        insta::assert_snapshot!(summary_of(&script::resumed()));
+    }
+
+    #[test]
+    fn a_thousand_equal_failures_are_one_short_paragraph() {
+        let summary = summary_of(&script::flood(1000));
+        assert!(summary.contains("and 995 more"), "{summary}");
+        assert!(summary.lines().count() < 25, "{summary}");
+    }
+
+    #[test]
+    fn the_columns_of_every_row_add_up_to_its_jobs() {
+        for story in [script::all_good(), script::mixed(), script::stopped(), script::resumed()] {
+            for events in 0..=story.events.len() {
+                let text = plain(&counts(&story.opening, &story.tally_after(events)));
+                let rows = text.lines().skip(2).filter(|line| !line.contains(" of these "));
+                for row in rows {
+                    let numbers: Vec<usize> =
+                        row.split_whitespace().skip(1).map(|cell| cell.parse().unwrap_or(0)).collect();
+                    assert_eq!(numbers[0], numbers[1..].iter().sum::<usize>(), "{text}");
+                    assert!(!row.starts_with("total") || numbers[0] == story.opening.jobs.len(), "{text}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Numbers, durations and foreign texts as people read them.
+
+use std::time::Duration;
+
+/// A count with its noun: `1 engine`, `3 engines`, `2 retries`, `12,000 switches`.
+pub fn plural(number: usize, noun: &str) -> String {
+    let count = count(number);
+    if number == 1 {
+        return format!("{count} {noun}");
+    }
+    let vowel_before_y = ["ay", "ey", "oy", "uy"].iter().any(|ending| noun.ends_with(ending));
+    if let Some(stem) = noun.strip_suffix('y').filter(|_| !vowel_before_y) {
+        return format!("{count} {stem}ies");
+    }
+    let hisses = ["s", "x", "ch", "sh"].iter().any(|ending| noun.ends_with(ending));
+    format!("{count} {noun}{}", if hisses { "es" } else { "s" })
+}
+
+/// A count; from 10,000 on with separators, below that it is read at a glance without.
+pub fn count(number: usize) -> String {
+    let digits = number.to_string();
+    if number < 10_000 {
+        return digits;
+    }
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A duration as people say it: `40 ms`, `0.7 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
+pub fn duration(span: Duration) -> String {
+    if span < Duration::from_millis(50) {
+        return if span.is_zero() { "0 s".into() } else { format!("{} ms", span.as_millis().max(1)) };
+    }
+    let tenths = (span.as_millis() + 50) / 100;
+    if tenths < 100 {
+        let (whole, tenth) = (tenths / 10, tenths % 10);
+        return if tenth == 0 { format!("{whole} s") } else { format!("{whole}.{tenth} s") };
+    }
+    let seconds = (span.as_millis() + 500) / 1000;
+    if seconds < 60 {
+        return format!("{seconds} s");
+    }
+    if seconds < 3600 {
+        return pair(seconds / 60, "min", seconds % 60, "s");
+    }
+    let minutes = (seconds + 30) / 60;
+    pair(minutes / 60, "h", minutes % 60, "min")
+}
+
+/// A guess at a duration: whole seconds, because more would pretend to know.
+pub fn about(span: Duration) -> String {
+    duration(Duration::from_secs(span.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)))
+}
+
+fn pair(large: u128, large_unit: &str, small: u128, small_unit: &str) -> String {
+    if small == 0 {
+        format!("{large} {large_unit}")
+    } else {
+        format!("{large} {large_unit} {small} {small_unit}")
+    }
+}
+
+/// Elapsed time as a clock shows it: `0:12`, `12:05`, `1:02:03`.
+pub fn clock(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours == 0 { format!("{minutes}:{seconds:02}") } else { format!("{hours}:{minutes:02}:{seconds:02}") }
+}
+
+/// Requests per second: `19.6/s`.
+pub fn per_second(rate: f64) -> String {
+    format!("{rate:.1}/s")
+}
+
+/// A text from outside on one line, unable to steer the terminal: runs of white space and control characters
+/// become one space, and marks that reverse the direction of writing are dropped.
+pub fn one_line(text: &str) -> String {
+    let plain: String = text
+        .chars()
+        .filter(|sign| !matches!(sign, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+        .map(|sign| if sign.is_control() { ' ' } else { sign })
+        .collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The text, cut to so many characters with an ellipsis as the last one.
+pub fn cut(text: &str, longest: usize) -> String {
+    if text.chars().count() <= longest {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(longest.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// A count as a number to calculate with; counts beyond four thousand million are of no interest here.
+pub(super) fn number(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nouns_take_the_ending_they_need() {
+        let cases = [
+            (0, "engine", "0 engines"),
+            (1, "engine", "1 engine"),
+            (3, "engine", "3 engines"),
+            (1, "retry", "1 retry"),
+            (2, "retry", "2 retries"),
+            (2, "day", "2 days"),
+            (2, "switch", "2 switches"),
+            (12_000, "row", "12,000 rows"),
+        ];
+        for (number, noun, words) in cases {
+            assert_eq!(plural(number, noun), words);
+        }
+    }
+
+    #[test]
+    fn counts_get_separators_from_ten_thousand_on() {
+        assert_eq!(count(9_999), "9999");
+        assert_eq!(count(10_000), "10,000");
+        assert_eq!(count(123_456), "123,456");
+        assert_eq!(count(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn durations_read_as_people_say_them() {
+        let cases = [
+            (0, "0 s"),
+            (40, "40 ms"),
+            (700, "0.7 s"),
+            (2_000, "2 s"),
+            (9_949, "9.9 s"),
+            (9_960, "10 s"),
+            (12_000, "12 s"),
+            (59_600, "1 min"),
+            (200_000, "3 min 20 s"),
+            (180_000, "3 min"),
+            (3_600_000, "1 h"),
+            (7_500_000, "2 h 5 min"),
+        ];
+        for (ms, words) in cases {
+            assert_eq!(duration(Duration::from_millis(ms)), words, "{ms} ms");
+        }
+    }
+
+    #[test]
+    fn a_guess_does_not_pretend_to_know_tenths() {
+        assert_eq!(about(Duration::from_millis(4_300)), "5 s");
+        assert_eq!(about(Duration::from_millis(61_400)), "1 min 2 s");
+    }
+
+    #[test]
+    fn the_clock_shows_hours_only_when_there_are_any() {
+        assert_eq!(clock(Duration::from_secs(12)), "0:12");
+        assert_eq!(clock(Duration::from_secs(725)), "12:05");
+        assert_eq!(clock(Duration::from_secs(3_723)), "1:02:03");
+    }
+
+    #[test]
+    fn foreign_text_cannot_steer_the_terminal() {
+        assert_eq!(one_line("a\r\n\tb\u{1b}[31m c\u{7}\u{202e}d"), "a b [31m c d");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_with_an_ellipsis() {
+        assert_eq!(cut("canary", 6), "canary");
+        assert_eq!(cut("canaries", 6), "canar…");
+    }
+}

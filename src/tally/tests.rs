@@ -1,0 +1,183 @@
+//! Claims about the fold: whatever happens, the columns add up.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Reason, Region};
+
+fn opening(waves_of_jobs: &[usize]) -> Opening {
+    let jobs = waves_of_jobs.iter().enumerate().map(|(at, &wave)| Job {
+        key: JobKey {
+            region: Region::new("ap-guangzhou"),
+            data_engine_id: DataEngineId::new(format!("DataEngine-{at}")),
+            new_image_version_id: ImageVersionId::new("image-2"),
+        },
+        wave,
+        expected_image_version_id: None,
+        note: None,
+    });
+    Opening {
+        run_id: "run-1".into(),
+        parent_run_id: None,
+        plan: "fleet.csv".into(),
+        ledger: "fleet.ledger.jsonl".into(),
+        endpoint: "simulator".into(),
+        rate: 20,
+        max_attempts: 6,
+        jobs: jobs.collect(),
+        waves: ["canary", "rest"].map(String::from).into(),
+    }
+}
+
+fn reason() -> Reason {
+    Reason {
+        code: "InternalError".into(),
+        cause: "server fault".into(),
+        remedy: "wait".into(),
+        message: None,
+        request_id: None,
+    }
+}
+
+fn verdict(outcome: Outcome) -> Verdict {
+    Verdict { outcome, reason: None, earlier: false, image_before: None }
+}
+
+fn tally_after(waves_of_jobs: &[usize], events: &[Event]) -> Tally {
+    let mut tally = Tally::new(&opening(waves_of_jobs));
+    for event in events {
+        tally.take(event);
+    }
+    tally
+}
+
+#[test]
+fn a_job_is_followed_from_waiting_to_its_verdict() {
+    let job = JobIndex(0);
+    let steps = [
+        (Event::Sent { job, attempt: 1 }, Standing::InFlight),
+        (Event::WillRetry { job, attempt: 1, reason: reason(), after: Duration::ZERO }, Standing::Retrying),
+        (Event::Sent { job, attempt: 2 }, Standing::InFlight),
+        (Event::Doubtful { job, reason: reason() }, Standing::Doubtful),
+        (Event::Cleared { job }, Standing::Retrying),
+        (Event::Throttled { job, reason: reason(), rate: 10.0 }, Standing::Retrying),
+        (Event::Sent { job, attempt: 3 }, Standing::InFlight),
+        (Event::Accepted { job }, Standing::Converging),
+        (
+            Event::Settled { job, verdict: verdict(Outcome::Switched) },
+            Standing::Settled(verdict(Outcome::Switched)),
+        ),
+    ];
+    let mut tally = Tally::new(&opening(&[0]));
+    assert_eq!(tally.standing(job), Some(&Standing::Waiting));
+    for (event, standing) in steps {
+        tally.take(&event);
+        assert_eq!(tally.standing(job), Some(&standing), "after {event:?}");
+    }
+    assert_eq!((tally.attempts(), tally.retries(), tally.throttles(), tally.doubts()), (3, 1, 1, 1));
+    assert_eq!(tally.attempts_of(job), 3);
+}
+
+#[test]
+fn a_job_that_was_never_settled_is_called_unknown_only_if_a_request_may_have_been_applied() {
+    let sent = |at| Event::Sent { job: JobIndex(at), attempt: 1 };
+    let tally = tally_after(
+        &[0, 0, 0, 1],
+        &[
+            sent(0),
+            sent(1),
+            Event::Accepted { job: JobIndex(1) },
+            sent(2),
+            Event::Cleared { job: JobIndex(2) },
+        ],
+    );
+    let ends: Vec<_> = (0..4).map(|at| tally.outcome(JobIndex(at))).collect();
+    assert_eq!(ends, [Outcome::Unknown, Outcome::Unconverged, Outcome::NotStarted, Outcome::NotStarted]);
+}
+
+#[test]
+fn a_late_answer_does_not_reopen_a_job_but_a_later_verdict_replaces_the_first() {
+    let job = JobIndex(0);
+    let switched = Event::Settled { job, verdict: verdict(Outcome::Switched) };
+    let failed = Event::Settled { job, verdict: verdict(Outcome::Failed) };
+    let tally = tally_after(&[0], &[switched.clone(), Event::Accepted { job }]);
+    assert_eq!(tally.outcome(job), Outcome::Switched);
+    let tally = tally_after(&[0], &[switched, failed]);
+    assert_eq!(tally.outcome(job), Outcome::Failed);
+    assert_eq!(tally.outcomes().total(), 1);
+}
+
+#[test]
+fn the_rate_follows_throttling_and_recovery() {
+    let throttled = Event::Throttled { job: JobIndex(0), reason: reason(), rate: 10.0 };
+    let rate_after = |events: &[Event]| format!("{:.1}", tally_after(&[0], events).rate());
+    assert_eq!(rate_after(&[]), "20.0");
+    assert_eq!(rate_after(std::slice::from_ref(&throttled)), "10.0");
+    assert_eq!(rate_after(&[throttled, Event::FullSpeed { rate: 20.0 }]), "20.0");
+}
+
+#[test]
+fn settled_by_an_earlier_run_is_counted_apart_and_still_under_its_outcome() {
+    let earlier = Verdict { earlier: true, ..verdict(Outcome::Switched) };
+    let tally = tally_after(&[0, 0], &[Event::Settled { job: JobIndex(1), verdict: earlier }]);
+    assert_eq!((tally.earlier(), tally.outcomes().of(Outcome::Switched)), (1, 1));
+}
+
+#[test]
+fn every_outcome_has_a_place_of_its_own() {
+    for (at, outcome) in Outcome::ALL.into_iter().enumerate() {
+        assert_eq!(outcome as usize, at, "{outcome}");
+    }
+}
+
+/// Any event about any of `jobs` jobs, and now and then about one that is not in the plan.
+fn any_event(jobs: usize) -> impl Strategy<Value = Event> {
+    let outcome = prop::sample::select(Outcome::ALL.to_vec());
+    (0..=jobs, 0..11_u8, outcome, any::<bool>()).prop_map(|(job, kind, outcome, earlier)| {
+        let job = JobIndex(job);
+        match kind {
+            0 | 1 => Event::Sent { job, attempt: 1 },
+            2 => Event::Accepted { job },
+            3 => Event::Throttled { job, reason: reason(), rate: 5.0 },
+            4 => Event::WillRetry { job, attempt: 1, reason: reason(), after: Duration::ZERO },
+            5 => Event::Doubtful { job, reason: reason() },
+            6 => Event::Cleared { job },
+            7 | 8 => Event::Settled { job, verdict: Verdict { earlier, ..verdict(outcome) } },
+            9 => Event::Drifted { job, image_version_id: "image-9".into() },
+            _ => Event::Tick,
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_columns_add_up_to_the_plan_whatever_happens(
+        (waves, events) in prop::collection::vec(0..2_usize, 0..9)
+            .prop_flat_map(|waves| (Just(waves.clone()), prop::collection::vec(any_event(waves.len()), 0..80)))
+    ) {
+        let mut tally = Tally::new(&opening(&waves));
+        for event in &events {
+            tally.take(event);
+
+            prop_assert_eq!(tally.overall().jobs(), waves.len());
+            prop_assert_eq!(tally.outcomes().total(), waves.len());
+
+            let mut over_waves = Outcomes::default();
+            for wave in tally.waves() {
+                over_waves += wave.outcomes();
+            }
+            prop_assert_eq!(over_waves, tally.outcomes());
+
+            // the oracle: count again from the jobs themselves
+            for outcome in Outcome::ALL {
+                let counted = (0..waves.len()).filter(|&at| tally.outcome(JobIndex(at)) == outcome).count();
+                prop_assert_eq!(counted, tally.outcomes().of(outcome), "{}", outcome);
+            }
+            for (wave, counts) in tally.waves().iter().enumerate() {
+                prop_assert_eq!(counts.jobs(), waves.iter().filter(|&&of| of == wave).count());
+            }
+        }
+    }
+}
