@@ -38,7 +38,10 @@
 //!                          a third image -> failed, moved by somebody else
 //! ```
 
+pub mod app;
+pub mod cli;
 pub mod cloud;
+pub mod error;
 pub mod event;
 pub mod exit;
 pub mod job;
@@ -47,5 +50,6 @@ pub mod pace;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod settings;
 pub mod sim;
 pub mod tally;

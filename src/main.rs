@@ -1,1 +1,14 @@
-fn main() {}
+//! The program: parse, hand over, end with a documented exit code.
+
+use std::panic::catch_unwind;
+
+use clap::Parser;
+use dlc_fleet::app;
+use dlc_fleet::cli::Cli;
+use dlc_fleet::exit::Exit;
+
+fn main() -> Exit {
+    let cli = Cli::parse();
+    // the panic message has been printed by then; what is missing is what it means
+    catch_unwind(|| app::main(&cli)).unwrap_or_else(|_| app::defect())
+}

@@ -1,0 +1,42 @@
+//! `dlc-fleet check`: reviews a plan, and nothing else.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::{environment, print_result};
+use crate::cli::CheckArgs;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::job::Region;
+use crate::plan::{self, Plan, PlanError};
+use crate::report::print::to_stderr;
+use crate::report::words::plural;
+use crate::settings;
+
+pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
+    let region = settings::region(args.region.as_deref(), environment)?;
+    let Some(plan) = load(&args.plan, region.as_ref())? else { return Ok(Exit::Usage) };
+    let regions: BTreeSet<&Region> = plan.jobs.iter().map(|job| &job.key.region).collect();
+    let targets: BTreeSet<_> = plan.jobs.iter().map(|job| &job.key.new_image_version_id).collect();
+    print_result(&format!(
+        "{}: {} to {} in {}, {}: nothing to find fault with\n",
+        plan.path.display(),
+        plural(plan.jobs.len(), "engine"),
+        plural(targets.len(), "image version"),
+        plural(regions.len(), "region"),
+        plural(plan.waves.len(), "wave"),
+    ))?;
+    Ok(Exit::Success)
+}
+
+/// Loads a plan; none when it has findings, which are printed.
+pub(super) fn load(path: &Path, region: Option<&Region>) -> Result<Option<Plan>, Failure> {
+    match plan::load(path, region) {
+        Ok(plan) => Ok(Some(plan)),
+        Err(PlanError::Invalid(findings)) => {
+            to_stderr(&findings.render(true));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,90 @@
+//! `dlc-fleet run --dry-run`: tells what the run would do. It is given nothing that can switch or write.
+
+use std::sync::Arc;
+
+use super::print_result;
+use super::target::{SIMULATOR, reach, sending_time};
+use crate::cli::Output;
+use crate::cloud::http::HttpFleet;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::job::Job;
+use crate::ledger::{self, remaining_work};
+use crate::plan::Plan;
+use crate::report::{self, Preview, PreviewRow, preview_json};
+use crate::run::Reader;
+use crate::run::preview::{Prediction, look, predict};
+use crate::settings::{DryRun, RunSettings, Target};
+
+pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -> Result<Exit, Failure> {
+    let recalled = ledger::read(&settings.ledger)?;
+    super::run::check_ledger_fits(settings, &recalled.memory)?;
+    let work = remaining_work(&plan.jobs, &recalled.memory, settings.skip_failed);
+    let (seen, endpoint) = match mode {
+        DryRun::Offline => (None, endpoint_name(&settings.target)),
+        DryRun::Online => {
+            let service = reach(&settings.target, &plan.jobs, &recalled.memory.jobs).await?;
+            let rules = settings.rules(service.clock.as_ref());
+            let fleet = HttpFleet::new(service.endpoint, service.credentials, rules.request_timeout)?;
+            let reader = Reader::new(Arc::new(fleet), rules);
+            (Some(look(&reader, &plan.jobs).await?), service.name)
+        }
+    };
+    let predictions = predict(&plan.jobs, &work, seen.as_ref());
+    let exit = exit_of(&predictions);
+    let rate = settings.rules(None).rate.per_second();
+    let requests = predictions.iter().filter(|prediction| may_be_sent(prediction)).count();
+    let rows = plan.jobs.iter().zip(predictions).map(|(job, prediction)| row(plan, job, prediction));
+    let preview = Preview {
+        plan: plan.path.clone(),
+        endpoint,
+        rate,
+        estimate: sending_time(requests, rate),
+        rows: rows.collect(),
+    };
+    print_result(&match settings.output {
+        Output::Human => report::preview(&preview),
+        Output::Json => preview_json(&preview, exit.code()),
+    })?;
+    Ok(exit)
+}
+
+fn endpoint_name(target: &Target) -> String {
+    match target {
+        Target::Simulator { .. } => SIMULATOR.into(),
+        Target::Service(endpoint) => endpoint.to_string(),
+    }
+}
+
+fn may_be_sent(prediction: &Prediction) -> bool {
+    matches!(prediction, Prediction::Switch { .. } | Prediction::Settle | Prediction::CannotTell(_))
+}
+
+fn row(plan: &Plan, job: &Job, prediction: Prediction) -> PreviewRow {
+    let (prediction, detail) = match prediction {
+        Prediction::Done(outcome) => (report::Prediction::Done(outcome), None),
+        Prediction::Already => (report::Prediction::Already, None),
+        Prediction::Settle => (report::Prediction::InDoubt, None),
+        Prediction::Switch { from } => (report::Prediction::Switch { from: Some(from) }, None),
+        Prediction::NotFound => (report::Prediction::NotFound, None),
+        Prediction::Unfit(why) => (report::Prediction::WouldFail, Some(why)),
+        Prediction::CannotTell(why) => (report::Prediction::CannotTell, Some(why)),
+    };
+    let wave = plan.waves.get(job.wave).cloned().unwrap_or_default();
+    PreviewRow { key: job.key.clone(), wave, prediction, detail, note: job.note.clone() }
+}
+
+/// Success where every row is, or can be brought, on its target as far as can be told from here.
+fn exit_of(predictions: &[Prediction]) -> Exit {
+    use crate::job::Outcome;
+    let fails = |prediction: &Prediction| {
+        matches!(prediction, Prediction::NotFound | Prediction::Unfit(_) | Prediction::Done(Outcome::Failed))
+    };
+    if predictions.iter().any(fails) {
+        Exit::Failed
+    } else if predictions.iter().any(|prediction| matches!(prediction, Prediction::CannotTell(_))) {
+        Exit::Unsettled
+    } else {
+        Exit::Success
+    }
+}

@@ -1,0 +1,52 @@
+//! Sets up what `tracing` records: to stderr by -v or `RUST_LOG`, and to a file with --log-file.
+
+use std::fs::OpenOptions;
+use std::sync::Mutex;
+
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::cli::Everywhere;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::report::{Screen, log_writer};
+
+/// What goes to the log file: everything of ours, and what its libraries find worth a warning.
+const FILE_FILTER: &str = "warn,dlc_fleet=trace";
+
+/// Starts recording. Lines to stderr go around the bars, so that neither tears the other.
+pub(super) fn start(flags: &Everywhere, screen: &Screen) -> Result<(), Failure> {
+    let spoken = match flags.verbose {
+        0 => "error",
+        1 => "warn,dlc_fleet=info",
+        2 => "warn,dlc_fleet=debug",
+        _ => "debug,dlc_fleet=trace",
+    };
+    let filter = match super::environment("RUST_LOG").filter(|filter| !filter.is_empty()) {
+        Some(filter) => filter.parse::<EnvFilter>().map_err(|error| {
+            Failure::new(Exit::Usage, format!("RUST_LOG: {error}: write a filter such as dlc_fleet=debug"))
+        })?,
+        None => EnvFilter::new(spoken),
+    };
+    let to_stderr =
+        fmt::layer().with_writer(log_writer(screen)).with_ansi(screen.can_draw()).with_filter(filter);
+    let to_file = match &flags.log_file {
+        None => None,
+        Some(path) => {
+            let file = OpenOptions::new().append(true).create(true).open(path);
+            let file = file.map_err(|error| {
+                Failure::new(
+                    Exit::Usage,
+                    format!("--log-file {}: {error}: choose another place", path.display()),
+                )
+            })?;
+            let layer = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false);
+            Some(layer.with_filter(EnvFilter::new(FILE_FILTER)))
+        }
+    };
+    // only a second call in one process fails here, and then the first one's choice stands
+    let _ = tracing_subscriber::registry().with(to_stderr).with(to_file).try_init();
+    Ok(())
+}

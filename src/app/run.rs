@@ -1,0 +1,251 @@
+//! `dlc-fleet run`: plan and ledger into what is left to do, and then to the dispatcher.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::confirm::{Question, confirm};
+use super::target::reach;
+use super::{environment, print_result, signals};
+use crate::cli::{Output, RunArgs};
+use crate::cloud::Fleet;
+use crate::cloud::http::{HttpCloud, HttpFleet};
+use crate::error::Failure;
+use crate::event::{Opening, StopReason};
+use crate::exit::Exit;
+use crate::job::{Job, Outcome, Region};
+use crate::ledger::{self, Memory, RunOpened, Work, Writer, remaining_work};
+use crate::plan::Plan;
+use crate::report::print::to_stderr;
+use crate::report::{self, Closing, Reporter, Screen};
+use crate::run::{Ended, FleetView, Forecast, Reader, Rules, Signals, Start, execute, forecast};
+use crate::settings::{RunSettings, Target};
+use crate::tally::Tally;
+
+pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let settings = RunSettings::resolve(args, environment)?;
+    let Some(plan) = super::check::load(&settings.plan, settings.region.as_ref())? else {
+        return Ok(Exit::Usage);
+    };
+    match settings.dry_run {
+        Some(mode) => super::dry_run::dry_run(&settings, &plan, mode).await,
+        None => switch(&settings, plan, screen).await,
+    }
+}
+
+/// A ledger of a rehearsal says nothing about real engines, and the other way round.
+pub(super) fn check_ledger_fits(settings: &RunSettings, memory: &Memory) -> Result<(), Failure> {
+    let simulated = matches!(settings.target, Target::Simulator { .. });
+    match &memory.latest_run {
+        Some((run, opened)) if opened.simulated != simulated => {
+            let (was, is) =
+                if simulated { ("a real run", "a rehearsal") } else { ("a rehearsal", "a real run") };
+            let ledger = settings.ledger.display();
+            let what = format!("the ledger {ledger} was written by {was} ({run}) and cannot serve {is}");
+            Err(Failure::new(Exit::Ledger, what).next("nothing was sent; name another file with --ledger"))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn switch(settings: &RunSettings, plan: Plan, screen: &Screen) -> Result<Exit, Failure> {
+    let run_id = ledger::new_run_id();
+    let (writer, set_aside) = ledger::open(&settings.ledger, &run_id)?;
+    if let Some(aside) = set_aside {
+        let (ledger, aside) = (settings.ledger.display(), aside.display());
+        to_stderr(&format!("note: the last line of {ledger} was torn and is set aside in {aside}\n"));
+    }
+    check_ledger_fits(settings, writer.memory())?;
+    let work = remaining_work(&plan.jobs, writer.memory(), settings.skip_failed);
+    let service = reach(&settings.target, &plan.jobs, &writer.memory().jobs).await?;
+    let rules = settings.rules(service.clock.as_ref());
+    let fleet = HttpFleet::new(service.endpoint, service.credentials, rules.request_timeout)?;
+    let cloud = Arc::new(HttpCloud::new(fleet));
+    let reader = Reader::new(Arc::clone(&cloud), rules);
+    let signals = signals::listen()
+        .map_err(|error| Failure::new(Exit::Defect, format!("signals cannot be listened to: {error}")))?;
+    let (view, signals) =
+        match survey_and_ask(settings, &plan, &work, &reader, &service.name, signals).await? {
+            Leave::Given(view, signals) => (view, signals),
+            Leave::Interrupted(exit) => return Ok(exit),
+        };
+    let (opening, header) = introduce(settings, plan, &run_id, &writer, service.name, &rules);
+    let reporter = Reporter::on_stderr(screen);
+    let witness = reporter.witness();
+    let ended = execute(Start {
+        cloud,
+        reader,
+        opening: Arc::clone(&opening),
+        header,
+        work,
+        view,
+        writer,
+        rules,
+        listener: Box::new(reporter),
+        signals,
+    })
+    .await;
+    conclude(settings, &opening, witness.tally(), ended)
+}
+
+/// Whether the first write may happen.
+enum Leave {
+    /// It may; this is what the fleet looks like.
+    Given(Option<FleetView>, Signals),
+    /// A signal came first; nothing was written.
+    Interrupted(Exit),
+}
+
+/// Looks at the fleet and asks for leave, unless a signal comes first.
+async fn survey_and_ask<F: Fleet>(
+    settings: &RunSettings,
+    plan: &Plan,
+    work: &[Work],
+    reader: &Reader<F>,
+    endpoint: &str,
+    mut signals: Signals,
+) -> Result<Leave, Failure> {
+    let prepare = async {
+        let view = survey(reader, plan, work, settings.reads_back()).await?;
+        ask(settings, plan, work, view.as_ref(), endpoint).await?;
+        Ok::<_, Failure>(view)
+    };
+    tokio::select! {
+        view = prepare => Ok(Leave::Given(view?, signals)),
+        Some(signal) = signals.recv() => {
+            to_stderr(&format!("{} before anything was sent or written\n", signal.name()));
+            Ok(Leave::Interrupted(exit_of_signal(signal.name())))
+        }
+    }
+}
+
+/// Lists the fleet once, unless nothing is left to do or the right to do so is missing by choice.
+async fn survey<F: Fleet>(
+    reader: &Reader<F>,
+    plan: &Plan,
+    work: &[Work],
+    reads_back: bool,
+) -> Result<Option<FleetView>, Failure> {
+    let all_done = work.iter().all(|work| matches!(work, Work::Nothing { .. }));
+    if all_done || !reads_back {
+        return Ok(None);
+    }
+    let regions: BTreeSet<Region> = plan.jobs.iter().map(|job| job.key.region.clone()).collect();
+    Ok(Some(reader.survey(&regions).await?))
+}
+
+/// Asks for leave where a real service would be written to.
+async fn ask(
+    settings: &RunSettings,
+    plan: &Plan,
+    work: &[Work],
+    view: Option<&FleetView>,
+    endpoint: &str,
+) -> Result<(), Failure> {
+    let may_be_sent = |(job, work): &(&Job, &Work)| {
+        matches!(forecast(job, work, view), Forecast::Switch { .. } | Forecast::Settle { .. })
+    };
+    let sent: Vec<&Job> = plan.jobs.iter().zip(work).filter(may_be_sent).map(|(job, _)| job).collect();
+    if settings.yes || sent.is_empty() || matches!(settings.target, Target::Simulator { .. }) {
+        return Ok(());
+    }
+    let regions: BTreeSet<&str> = sent.iter().map(|job| job.key.region.as_str()).collect();
+    let regions = regions.into_iter().collect::<Vec<_>>().join(", ");
+    confirm(Question { engines: sent.len(), regions: &regions, endpoint }).await
+}
+
+/// What is known beforehand: once for those who listen, once for the ledger.
+fn introduce(
+    settings: &RunSettings,
+    plan: Plan,
+    run_id: &str,
+    writer: &Writer,
+    endpoint: String,
+    rules: &Rules,
+) -> (Arc<Opening>, RunOpened) {
+    let parent = writer.memory().latest_run.as_ref().map(|(run, _)| run.clone());
+    let regions: BTreeSet<&str> = plan.jobs.iter().map(|job| job.key.region.as_str()).collect();
+    let header = RunOpened {
+        schema: ledger::SCHEMA.into(),
+        parent_run: parent.clone(),
+        tool_version: env!("CARGO_PKG_VERSION").into(),
+        plan: plan.path.display().to_string(),
+        plan_digest: plan.digest,
+        regions: regions.into_iter().map(str::to_owned).collect(),
+        endpoint: endpoint.clone(),
+        simulated: matches!(settings.target, Target::Simulator { .. }),
+        rate: rules.rate.per_second(),
+    };
+    let opening = Opening {
+        run_id: run_id.into(),
+        parent_run_id: parent,
+        plan: plan.path,
+        ledger: settings.ledger.clone(),
+        endpoint,
+        rate: rules.rate.per_second(),
+        max_attempts: rules.max_attempts,
+        jobs: plan.jobs.into(),
+        waves: plan.waves.into(),
+    };
+    (Arc::new(opening), header)
+}
+
+/// Prints the result and finds the exit code.
+fn conclude(
+    settings: &RunSettings,
+    opening: &Opening,
+    tally: Option<Tally>,
+    ended: Ended,
+) -> Result<Exit, Failure> {
+    let Some(tally) = tally else {
+        return Err(Failure::new(Exit::Defect, "the run ended before it was opened"));
+    };
+    let exit = exit_of(ended.stopped.as_ref(), &tally);
+    let closing = Closing {
+        stopped: ended.stopped,
+        elapsed: ended.elapsed,
+        worst_second: (ended.worst_second > 0).then_some(ended.worst_second),
+        resume: (exit != Exit::Success).then(resume_command),
+    };
+    print_result(&match settings.output {
+        Output::Human => report::summary(opening, &tally, &closing),
+        Output::Json => report::json(opening, &tally, &closing, exit.code()),
+    })?;
+    Ok(exit)
+}
+
+/// The exit code of a run: why it stopped, else the worst outcome.
+fn exit_of(stopped: Option<&StopReason>, tally: &Tally) -> Exit {
+    let outcomes = tally.outcomes();
+    match stopped {
+        Some(StopReason::LedgerLost { .. }) => Exit::Ledger,
+        Some(StopReason::Interrupted { signal }) => exit_of_signal(signal),
+        Some(StopReason::AccountRefused(_)) => Exit::Stopped,
+        None if outcomes.of(Outcome::Failed) > 0 => Exit::Failed,
+        None if outcomes.good() < outcomes.total() => Exit::Unsettled,
+        None => Exit::Success,
+    }
+}
+
+fn exit_of_signal(signal: &str) -> Exit {
+    match signal {
+        "SIGTERM" => Exit::Terminated,
+        "SIGHUP" => Exit::HungUp,
+        _ => Exit::Interrupted,
+    }
+}
+
+/// The command line as it was typed, quoted for a shell.
+fn resume_command() -> String {
+    let quoted = |argument: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    };
+    std::env::args_os()
+        .map(|argument| quoted(argument.to_string_lossy().into_owned()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,53 @@
+//! `dlc-fleet simulate`: serves the simulator alone, until it is stopped.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::target::{read_scenario, world};
+use super::{environment, print_result, signals};
+use crate::cli::SimulateArgs;
+use crate::cloud::credentials;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::settings;
+use crate::sim::{Keys, Scenario, Simulator, World, bind, serve};
+
+/// Engines where neither --engines nor --plan says how many.
+const ENGINES: u32 = 200;
+
+pub(super) async fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
+    let scenario = match &args.scenario {
+        Some(path) => read_scenario(path)?,
+        None => Scenario::calm(),
+    };
+    let region = settings::region(Some(&args.region), |_| None)?;
+    let world = match (&args.plan, &region) {
+        (Some(path), region) => {
+            let Some(plan) = super::check::load(path, region.as_ref())? else { return Ok(Exit::Usage) };
+            world(&scenario, &plan.jobs, &BTreeMap::new())
+        }
+        (None, Some(region)) => {
+            World::generated(scenario.seed, args.engines.unwrap_or(ENGINES) as usize, region)
+        }
+        (None, None) => return Err(Failure::new(Exit::Usage, "--region: name one")),
+    };
+    let address: SocketAddr = args.listen.parse().map_err(|_| {
+        let what = format!("--listen: {:?} is no address: write one such as 127.0.0.1:8080", args.listen);
+        Failure::new(Exit::Usage, what)
+    })?;
+    let failed = |error: std::io::Error| Failure::new(Exit::Usage, format!("--listen {address}: {error}"));
+    let listener = bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let keys = credentials::environment::read(environment)?;
+    let keys =
+        Keys::new(keys.secret_id().to_owned(), keys.secret_key().to_owned(), keys.token().map(str::to_owned));
+    let mut signals = signals::listen().map_err(failed)?;
+    print_result(&format!("simulating on http://{address}\n"))?;
+    tokio::select! {
+        result = serve(listener, Simulator::new(world, scenario), keys) => match result {
+            Ok(never) => match never {},
+            Err(error) => Err(failed(error)),
+        },
+        _ = signals.recv() => Ok(Exit::Success),
+    }
+}

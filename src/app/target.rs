@@ -1,0 +1,109 @@
+//! The service a run talks to: the real one, or a simulator that is started for it.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::environment;
+use crate::cloud::credentials::{self, Credentials};
+use crate::cloud::endpoint::Endpoint;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::job::{Job, JobKey};
+use crate::ledger::{JobMemory, Standing};
+use crate::settings::Target;
+use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
+
+/// How the simulator in this process is called where an endpoint is named.
+pub(super) const SIMULATOR: &str = "simulator";
+
+/// Somewhere to send requests, with the keys to sign them.
+pub(super) struct Service {
+    pub(super) endpoint: Endpoint,
+    pub(super) credentials: Credentials,
+    /// What people and the ledger call it.
+    pub(super) name: String,
+    /// Waits that suit the simulator.
+    pub(super) clock: Option<FastClock>,
+}
+
+/// Finds the service, or starts a simulator that holds the plan's engines as the ledger left them.
+pub(super) async fn reach(
+    target: &Target,
+    jobs: &[Job],
+    memory: &BTreeMap<JobKey, JobMemory>,
+) -> Result<Service, Failure> {
+    match target {
+        Target::Service(endpoint) => Ok(Service {
+            endpoint: endpoint.clone(),
+            credentials: credentials::environment::read(environment)?,
+            name: endpoint.to_string(),
+            clock: None,
+        }),
+        Target::Simulator { scenario } => {
+            let scenario = match scenario {
+                Some(path) => read_scenario(path)?,
+                None => Scenario::rehearsal(),
+            };
+            let world = world(&scenario, jobs, memory);
+            start(scenario, world).await
+        }
+    }
+}
+
+/// A scenario file.
+pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(Exit::Usage, format!("the scenario {name} cannot be read: {error}: check the path"))
+    })?;
+    Ok(Scenario::parse(&text, &name)?)
+}
+
+/// The plan's engines. Those that an earlier rehearsal moved are where it left them.
+pub(super) fn world(scenario: &Scenario, jobs: &[Job], memory: &BTreeMap<JobKey, JobMemory>) -> World {
+    let moved = |key: &JobKey| {
+        let standing = memory.get(key).map(|job| job.standing);
+        matches!(
+            standing,
+            Some(Standing::Accepted | Standing::Switched | Standing::Already | Standing::Unconverged)
+        )
+    };
+    let rows: Vec<(JobKey, bool)> = jobs.iter().map(|job| (job.key.clone(), moved(&job.key))).collect();
+    let mut world = World::holding(scenario.seed, &rows);
+    for (job, (_, moved)) in jobs.iter().zip(&rows) {
+        if let (Some(expected), false) = (&job.expected_image_version_id, moved) {
+            world.set_image(&job.key.region, &job.key.data_engine_id, Some(expected.clone()));
+        }
+    }
+    world
+}
+
+async fn start(scenario: Scenario, world: World) -> Result<Service, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(Exit::Refused, format!("the simulator cannot listen on loopback: {error}"))
+    };
+    let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let clock = scenario.clock;
+    let mut random = fastrand::Rng::new();
+    let mut key = || std::iter::repeat_with(|| random.alphanumeric()).take(32).collect::<String>();
+    let (secret_id, secret_key) = (format!("AKID{}", key()), key());
+    let keys = Keys::new(secret_id.clone(), secret_key.clone(), None);
+    tokio::spawn(serve(listener, Simulator::new(world, scenario), keys));
+    Ok(Service {
+        endpoint: format!("http://{address}").parse()?,
+        credentials: Credentials::new(secret_id, Zeroizing::new(secret_key), None),
+        name: SIMULATOR.into(),
+        clock: Some(clock),
+    })
+}
+
+/// Longest sending time of so many requests at a rate, headroom included.
+pub(super) fn sending_time(requests: usize, rate: u32) -> Duration {
+    let gap = (Duration::from_secs(1) + crate::pace::HEADROOM) / rate;
+    gap * u32::try_from(requests.saturating_sub(1)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,266 @@
+//! The command line as it was typed: no defaults resolved, no I/O.
+
+#![expect(clippy::doc_markdown, reason = "these comments are the help text, shown to people as they stand")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+
+/// Longest duration that a flag takes: more is a slip of the pen.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Move fleets of Tencent Cloud DLC data engines to new image versions
+///
+/// Reads a CSV or YAML plan, calls `SwitchDataEngineImage` for each engine at no more than 20 requests per
+/// second, proves by read-back what happened, and remembers every step in a ledger. The same command again
+/// resumes.
+#[derive(Debug, Parser)]
+#[command(name = "dlc-fleet", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub everywhere: Everywhere,
+}
+
+/// The exit codes as `--help` shows them; a test compares them with `exit`.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0    every row is on its target (or the dry run found that it can be)
+  1    some rows failed
+  2    the command line or the plan is invalid; nothing was sent
+  3    refused before the first write: credentials, read rights, or no confirmation
+  4    no failures, but rows are unknown, unconverged or not started
+  5    stopped early by an account-wide refusal
+  6    the ledger is locked, damaged or not writable
+  70   a defect of dlc-fleet
+  129  interrupted by SIGHUP; the ledger is valid and the same command resumes
+  130  interrupted by SIGINT; the ledger is valid and the same command resumes
+  143  interrupted by SIGTERM; the ledger is valid and the same command resumes";
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+pub struct Everywhere {
+    /// Log more to stderr: -v what happens, -vv each call (RUST_LOG, where set, decides instead)
+    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Everywhere")]
+    pub verbose: u8,
+    /// Also write a log of everything, each call included, to this file
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Everywhere")]
+    pub log_file: Option<PathBuf>,
+    /// Colours: auto looks at the terminal and at NO_COLOR
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Everywhere")]
+    pub color: Color,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What the result looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Tables and sentences.
+    #[default]
+    Human,
+    /// One JSON document.
+    Json,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Switch the engines of a plan; run it again to resume
+    Run(RunArgs),
+    /// Check a plan and report every finding at once; sends nothing
+    Check(CheckArgs),
+    /// Serve the simulator on loopback, for rehearsals with real requests
+    Simulate(SimulateArgs),
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The plan, CSV or YAML
+    pub plan: PathBuf,
+    /// Region for rows that name none [default: $TENCENTCLOUD_REGION]
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+}
+
+/// Arguments of `run`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The plan, CSV or YAML
+    pub plan: PathBuf,
+    /// What was done so far and is done now [default: the plan's path with .ledger.jsonl as its ending]
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// Tell for every row what the run would do; sends and writes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// With --dry-run: ask nobody, look only at plan and ledger
+    #[arg(long, requires = "dry_run")]
+    pub offline: bool,
+    /// Leave alone what failed in an earlier run
+    #[arg(long)]
+    pub skip_failed: bool,
+    /// Do not ask before the first switch
+    #[arg(long)]
+    pub yes: bool,
+    /// What goes to stdout at the end
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub output: Output,
+    /// Where to send requests.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How fast, how often, how long.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// Where to send requests.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where")]
+pub struct TargetArgs {
+    /// Region for rows that name none [default: $TENCENTCLOUD_REGION]
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Host of the service: a name, or https://name[:port]; http:// only to loopback [default: dlc.tencentcloudapi.com]
+    #[arg(long, value_name = "ENDPOINT", conflicts_with = "simulate")]
+    pub endpoint: Option<String>,
+    /// Run against a simulator inside this process, with the weather of a scenario file or the built-in one
+    #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub simulate: Option<String>,
+}
+
+/// How fast, how often, how long.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// Switch requests per second, 1 to 20 [default: 20]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub rate: Option<u32>,
+    /// Requests under way at once, 1 to 1000 [default: 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub concurrency: Option<u32>,
+    /// Attempts for one engine, 1 to 100; throttled ones do not count [default: 6]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub max_attempts: Option<u32>,
+    /// Longest wait for one answer [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = positive)]
+    pub request_timeout: Option<Duration>,
+    /// How long an engine must stay on its old image before an unanswered request counts as not applied [default: 1m]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub grace: Option<Duration>,
+    /// Longest wait for an engine to run its new image [default: 30m]
+    #[arg(long, value_name = "TIME", value_parser = positive)]
+    pub wait_timeout: Option<Duration>,
+    /// Least time between the two looks that prove a switch [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub settle: Option<Duration>,
+    /// Be content when the service took the request; do not wait for engines to run their new image
+    #[arg(long, conflicts_with_all = ["wait_timeout", "settle"])]
+    pub no_wait: bool,
+    /// Never list the fleet: for keys without that right. Nothing in doubt is sent again; implies --no-wait
+    #[arg(long, conflicts_with_all = ["wait_timeout", "settle", "grace"])]
+    pub no_read_back: bool,
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Loopback address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: String,
+    /// Engines of the simulated fleet, named DataEngine-sim00001 and so on
+    #[arg(long, value_name = "N", conflicts_with = "plan", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub engines: Option<u32>,
+    /// Hold exactly the engines and images of a plan instead
+    #[arg(long, value_name = "PLAN")]
+    pub plan: Option<PathBuf>,
+    /// The weather [default: calm]
+    #[arg(long, value_name = "SCENARIO")]
+    pub scenario: Option<PathBuf>,
+    /// Region of the simulated fleet, and of rows that name none
+    #[arg(long, value_name = "REGION", default_value = "ap-guangzhou")]
+    pub region: String,
+}
+
+/// A duration as people write it: `10s`, `1m30s`, `500ms`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: SignedDuration =
+        text.parse().map_err(|_| "write a duration such as 500ms, 10s or 1m30s".to_owned())?;
+    let duration = Duration::try_from(parsed).map_err(|_| "a duration cannot be negative".to_owned())?;
+    if duration > LONGEST {
+        return Err("more than 7 days: write a shorter duration".to_owned());
+    }
+    Ok(duration)
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than nothing".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn simulate_takes_a_scenario_only_after_an_equals_sign() {
+        let plain = Cli::parse_from(["dlc-fleet", "run", "--simulate", "plan.csv"]);
+        let named = Cli::parse_from(["dlc-fleet", "run", "--simulate=storm.yaml", "plan.csv"]);
+        let simulate = |cli: Cli| match cli.command {
+            Command::Run(run) => (run.target.simulate, run.plan),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(simulate(plain), (Some(String::new()), PathBuf::from("plan.csv")));
+        assert_eq!(simulate(named), (Some("storm.yaml".into()), PathBuf::from("plan.csv")));
+    }
+
+    #[test]
+    fn rates_above_the_documented_limit_are_refused() {
+        for (rate, good) in [("0", false), ("1", true), ("20", true), ("21", false), ("fast", false)] {
+            let parsed = Cli::try_parse_from(["dlc-fleet", "run", "p.csv", "--rate", rate]);
+            assert_eq!(parsed.is_ok(), good, "{rate}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        for wrong in ["", "10", "-5s", "8d", "999999999999h", "soon"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        assert!(positive("0s").is_err());
+    }
+
+    #[test]
+    fn offline_is_refused_without_a_dry_run() {
+        assert!(Cli::try_parse_from(["dlc-fleet", "run", "p.csv", "--offline"]).is_err());
+        assert!(Cli::try_parse_from(["dlc-fleet", "run", "p.csv", "--dry-run", "--offline"]).is_ok());
+    }
+}

@@ -1,0 +1,113 @@
+//! Any room's error, gathered into what happened, what to do next, and the exit code that says so.
+
+use std::fmt;
+
+use crate::cloud::catalogue::{Class, look_up};
+use crate::cloud::credentials::CredentialsError;
+use crate::cloud::endpoint::EndpointError;
+use crate::cloud::http::HttpError;
+use crate::cloud::{Fault, LIST_ENGINES};
+use crate::exit::Exit;
+use crate::ledger::LedgerError;
+use crate::plan::PlanError;
+use crate::run::reading_failed;
+use crate::sim::ScenarioError;
+
+/// Why a command ended without doing what it was asked to.
+#[derive(Debug)]
+pub struct Failure {
+    /// The code the shell sees.
+    pub exit: Exit,
+    what: String,
+    next: Option<String>,
+}
+
+impl Failure {
+    /// A failure that is told in one sentence, its remedy included.
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self { exit, what: what.into(), next: None }
+    }
+
+    /// The same, with what to do next on a line of its own.
+    #[must_use]
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "error: {}", self.what)?;
+        match &self.next {
+            Some(next) => write!(formatter, "\n next: {next}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        Self::new(Exit::Usage, error.to_string())
+    }
+}
+
+impl From<ScenarioError> for Failure {
+    fn from(error: ScenarioError) -> Self {
+        Self::new(Exit::Usage, error.to_string())
+    }
+}
+
+impl From<EndpointError> for Failure {
+    fn from(error: EndpointError) -> Self {
+        Self::new(Exit::Usage, format!("--endpoint: {error}"))
+    }
+}
+
+impl From<CredentialsError> for Failure {
+    fn from(error: CredentialsError) -> Self {
+        Self::new(Exit::Refused, error.to_string())
+            .next("nothing was sent; to rehearse without keys, add --simulate")
+    }
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        Self::new(Exit::Refused, error.to_string())
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let next = match &error {
+            LedgerError::Io { .. } => "nothing was sent; mend that, or choose another place with --ledger",
+            LedgerError::Locked { .. } => "nothing was sent; wait until that run has ended, or stop it",
+            LedgerError::Damaged { .. } => {
+                "nothing was sent; restore the file from a copy, or start a new ledger with --ledger: a run \
+                 finds engines that are on their target and leaves them alone"
+            }
+        };
+        Self::new(Exit::Ledger, error.to_string()).next(next)
+    }
+}
+
+/// Why the fleet could not be listed before the first write.
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        let reason = reading_failed(&fault);
+        let said = reason.message.map_or_else(String::new, |message| format!(": {message}"));
+        let id = reason.request_id.map_or_else(String::new, |id| format!(" (RequestId {id})"));
+        let what = format!("the fleet could not be listed: {} ({}{said}){id}", reason.cause, reason.code);
+        let denied =
+            matches!(&fault, Fault::Refused(refusal) if look_up(&refusal.code).class == Class::Denied);
+        let next = if denied {
+            format!(
+                "nothing was switched; grant dlc:{LIST_ENGINES} to this key, or add --no-read-back: then nothing \
+                 is proven, and whatever is in doubt ends as unknown"
+            )
+        } else {
+            format!("nothing was switched; {}", reason.remedy)
+        };
+        Self::new(Exit::Refused, what).next(next)
+    }
+}

@@ -1,0 +1,173 @@
+//! What the command line means: flags, then the environment, then the simulator's clock, then defaults; resolved
+//! once, here.
+//!
+//! | setting | flag | environment | with `--simulate` | default |
+//! | --- | --- | --- | --- | --- |
+//! | region | `--region` | `TENCENTCLOUD_REGION` | | none: rows must name theirs |
+//! | waits | `--settle`, `--grace`, … | | the scenario's `clock` | [`Rules::default`] |
+//! | ledger | `--ledger` | | the plan's path, `.simulated.ledger.jsonl` | the plan's path, `.ledger.jsonl` |
+//!
+//! A region in the plan wins over all of these for its rows.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli::{LimitArgs, Output, RunArgs};
+use crate::cloud::endpoint::Endpoint;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::job::Region;
+use crate::pace::{Delays, Rate, Schedule};
+use crate::plan;
+use crate::run::Rules;
+use crate::sim::FastClock;
+
+/// Least time between two sweeps, however short the settle time.
+const FASTEST_SWEEPS: Duration = Duration::from_millis(200);
+
+/// Region for rows that name none.
+pub const REGION_VARIABLE: &str = "TENCENTCLOUD_REGION";
+
+/// Where requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To a simulator in this process, with the weather of a file or the built-in one.
+    Simulator {
+        /// The scenario file.
+        scenario: Option<PathBuf>,
+    },
+    /// To a service.
+    Service(Endpoint),
+}
+
+/// What a dry run may look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DryRun {
+    /// Plan, ledger and fleet.
+    Online,
+    /// Plan and ledger.
+    Offline,
+}
+
+/// A `run` as it is meant.
+#[derive(Clone, Debug)]
+pub struct RunSettings {
+    /// The plan.
+    pub plan: PathBuf,
+    /// Region for rows that name none.
+    pub region: Option<Region>,
+    /// The ledger.
+    pub ledger: PathBuf,
+    /// True where the ledger's place was derived from the plan's.
+    pub ledger_is_derived: bool,
+    /// Where requests go.
+    pub target: Target,
+    /// What the dry run may look at, if it is one.
+    pub dry_run: Option<DryRun>,
+    /// Leave failures of earlier runs alone.
+    pub skip_failed: bool,
+    /// Do not ask.
+    pub yes: bool,
+    /// What goes to stdout.
+    pub output: Output,
+    /// The limits that were typed; what is missing depends on where requests go.
+    limits: LimitArgs,
+}
+
+impl RunSettings {
+    /// Resolves what was typed. `environment` looks a variable up.
+    pub fn resolve(args: &RunArgs, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
+        let target = match (&args.target.simulate, &args.target.endpoint) {
+            (Some(scenario), _) => {
+                Target::Simulator { scenario: (!scenario.is_empty()).then(|| PathBuf::from(scenario)) }
+            }
+            (None, Some(endpoint)) => Target::Service(endpoint.parse()?),
+            (None, None) => Target::Service(Endpoint::default()),
+        };
+        let simulated = matches!(target, Target::Simulator { .. });
+        let derived = || derived_ledger(&args.plan, simulated);
+        let dry_run = match (args.dry_run, args.offline) {
+            (false, _) => None,
+            (true, false) => Some(DryRun::Online),
+            (true, true) => Some(DryRun::Offline),
+        };
+        Ok(Self {
+            plan: args.plan.clone(),
+            region: region(args.target.region.as_deref(), &environment)?,
+            ledger: args.ledger.clone().unwrap_or_else(derived),
+            ledger_is_derived: args.ledger.is_none(),
+            target,
+            dry_run,
+            skip_failed: args.skip_failed,
+            yes: args.yes,
+            output: args.output,
+            limits: args.limits,
+        })
+    }
+
+    /// False with `--no-read-back`: the fleet is never listed.
+    pub fn reads_back(&self) -> bool {
+        !self.limits.no_read_back
+    }
+
+    /// What the run keeps to, with the simulator's faster clock where there is one.
+    pub fn rules(&self, clock: Option<&FastClock>) -> Rules {
+        let defaults = Rules::default();
+        let typed = &self.limits;
+        let fast = |choose: fn(&FastClock) -> Option<Duration>| clock.and_then(choose);
+        let delays = fast(|clock| clock.backoff).map_or(defaults.delays, |first| Delays {
+            transient: Schedule { first, ..defaults.delays.transient },
+            busy: Schedule { first: first * 2, ..defaults.delays.busy },
+        });
+        let read_back = self.reads_back();
+        let settle = typed.settle.or(fast(|clock| clock.settle)).unwrap_or(defaults.settle);
+        Rules {
+            rate: typed.rate.and_then(Rate::new).unwrap_or(defaults.rate),
+            concurrency: typed.concurrency.map_or(defaults.concurrency, |n| n as usize),
+            max_attempts: typed.max_attempts.unwrap_or(defaults.max_attempts),
+            request_timeout: typed
+                .request_timeout
+                .or(fast(|clock| clock.request_timeout))
+                .unwrap_or(defaults.request_timeout),
+            grace: typed.grace.or(fast(|clock| clock.grace)).unwrap_or(defaults.grace),
+            wait_timeout: typed
+                .wait_timeout
+                .or(fast(|clock| clock.wait_timeout))
+                .unwrap_or(defaults.wait_timeout),
+            settle,
+            // two sweeps within the settle time, and never so many that reading becomes the work
+            sweep_every: fast(|clock| clock.sweep)
+                .unwrap_or((settle / 2).clamp(FASTEST_SWEEPS, defaults.sweep_every)),
+            wait: read_back && !self.limits.no_wait,
+            read_back,
+            delays,
+        }
+    }
+}
+
+/// The region for rows that name none: from the flag, else from the environment.
+pub fn region(
+    flag: Option<&str>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Region>, Failure> {
+    let variable = || environment(REGION_VARIABLE).filter(|value| !value.is_empty());
+    let (source, text) = match flag {
+        Some(text) => ("--region", text.to_owned()),
+        None => match variable() {
+            Some(text) => (REGION_VARIABLE, text),
+            None => return Ok(None),
+        },
+    };
+    if plan::is_region(&text) {
+        return Ok(Some(Region::new(text)));
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        format!("{source}: {text:?} is not a region: write one such as ap-guangzhou"),
+    ))
+}
+
+/// The ledger beside the plan. Rehearsals have one of their own, since they say nothing about real engines.
+fn derived_ledger(plan: &Path, simulated: bool) -> PathBuf {
+    plan.with_extension(if simulated { "simulated.ledger.jsonl" } else { "ledger.jsonl" })
+}
