@@ -1,0 +1,79 @@
+//! The pace as the service sees it: the real executable over HTTP, counted by the simulator. Exits with 1 when a
+//! promise is broken. Run it with `cargo bench --bench pace`, and with `-- SEED…` for other seeds.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::{Command, ExitCode, Stdio};
+
+use dlc_fleet::cloud::SWITCH;
+use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
+use dlc_fleet::sim::{Keys, Scenario, Simulator, Stats, World, bind, serve};
+
+const ENGINES: usize = 200;
+
+/// The README's weather: 120 ms median latency, and 3 % of the engines refused once.
+const WEATHER: &str = "latency: {median: 120ms, worst: 600ms}\nswitching: {least: 2s, most: 4s}\n\
+                       spells:\n  - {fate: InternalError, engines: 3%, times: 1}\n";
+
+fn main() -> ExitCode {
+    let seeds: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let seeds = if seeds.is_empty() { vec![1, 2, 3, 4, 5] } else { seeds };
+    let mut table = String::from(
+        "| seed | attempts | switched once | worst second | first to last | ideal | ratio |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let kept = seeds.into_iter().map(|seed| measure(seed, &mut table)).filter(|kept| !kept).count() == 0;
+    // a closed pipe is the reader's choice
+    let _ = std::io::stdout().write_all(table.as_bytes());
+    if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One run; false when a promise was broken.
+fn measure(seed: u64, table: &mut String) -> bool {
+    let (exit, stats) = run(seed);
+    let switching = stats.action(SWITCH);
+    let once = stats.applied_by_engine.values().filter(|times| **times == 1).count();
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+    let ideal = (switching.received - 1) as f64 / 20.0;
+    let (took, worst) = (switching.first_to_last_seconds, switching.worst_window);
+    let ratio = took / ideal;
+    let attempts = switching.received;
+    // a write to a String cannot fail
+    let _ = writeln!(
+        table,
+        "| {seed} | {attempts} | {once} of {ENGINES} | {worst} | {took:.2} s | {ideal:.2} s | {ratio:.3} |"
+    );
+    exit && once == ENGINES && worst <= 20 && ratio <= 1.03
+}
+
+fn run(seed: u64) -> (bool, Stats) {
+    let scenario = Scenario::parse(&format!("seed: {seed}\n{WEATHER}"), "bench").expect("a scenario");
+    let key = |number| JobKey {
+        region: Region::new("ap-guangzhou"),
+        data_engine_id: DataEngineId::new(format!("DataEngine-{number:04}")),
+        new_image_version_id: ImageVersionId::new("image-new"),
+    };
+    let rows: Vec<(JobKey, bool)> = (0..ENGINES).map(|number| (key(number), false)).collect();
+    let simulator = Simulator::new(World::holding(seed, &rows), scenario);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
+    let listener = runtime.block_on(bind(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    runtime.spawn(serve(listener, simulator.clone(), Keys::new("AKIDbench", "bench", None)));
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut plan = String::from("data_engine_id,new_image_version_id,region\n");
+    for (key, _) in &rows {
+        let _ = writeln!(plan, "{},{},{}", key.data_engine_id, key.new_image_version_id, key.region);
+    }
+    std::fs::write(folder.path().join("plan.csv"), plan).expect("a plan");
+    let status = Command::new(env!("CARGO_BIN_EXE_dlc-fleet"))
+        .current_dir(folder.path())
+        .args(["run", "plan.csv", "--yes", "--settle", "1s", "--endpoint", &format!("http://{address}")])
+        .env("TENCENTCLOUD_SECRET_ID", "AKIDbench")
+        .env("TENCENTCLOUD_SECRET_KEY", "bench")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    (status.expect("the executable runs").success(), simulator.stats())
+}

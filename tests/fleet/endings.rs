@@ -1,0 +1,175 @@
+//! How the executable ends: every exit code, and what it says and leaves behind.
+
+use std::process::Command;
+
+use dlc_fleet::cli::EXIT_CODES;
+use dlc_fleet::exit::Exit;
+
+use crate::stage::{Stage, executable, finish, rows, signal, wait_for, wait_until};
+
+const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+
+/// The codes of a Markdown table or an indented list: whatever leads a line as a number.
+fn codes(text: &str) -> Vec<u8> {
+    let lines = text.lines().map(|line| line.trim_start_matches(['|', ' ']));
+    let numbers = lines.filter_map(|line| line.split([' ', '|']).next()).filter_map(|word| word.parse().ok());
+    numbers.collect()
+}
+
+#[test]
+fn help_and_readme_list_exactly_the_codes_there_are() {
+    let all: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
+    assert_eq!(codes(EXIT_CODES), all);
+    let readme = include_str!("../../README.md");
+    let section =
+        readme.split("## Exit codes").nth(1).expect("a section").split("\n## ").next().expect("text");
+    assert_eq!(codes(section), all);
+}
+
+#[test]
+fn a_missing_plan_and_a_wrong_flag_are_usage_errors() {
+    let stage = Stage::new(&rows(1), CALM);
+    let mut wrong = executable(stage.folder.path());
+    wrong.args(["run", "nowhere.csv", "--yes"]);
+    let ran = finish(wrong);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("nowhere.csv"));
+    assert_eq!(stage.run(&["--rate", "21"]).code, Some(2));
+    assert_eq!(stage.run(&["--simulate"]).code, Some(2), "an endpoint and the simulator exclude each other");
+    assert_eq!(stage.requests(), 0);
+}
+
+#[test]
+fn without_a_terminal_and_without_yes_nothing_is_sent() {
+    let stage = Stage::new(&rows(2), CALM);
+    let ran = finish(stage.command(&[]));
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("2 engines") && ran.stderr.contains("--yes"), "{}", ran.stderr);
+    assert_eq!(stage.requests(), 0);
+    assert_eq!(stage.ledger(), "", "a run that never began leaves nothing in the ledger");
+}
+
+#[test]
+fn without_keys_nothing_is_sent_and_the_variables_are_named() {
+    let stage = Stage::new(&rows(2), CALM);
+    for missing in ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"] {
+        let mut command = stage.command(&["--yes"]);
+        command.env_remove(missing);
+        let ran = finish(command);
+        assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+        assert!(ran.stderr.contains(missing), "{}", ran.stderr);
+    }
+    let mut command = stage.command(&["--yes"]);
+    command.env("TENCENTCLOUD_SECRET_KEY", "another-key");
+    let ran = finish(command);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("AuthFailure.SignatureFailure"), "{}", ran.stderr);
+    assert_eq!(stage.requests(), 0);
+}
+
+#[test]
+fn engines_that_do_not_converge_are_told_apart_from_failures() {
+    let weather = format!("{CALM}spells:\n  - {{fate: never-converges, engines: [DataEngine-0001]}}\n");
+    let stage = Stage::new(&rows(3), &weather);
+    let ran = stage.run(&["--settle", "200ms", "--wait-timeout", "3s", "--output", "json"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.stderr);
+    assert_eq!(ran.json()["jobs"][1]["outcome"], "unconverged");
+}
+
+#[test]
+fn an_account_wide_refusal_stops_the_run() {
+    let weather = format!("{CALM}spells:\n  - {{fate: AuthFailure.TokenFailure}}\n");
+    let stage = Stage::new(&rows(40), &weather);
+    let ran = stage.run(&["--output", "json"]);
+    assert_eq!(ran.code, Some(5), "{}", ran.stderr);
+    assert!(stage.requests() < 10, "{} requests after the first refusal", stage.requests());
+    assert!(ran.json()["resume"].as_str().is_some_and(|command| command.contains("run plan.csv")));
+}
+
+#[test]
+fn the_second_run_on_a_ledger_is_told_who_holds_it() {
+    let stage = Stage::new(&rows(40), CALM);
+    let first = stage.command(&["--yes"]).spawn().expect("it starts");
+    wait_until("requests arrive", || stage.requests() >= 2);
+    let second = stage.run(&[]);
+    assert_eq!(second.code, Some(6), "{}", second.stderr);
+    assert!(second.stderr.contains(&format!("process {}", first.id())), "{}", second.stderr);
+    signal(first.id(), "KILL");
+    wait_for(first);
+    assert_eq!(stage.run(&["--grace", "1s"]).code, Some(0), "the lock died with its holder");
+}
+
+#[test]
+fn a_damaged_ledger_is_refused_by_line() {
+    let stage = Stage::new(&rows(3), CALM);
+    assert_eq!(stage.run(&[]).code, Some(0));
+    let whole = stage.ledger();
+    let line = 1 + whole.lines().position(|line| line.contains("DataEngine-0001")).expect("a line");
+    let damaged = whole.replacen("DataEngine-0001", "DataEngine-0002", 1);
+    std::fs::write(stage.path("plan.ledger.jsonl"), damaged).expect("written");
+    let ran = stage.run(&[]);
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("line {line}:")), "{}", ran.stderr);
+}
+
+#[test]
+fn a_torn_last_line_is_set_aside_and_the_run_goes_on() {
+    let stage = Stage::new(&rows(3), CALM);
+    assert_eq!(stage.run(&[]).code, Some(0));
+    let text = stage.ledger();
+    std::fs::write(stage.path("plan.ledger.jsonl"), &text[..text.len() - 30]).expect("written");
+    let ran = stage.run(&[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("torn"), "{}", ran.stderr);
+    assert_eq!(stage.requests(), 3);
+}
+
+#[test]
+fn a_rehearsals_ledger_does_not_serve_a_real_run() {
+    let stage = Stage::new(&rows(3), CALM);
+    let mut rehearsal = executable(stage.folder.path());
+    rehearsal.args(["run", "plan.csv", "--simulate", "--ledger", "plan.ledger.jsonl"]);
+    assert_eq!(finish(rehearsal).code, Some(0));
+    let ran = stage.run(&[]);
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    assert_eq!(stage.requests(), 0);
+}
+
+#[test]
+fn signals_drain_the_run_and_the_same_command_resumes() {
+    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let stage = Stage::new(&rows(40), CALM);
+        let child = stage.command(&["--yes", "--grace", "1s"]).spawn().expect("it starts");
+        wait_until("requests arrive", || stage.requests() >= 5);
+        signal(child.id(), name);
+        let ran = wait_for(child);
+        assert_eq!(ran.code, Some(code), "{name}: {}", ran.stderr);
+        assert!(
+            ran.stdout.contains("run plan.csv"),
+            "{name}: the command that resumes is missing: {}",
+            ran.stdout
+        );
+        let ran = stage.run(&["--grace", "1s"]);
+        assert_eq!(ran.code, Some(0), "{name}: {}", ran.stderr);
+        let stats = stage.simulator.stats();
+        assert_eq!((stats.applied, stats.applied_more_than_once.len()), (40, 0), "{name}");
+    }
+}
+
+#[test]
+fn the_bare_command_and_every_help_text_exit_well() {
+    let run = |args: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_dlc-fleet")).args(args).env_clear().output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    for command in ["run", "check", "simulate"] {
+        let (code, text) = run(&[command, "--help"]);
+        assert_eq!(code, Some(0));
+        insta::with_settings!({snapshot_path => "snapshots", prepend_module_to_snapshot => false}, {
+            insta::assert_snapshot!(format!("help-{command}"), text);
+        });
+    }
+    assert_eq!(run(&["--version"]), (Some(0), format!("dlc-fleet {}\n", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(run(&[]).0, Some(2));
+}

@@ -1,0 +1,79 @@
+//! Plans on disk: the examples of `plans/`, and bad ones.
+
+use std::path::Path;
+
+use crate::stage::{Ran, Stage, executable, finish, rows};
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn check(plan: &str) -> Ran {
+    let mut command = executable(repository());
+    command.args(["check", plan]);
+    finish(command)
+}
+
+#[test]
+fn every_example_plan_is_good_and_can_be_rehearsed_offline() {
+    for plan in ["plans/fleet.csv", "plans/staged.yaml", "plans/fleet-rest.csv"] {
+        let ran = check(plan);
+        assert_eq!(ran.code, Some(0), "{plan}: {}", ran.stderr);
+        let mut command = executable(repository());
+        command.args(["run", plan, "--dry-run", "--simulate", "--ledger", "target/no-such.ledger.jsonl"]);
+        let ran = finish(command);
+        assert_eq!(ran.code, Some(0), "{plan}: {}{}", ran.stdout, ran.stderr);
+    }
+}
+
+#[test]
+fn ten_mistakes_are_ten_findings_each_at_its_place_and_nothing_is_sent() {
+    for plan in ["tests/plans/ten-mistakes.csv", "tests/plans/ten-mistakes.yaml"] {
+        let ran = check(plan);
+        assert_eq!(ran.code, Some(2));
+        let places =
+            ran.stderr.lines().filter(|line| line.trim_start().starts_with(&format!("--> {plan}:"))).count();
+        assert_eq!(places, 10, "{}", ran.stderr);
+        assert!(ran.stderr.contains("10 findings"), "{}", ran.stderr);
+    }
+    let stage = Stage::new(&rows(1), "seed: 1\n");
+    std::fs::copy(repository().join("tests/plans/ten-mistakes.csv"), stage.path("plan.csv")).expect("copied");
+    let ran = stage.run(&[]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(stage.simulator.arrivals().is_empty(), "not even the fleet was listed");
+    assert!(!stage.path("plan.ledger.jsonl").exists());
+}
+
+#[test]
+fn keys_that_are_not_built_are_refused_and_never_ignored() {
+    let stage = Stage::new(&rows(1), "seed: 1\n");
+    for key in ["max_failures: 5%", "soak: 10m", "expect: {account: 1}"] {
+        let text = format!(
+            "{key}\nregion: ap-guangzhou\nnew_image_version_id: image-new\nengines: [DataEngine-0000]\n"
+        );
+        std::fs::write(stage.path("plan.yaml"), text).expect("written");
+        let mut command = executable(stage.folder.path());
+        command.args(["check", "plan.yaml"]);
+        let ran = finish(command);
+        assert_eq!(ran.code, Some(2), "{key}");
+        let name = key.split(':').next().expect("a name");
+        assert!(ran.stderr.contains(name), "{key}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn the_main_command_of_the_readme_shows_waves_a_retry_and_a_throttle() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["staged.yaml", "fleet-rest.csv"] {
+        std::fs::copy(repository().join("plans").join(name), folder.path().join(name)).expect("copied");
+    }
+    let mut command = executable(folder.path());
+    command.args(["run", "staged.yaml", "--simulate"]);
+    command.env_remove("TENCENTCLOUD_SECRET_ID").env_remove("TENCENTCLOUD_SECRET_KEY");
+    let ran = finish(command);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    for shown in ["wave 3 of 3", "InternalError", "slowing", "in doubt"] {
+        assert!(ran.stderr.contains(shown), "{shown} is not shown: {}", ran.stderr);
+    }
+    assert!(ran.stdout.contains("all 24 engines on target"), "{}", ran.stdout);
+}

@@ -1,0 +1,165 @@
+//! A stage for tests of the real executable: a simulator over HTTP, a folder for plan and ledger, a command line.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use dlc_fleet::cloud::SWITCH;
+use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
+use dlc_fleet::sim::{Keys, Scenario, Simulator, World, bind, serve};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+const SECRET_ID: &str = "AKIDstagestagestage";
+const SECRET_KEY: &str = "stage-secret-key";
+
+/// Longest time that any run of a test may take before it counts as hung.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A plan on disk, and a simulator that holds its engines.
+pub struct Stage {
+    pub simulator: Simulator,
+    pub address: SocketAddr,
+    pub folder: TempDir,
+    _runtime: Runtime,
+}
+
+/// What one run of the executable left behind.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}\n{}{}", self.stdout, self.stderr))
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Row `number` of a plan: engine and target image.
+pub type Row = (String, String);
+
+/// `count` engines, all to the same image.
+pub fn rows(count: usize) -> Vec<Row> {
+    (0..count).map(|number| (format!("DataEngine-{number:04}"), "image-new".to_owned())).collect()
+}
+
+impl Stage {
+    /// Writes the rows as `plan.csv` and serves a world that holds them, in the weather of a scenario.
+    pub fn new(rows: &[Row], scenario: &str) -> Self {
+        let scenario = Scenario::parse(scenario, "test").expect("a scenario");
+        let region = Region::new("ap-guangzhou");
+        let key = |(engine, image): &Row| JobKey {
+            region: region.clone(),
+            data_engine_id: DataEngineId::new(engine.clone()),
+            new_image_version_id: ImageVersionId::new(image.clone()),
+        };
+        let held: Vec<(JobKey, bool)> = rows.iter().map(|row| (key(row), false)).collect();
+        let simulator = Simulator::new(World::holding(scenario.seed, &held), scenario);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let listener = runtime.block_on(bind(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let keys = Keys::new(SECRET_ID, SECRET_KEY, None);
+        runtime.spawn(serve(listener, simulator.clone(), keys));
+        let folder = tempfile::tempdir().expect("a folder");
+        let stage = Self { simulator, address, folder, _runtime: runtime };
+        stage.write_plan(rows);
+        stage
+    }
+
+    pub fn write_plan(&self, rows: &[Row]) {
+        let mut text = String::from("data_engine_id,new_image_version_id,region\n");
+        for (engine, image) in rows {
+            writeln!(text, "{engine},{image},ap-guangzhou").expect("a write to a String");
+        }
+        std::fs::write(self.path("plan.csv"), text).expect("a plan");
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `dlc-fleet run plan.csv` against the simulator, with waits that suit it.
+    pub fn command(&self, flags: &[&str]) -> Command {
+        let mut command = executable(self.folder.path());
+        command.args(["run", "plan.csv", "--endpoint", &format!("http://{}", self.address)]);
+        if !flags.contains(&"--no-wait") && !flags.contains(&"--no-read-back") && !flags.contains(&"--settle")
+        {
+            command.args(["--settle", "400ms", "--wait-timeout", "60s"]);
+        }
+        command.args(flags);
+        command
+    }
+
+    /// Runs to the end, without being asked.
+    pub fn run(&self, flags: &[&str]) -> Ran {
+        let flags: Vec<&str> = ["--yes"].iter().chain(flags).copied().collect();
+        finish(self.command(&flags))
+    }
+
+    pub fn ledger(&self) -> String {
+        std::fs::read_to_string(self.path("plan.ledger.jsonl")).unwrap_or_default()
+    }
+
+    pub fn requests(&self) -> usize {
+        self.simulator.stats().action(SWITCH).received
+    }
+}
+
+/// The executable, with keys and nothing else of this machine's environment.
+pub fn executable(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dlc-fleet"));
+    command.current_dir(folder).env_clear();
+    command.env("TENCENTCLOUD_SECRET_ID", SECRET_ID).env("TENCENTCLOUD_SECRET_KEY", SECRET_KEY);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command to its end; one that hangs is killed and fails the test.
+pub fn finish(mut command: Command) -> Ran {
+    wait_for(command.spawn().expect("the executable starts"))
+}
+
+/// Waits for the end of a child.
+pub fn wait_for(child: Child) -> Ran {
+    let id = child.id();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let waiter = std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = receiver.recv_timeout(PATIENCE) else {
+        signal(id, "KILL");
+        panic!("the executable hung for {PATIENCE:?}");
+    };
+    let _ = waiter.join();
+    output.expect("output").into()
+}
+
+/// Sends a signal, by name.
+pub fn signal(process: u32, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(status.expect("kill").success(), "kill -{name} {process}");
+}
+
+/// Waits until something holds; a test whose time never comes fails.
+pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,367 @@
+//! Gate, retry and dispatcher against the simulator in virtual time: every figure is exact, on any machine.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dlc_fleet::cloud::SWITCH;
+use dlc_fleet::event::{Event, Listener, Opening, StopReason};
+use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region};
+use dlc_fleet::ledger::{self, Check, Disk, Memory, RunOpened, Writer, remaining_work};
+use dlc_fleet::run::{Ended, Reader, Rules, Signal, Start, execute};
+use dlc_fleet::sim::{Arrival, Scenario, Simulator, World};
+use dlc_fleet::tally::Tally;
+use tokio::sync::mpsc;
+
+/// A disk that keeps everything, or fails from a certain line on.
+#[derive(Clone, Default)]
+struct Memo {
+    lines: Arc<Mutex<Vec<String>>>,
+    fails_after: Option<usize>,
+}
+
+impl Disk for Memo {
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let mut lines = self.lines.lock().expect("no panic");
+        if self.fails_after.is_some_and(|limit| lines.len() >= limit) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        lines.push(String::from_utf8_lossy(line).into_owned());
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+struct Heard(Arc<Mutex<(Tally, Vec<Event>)>>);
+
+impl Listener for Heard {
+    fn hear(&mut self, _: Duration, event: &Event) {
+        let mut heard = self.0.lock().expect("no panic");
+        heard.0.take(event);
+        heard.1.push(event.clone());
+    }
+}
+
+/// What a run left behind.
+struct Told {
+    simulator: Simulator,
+    tally: Tally,
+    events: Vec<Event>,
+    ended: Ended,
+    ledger: Vec<String>,
+}
+
+impl Told {
+    fn count(&self, outcome: Outcome) -> usize {
+        self.tally.outcomes().of(outcome)
+    }
+
+    fn applied_once(&self) -> bool {
+        self.simulator.stats().applied_more_than_once.is_empty()
+    }
+
+    fn lines(&self, kind: &str) -> usize {
+        let kind = format!("\"kind\":\"{kind}\"");
+        self.ledger.iter().filter(|line| line.contains(&kind)).count()
+    }
+}
+
+/// A plan of `count` engines over `waves` waves of equal size.
+fn jobs(count: usize, waves: usize) -> Vec<Job> {
+    (0..count)
+        .map(|number| Job {
+            key: JobKey {
+                region: Region::new("ap-guangzhou"),
+                data_engine_id: DataEngineId::new(format!("DataEngine-{number:04}")),
+                new_image_version_id: ImageVersionId::new("image-new"),
+            },
+            wave: number * waves / count,
+            expected_image_version_id: None,
+            note: None,
+        })
+        .collect()
+}
+
+/// How one run is staged.
+struct Staging {
+    jobs: Vec<Job>,
+    scenario: Scenario,
+    rules: Rules,
+    disk: Memo,
+    /// Signals, and when they come.
+    signals: Vec<(Duration, Signal)>,
+    change_world: fn(&mut World),
+    /// So many of the last rows name engines that the world does not have.
+    missing: usize,
+}
+
+impl Staging {
+    fn new(jobs: Vec<Job>, scenario: &str) -> Self {
+        let scenario = Scenario::parse(scenario, "test").expect("a scenario");
+        let rules = Rules::default();
+        Self {
+            jobs,
+            scenario,
+            rules,
+            disk: Memo::default(),
+            signals: vec![],
+            change_world: |_| {},
+            missing: 0,
+        }
+    }
+
+    async fn run(self) -> Told {
+        let rows: Vec<(JobKey, bool)> = self
+            .jobs
+            .iter()
+            .map(|job| (job.key.clone(), false))
+            .take(self.jobs.len() - self.missing)
+            .collect();
+        let world = World::holding(self.scenario.seed, &rows);
+        let simulator = Simulator::new(world, self.scenario.clone());
+        simulator.with_world(self.change_world);
+        let cloud = Arc::new(simulator.clone());
+        let reader = Reader::new(Arc::clone(&cloud), self.rules);
+        let regions = [Region::new("ap-guangzhou")].into();
+        let view = Some(reader.survey(&regions).await.expect("a survey"));
+        let opening = Arc::new(opening(&self.jobs, &self.rules));
+        let heard = Heard(Arc::new(Mutex::new((Tally::new(&opening), Vec::new()))));
+        let (sender, signals) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let begun = tokio::time::Instant::now();
+            for (at, signal) in self.signals {
+                tokio::time::sleep_until(begun + at).await;
+                let _ = sender.send(signal);
+            }
+            std::future::pending::<()>().await;
+        });
+        let work = remaining_work(&self.jobs, &Memory::default(), false);
+        let disk = Box::new(self.disk.clone());
+        let writer = Writer::new(disk, Path::new("ledger"), "run-1", Memory::default(), Check::default());
+        let listener = Box::new(heard.clone());
+        let (header, rules) = (header(), self.rules);
+        let start = Start { cloud, reader, opening, header, work, view, writer, rules, listener, signals };
+        let ended = execute(start).await;
+        let (tally, events) = {
+            let heard = heard.0.lock().expect("no panic");
+            (heard.0.clone(), heard.1.clone())
+        };
+        let ledger = self.disk.lines.lock().expect("no panic").clone();
+        Told { simulator, tally, events, ended, ledger }
+    }
+}
+
+fn opening(jobs: &[Job], rules: &Rules) -> Opening {
+    let waves = jobs.iter().map(|job| job.wave).max().unwrap_or(0) + 1;
+    Opening {
+        run_id: "run-1".into(),
+        parent_run_id: None,
+        plan: "plan.csv".into(),
+        ledger: "plan.ledger.jsonl".into(),
+        endpoint: "simulator".into(),
+        rate: rules.rate.per_second(),
+        max_attempts: rules.max_attempts,
+        jobs: jobs.to_vec().into(),
+        waves: (0..waves).map(|wave| format!("wave-{wave}")).collect(),
+    }
+}
+
+fn header() -> RunOpened {
+    RunOpened {
+        schema: ledger::SCHEMA.into(),
+        parent_run: None,
+        tool_version: "0".into(),
+        plan: "plan.csv".into(),
+        plan_digest: "0".into(),
+        regions: vec!["ap-guangzhou".into()],
+        endpoint: "simulator".into(),
+        simulated: true,
+        rate: 20,
+    }
+}
+
+/// Most seconds from the first to the last of so many arrivals: 3 % above the ideal.
+fn longest(arrivals: usize) -> f64 {
+    1.03 * f64::from(u32::try_from(arrivals).expect("a few hundred") - 1) / 20.0
+}
+
+/// The must-show weather: 120 ms, 3 % of engines answer `InternalError` once.
+fn faulty(seed: u64) -> String {
+    format!(
+        "seed: {seed}\nlatency: {{median: 120ms, worst: 600ms}}\nswitching: {{least: 2s, most: 4s}}\n\
+         spells:\n  - {{fate: InternalError, engines: 3%, times: 1}}\n"
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_engines_are_switched_once_each_within_the_limit() {
+    for seed in 0..20 {
+        let told = Staging::new(jobs(200, 1), &faulty(seed)).run().await;
+        let stats = told.simulator.stats().action(SWITCH);
+        assert_eq!(told.count(Outcome::Switched), 200, "seed {seed}");
+        assert!(told.applied_once(), "seed {seed}");
+        assert!(stats.worst_window <= 20, "seed {seed}: {}", stats.worst_window);
+        assert_eq!(stats.received, told.lines("sent"), "seed {seed}");
+        assert_eq!(told.lines("refused"), stats.answered.get("InternalError").copied().unwrap_or(0));
+        // an engine that is refused at the very end is waited for after all others, which no pace can help;
+        // so the pace is judged up to the last first attempt
+        let arrivals: Vec<_> = told.simulator.arrivals().into_iter().filter(|a| a.action == SWITCH).collect();
+        let mut seen = BTreeSet::new();
+        let is_first = |arrival: &Arrival| seen.insert(arrival.data_engine_id.clone());
+        let last_first = arrivals.iter().map(is_first).enumerate().filter(|(_, first)| *first).last();
+        let last_first = last_first.expect("arrivals").0;
+        let took = (arrivals[last_first].at - arrivals[0].at).as_secs_f64();
+        assert!(took <= longest(last_first + 1), "seed {seed}: {took} s for {last_first}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_faults_the_pace_is_always_within_three_percent() {
+    for seed in 0..10 {
+        let weather = format!("seed: {seed}\nlatency: {{median: 120ms, worst: 600ms}}\n");
+        let told = Staging::new(jobs(200, 1), &weather).run().await;
+        let stats = told.simulator.stats().action(SWITCH);
+        assert!(stats.first_to_last_seconds <= longest(stats.received), "seed {seed}: {stats:?}");
+        assert!(stats.worst_window <= 20);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waves_go_one_after_the_other() {
+    let told = Staging::new(jobs(30, 3), "latency: {median: 100ms, worst: 200ms}\n").run().await;
+    assert_eq!(told.count(Outcome::Switched), 30);
+    let mut open = 0;
+    for event in &told.events {
+        match event {
+            Event::WaveOpened { wave } => open = *wave,
+            Event::Sent { job, .. } => assert_eq!(job.0 / 10, open, "a job of wave {open} was due"),
+            _ => {}
+        }
+    }
+    assert_eq!(open, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_client_on_the_quota_slows_the_run_and_costs_no_attempt() {
+    let weather = "latency: {median: 80ms, worst: 200ms}\n\
+                   spells:\n  - {fate: other-client, takes: 12, from: 2s, until: 8s}\n";
+    let mut staging = Staging::new(jobs(200, 1), weather);
+    staging.rules.max_attempts = 1;
+    let told = staging.run().await;
+    assert_eq!(told.count(Outcome::Switched), 200);
+    assert!(told.tally.throttles() > 0, "the weather must bite");
+    assert!(told.events.iter().any(|event| matches!(event, Event::FullSpeed { .. })));
+    assert!(told.applied_once());
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_are_settled_without_a_second_switch() {
+    for fate in ["reset-after-reading", "fin", "hang", "http-502", "html", "truncated", "empty"] {
+        for applied in ["before", "never", "late 5s"] {
+            let weather = format!(
+                "latency: {{median: 80ms, worst: 200ms}}\n\
+                 spells:\n  - {{fate: {fate}, applied: {applied}, engines: 20%, times: 1}}\n"
+            );
+            let told = Staging::new(jobs(20, 1), &weather).run().await;
+            assert_eq!(told.count(Outcome::Switched), 20, "{fate}, applied {applied}");
+            assert!(told.applied_once(), "{fate}, applied {applied}");
+            assert!(told.tally.doubts() > 0, "{fate}, applied {applied}: the weather must bite");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_for_ever_fails_after_the_last_attempt_and_the_others_go_on() {
+    let weather = "spells:\n  - {fate: InternalError, engines: [DataEngine-0003]}\n";
+    let told = Staging::new(jobs(10, 1), weather).run().await;
+    assert_eq!((told.count(Outcome::Switched), told.count(Outcome::Failed)), (9, 1));
+    assert_eq!(told.simulator.stats().answered(SWITCH, "InternalError"), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_refused_once_holds_back_the_rest_of_its_engines() {
+    let weather = "latency: {median: 200ms, worst: 300ms}\n\
+                   spells:\n  - {fate: ResourceNotFound.ImageVersionNotActivity}\n";
+    let told = Staging::new(jobs(100, 1), weather).run().await;
+    let sent = told.simulator.stats().action(SWITCH).received;
+    assert!(sent < 12, "{sent} requests for an image that cannot work");
+    assert_eq!(told.count(Outcome::Failed), sent);
+    assert_eq!(told.count(Outcome::NotStarted), 100 - sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_wide_refusal_stops_the_run_and_what_was_accepted_is_still_proven() {
+    let weather = "latency: {median: 100ms, worst: 150ms}\n\
+                   spells:\n  - {fate: AuthFailure.SecretIdNotFound, from: 1s}\n";
+    let told = Staging::new(jobs(100, 1), weather).run().await;
+    assert!(
+        matches!(&told.ended.stopped, Some(StopReason::AccountRefused(reason)) if reason.code == "AuthFailure.SecretIdNotFound")
+    );
+    let (switched, failed) = (told.count(Outcome::Switched), told.count(Outcome::Failed));
+    assert!(switched >= 15 && failed >= 1, "{switched} switched, {failed} failed");
+    assert_eq!(switched + failed + told.count(Outcome::NotStarted), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failed_ledger_write_no_request_leaves() {
+    for fails_after in 1..40 {
+        let mut staging = Staging::new(jobs(20, 1), "latency: {median: 90ms, worst: 200ms}\n");
+        staging.disk.fails_after = Some(fails_after);
+        let told = staging.run().await;
+        assert!(matches!(told.ended.stopped, Some(StopReason::LedgerLost { .. })), "{fails_after}");
+        let requests = told.simulator.stats().action(SWITCH).received;
+        assert_eq!(requests, told.lines("sent"), "{fails_after}: a request left without its line");
+        assert_eq!(told.tally.outcomes().total(), 20);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_signal_drains_and_the_second_leaves_at_once() {
+    let weather = "latency: {median: 900ms, worst: 1s}\n";
+    let mut staging = Staging::new(jobs(60, 1), weather);
+    staging.signals = vec![(Duration::from_secs(2), Signal::Interrupt)];
+    let told = staging.run().await;
+    assert_eq!(told.lines("sent"), told.lines("accepted"), "every answer was awaited");
+    assert!(told.count(Outcome::NotStarted) > 0);
+    assert_eq!(told.count(Outcome::Unknown), 0);
+
+    let mut staging = Staging::new(jobs(60, 1), weather);
+    let at_once = (Duration::from_secs(2), Signal::Interrupt);
+    staging.signals = vec![at_once, at_once];
+    let told = staging.run().await;
+    assert!(told.count(Outcome::Unknown) > 0, "requests under way were left behind");
+    assert_eq!(told.tally.outcomes().total(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn engines_on_their_target_or_missing_are_told_before_anything_is_sent() {
+    let mut staging = Staging::new(jobs(12, 1), "seed: 1\n");
+    staging.change_world = |world| {
+        let region = Region::new("ap-guangzhou");
+        let on_target = DataEngineId::new("DataEngine-0001");
+        world.set_image(&region, &on_target, Some(ImageVersionId::new("image-new")));
+    };
+    staging.jobs[8].expected_image_version_id = Some(ImageVersionId::new("another"));
+    staging.missing = 2;
+    let told = staging.run().await;
+    assert_eq!(told.count(Outcome::Already), 1);
+    assert_eq!(told.count(Outcome::Failed), 3, "one that somebody else moved, and two that are missing");
+    assert_eq!(told.count(Outcome::Switched), 8);
+    let arrivals = told.simulator.arrivals();
+    let asked = |id: &str| arrivals.iter().any(|a| a.data_engine_id == Some(DataEngineId::new(id)));
+    assert!(!asked("DataEngine-0001") && !asked("DataEngine-0008") && !asked("DataEngine-0011"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fleet_of_thousands_is_paged_through() {
+    let told = Staging::new(jobs(1_200, 1), "latency: {median: 60ms, worst: 200ms}\n").run().await;
+    assert_eq!(told.count(Outcome::Switched), 1_200);
+    assert!(told.simulator.stats().action(SWITCH).worst_window <= 20);
+    assert!(told.simulator.stats().action("DescribeDataEngines").worst_window <= 20);
+}
