@@ -101,6 +101,7 @@ pub struct CheckArgs {
 /// Arguments of `run`.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct RunArgs {
     /// The plan, CSV or YAML
     pub plan: PathBuf,

@@ -171,3 +171,91 @@ pub fn region(
 fn derived_ledger(plan: &Path, simulated: bool) -> PathBuf {
     plan.with_extension(if simulated { "simulated.ledger.jsonl" } else { "ledger.jsonl" })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn resolve(line: &str, region: Option<&str>) -> Result<RunSettings, Failure> {
+        let cli = Cli::parse_from(line.split(' '));
+        let Command::Run(args) = cli.command else { panic!("not a run") };
+        RunSettings::resolve(&args, |name| region.filter(|_| name == REGION_VARIABLE).map(str::to_owned))
+    }
+
+    fn good(line: &str) -> RunSettings {
+        resolve(line, None).unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_both_over_nothing() {
+        let region = |line: &str, variable| {
+            resolve(line, variable).unwrap_or_else(|failure| panic!("{failure}")).region
+        };
+        let flagged = "dlc-fleet run p.csv --region ap-beijing";
+        assert_eq!(region(flagged, Some("ap-shanghai")), Some(Region::new("ap-beijing")));
+        assert_eq!(region("dlc-fleet run p.csv", Some("ap-shanghai")), Some(Region::new("ap-shanghai")));
+        assert_eq!(region("dlc-fleet run p.csv", Some("")), None);
+        assert!(resolve("dlc-fleet run p.csv", Some("Mars")).is_err());
+    }
+
+    #[test]
+    fn flags_win_over_the_simulators_clock_and_that_over_defaults() {
+        let clock = FastClock {
+            settle: Some(Duration::from_secs(1)),
+            grace: Some(Duration::from_secs(2)),
+            ..FastClock::default()
+        };
+        let rules = good("dlc-fleet run p.csv --simulate --grace 7s").rules(Some(&clock));
+        assert_eq!((rules.settle, rules.grace), (Duration::from_secs(1), Duration::from_secs(7)));
+        assert_eq!(rules.wait_timeout, Rules::default().wait_timeout);
+        assert_eq!(good("dlc-fleet run p.csv").rules(None), Rules::default());
+    }
+
+    #[test]
+    fn a_rehearsal_never_writes_the_ledger_of_real_runs() {
+        assert_eq!(good("dlc-fleet run a/p.csv").ledger, PathBuf::from("a/p.ledger.jsonl"));
+        assert_eq!(
+            good("dlc-fleet run a/p.csv --simulate").ledger,
+            PathBuf::from("a/p.simulated.ledger.jsonl")
+        );
+        assert_eq!(good("dlc-fleet run a/p.csv --ledger l").ledger, PathBuf::from("l"));
+    }
+
+    #[test]
+    fn without_read_back_there_is_no_waiting() {
+        let rules = good("dlc-fleet run p.csv --no-read-back").rules(None);
+        assert!(!rules.read_back && !rules.wait);
+        let rules = good("dlc-fleet run p.csv --no-wait").rules(None);
+        assert!(rules.read_back && !rules.wait);
+    }
+
+    #[test]
+    fn the_defaults_in_the_help_are_the_defaults_in_force() {
+        let rules = Rules::default();
+        let command = Cli::command();
+        let run = command.find_subcommand("run").expect("run");
+        let help = |flag: &str| {
+            let argument =
+                run.get_arguments().find(|argument| argument.get_long() == Some(flag)).expect("a flag");
+            argument.get_help().expect("help").to_string()
+        };
+        let time = |text: Duration| format!("{:#}", jiff::SignedDuration::try_from(text).expect("short"));
+        for (flag, default) in [
+            ("rate", rules.rate.per_second().to_string()),
+            ("concurrency", rules.concurrency.to_string()),
+            ("max-attempts", rules.max_attempts.to_string()),
+            ("request-timeout", time(rules.request_timeout)),
+            ("grace", time(rules.grace)),
+            ("wait-timeout", time(rules.wait_timeout)),
+            ("settle", time(rules.settle)),
+            ("endpoint", Endpoint::default().to_string()),
+        ] {
+            let stated = format!("[default: {default}]");
+            assert!(help(flag).contains(&stated), "--{flag}: {:?} does not state {stated}", help(flag));
+            assert!(include_str!("../README.md").contains(&default), "README does not state {default}");
+        }
+    }
+}

@@ -60,10 +60,11 @@ impl Tempo {
         }
     }
 
+    /// One step for each second without a throttle, whether or not anything was sent in it.
     fn regain(&mut self, now: Instant) {
-        if self.part < 1.0 && self.changed.is_some_and(|changed| now >= changed + STEP) {
+        while let Some(changed) = self.changed.filter(|changed| self.part < 1.0 && now >= *changed + STEP) {
             self.part = (self.part + REGAIN).min(1.0);
-            self.changed = Some(now);
+            self.changed = Some(changed + STEP);
         }
     }
 }
@@ -102,6 +103,9 @@ mod tests {
         assert_eq!(steps, 10);
         tempo.take(now + STEP);
         assert!(tempo.part() <= 1.0);
+        tempo.throttled(now + STEP * 2);
+        tempo.take(now + STEP * 7);
+        assert!((tempo.part() - 0.75).abs() < 1e-9, "an idle time counts as well: {}", tempo.part());
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,9 @@ use crate::job::{JobIndex, Outcome, Reason, Verdict};
 /// How many waves are listed with their sizes before it gets too much.
 const LISTED_WAVES: usize = 6;
 
+/// Most characters of what the network said; the ledger has all of it.
+const LONGEST_CAUSE: usize = 120;
+
 /// What there is to say about an event: no line for most, several for some.
 pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
     match event {
@@ -17,8 +20,8 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
         Event::WaveClosed { wave } => wave_closed(after, scene, *wave),
         Event::Closed => vec![closed(after, scene)],
         Event::Throttled { reason, rate, .. } => {
-            let slowing = paint::warn(&format!("slowing to {}", words::per_second(*rate)));
-            vec![format!("requests come too fast ({}): {slowing}", words::one_line(&reason.code))]
+            let slowed = paint::warn(&format!("slowed to {}", words::per_second(*rate)));
+            vec![format!("requests come too fast ({}): {slowed}", words::one_line(&reason.code))]
         }
         Event::FullSpeed { rate } => vec![format!("full speed again: {}", words::per_second(*rate))],
         Event::WillRetry { job, attempt, reason, after } => {
@@ -30,11 +33,10 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
             )]
         }
         Event::Doubtful { job, reason } => vec![format!(
-            "{}: {}, {} ({}); read back before anything is sent again",
+            "{}: {}, {}; read back before anything is sent again",
             name(scene, *job),
             paint::warn("in doubt"),
-            cause(reason),
-            code(reason),
+            words::cut(&words::one_line(reason.message.as_ref().unwrap_or(&reason.cause)), LONGEST_CAUSE),
         )],
         Event::Cleared { job } => {
             vec![format!("{}: read back, the request was not applied; goes again", name(scene, *job))]

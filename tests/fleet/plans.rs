@@ -72,7 +72,7 @@ fn the_main_command_of_the_readme_shows_waves_a_retry_and_a_throttle() {
     command.env_remove("TENCENTCLOUD_SECRET_ID").env_remove("TENCENTCLOUD_SECRET_KEY");
     let ran = finish(command);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    for shown in ["wave 3 of 3", "InternalError", "slowing", "in doubt"] {
+    for shown in ["wave 3 of 3", "InternalError", "slowed", "in doubt"] {
         assert!(ran.stderr.contains(shown), "{shown} is not shown: {}", ran.stderr);
     }
     assert!(ran.stdout.contains("all 24 engines on target"), "{}", ran.stdout);
