@@ -1,6 +1,7 @@
 //! The pace as the service sees it: the real executable over HTTP, counted by the simulator. Exits with 1 when a
 //! promise is broken. Run it with `cargo bench --bench pace`, and with `-- SEED…` for other seeds.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use dlc_fleet::cloud::SWITCH;
 use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
-use dlc_fleet::sim::{Keys, Scenario, Simulator, Stats, World, bind, serve};
+use dlc_fleet::sim::{Arrival, Keys, Scenario, Simulator, World, bind, serve};
 
 const ENGINES: usize = 200;
 
@@ -20,8 +21,8 @@ fn main() -> ExitCode {
     let seeds: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let seeds = if seeds.is_empty() { vec![1, 2, 3, 4, 5] } else { seeds };
     let mut table = String::from(
-        "| seed | attempts | switched once | worst second | first to last | ideal | ratio |\n\
-         | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| seed | attempts | switched once | worst second | first to last | ideal | ratio | ratio to the last first attempt |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     let kept = seeds.into_iter().map(|seed| measure(seed, &mut table)).filter(|kept| !kept).count() == 0;
     // a closed pipe is the reader's choice
@@ -29,25 +30,34 @@ fn main() -> ExitCode {
     if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// One run; false when a promise was broken.
+/// One run; false when a promise was broken. An engine that is refused in the last second is waited for after all
+/// others, so the pace is judged up to the last first attempt; from first to last arrival is shown as well.
 fn measure(seed: u64, table: &mut String) -> bool {
-    let (exit, stats) = run(seed);
-    let switching = stats.action(SWITCH);
+    let (good_exit, simulator) = run(seed);
+    let stats = simulator.stats();
     let once = stats.applied_by_engine.values().filter(|times| **times == 1).count();
-    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
-    let ideal = (switching.received - 1) as f64 / 20.0;
-    let (took, worst) = (switching.first_to_last_seconds, switching.worst_window);
-    let ratio = took / ideal;
-    let attempts = switching.received;
+    let worst = stats.action(SWITCH).worst_window;
+    let arrivals: Vec<Arrival> = simulator.arrivals().into_iter().filter(|a| a.action == SWITCH).collect();
+    let mut met = BTreeSet::new();
+    let is_first = |arrival: &Arrival| met.insert(arrival.data_engine_id.clone());
+    let firsts: Vec<bool> = arrivals.iter().map(is_first).collect();
+    let last_first = firsts.iter().rposition(|first| *first).unwrap_or(0);
+    let took = |last: usize| arrivals[last].at.duration_since(arrivals[0].at).as_secs_f64();
+    let ideal = |last: usize| f64::from(u32::try_from(last).unwrap_or(u32::MAX)) / 20.0;
+    let last = arrivals.len() - 1;
+    let (pace, whole) = (took(last_first) / ideal(last_first), took(last) / ideal(last));
     // a write to a String cannot fail
     let _ = writeln!(
         table,
-        "| {seed} | {attempts} | {once} of {ENGINES} | {worst} | {took:.2} s | {ideal:.2} s | {ratio:.3} |"
+        "| {seed} | {} | {once} of {ENGINES} | {worst} | {:.2} s | {:.2} s | {whole:.3} | {pace:.3} |",
+        arrivals.len(),
+        took(last),
+        ideal(last),
     );
-    exit && once == ENGINES && worst <= 20 && ratio <= 1.03
+    good_exit && once == ENGINES && worst <= 20 && pace <= 1.03
 }
 
-fn run(seed: u64) -> (bool, Stats) {
+fn run(seed: u64) -> (bool, Simulator) {
     let scenario = Scenario::parse(&format!("seed: {seed}\n{WEATHER}"), "bench").expect("a scenario");
     let key = |number| JobKey {
         region: Region::new("ap-guangzhou"),
@@ -75,5 +85,5 @@ fn run(seed: u64) -> (bool, Stats) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
-    (status.expect("the executable runs").success(), simulator.stats())
+    (status.expect("the executable runs").success(), simulator)
 }

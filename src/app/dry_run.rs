@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::print_result;
-use super::target::{SIMULATOR, reach, sending_time};
+use super::target::{SIMULATOR, check_ledger_fits, reach, sending_time};
 use crate::cli::Output;
 use crate::cloud::http::HttpFleet;
 use crate::error::Failure;
@@ -18,7 +18,7 @@ use crate::settings::{DryRun, RunSettings, Target};
 
 pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -> Result<Exit, Failure> {
     let recalled = ledger::read(&settings.ledger)?;
-    super::run::check_ledger_fits(settings, &recalled.memory)?;
+    check_ledger_fits(&settings.target, &settings.ledger, &recalled.memory)?;
     let work = remaining_work(&plan.jobs, &recalled.memory, settings.skip_failed);
     let (seen, endpoint) = match mode {
         DryRun::Offline => (None, endpoint_name(&settings.target)),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::confirm::{Question, confirm};
-use super::target::reach;
+use super::target::{check_ledger_fits, reach};
 use super::{environment, print_result, signals};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::event::{Opening, StopReason};
 use crate::exit::Exit;
 use crate::job::{Job, Outcome, Region};
-use crate::ledger::{self, Memory, RunOpened, Work, Writer, remaining_work};
+use crate::ledger::{self, RunOpened, Work, Writer, remaining_work};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Closing, Reporter, Screen};
@@ -32,21 +32,6 @@ pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure
     }
 }
 
-/// A ledger of a rehearsal says nothing about real engines, and the other way round.
-pub(super) fn check_ledger_fits(settings: &RunSettings, memory: &Memory) -> Result<(), Failure> {
-    let simulated = matches!(settings.target, Target::Simulator { .. });
-    match &memory.latest_run {
-        Some((run, opened)) if opened.simulated != simulated => {
-            let (was, is) =
-                if simulated { ("a real run", "a rehearsal") } else { ("a rehearsal", "a real run") };
-            let ledger = settings.ledger.display();
-            let what = format!("the ledger {ledger} was written by {was} ({run}) and cannot serve {is}");
-            Err(Failure::new(Exit::Ledger, what).next("nothing was sent; name another file with --ledger"))
-        }
-        _ => Ok(()),
-    }
-}
-
 async fn switch(settings: &RunSettings, plan: Plan, screen: &Screen) -> Result<Exit, Failure> {
     let run_id = ledger::new_run_id();
     let (writer, set_aside) = ledger::open(&settings.ledger, &run_id)?;
@@ -54,7 +39,7 @@ async fn switch(settings: &RunSettings, plan: Plan, screen: &Screen) -> Result<E
         let (ledger, aside) = (settings.ledger.display(), aside.display());
         to_stderr(&format!("note: the last line of {ledger} was torn and is set aside in {aside}\n"));
     }
-    check_ledger_fits(settings, writer.memory())?;
+    check_ledger_fits(&settings.target, &settings.ledger, writer.memory())?;
     let work = remaining_work(&plan.jobs, writer.memory(), settings.skip_failed);
     let service = reach(&settings.target, &plan.jobs, &writer.memory().jobs).await?;
     let rules = settings.rules(service.clock.as_ref());

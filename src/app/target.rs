@@ -13,7 +13,7 @@ use crate::cloud::endpoint::Endpoint;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::{Job, JobKey};
-use crate::ledger::{JobMemory, Standing};
+use crate::ledger::{JobMemory, Memory, Standing};
 use crate::settings::Target;
 use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
 
@@ -28,6 +28,21 @@ pub(super) struct Service {
     pub(super) name: String,
     /// Waits that suit the simulator.
     pub(super) clock: Option<FastClock>,
+}
+
+/// A ledger of a rehearsal says nothing about real engines, and the other way round.
+pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, memory: &Memory) -> Result<(), Failure> {
+    let simulated = matches!(target, Target::Simulator { .. });
+    match &memory.latest_run {
+        Some((run, opened)) if opened.simulated != simulated => {
+            let (was, is) =
+                if simulated { ("a real run", "a rehearsal") } else { ("a rehearsal", "a real run") };
+            let what =
+                format!("the ledger {} was written by {was} ({run}) and cannot serve {is}", ledger.display());
+            Err(Failure::new(Exit::Ledger, what).next("nothing was sent; name another file with --ledger"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Finds the service, or starts a simulator that holds the plan's engines as the ledger left them.

@@ -45,7 +45,7 @@ impl Lock {
         loop {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false);
-            super::write::private(&mut options);
+            super::disk::private(&mut options);
             let mut file = options.open(&path).map_err(failed)?;
             match file.try_lock() {
                 Ok(()) => {}

@@ -39,6 +39,7 @@
 //! the line's number.
 
 mod chain;
+mod disk;
 mod entry;
 mod fold;
 mod lock;
@@ -47,12 +48,13 @@ mod resume;
 mod write;
 
 pub use chain::Check;
+pub use disk::Disk;
 pub use entry::{Entry, Line, Refused, RunClosed, RunOpened, SCHEMA, Step};
 pub use fold::{JobMemory, Memory, Standing};
 pub use lock::{Holder, Lock};
 pub use read::{Recalled, read};
 pub use resume::{Work, remaining_work};
-pub use write::{Disk, Writer, new_run_id, open};
+pub use write::{Writer, new_run_id, open};
 
 use std::io;
 use std::path::PathBuf;

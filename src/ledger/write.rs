@@ -1,6 +1,6 @@
 //! Appends lines and makes them durable before anybody acts on them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,28 +8,11 @@ use jiff::Timestamp;
 
 use super::LedgerError;
 use super::chain::Check;
+use super::disk::{Disk, private, sync_folder};
 use super::entry::{Entry, Line};
 use super::fold::Memory;
 use super::lock::Lock;
 use super::read::read;
-
-/// Where lines go. A file in life; in tests, memory or something that fails.
-pub trait Disk: Send {
-    /// Writes one whole line, in one call to the system.
-    fn append(&mut self, line: &[u8]) -> io::Result<()>;
-    /// Returns once everything appended would survive a crash.
-    fn sync(&mut self) -> io::Result<()>;
-}
-
-impl Disk for File {
-    fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        self.write_all(line)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-}
 
 /// The one writer of a ledger.
 pub struct Writer {
@@ -116,28 +99,6 @@ pub fn open(path: &Path, run: &str) -> Result<(Writer, Option<PathBuf>), LedgerE
     let mut writer = Writer::new(Box::new(file), path, run, recalled.memory, recalled.check);
     writer.lock = Some(lock);
     Ok((writer, set_aside))
-}
-
-/// Readable by its owner alone: a ledger names every engine of a fleet.
-#[cfg(unix)]
-pub(super) fn private(options: &mut OpenOptions) {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600);
-}
-
-#[cfg(not(unix))]
-pub(super) fn private(_options: &mut OpenOptions) {}
-
-/// Makes the name of a new file as durable as its content.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// An id for a new run: the time first, so that ids sort as runs began.

@@ -12,7 +12,7 @@ use super::reasons::{self, found};
 use super::sight::FleetView;
 use super::track::{Change, Phase, Track};
 use crate::cloud::EngineKind;
-use crate::job::{ImageVersionId, Job, JobIndex, Outcome, Reason, Region};
+use crate::job::{ImageVersionId, Job, JobIndex, JobKey, Outcome, Reason, Region};
 
 /// The jobs and where each of them is.
 #[derive(Debug)]
@@ -139,19 +139,31 @@ impl Board {
         self.tracks.iter().filter_map(|track| track.overdue(now, rules)).collect()
     }
 
-    /// What a look makes of jobs.
-    pub(super) fn looked(&self, look: &Look<'_>, rules: &Rules) -> Vec<Change> {
+    /// What a look makes of jobs. One that covered only a part of the fleet says nothing about the others;
+    /// `known` is the fleet as it was seen before, and tells which part an engine belongs to.
+    pub(super) fn looked(
+        &self,
+        look: &Look<'_>,
+        scope: &Scope,
+        known: &FleetView,
+        rules: &Rules,
+    ) -> Vec<Change> {
+        let covered = |track: &&Track| {
+            places(&self.job(track.job).key, known).iter().all(|place| scope.contains(place))
+        };
         let judge = |track: &Track| track.looked(self.job(track.job), look, rules);
-        self.tracks
-            .iter()
-            .filter_map(judge)
-            .filter(|change| change.track != *self.track(change.track.job))
-            .collect()
+        let changes = self.tracks.iter().filter(covered).filter_map(judge);
+        changes.filter(|change| change.track != *self.track(change.track.job)).collect()
     }
 
-    /// When the next sweep is wanted.
-    pub(super) fn sweep_due(&self, last_sweep: Option<Instant>, rules: &Rules) -> Option<Instant> {
-        self.tracks.iter().filter_map(|track| track.look_due(last_sweep, rules)).min()
+    /// When a sweep is wanted by jobs that cannot go on without one.
+    pub(super) fn urgent_sweep_due(&self) -> Option<Instant> {
+        self.tracks.iter().filter_map(Track::urgent_look_due).min()
+    }
+
+    /// When the next sweep for everybody is wanted.
+    pub(super) fn routine_sweep_due(&self, last_sweep: Option<Instant>, rules: &Rules) -> Option<Instant> {
+        self.tracks.iter().filter_map(|track| track.routine_look_due(last_sweep, rules)).min()
     }
 
     /// When time alone next changes a job.
@@ -159,15 +171,15 @@ impl Board {
         self.tracks.iter().filter_map(|track| track.deadline(rules)).min()
     }
 
-    /// The parts of the fleet that jobs want to be looked at in. An engine never seen may be of any kind.
-    pub(super) fn scope(&self, view: &FleetView, rules: &Rules) -> Scope {
-        let wanted = self.tracks.iter().filter(|track| track.look_due(None, rules).is_some());
-        let kinds = wanted.flat_map(|track| {
-            let key = &self.job(track.job).key;
-            let seen = view.engine(key).map(|record| vec![record.kind]);
-            let kinds = seen.unwrap_or_else(|| EngineKind::ALL.to_vec());
-            kinds.into_iter().map(|kind| (key.region.clone(), kind))
-        });
-        kinds.collect()
+    /// The parts of the fleet that hold the engines of these jobs.
+    pub(super) fn scope(&self, view: &FleetView, wanted: impl Fn(&Track) -> bool) -> Scope {
+        let wanted = self.tracks.iter().filter(|track| wanted(track));
+        wanted.flat_map(|track| places(&self.job(track.job).key, view)).collect()
     }
+}
+
+/// Where a listing may show a job's engine. One that was never seen may be of any kind.
+fn places(key: &JobKey, view: &FleetView) -> Vec<(Region, EngineKind)> {
+    let kinds = view.engine(key).map_or_else(|| EngineKind::ALL.to_vec(), |record| vec![record.kind]);
+    kinds.into_iter().map(|kind| (key.region.clone(), kind)).collect()
 }

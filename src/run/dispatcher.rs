@@ -13,16 +13,16 @@ use super::attempt::attempt;
 use super::board::Board;
 use super::journal::Journal;
 use super::looked::Look;
-use super::readback::Reader;
 use super::reasons::reading_failed;
 use super::sight::{FleetView, Forecast, forecast};
+use super::start::{Ended, Start};
 use super::stop::{Signal, Signals, Stopping};
 use super::sweeps::{Sweeps, Swept};
 use super::track::{Change, Effect, Phase};
 use crate::cloud::{Cloud, Fault};
 use crate::event::{Event, Listener, Opening, StopReason};
 use crate::job::{JobIndex, Outcome, Reason};
-use crate::ledger::{Entry, RunClosed, RunOpened, Work, Writer};
+use crate::ledger::{Entry, RunClosed, RunOpened};
 use crate::pace::{Gate, until};
 
 /// Denials in a row that are taken to concern the whole account.
@@ -30,41 +30,6 @@ const DENIALS_THAT_STOP: u32 = 3;
 
 /// Between two ticks that listeners hear.
 const TICK: Duration = Duration::from_secs(1);
-
-/// Everything a run begins with.
-pub struct Start<C> {
-    /// The service.
-    pub cloud: Arc<C>,
-    /// Reads the same service.
-    pub reader: Reader<C>,
-    /// What is known beforehand, as listeners hear it.
-    pub opening: Arc<Opening>,
-    /// The same, as the ledger remembers it.
-    pub header: RunOpened,
-    /// What each job still needs.
-    pub work: Vec<Work>,
-    /// What the survey showed; none with `--no-read-back`.
-    pub view: Option<FleetView>,
-    /// The ledger.
-    pub writer: Writer,
-    /// What the run keeps to.
-    pub rules: Rules,
-    /// Who hears what happens.
-    pub listener: Box<dyn Listener>,
-    /// Requests to stop.
-    pub signals: Signals,
-}
-
-/// How a run ended. The outcome of each job went to the listener.
-#[derive(Debug)]
-pub struct Ended {
-    /// Why jobs were left, where they were.
-    pub stopped: Option<StopReason>,
-    /// Most switch requests started in any one second, wherever it is placed.
-    pub worst_second: u32,
-    /// From opening to the end.
-    pub elapsed: Duration,
-}
 
 /// Runs until every job has ended or the run is stopped.
 pub async fn execute<C: Cloud>(start: Start<C>) -> Ended {
@@ -274,7 +239,7 @@ impl<C: Cloud> Dispatcher<C> {
             return;
         }
         let look = Look { view: &swept.view, asked: swept.asked };
-        let changes = self.board.looked(&look, &self.rules);
+        let changes = self.board.looked(&look, &swept.scope, &self.view, &self.rules);
         self.view.absorb(swept.view);
         self.apply(changes).await;
     }

@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use super::Rules;
 use super::answered::Answer;
+use super::board::Board;
 use super::looked::Look;
+use super::readback::Scope;
 use super::sight::{FleetView, Forecast};
 use super::track::{Change, Effect, Phase, Track};
 use crate::cloud::{EngineKind, EngineRecord, EngineState, Fault, Receipt, Refusal};
@@ -351,6 +353,23 @@ fn what_an_earlier_run_left_in_doubt_is_read_back_first() {
     let forecast = Forecast::Settle { standing: Standing::Refused, image_before: None };
     let change = Track::new(JobIndex(0)).begin(forecast, now, &rules);
     assert!(matches!(change.track.phase, Phase::Looking { refused: Some(_), .. }));
+}
+
+#[test]
+fn a_sweep_that_did_not_cover_an_engine_says_nothing_about_it() {
+    let rules = Rules::default();
+    let now = Instant::now();
+    let good_since = Some(now);
+    let mut board = Board::new([job()].into());
+    let converging = Phase::Converging { since: now, good_since };
+    board.commit(board.track(JobIndex(0)).to(converging, Vec::new()).track);
+    let known = view("new", 2);
+    let nothing = Look { view: &FleetView::default(), asked: now + Duration::from_secs(1) };
+    let elsewhere = Scope::from([(Region::new("ap-guangzhou"), EngineKind::ALL[1])]);
+    assert!(board.looked(&nothing, &elsewhere, &known, &rules).is_empty());
+    let here = Scope::from([(Region::new("ap-guangzhou"), EngineKind::ALL[0])]);
+    let changes = board.looked(&nothing, &here, &known, &rules);
+    assert_eq!(changes.len(), 1, "an engine that is gone from its part of the fleet is no good look");
 }
 
 #[test]

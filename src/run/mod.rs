@@ -26,16 +26,18 @@ pub mod preview;
 mod readback;
 mod reasons;
 mod sight;
+mod start;
 mod stop;
 mod sweeps;
 mod track;
 
 use std::time::Duration;
 
-pub use dispatcher::{Ended, Start, execute};
+pub use dispatcher::execute;
 pub use readback::Reader;
 pub use reasons::reading_failed;
 pub use sight::{FleetView, Forecast, forecast};
+pub use start::{Ended, Start};
 pub use stop::{Signal, Signals};
 
 use crate::pace::{Delays, Rate};

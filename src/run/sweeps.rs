@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::Rules;
 use super::board::Board;
-use super::readback::Reader;
+use super::readback::{Reader, Scope};
 use super::sight::FleetView;
 use crate::cloud::{Fault, Fleet};
 
@@ -13,6 +13,8 @@ use crate::cloud::{Fault, Fleet};
 pub(super) struct Swept {
     /// When it was asked for; whatever happened later is not in it.
     pub(super) asked: Instant,
+    /// The parts of the fleet that it covered.
+    pub(super) scope: Scope,
     pub(super) view: FleetView,
     pub(super) result: Result<(), Fault>,
 }
@@ -21,7 +23,8 @@ pub(super) struct Swept {
 pub(super) struct Sweeps<F> {
     reader: Reader<F>,
     under_way: JoinSet<Swept>,
-    last: Option<Instant>,
+    /// When the latest sweep for everybody began.
+    last_routine: Option<Instant>,
     /// Failures in a row.
     failures: u32,
     /// Nothing begins before this, after a failure.
@@ -30,7 +33,7 @@ pub(super) struct Sweeps<F> {
 
 impl<F: Fleet> Sweeps<F> {
     pub(super) fn new(reader: Reader<F>) -> Self {
-        Self { reader, under_way: JoinSet::new(), last: None, failures: 0, not_before: None }
+        Self { reader, under_way: JoinSet::new(), last_routine: None, failures: 0, not_before: None }
     }
 
     pub(super) fn is_under_way(&self) -> bool {
@@ -39,23 +42,33 @@ impl<F: Fleet> Sweeps<F> {
 
     /// When the next sweep is wanted; never while one is under way.
     pub(super) fn due(&self, board: &Board, rules: &Rules) -> Option<Instant> {
-        let due = board.sweep_due(self.last, rules).filter(|_| !self.is_under_way())?;
+        if self.is_under_way() {
+            return None;
+        }
+        let routine = board.routine_sweep_due(self.last_routine, rules);
+        let due = [board.urgent_sweep_due(), routine].into_iter().flatten().min()?;
         Some(self.not_before.map_or(due, |not_before| due.max(not_before)))
     }
 
-    /// Begins a sweep over the parts of the fleet that jobs want to be looked at in.
+    /// Begins a sweep. One that comes before its time, because jobs cannot go on without it, covers only the
+    /// parts of the fleet that hold their engines, and does not put off the next one for everybody.
     pub(super) fn begin_if_due(&mut self, board: &Board, view: &FleetView, rules: &Rules) {
         let asked = Instant::now();
         if self.due(board, rules).is_none_or(|due| due > asked) {
             return;
         }
-        self.last = Some(asked);
-        let scope = board.scope(view, rules);
+        let routine = board.routine_sweep_due(self.last_routine, rules).is_some_and(|due| due <= asked);
+        if routine {
+            self.last_routine = Some(asked);
+        }
+        let scope = board.scope(view, |track| {
+            track.urgent_look_due().is_some() || routine && track.routine_look_due(None, rules).is_some()
+        });
         let reader = self.reader.clone();
         self.under_way.spawn(async move {
             let mut view = FleetView::default();
             let result = reader.sweep(&scope, &mut view).await;
-            Swept { asked, view, result }
+            Swept { asked, scope, view, result }
         });
     }
 

@@ -230,11 +230,18 @@ impl Track {
         }
     }
 
-    /// When the job wants to be looked at, given when the sweep before began.
-    pub(super) fn look_due(&self, last_sweep: Option<Instant>, rules: &Rules) -> Option<Instant> {
-        let next = |since: Instant| last_sweep.map_or(since, |last| since.max(last + rules.sweep_every));
+    /// When the job cannot go on without a look.
+    pub(super) fn urgent_look_due(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Looking { since, .. } => Some(*since),
+            _ => None,
+        }
+    }
+
+    /// When the job wants to be looked at together with all others, given when that was last done.
+    pub(super) fn routine_look_due(&self, last_sweep: Option<Instant>, rules: &Rules) -> Option<Instant> {
+        let next = |since: Instant| last_sweep.map_or(since, |last| since.max(last + rules.sweep_every));
+        match &self.phase {
             Phase::Doubtful { since, quiet_since: None } => Some(next(*since)),
             Phase::Doubtful { quiet_since: Some(quiet), .. } => Some(next(*quiet).min(*quiet + rules.grace)),
             Phase::Converging { since, good_since: None } => Some(next(*since + rules.sweep_every.min(SOON))),
