@@ -1,6 +1,6 @@
 //! All jobs of a run: who may go next, which wave is open, and what is held back.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -14,15 +14,20 @@ use super::track::{Change, Phase, Track};
 use crate::cloud::EngineKind;
 use crate::job::{ImageVersionId, Job, JobIndex, JobKey, Outcome, Reason, Region};
 
-/// The jobs and where each of them is.
+/// The jobs and where each of them is. A plan may have a hundred thousand rows, and a turn of the dispatcher must
+/// not look at all of them: it looks at queues, counts and the jobs that are under way.
 #[derive(Debug)]
 pub(super) struct Board {
     pub(super) jobs: Arc<[Job]>,
     pub(super) tracks: Vec<Track>,
     /// Jobs that go again. They come before the fresh ones: their wave waits for them.
     again: VecDeque<JobIndex>,
-    /// Jobs that have not gone yet.
+    /// Jobs of the open waves that have not gone yet.
     fresh: VecDeque<JobIndex>,
+    /// Jobs that time or a look may change.
+    under_way: BTreeSet<JobIndex>,
+    /// Jobs that have not ended, wave by wave.
+    unsettled: Vec<usize>,
     /// Waves up to and including this one are open.
     pub(super) open_wave: usize,
     held_images: HashSet<(Region, ImageVersionId)>,
@@ -31,12 +36,17 @@ pub(super) struct Board {
 
 impl Board {
     pub(super) fn new(jobs: Arc<[Job]>) -> Self {
-        let tracks = (0..jobs.len()).map(|number| Track::new(JobIndex(number))).collect();
+        let mut unsettled = vec![0; jobs.iter().map(|job| job.wave + 1).max().unwrap_or(0)];
+        for job in jobs.iter() {
+            unsettled[job.wave] += 1;
+        }
         Self {
+            tracks: (0..jobs.len()).map(|number| Track::new(JobIndex(number))).collect(),
             jobs,
-            tracks,
             again: VecDeque::new(),
             fresh: VecDeque::new(),
+            under_way: BTreeSet::new(),
+            unsettled,
             open_wave: 0,
             held_images: HashSet::new(),
             held_regions: HashSet::new(),
@@ -51,35 +61,57 @@ impl Board {
         &self.tracks[index.0]
     }
 
-    /// Makes a change that is on record true.
-    pub(super) fn commit(&mut self, track: Track) {
-        let index = track.job;
+    /// Makes a change that is on record true. A job that could go but whose wave has not opened waits for it.
+    pub(super) fn commit(&mut self, mut track: Track) {
+        let (index, wave) = (track.job, self.job(track.job).wave);
+        if track.phase == Phase::Ready && wave > self.open_wave {
+            track.phase = Phase::Queued;
+        }
         let before = std::mem::replace(&mut self.tracks[index.0], track);
-        let (was_ready, is_ready) = (before.phase == Phase::Ready, self.track(index).phase == Phase::Ready);
-        if is_ready && !was_ready {
-            let went_before = self.track(index).attempts > 0 || before.phase == Phase::InFlight;
-            let queue = if went_before { &mut self.again } else { &mut self.fresh };
-            queue.push_back(index);
-        } else if was_ready && !is_ready {
-            self.tidy_queues();
+        let after = &self.tracks[index.0];
+        match (before.phase == Phase::Ready, after.phase == Phase::Ready) {
+            (false, true) => {
+                let went_before = after.attempts > 0 || before.phase == Phase::InFlight;
+                let queue = if went_before { &mut self.again } else { &mut self.fresh };
+                queue.push_back(index);
+            }
+            (true, false) => self.unqueue(index),
+            _ => {}
         }
+        let after = &self.tracks[index.0];
+        if matches!(after.phase, Phase::Queued | Phase::Ready | Phase::Settled(_)) {
+            self.under_way.remove(&index);
+        } else {
+            self.under_way.insert(index);
+        }
+        let (was_settled, is_settled) = (before.is_settled(), after.is_settled());
+        self.unsettled[wave] -= usize::from(is_settled && !was_settled);
     }
 
-    /// The next job that may go. A job of a wave that has not opened waits in its place.
+    /// The next job that may go.
     pub(super) fn next_to_send(&self) -> Option<JobIndex> {
-        self.again.iter().chain(&self.fresh).copied().find(|index| self.may_go(*index))
+        self.again.front().or_else(|| self.fresh.front()).copied()
     }
 
-    /// Takes out of the queues what is no longer ready.
-    fn tidy_queues(&mut self) {
-        let tracks = &self.tracks;
+    /// Takes a job out of its queue, mostly from the front.
+    fn unqueue(&mut self, index: JobIndex) {
         for queue in [&mut self.again, &mut self.fresh] {
-            queue.retain(|index| tracks[index.0].phase == Phase::Ready);
+            if queue.front() == Some(&index) {
+                queue.pop_front();
+            } else {
+                queue.retain(|queued| *queued != index);
+            }
         }
     }
 
-    fn may_go(&self, index: JobIndex) -> bool {
-        self.track(index).phase == Phase::Ready && self.job(index).wave <= self.open_wave
+    /// Jobs that time or a look may change.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = &Track> {
+        self.under_way.iter().map(|index| self.track(*index))
+    }
+
+    /// True when no job has anything left to do.
+    pub(super) fn is_done(&self) -> bool {
+        self.unsettled.iter().all(|jobs| *jobs == 0)
     }
 
     /// Holds back every job with this target in this region.
@@ -112,31 +144,32 @@ impl Board {
         self.tracks.iter().filter(held).map(end).collect()
     }
 
-    /// Jobs that still have something to do, now or later.
+    /// Jobs that have not ended, in plan order.
     pub(super) fn unsettled(&self) -> impl Iterator<Item = &Track> {
-        self.tracks.iter().filter(|track| !matches!(track.phase, Phase::Settled(_)))
+        self.tracks.iter().filter(|track| !track.is_settled())
     }
 
     /// True when every job of the open wave has ended, earlier waves included.
     pub(super) fn wave_is_done(&self) -> bool {
-        self.unsettled().all(|track| self.job(track.job).wave > self.open_wave)
+        self.unsettled.iter().take(self.open_wave + 1).all(|jobs| *jobs == 0)
     }
 
     /// Opens the next wave. Its jobs are looked at again before they go, since time has passed.
     pub(super) fn open_next_wave(&mut self, now: Instant, rules: &Rules) {
         self.open_wave += 1;
-        for track in &mut self.tracks {
-            let opens = self.jobs[track.job.0].wave == self.open_wave;
-            if opens && rules.read_back && matches!(track.phase, Phase::Queued | Phase::Ready) {
-                track.phase = Phase::Looking { since: now, refused: None };
-            }
+        let phase = if rules.read_back { Phase::Looking { since: now, refused: None } } else { Phase::Ready };
+        let opens =
+            |track: &&Track| self.job(track.job).wave == self.open_wave && track.phase == Phase::Queued;
+        let opening: Vec<Track> =
+            self.tracks.iter().filter(opens).map(|track| track.to(phase.clone(), Vec::new()).track).collect();
+        for track in opening {
+            self.commit(track);
         }
-        self.tidy_queues();
     }
 
     /// What the passing of time makes of jobs.
     pub(super) fn overdue(&self, now: Instant, rules: &Rules) -> Vec<Change> {
-        self.tracks.iter().filter_map(|track| track.overdue(now, rules)).collect()
+        self.under_way().filter_map(|track| track.overdue(now, rules)).collect()
     }
 
     /// What a look makes of jobs. One that covered only a part of the fleet says nothing about the others;
@@ -152,28 +185,28 @@ impl Board {
             places(&self.job(track.job).key, known).iter().all(|place| scope.contains(place))
         };
         let judge = |track: &Track| track.looked(self.job(track.job), look, rules);
-        let changes = self.tracks.iter().filter(covered).filter_map(judge);
+        let changes = self.under_way().filter(covered).filter_map(judge);
         changes.filter(|change| change.track != *self.track(change.track.job)).collect()
     }
 
     /// When a sweep is wanted by jobs that cannot go on without one.
     pub(super) fn urgent_sweep_due(&self) -> Option<Instant> {
-        self.tracks.iter().filter_map(Track::urgent_look_due).min()
+        self.under_way().filter_map(Track::urgent_look_due).min()
     }
 
     /// When the next sweep for everybody is wanted.
     pub(super) fn routine_sweep_due(&self, last_sweep: Option<Instant>, rules: &Rules) -> Option<Instant> {
-        self.tracks.iter().filter_map(|track| track.routine_look_due(last_sweep, rules)).min()
+        self.under_way().filter_map(|track| track.routine_look_due(last_sweep, rules)).min()
     }
 
     /// When time alone next changes a job.
     pub(super) fn next_deadline(&self, rules: &Rules) -> Option<Instant> {
-        self.tracks.iter().filter_map(|track| track.deadline(rules)).min()
+        self.under_way().filter_map(|track| track.deadline(rules)).min()
     }
 
     /// The parts of the fleet that hold the engines of these jobs.
     pub(super) fn scope(&self, view: &FleetView, wanted: impl Fn(&Track) -> bool) -> Scope {
-        let wanted = self.tracks.iter().filter(|track| wanted(track));
+        let wanted = self.under_way().filter(|track| wanted(track));
         wanted.flat_map(|track| places(&self.job(track.job).key, view)).collect()
     }
 }

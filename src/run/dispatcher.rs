@@ -141,15 +141,12 @@ impl<C: Cloud> Dispatcher<C> {
 
     fn is_finished(&self) -> bool {
         match self.stopping {
-            Stopping::No => self.board.unsettled().next().is_none(),
+            Stopping::No => self.board.is_done(),
             // what could only be sent will not be; what is watched goes on
-            Stopping::NoMoreSends => self.board.unsettled().all(|track| {
+            Stopping::NoMoreSends => self.board.under_way().all(|track| {
                 matches!(
                     track.phase,
-                    Phase::Queued
-                        | Phase::Ready
-                        | Phase::Looking { refused: None, .. }
-                        | Phase::BackingOff { look: None, .. }
+                    Phase::Looking { refused: None, .. } | Phase::BackingOff { look: None, .. }
                 )
             }),
             Stopping::Draining => self.attempts.is_empty(),

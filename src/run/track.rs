@@ -107,6 +107,10 @@ impl Track {
         Self { job, phase: Phase::Queued, attempts: 0, image_before: None, trouble: None, request_id: None }
     }
 
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.phase, Phase::Settled(_))
+    }
+
     /// A change that only moves the job to another phase.
     pub(super) fn to(&self, phase: Phase, steps: Vec<Step>) -> Change {
         Change { track: Self { phase, ..self.clone() }, steps, events: Vec::new(), effect: None }
