@@ -27,7 +27,7 @@
 //!
 //! ```text
 //! plan row -> checked -> (ledger says: done? in doubt? left over?) -> wave opens
-//!   -> gate (at most 20/s) -> ledger: sent (durable) -> HTTP -> answer
+//!   -> ledger: sent (durable) -> gate (at most 20/s) -> HTTP -> answer
 //!        accepted       -> ledger: accepted  -> converging -> read back twice -> ledger: switched
 //!        throttled      -> ledger: throttled; the gate slows for everybody; back to the gate
 //!        may pass       -> ledger: refused; wait; read back: old image -> back to the gate

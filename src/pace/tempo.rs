@@ -13,6 +13,9 @@ const REGAIN: f64 = 0.05;
 /// Part of the full rate that is never given up.
 const FLOOR: f64 = 0.05;
 
+/// Starts that may be made up after they came late.
+pub(super) const MADE_UP: u32 = 4;
+
 /// Hands out evenly spaced slots.
 #[derive(Debug)]
 pub(super) struct Tempo {
@@ -42,11 +45,11 @@ impl Tempo {
     }
 
     /// Takes the slot for a start at `now`. A start that came late does not move the slots after it, so that
-    /// the rate holds; more than one gap of lateness is forgotten, so that a pause is not made up in a burst.
+    /// the rate holds; more lateness than [`MADE_UP`] gaps is forgotten, so that a pause is not made up in a burst.
     pub(super) fn take(&mut self, now: Instant) {
         self.regain(now);
         let gap = self.full_gap.div_f64(self.part);
-        let oldest = now.checked_sub(gap).unwrap_or(now);
+        let oldest = now.checked_sub(gap * MADE_UP).unwrap_or(now);
         self.slot = self.slot.max(oldest) + gap;
     }
 
@@ -125,7 +128,8 @@ mod tests {
         let mut tempo = Tempo::new(GAP, start);
         tempo.take(start + Duration::from_millis(20));
         assert_eq!(tempo.slot(), start + GAP);
-        tempo.take(start + Duration::from_secs(5));
-        assert_eq!(tempo.slot(), start + Duration::from_secs(5), "a pause is not made up in a burst");
+        let much_later = start + Duration::from_secs(5);
+        tempo.take(much_later);
+        assert_eq!(tempo.slot(), much_later - GAP * (MADE_UP - 1), "a pause is not made up in a burst");
     }
 }

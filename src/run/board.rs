@@ -12,7 +12,7 @@ use super::reasons::{self, found};
 use super::sight::FleetView;
 use super::track::{Change, Phase, Track};
 use crate::cloud::EngineKind;
-use crate::job::{ImageVersionId, Job, JobIndex, JobKey, Outcome, Reason, Region};
+use crate::job::{ImageVersionId, Job, JobIndex, JobKey, Reason, Region};
 
 /// The jobs and where each of them is. A plan may have a hundred thousand rows, and a turn of the dispatcher must
 /// not look at all of them: it looks at queues, counts and the jobs that are under way.
@@ -24,6 +24,8 @@ pub(super) struct Board {
     again: VecDeque<JobIndex>,
     /// Jobs of the open waves that have not gone yet.
     fresh: VecDeque<JobIndex>,
+    /// The job whose request leaves next.
+    departing: Option<JobIndex>,
     /// Jobs that time or a look may change.
     under_way: BTreeSet<JobIndex>,
     /// Jobs that have not ended, wave by wave.
@@ -45,6 +47,7 @@ impl Board {
             jobs,
             again: VecDeque::new(),
             fresh: VecDeque::new(),
+            departing: None,
             under_way: BTreeSet::new(),
             unsettled,
             open_wave: 0,
@@ -78,7 +81,13 @@ impl Board {
             (true, false) => self.unqueue(index),
             _ => {}
         }
+        if before.phase == Phase::Departing {
+            self.departing = None;
+        }
         let after = &self.tracks[index.0];
+        if after.phase == Phase::Departing {
+            self.departing = Some(index);
+        }
         if matches!(after.phase, Phase::Queued | Phase::Ready | Phase::Settled(_)) {
             self.under_way.remove(&index);
         } else {
@@ -91,6 +100,11 @@ impl Board {
     /// The next job that may go.
     pub(super) fn next_to_send(&self) -> Option<JobIndex> {
         self.again.front().or_else(|| self.fresh.front()).copied()
+    }
+
+    /// The job whose request leaves next, its intent being on record.
+    pub(super) fn departing(&self) -> Option<&Track> {
+        self.departing.map(|index| self.track(index))
     }
 
     /// Takes a job out of its queue, mostly from the front.
@@ -127,21 +141,13 @@ impl Board {
 
     /// Ends the jobs that are held back and have nothing under way.
     pub(super) fn end_held(&self, because: &Reason) -> Vec<Change> {
+        let reason = found(reasons::HELD_BACK, format!("{}: {}", because.code, because.cause));
         let held = |track: &&Track| {
             let key = &self.job(track.job).key;
-            let idle = matches!(
-                track.phase,
-                Phase::Queued
-                    | Phase::Ready
-                    | Phase::Looking { refused: None, .. }
-                    | Phase::BackingOff { look: None, .. }
-            );
             let image = (key.region.clone(), key.new_image_version_id.clone());
-            idle && (self.held_regions.contains(&key.region) || self.held_images.contains(&image))
+            self.held_regions.contains(&key.region) || self.held_images.contains(&image)
         };
-        let reason = found(reasons::HELD_BACK, format!("{}: {}", because.code, because.cause));
-        let end = |track: &Track| track.end(Outcome::NotStarted, Some(reason.clone()), Vec::new());
-        self.tracks.iter().filter(held).map(end).collect()
+        self.tracks.iter().filter(held).filter_map(|track| track.hold_back(reason.clone())).collect()
     }
 
     /// Jobs that have not ended, in plan order.

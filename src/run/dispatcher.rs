@@ -18,7 +18,7 @@ use super::sight::{FleetView, Forecast, forecast};
 use super::start::{Ended, Start};
 use super::stop::{Signal, Signals, Stopping};
 use super::sweeps::{Sweeps, Swept};
-use super::track::{Change, Effect, Phase};
+use super::track::{Change, Effect, Phase, Track};
 use crate::cloud::{Cloud, Fault};
 use crate::event::{Event, Listener, Opening, StopReason};
 use crate::job::{JobIndex, Outcome, Reason};
@@ -117,15 +117,17 @@ impl<C: Cloud> Dispatcher<C> {
             }
         }
         let now = Instant::now();
-        let begin =
-            |(track, forecast): (&super::track::Track, Forecast)| track.begin(forecast, now, &self.rules);
+        let begin = |(track, forecast): (&Track, Forecast)| track.begin(forecast, now, &self.rules);
         let changes = self.board.tracks.iter().zip(forecasts).map(begin).collect();
         self.apply(changes).await;
     }
 
     /// What needs no waiting: overdue jobs, and waves that are done.
     async fn advance(&mut self) {
-        let changes = self.board.overdue(Instant::now(), &self.rules);
+        let mut changes = self.board.overdue(Instant::now(), &self.rules);
+        if self.stopping > Stopping::No {
+            changes.extend(self.board.departing().map(Track::stay));
+        }
         self.apply(changes).await;
         let last = self.opening.waves.len().saturating_sub(1);
         while self.board.wave_is_done() && self.closed_waves <= self.board.open_wave {
@@ -143,12 +145,7 @@ impl<C: Cloud> Dispatcher<C> {
         match self.stopping {
             Stopping::No => self.board.is_done(),
             // what could only be sent will not be; what is watched goes on
-            Stopping::NoMoreSends => self.board.under_way().all(|track| {
-                matches!(
-                    track.phase,
-                    Phase::Looking { refused: None, .. } | Phase::BackingOff { look: None, .. }
-                )
-            }),
+            Stopping::NoMoreSends => self.board.under_way().all(|track| track.phase.is_idle()),
             Stopping::Draining => self.attempts.is_empty(),
             Stopping::Now => true,
         }
@@ -159,9 +156,10 @@ impl<C: Cloud> Dispatcher<C> {
         if self.is_watching() {
             self.sweeps.begin_if_due(&self.board, &self.view, &self.rules);
         }
-        let may_send = self.stopping == Stopping::No
-            && self.attempts.len() < self.rules.concurrency
-            && self.board.next_to_send().is_some();
+        if self.may_depart() {
+            self.depart_next().await;
+        }
+        let may_leave = self.stopping == Stopping::No && self.board.departing().is_some();
         let wake = self.next_wake();
         tokio::select! {
             biased;
@@ -170,7 +168,7 @@ impl<C: Cloud> Dispatcher<C> {
                 self.answers(answer).await;
             }
             Some(swept) = self.sweeps.next(), if self.sweeps.is_under_way() => self.swept(swept).await,
-            () = self.gate.ready(), if may_send => self.send_next().await,
+            () = self.gate.ready(), if may_leave => self.leave(),
             () = until(wake) => self.tick_if_due(),
         }
     }
@@ -193,19 +191,31 @@ impl<C: Cloud> Dispatcher<C> {
         }
     }
 
-    /// Sends the next job. The gate has just given leave.
-    async fn send_next(&mut self) {
+    fn may_depart(&self) -> bool {
+        self.stopping == Stopping::No
+            && self.board.departing().is_none()
+            && self.attempts.len() < self.rules.concurrency
+    }
+
+    /// Puts the intent to send the next job on record.
+    async fn depart_next(&mut self) {
         let Some(index) = self.board.next_to_send() else { return };
         let departure = self.board.track(index).depart();
-        if !self.record(self.entries(&departure)).await {
-            return;
+        if self.record(self.entries(&departure)).await {
+            self.commit(departure);
         }
+    }
+
+    /// Lets the departing request go. The gate has just given leave.
+    fn leave(&mut self) {
+        let Some(track) = self.board.departing() else { return };
+        let (index, leaving) = (track.job, track.leave());
         let was_full = self.gate.at_full_rate();
         self.gate.start();
         let key = self.board.job(index).key.clone();
         let task = self.attempts.spawn(attempt(Arc::clone(&self.cloud), key, self.rules.request_timeout));
         self.owners.insert(task.id(), index);
-        self.commit(departure);
+        self.commit(leaving);
         if !was_full && self.gate.at_full_rate() {
             self.tell(&Event::FullSpeed { rate: self.gate.rate() });
         }
@@ -247,8 +257,15 @@ impl<C: Cloud> Dispatcher<C> {
         self.stop_because(StopReason::Interrupted { signal: signal.name() });
     }
 
+    /// Notes why the run stops. A signal outranks a refusal, and a lost ledger outranks everything, since it
+    /// decides what can be relied on afterwards.
     fn stop_because(&mut self, reason: StopReason) {
-        if self.stopped.is_none() {
+        let rank = |reason: &StopReason| match reason {
+            StopReason::AccountRefused(_) => 1,
+            StopReason::Interrupted { .. } => 2,
+            StopReason::LedgerLost { .. } => 3,
+        };
+        if self.stopped.as_ref().is_none_or(|stopped| rank(stopped) < rank(&reason)) {
             self.tell(&Event::Stopping(reason.clone()));
             self.stopped = Some(reason);
         }
@@ -325,11 +342,7 @@ impl<C: Cloud> Dispatcher<C> {
     async fn record(&mut self, entries: Vec<Entry>) -> bool {
         let Err(failure) = self.journal.append(entries).await else { return true };
         self.stopping = self.stopping.max(Stopping::Draining);
-        if !matches!(self.stopped, Some(StopReason::LedgerLost { .. })) {
-            // a lost ledger outranks every other reason: it decides what can be relied on afterwards
-            self.stopped = None;
-            self.stop_because(StopReason::LedgerLost { cause: failure.to_string() });
-        }
+        self.stop_because(StopReason::LedgerLost { cause: failure.to_string() });
         false
     }
 

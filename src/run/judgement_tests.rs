@@ -59,7 +59,7 @@ impl Stage {
         let now = Instant::now();
         let from = Some(ImageVersionId::new("old"));
         let track = Track::new(JobIndex(0)).begin(Forecast::Switch { from }, now, &rules).track;
-        let track = track.depart().track;
+        let track = track.depart().track.leave().track;
         Self { track, rules, now, steps: Vec::new(), effect: None }
     }
 
@@ -74,6 +74,11 @@ impl Stage {
         let mut random = fastrand::Rng::with_seed(1);
         let answer = Answer { result, latency: Duration::from_millis(120) };
         let change = self.track.answered(&answer, self.now, &self.rules, &mut random);
+        self.take(change)
+    }
+
+    fn send(&mut self) -> &mut Self {
+        let change = self.track.depart().track.leave();
         self.take(change)
     }
 
@@ -240,8 +245,7 @@ fn a_doubt_that_cannot_be_settled_ends_unknown_and_not_failed() {
 fn doubts_that_were_never_applied_end_as_failed_after_the_last_attempt() {
     let mut stage = Stage::in_flight(Rules { max_attempts: 2, ..Rules::default() });
     stage.lose_answer().look("old", 2).wait(60).look("old", 2);
-    let departure = stage.track.depart();
-    stage.take(departure).lose_answer().look("old", 2).wait(60).look("old", 2);
+    stage.send().lose_answer().look("old", 2).wait(60).look("old", 2);
     assert_eq!((stage.outcome(), stage.code()), (Some(Outcome::Failed), Some("not-applied")));
 }
 
@@ -286,8 +290,7 @@ fn a_throttled_attempt_does_not_count() {
         stage.refuse("RequestLimitExceeded.UinLimitExceeded");
         assert_eq!(stage.track.phase, Phase::Ready);
         assert!(matches!(stage.effect, Some(Effect::Throttled(_))));
-        let departure = stage.track.depart();
-        stage.take(departure);
+        stage.send();
     }
     stage.accept().look("new", 2).wait(10).look("new", 2);
     assert_eq!(stage.outcome(), Some(Outcome::Switched));
@@ -321,8 +324,7 @@ fn a_request_that_never_left_goes_again_without_a_look() {
     let refused = || Err(Fault::NotSent { cause: "connection refused".into() });
     stage.answer(refused()).wait(1);
     assert_eq!(stage.track.phase, Phase::Ready);
-    let departure = stage.track.depart();
-    stage.take(departure).answer(refused());
+    stage.send().answer(refused());
     assert_eq!((stage.outcome(), stage.code()), (Some(Outcome::Failed), Some("not-sent")));
 }
 

@@ -29,6 +29,8 @@ pub(super) enum Phase {
     },
     /// May go as soon as the gate lets it.
     Ready,
+    /// Its intent is on record; the request leaves as soon as the gate lets it.
+    Departing,
     /// A request is under way.
     InFlight,
     /// Waits before it may go again, or before it is looked at.
@@ -47,6 +49,24 @@ pub(super) enum Phase {
     },
     /// At its end.
     Settled(Verdict),
+}
+
+impl Phase {
+    /// True where all that is left is to send, and nothing is under way or in doubt.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(
+            self,
+            Self::Queued
+                | Self::Ready
+                | Self::Looking { refused: None, .. }
+                | Self::BackingOff { look: None, .. }
+        )
+    }
+}
+
+/// What the ledger says of a request whose intent was on record and that did not leave.
+fn not_left() -> Step {
+    Step::NotSent { message: "the run changed its mind before it left".into() }
 }
 
 /// One job on its way.
@@ -184,12 +204,34 @@ impl Track {
         Self { trouble: Some(reason), ..self.clone() }.to(doubtful, steps).telling(event)
     }
 
-    /// The request leaves.
+    /// The intent to send goes on record. That comes before the wait for the gate, so that the time the disk
+    /// takes does not add to the gap between two requests.
     pub(super) fn depart(&self) -> Change {
         let attempts = self.attempts + 1;
         let step = Step::Sent { attempt: attempts, image_before: self.image_before.clone() };
-        let event = Event::Sent { job: self.job, attempt: attempts };
-        Self { attempts, ..self.clone() }.to(Phase::InFlight, vec![step]).telling(event)
+        Self { attempts, ..self.clone() }.to(Phase::Departing, vec![step])
+    }
+
+    /// The request leaves.
+    pub(super) fn leave(&self) -> Change {
+        let event = Event::Sent { job: self.job, attempt: self.attempts };
+        self.to(Phase::InFlight, Vec::new()).telling(event)
+    }
+
+    /// The request does not leave after all.
+    pub(super) fn stay(&self) -> Change {
+        let attempts = self.attempts.saturating_sub(1);
+        Self { attempts, ..self.clone() }.to(Phase::Ready, vec![not_left()])
+    }
+
+    /// Ends a job with which nothing is under way, because of a refusal that concerns it too.
+    pub(super) fn hold_back(&self, reason: Reason) -> Option<Change> {
+        let steps = match &self.phase {
+            Phase::Departing => vec![not_left()],
+            phase if phase.is_idle() => Vec::new(),
+            _ => return None,
+        };
+        Some(self.end(Outcome::NotStarted, Some(reason), steps))
     }
 
     /// What the passing of time alone makes of the job, if anything.
@@ -230,7 +272,7 @@ impl Track {
             Phase::Converging { since, .. }
             | Phase::Doubtful { since, .. }
             | Phase::Looking { since, .. } => Some(*since + rules.wait_timeout),
-            Phase::Queued | Phase::Ready | Phase::InFlight | Phase::Settled(_) => None,
+            Phase::Queued | Phase::Ready | Phase::Departing | Phase::InFlight | Phase::Settled(_) => None,
         }
     }
 

@@ -316,7 +316,9 @@ async fn after_a_failed_ledger_write_no_request_leaves() {
         let told = staging.run().await;
         assert!(matches!(told.ended.stopped, Some(StopReason::LedgerLost { .. })), "{fails_after}");
         let requests = told.simulator.stats().action(SWITCH).received;
-        assert_eq!(requests, told.lines("sent"), "{fails_after}: a request left without its line");
+        let intents = told.lines("sent");
+        assert!(requests <= intents, "{fails_after}: {requests} requests left, and {intents} are on record");
+        assert!(requests + 1 >= intents, "{fails_after}: only the request that waits for the gate may stay behind");
         assert_eq!(told.tally.outcomes().total(), 20);
     }
 }
@@ -327,7 +329,9 @@ async fn the_first_signal_drains_and_the_second_leaves_at_once() {
     let mut staging = Staging::new(jobs(60, 1), weather);
     staging.signals = vec![(Duration::from_secs(2), Signal::Interrupt)];
     let told = staging.run().await;
-    assert_eq!(told.lines("sent"), told.lines("accepted"), "every answer was awaited");
+    let (sent, stayed) = (told.lines("sent"), told.lines("not-sent"));
+    assert_eq!(sent - stayed, told.lines("accepted"), "every answer was awaited");
+    assert!(stayed <= 1, "only the request that waited for the gate stayed behind");
     assert!(told.count(Outcome::NotStarted) > 0);
     assert_eq!(told.count(Outcome::Unknown), 0);
 
