@@ -18,6 +18,9 @@ impl Journal {
         if entries.is_empty() {
             return Ok(());
         }
+        for entry in &entries {
+            log(entry);
+        }
         let Some(mut writer) = self.writer.take() else { return Ok(()) };
         let written = tokio::task::spawn_blocking(move || {
             let result = writer.append(entries);
@@ -28,5 +31,21 @@ impl Journal {
             written.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         self.writer = Some(writer);
         result
+    }
+}
+
+/// What goes to the ledger also goes to the log, in the ledger's own words.
+fn log(entry: &Entry) {
+    match entry {
+        Entry::Opened(opened) => {
+            tracing::info!(plan = opened.plan, endpoint = opened.endpoint, "run opened");
+        }
+        Entry::Closed(closed) => {
+            tracing::info!(outcomes = ?closed.outcomes, stopped = closed.stopped, "run closed");
+        }
+        Entry::Job { key, step } => {
+            let step = serde_json::to_string(step).unwrap_or_default();
+            tracing::info!(engine = %key.data_engine_id, region = %key.region, "{step}");
+        }
     }
 }

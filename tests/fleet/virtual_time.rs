@@ -318,7 +318,10 @@ async fn after_a_failed_ledger_write_no_request_leaves() {
         let requests = told.simulator.stats().action(SWITCH).received;
         let intents = told.lines("sent");
         assert!(requests <= intents, "{fails_after}: {requests} requests left, and {intents} are on record");
-        assert!(requests + 1 >= intents, "{fails_after}: only the request that waits for the gate may stay behind");
+        assert!(
+            requests + 1 >= intents,
+            "{fails_after}: only the request that waits for the gate may stay behind"
+        );
         assert_eq!(told.tally.outcomes().total(), 20);
     }
 }
