@@ -33,8 +33,8 @@ Exit codes:
   0    every row is on its target (or the dry run found that it can be)
   1    some rows failed
   2    the command line or the plan is invalid; nothing was sent
-  3    refused before the first write: credentials, read rights, or no confirmation
-  4    no failures, but rows are unknown, unconverged or not started
+  3    refused before the first write: credentials, read rights, no service to be reached, or no confirmation
+  4    no failures, but rows are unknown, unconverged, not started, or were moved away since
   5    stopped early by an account-wide refusal
   6    the ledger is locked, damaged or not writable
   70   a defect of dlc-fleet
@@ -165,14 +165,14 @@ pub struct LimitArgs {
     /// How long an engine must stay on its old image before an unanswered request counts as not applied [default: 1m]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub grace: Option<Duration>,
-    /// Longest wait for an engine to run its new image [default: 30m]
+    /// Longest wait for an engine to run its new image, or for a doubt to be settled [default: 30m]
     #[arg(long, value_name = "TIME", value_parser = positive)]
     pub wait_timeout: Option<Duration>,
     /// Least time between the two looks that prove a switch [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub settle: Option<Duration>,
     /// Be content when the service took the request; do not wait for engines to run their new image
-    #[arg(long, conflicts_with_all = ["wait_timeout", "settle"])]
+    #[arg(long, conflicts_with = "settle")]
     pub no_wait: bool,
     /// Never list the fleet: for keys without that right. Nothing in doubt is sent again; implies --no-wait
     #[arg(long, conflicts_with_all = ["wait_timeout", "settle", "grace"])]
@@ -185,7 +185,7 @@ pub struct SimulateArgs {
     /// Loopback address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: String,
-    /// Engines of the simulated fleet, named DataEngine-sim00001 and so on
+    /// Engines of the simulated fleet, named DataEngine-sim00001 and so on [default: 200]
     #[arg(long, value_name = "N", conflicts_with = "plan", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub engines: Option<u32>,
     /// Hold exactly the engines and images of a plan instead

@@ -12,9 +12,9 @@ pub enum Exit {
     Failed = 1,
     /// The command line or the plan is invalid; nothing was sent.
     Usage = 2,
-    /// Refused before the first write: credentials, read rights, or no confirmation.
+    /// Refused before the first write: credentials, read rights, no service to be reached, or no confirmation.
     Refused = 3,
-    /// No failures, but rows are unknown, unconverged or not started.
+    /// No failures, but rows are unknown, unconverged, not started, or were moved away since.
     Unsettled = 4,
     /// Stopped early by an account-wide refusal.
     Stopped = 5,

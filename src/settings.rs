@@ -1,7 +1,7 @@
 //! What the command line means: flags, then the environment, then the simulator's clock, then defaults; resolved
 //! once, here.
 //!
-//! | setting | flag | environment | with `--simulate` | default |
+//! | setting | flag | environment | in a rehearsal | default |
 //! | --- | --- | --- | --- | --- |
 //! | region | `--region` | `TENCENTCLOUD_REGION` | | none: rows must name theirs |
 //! | waits | `--settle`, `--grace`, … | | the scenario's `clock` | [`Rules::default`] |
@@ -40,6 +40,27 @@ pub enum Target {
     Service(Endpoint),
 }
 
+/// How the simulator in this process is called where an endpoint is named.
+pub const SIMULATOR: &str = "simulator";
+
+impl Target {
+    /// What people and the ledger call it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Simulator { .. } => SIMULATOR.into(),
+            Self::Service(endpoint) => endpoint.to_string(),
+        }
+    }
+
+    /// True where the engines are not real ones: in a simulator, in this process or elsewhere on this machine.
+    pub fn is_rehearsal(&self) -> bool {
+        match self {
+            Self::Simulator { .. } => true,
+            Self::Service(endpoint) => endpoint.is_loopback(),
+        }
+    }
+}
+
 /// What a dry run may look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DryRun {
@@ -58,8 +79,6 @@ pub struct RunSettings {
     pub region: Option<Region>,
     /// The ledger.
     pub ledger: PathBuf,
-    /// True where the ledger's place was derived from the plan's.
-    pub ledger_is_derived: bool,
     /// Where requests go.
     pub target: Target,
     /// What the dry run may look at, if it is one.
@@ -84,8 +103,7 @@ impl RunSettings {
             (None, Some(endpoint)) => Target::Service(endpoint.parse()?),
             (None, None) => Target::Service(Endpoint::default()),
         };
-        let simulated = matches!(target, Target::Simulator { .. });
-        let derived = || derived_ledger(&args.plan, simulated);
+        let derived = || derived_ledger(&args.plan, target.is_rehearsal());
         let dry_run = match (args.dry_run, args.offline) {
             (false, _) => None,
             (true, false) => Some(DryRun::Online),
@@ -95,7 +113,6 @@ impl RunSettings {
             plan: args.plan.clone(),
             region: region(args.target.region.as_deref(), &environment)?,
             ledger: args.ledger.clone().unwrap_or_else(derived),
-            ledger_is_derived: args.ledger.is_none(),
             target,
             dry_run,
             skip_failed: args.skip_failed,
@@ -115,10 +132,12 @@ impl RunSettings {
         let defaults = Rules::default();
         let typed = &self.limits;
         let fast = |choose: fn(&FastClock) -> Option<Duration>| clock.and_then(choose);
-        let delays = fast(|clock| clock.backoff).map_or(defaults.delays, |first| Delays {
-            transient: Schedule { first, ..defaults.delays.transient },
-            busy: Schedule { first: first * 2, ..defaults.delays.busy },
-        });
+        let faster = |schedule: Schedule| Schedule {
+            first: fast(|clock| clock.backoff).unwrap_or(schedule.first),
+            longest: fast(|clock| clock.longest_backoff).unwrap_or(schedule.longest),
+        };
+        let delays =
+            Delays { transient: faster(defaults.delays.transient), busy: faster(defaults.delays.busy) };
         let read_back = self.reads_back();
         let settle = typed.settle.or(fast(|clock| clock.settle)).unwrap_or(defaults.settle);
         Rules {
@@ -168,8 +187,8 @@ pub fn region(
 }
 
 /// The ledger beside the plan. Rehearsals have one of their own, since they say nothing about real engines.
-fn derived_ledger(plan: &Path, simulated: bool) -> PathBuf {
-    plan.with_extension(if simulated { "simulated.ledger.jsonl" } else { "ledger.jsonl" })
+fn derived_ledger(plan: &Path, rehearsal: bool) -> PathBuf {
+    plan.with_extension(if rehearsal { "simulated.ledger.jsonl" } else { "ledger.jsonl" })
 }
 
 #[cfg(test)]
@@ -206,11 +225,15 @@ mod tests {
         let clock = FastClock {
             settle: Some(Duration::from_secs(1)),
             grace: Some(Duration::from_secs(2)),
+            backoff: Some(Duration::from_millis(100)),
+            longest_backoff: Some(Duration::from_millis(700)),
             ..FastClock::default()
         };
         let rules = good("dlc-fleet run p.csv --simulate --grace 7s").rules(Some(&clock));
         assert_eq!((rules.settle, rules.grace), (Duration::from_secs(1), Duration::from_secs(7)));
         assert_eq!(rules.wait_timeout, Rules::default().wait_timeout);
+        assert_eq!(rules.delays.transient.ceiling(1), Duration::from_millis(100));
+        assert_eq!(rules.delays.busy.ceiling(9), Duration::from_millis(700));
         assert_eq!(good("dlc-fleet run p.csv").rules(None), Rules::default());
     }
 
@@ -221,6 +244,8 @@ mod tests {
             good("dlc-fleet run a/p.csv --simulate").ledger,
             PathBuf::from("a/p.simulated.ledger.jsonl")
         );
+        let elsewhere = "dlc-fleet run a/p.csv --endpoint http://127.0.0.1:8080";
+        assert_eq!(good(elsewhere).ledger, PathBuf::from("a/p.simulated.ledger.jsonl"));
         assert_eq!(good("dlc-fleet run a/p.csv --ledger l").ledger, PathBuf::from("l"));
     }
 
@@ -255,7 +280,10 @@ mod tests {
         ] {
             let stated = format!("[default: {default}]");
             assert!(help(flag).contains(&stated), "--{flag}: {:?} does not state {stated}", help(flag));
-            assert!(include_str!("../README.md").contains(&default), "README does not state {default}");
+            let row =
+                include_str!("../README.md").lines().find(|line| line.starts_with(&format!("| `--{flag} ")));
+            let cell = row.and_then(|row| row.split('|').nth(2)).unwrap_or_default();
+            assert_eq!(cell.trim().trim_matches('`'), default, "the README's default of --{flag}");
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
         plural(targets.len(), "image version"),
         plural(regions.len(), "region"),
         plural(plan.waves.len(), "wave"),
-    ))?;
+    ));
     Ok(Exit::Success)
 }
 

@@ -1,6 +1,6 @@
 //! Asks before the first write.
 
-use std::io::{IsTerminal, stdin};
+use std::io::{IsTerminal, stderr, stdin};
 
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -24,7 +24,7 @@ pub(super) async fn confirm(question: Question<'_>) -> Result<(), Failure> {
             .next("nothing was switched; add --yes to go ahead without being asked")
     };
     let engines = plural(question.engines, "engine");
-    if !stdin().is_terminal() {
+    if !stdin().is_terminal() || !stderr().is_terminal() {
         return Err(refused(&format!(
             "{engines} would be switched, and there is no terminal to ask for leave"
         )));
@@ -43,5 +43,11 @@ pub(super) async fn confirm(question: Question<'_>) -> Result<(), Failure> {
     if typed.trim() == question.engines.to_string() {
         return Ok(());
     }
-    Err(refused("that is not the number of engines, so nothing goes ahead"))
+    if !typed.ends_with('\n') {
+        // the end of input leaves the cursor behind the question
+        to_stderr("\n");
+    }
+    let what = "that is not the number of engines, so nothing goes ahead";
+    Err(Failure::new(Exit::Refused, what)
+        .next("nothing was switched; run the same command again to be asked again"))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::print_result;
-use super::target::{SIMULATOR, check_ledger_fits, reach, sending_time};
+use super::target::{check_ledger_fits, reach, sending_time};
 use crate::cli::Output;
 use crate::cloud::http::HttpFleet;
 use crate::error::Failure;
@@ -14,21 +14,21 @@ use crate::plan::Plan;
 use crate::report::{self, Preview, PreviewRow, preview_json};
 use crate::run::Reader;
 use crate::run::preview::{Prediction, look, predict};
-use crate::settings::{DryRun, RunSettings, Target};
+use crate::settings::{DryRun, RunSettings};
 
 pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -> Result<Exit, Failure> {
     let recalled = ledger::read(&settings.ledger)?;
     check_ledger_fits(&settings.target, &settings.ledger, &recalled.memory)?;
     let work = remaining_work(&plan.jobs, &recalled.memory, settings.skip_failed);
     let (seen, endpoint) = match mode {
-        DryRun::Offline => (None, endpoint_name(&settings.target)),
-        DryRun::Online => {
+        DryRun::Online if settings.reads_back() => {
             let service = reach(&settings.target, &plan.jobs, &recalled.memory.jobs).await?;
             let rules = settings.rules(service.clock.as_ref());
             let fleet = HttpFleet::new(service.endpoint, service.credentials, rules.request_timeout)?;
             let reader = Reader::new(Arc::new(fleet), rules);
             (Some(look(&reader, &plan.jobs).await?), service.name)
         }
+        DryRun::Offline | DryRun::Online => (None, settings.target.name()),
     };
     let predictions = predict(&plan.jobs, &work, seen.as_ref());
     let exit = exit_of(&predictions);
@@ -45,15 +45,8 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     print_result(&match settings.output {
         Output::Human => report::preview(&preview),
         Output::Json => preview_json(&preview, exit.code()),
-    })?;
+    });
     Ok(exit)
-}
-
-fn endpoint_name(target: &Target) -> String {
-    match target {
-        Target::Simulator { .. } => SIMULATOR.into(),
-        Target::Service(endpoint) => endpoint.to_string(),
-    }
 }
 
 fn may_be_sent(prediction: &Prediction) -> bool {
@@ -64,7 +57,7 @@ fn row(plan: &Plan, job: &Job, prediction: Prediction) -> PreviewRow {
     let (prediction, detail) = match prediction {
         Prediction::Done(outcome) => (report::Prediction::Done(outcome), None),
         Prediction::Already => (report::Prediction::Already, None),
-        Prediction::Settle => (report::Prediction::InDoubt, None),
+        Prediction::Watch | Prediction::Settle => (report::Prediction::InDoubt, None),
         Prediction::Switch { from } => (report::Prediction::Switch { from: Some(from) }, None),
         Prediction::NotFound => (report::Prediction::NotFound, None),
         Prediction::Unfit(why) => (report::Prediction::WouldFail, Some(why)),

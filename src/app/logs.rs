@@ -1,6 +1,7 @@
 //! Sets up what `tracing` records: to stderr by -v or `RUST_LOG`, and to a file with --log-file.
 
 use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use tracing_subscriber::filter::EnvFilter;
@@ -8,13 +9,37 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::Everywhere;
+use crate::cli::{Cli, Command, Everywhere};
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::ledger;
 use crate::report::{Screen, log_writer};
 
 /// What goes to the log file: everything of ours, and what its libraries find worth a warning.
 const FILE_FILTER: &str = "warn,dlc_fleet=trace";
+
+/// Refuses a log file that is the plan or the ledger: appending to either would damage it.
+pub(super) fn check(cli: &Cli) -> Result<(), Failure> {
+    let Some(log_file) = &cli.everywhere.log_file else { return Ok(()) };
+    let others: Vec<PathBuf> = match &cli.command {
+        Command::Run(args) => [Some(args.plan.clone()), args.ledger.clone()]
+            .into_iter()
+            .flatten()
+            .chain(["ledger.jsonl", "simulated.ledger.jsonl"].map(|ending| args.plan.with_extension(ending)))
+            .collect(),
+        Command::Check(args) => vec![args.plan.clone()],
+        Command::Simulate(args) => args.plan.iter().chain(&args.scenario).cloned().collect(),
+    };
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if others.iter().any(|other| real(other) == real(log_file)) {
+        let what = format!(
+            "--log-file {}: that file has another use in this run: choose another place",
+            log_file.display()
+        );
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    Ok(())
+}
 
 /// Starts recording. Lines to stderr go around the bars, so that neither tears the other.
 pub(super) fn start(flags: &Everywhere, screen: &Screen) -> Result<(), Failure> {
@@ -35,7 +60,11 @@ pub(super) fn start(flags: &Everywhere, screen: &Screen) -> Result<(), Failure> 
     let to_file = match &flags.log_file {
         None => None,
         Some(path) => {
-            let file = OpenOptions::new().append(true).create(true).open(path);
+            let mut options = OpenOptions::new();
+            options.append(true).create(true);
+            // a log names engines, as the ledger does
+            ledger::private(&mut options);
+            let file = options.open(path);
             let file = file.map_err(|error| {
                 Failure::new(
                     Exit::Usage,

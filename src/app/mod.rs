@@ -23,7 +23,7 @@ pub fn main(cli: &Cli) -> Exit {
         Color::Never => ColorChoice::Never,
     });
     let screen = Screen::on_stderr();
-    let done = logs::start(&cli.everywhere, &screen).and_then(|()| {
+    let done = logs::check(cli).and_then(|()| logs::start(&cli.everywhere, &screen)).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime
             .map_err(|error| Failure::new(Exit::Defect, format!("no threads could be started: {error}")))?;
@@ -60,8 +60,10 @@ fn environment(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-/// Prints the result. A closed pipe is the reader's choice and no failure.
-fn print_result(text: &str) -> Result<(), Failure> {
-    to_stdout(text)
-        .map_err(|error| Failure::new(Exit::Defect, format!("the result could not be printed: {error}")))
+/// Prints the result. A closed pipe is the reader's choice. Where it is lost otherwise, that is said on stderr, and
+/// the exit code still tells how things stand.
+fn print_result(text: &str) {
+    if let Err(error) = to_stdout(text) {
+        to_stderr(&format!("error: the result could not be printed: {error}\n"));
+    }
 }

@@ -12,7 +12,7 @@ use crate::cloud::http::{HttpCloud, HttpFleet};
 use crate::error::Failure;
 use crate::event::{Opening, StopReason};
 use crate::exit::Exit;
-use crate::job::{Job, Outcome, Region};
+use crate::job::{Job, JobIndex, Outcome};
 use crate::ledger::{self, RunOpened, Work, Writer, remaining_work};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
@@ -90,8 +90,11 @@ async fn survey_and_ask<F: Fleet>(
     mut signals: Signals,
 ) -> Result<Leave, Failure> {
     let prepare = async {
-        let view = survey(reader, plan, work, settings.reads_back()).await?;
-        ask(settings, plan, work, view.as_ref(), endpoint).await?;
+        let view = survey(reader, plan, settings.reads_back()).await?;
+        if ask(settings, plan, work, view.as_ref(), endpoint).await? {
+            // somebody took their time to answer, and the fleet may have changed since
+            return survey(reader, plan, settings.reads_back()).await;
+        }
         Ok::<_, Failure>(view)
     };
     tokio::select! {
@@ -103,39 +106,37 @@ async fn survey_and_ask<F: Fleet>(
     }
 }
 
-/// Lists the fleet once, unless nothing is left to do or the right to do so is missing by choice.
+/// Lists the fleet once, unless the right to do so is missing by choice.
 async fn survey<F: Fleet>(
     reader: &Reader<F>,
     plan: &Plan,
-    work: &[Work],
     reads_back: bool,
 ) -> Result<Option<FleetView>, Failure> {
-    let all_done = work.iter().all(|work| matches!(work, Work::Nothing { .. }));
-    if all_done || !reads_back {
+    if !reads_back {
         return Ok(None);
     }
-    let regions: BTreeSet<Region> = plan.jobs.iter().map(|job| job.key.region.clone()).collect();
-    Ok(Some(reader.survey(&regions).await?))
+    Ok(Some(reader.survey(&plan.jobs).await?))
 }
 
-/// Asks for leave where a real service would be written to.
+/// Asks for leave where a service would be written to; false where nobody had to be asked.
 async fn ask(
     settings: &RunSettings,
     plan: &Plan,
     work: &[Work],
     view: Option<&FleetView>,
     endpoint: &str,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let may_be_sent = |(job, work): &(&Job, &Work)| {
         matches!(forecast(job, work, view), Forecast::Switch { .. } | Forecast::Settle { .. })
     };
     let sent: Vec<&Job> = plan.jobs.iter().zip(work).filter(may_be_sent).map(|(job, _)| job).collect();
     if settings.yes || sent.is_empty() || matches!(settings.target, Target::Simulator { .. }) {
-        return Ok(());
+        return Ok(false);
     }
     let regions: BTreeSet<&str> = sent.iter().map(|job| job.key.region.as_str()).collect();
     let regions = regions.into_iter().collect::<Vec<_>>().join(", ");
-    confirm(Question { engines: sent.len(), regions: &regions, endpoint }).await
+    confirm(Question { engines: sent.len(), regions: &regions, endpoint }).await?;
+    Ok(true)
 }
 
 /// What is known beforehand: once for those who listen, once for the ledger.
@@ -157,7 +158,7 @@ fn introduce(
         plan_digest: plan.digest,
         regions: regions.into_iter().map(str::to_owned).collect(),
         endpoint: endpoint.clone(),
-        simulated: matches!(settings.target, Target::Simulator { .. }),
+        simulated: settings.target.is_rehearsal(),
         rate: rules.rate.per_second(),
     };
     let opening = Opening {
@@ -194,7 +195,7 @@ fn conclude(
     print_result(&match settings.output {
         Output::Human => report::summary(opening, &tally, &closing),
         Output::Json => report::json(opening, &tally, &closing, exit.code()),
-    })?;
+    });
     Ok(exit)
 }
 
@@ -206,9 +207,14 @@ fn exit_of(stopped: Option<&StopReason>, tally: &Tally) -> Exit {
         Some(StopReason::Interrupted { signal }) => exit_of_signal(signal),
         Some(StopReason::AccountRefused(_)) => Exit::Stopped,
         None if outcomes.of(Outcome::Failed) > 0 => Exit::Failed,
-        None if outcomes.good() < outcomes.total() => Exit::Unsettled,
+        None if outcomes.good() < outcomes.total() || has_drifted(tally) => Exit::Unsettled,
         None => Exit::Success,
     }
+}
+
+/// True where an engine that an earlier run brought to its target has been moved away since.
+fn has_drifted(tally: &Tally) -> bool {
+    (0..tally.outcomes().total()).any(|number| tally.drifted_to(JobIndex(number)).is_some())
 }
 
 fn exit_of_signal(signal: &str) -> Exit {

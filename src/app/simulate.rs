@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::target::{read_scenario, world};
-use super::{environment, print_result, signals};
+use super::{print_result, signals};
 use crate::cli::SimulateArgs;
-use crate::cloud::credentials;
+use crate::cloud::credentials::{CredentialsError, environment};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::settings;
@@ -38,16 +38,31 @@ pub(super) async fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
     let failed = |error: std::io::Error| Failure::new(Exit::Usage, format!("--listen {address}: {error}"));
     let listener = bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let keys = credentials::environment::read(environment)?;
-    let keys =
-        Keys::new(keys.secret_id().to_owned(), keys.secret_key().to_owned(), keys.token().map(str::to_owned));
+    let (keys, exports) = keys()?;
     let mut signals = signals::listen().map_err(failed)?;
-    print_result(&format!("simulating on http://{address}\n"))?;
+    print_result(&format!("simulating on http://{address}\n{exports}"));
     tokio::select! {
         result = serve(listener, Simulator::new(world, scenario), keys) => match result {
             Ok(never) => match never {},
             Err(error) => Err(failed(error)),
         },
         _ = signals.recv() => Ok(Exit::Success),
+    }
+}
+
+/// The keys that the simulator accepts: those of the environment, or example keys, with the lines that export them.
+fn keys() -> Result<(Keys, String), Failure> {
+    match environment::read(super::environment) {
+        Ok(keys) => {
+            let token = keys.token().map(str::to_owned);
+            Ok((Keys::new(keys.secret_id(), keys.secret_key(), token), String::new()))
+        }
+        Err(CredentialsError::Absent) => {
+            let (id, key) = ("AKIDexample", "example");
+            let exports =
+                format!("export {}={id} {}={key}\n", environment::SECRET_ID, environment::SECRET_KEY);
+            Ok((Keys::new(id, key, None), exports))
+        }
+        Err(error) => Err(Failure::new(Exit::Refused, error.to_string())),
     }
 }

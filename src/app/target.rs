@@ -14,11 +14,8 @@ use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::{Job, JobKey};
 use crate::ledger::{JobMemory, Memory, Standing};
-use crate::settings::Target;
+use crate::settings::{SIMULATOR, Target};
 use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
-
-/// How the simulator in this process is called where an endpoint is named.
-pub(super) const SIMULATOR: &str = "simulator";
 
 /// Somewhere to send requests, with the keys to sign them.
 pub(super) struct Service {
@@ -30,19 +27,25 @@ pub(super) struct Service {
     pub(super) clock: Option<FastClock>,
 }
 
-/// A ledger of a rehearsal says nothing about real engines, and the other way round.
+/// A ledger serves only the service that it tells of: engines of another site, or of a rehearsal, are others.
 pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, memory: &Memory) -> Result<(), Failure> {
-    let simulated = matches!(target, Target::Simulator { .. });
-    match &memory.latest_run {
-        Some((run, opened)) if opened.simulated != simulated => {
-            let (was, is) =
-                if simulated { ("a real run", "a rehearsal") } else { ("a rehearsal", "a real run") };
-            let what =
-                format!("the ledger {} was written by {was} ({run}) and cannot serve {is}", ledger.display());
-            Err(Failure::new(Exit::Ledger, what).next("nothing was sent; name another file with --ledger"))
-        }
-        _ => Ok(()),
+    let Some((run, opened)) = &memory.latest_run else { return Ok(()) };
+    let endpoint: Option<Endpoint> = opened.endpoint.parse().ok();
+    let fits = match (target, endpoint) {
+        (Target::Simulator { .. }, _) => opened.endpoint == SIMULATOR,
+        (Target::Service(ours), Some(theirs)) => opened.endpoint != SIMULATOR && ours.site() == theirs.site(),
+        (Target::Service(_), None) => false,
+    };
+    if fits {
+        return Ok(());
     }
+    let what = format!(
+        "the ledger {} tells of engines at {} (run {run}) and cannot serve a run against {}",
+        ledger.display(),
+        opened.endpoint,
+        target.name(),
+    );
+    Err(Failure::new(Exit::Ledger, what).next("nothing was sent; name another file with --ledger"))
 }
 
 /// Finds the service, or starts a simulator that holds the plan's engines as the ledger left them.
@@ -55,7 +58,7 @@ pub(super) async fn reach(
         Target::Service(endpoint) => Ok(Service {
             endpoint: endpoint.clone(),
             credentials: credentials::environment::read(environment)?,
-            name: endpoint.to_string(),
+            name: target.name(),
             clock: None,
         }),
         Target::Simulator { scenario } => {

@@ -60,6 +60,18 @@ impl Endpoint {
         format!("{scheme}://{}/", self.authority)
     }
 
+    /// What stays the same when another access host of the same service is chosen: `tencentcloudapi.com` for the
+    /// China site, `intl.tencentcloudapi.com` for the international one (documents 1155/48994 and 1342/99266), and
+    /// for any other host the host itself.
+    pub fn site(&self) -> &str {
+        const DOMAIN: &str = "tencentcloudapi.com";
+        const INTERNATIONAL: &str = "intl.tencentcloudapi.com";
+        [INTERNATIONAL, DOMAIN]
+            .into_iter()
+            .find(|site| self.authority.strip_suffix(site).is_some_and(|rest| rest.ends_with('.')))
+            .unwrap_or(&self.authority)
+    }
+
     /// The value of the `Host` header, as it is signed: with the port where it is not the scheme's default.
     pub fn host_header(&self) -> &str {
         &self.authority
@@ -253,5 +265,20 @@ mod tests {
             let refusal = parse(&format!("a.com:{port}"));
             assert_eq!(refusal, Err(EndpointError::Port { port: port.to_owned() }), "{port}");
         }
+    }
+
+    #[test]
+    fn access_hosts_of_one_site_are_told_apart_from_other_sites() {
+        let site = |text: &str| text.parse::<Endpoint>().expect("an endpoint").site().to_owned();
+        for host in [
+            "dlc.tencentcloudapi.com",
+            "dlc.ap-beijing.tencentcloudapi.com",
+            "dlc.internal.tencentcloudapi.com",
+        ] {
+            assert_eq!(site(host), "tencentcloudapi.com", "{host}");
+        }
+        assert_eq!(site("dlc.intl.tencentcloudapi.com"), "intl.tencentcloudapi.com");
+        assert_eq!(site("http://127.0.0.1:8080"), "127.0.0.1:8080");
+        assert_eq!(site("eviltencentcloudapi.com"), "eviltencentcloudapi.com");
     }
 }

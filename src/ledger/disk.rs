@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where lines go. A file in life; in tests, memory or something that fails.
 pub trait Disk: Send {
@@ -12,25 +12,57 @@ pub trait Disk: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-impl Disk for File {
+/// A file that is still the one its name leads to.
+pub(super) struct Named {
+    file: File,
+    path: PathBuf,
+}
+
+impl Named {
+    pub(super) fn new(file: File, path: &Path) -> Self {
+        Self { file, path: path.to_owned() }
+    }
+}
+
+impl Disk for Named {
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        self.write_all(line)
+        // a run that wrote on into a removed file would be forgotten, and another could start beside it
+        if !is_at(&self.file, &self.path) {
+            return Err(io::Error::other("it was removed or replaced while it was in use"));
+        }
+        self.file.write_all(line)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        self.file.sync_data()
     }
+}
+
+/// True if a path still leads to this open file.
+#[cfg(unix)]
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(ours), Ok(theirs)) => ours.dev() == theirs.dev() && ours.ino() == theirs.ino(),
+        _ => false,
+    }
+}
+
+/// True if a path still leads to this open file, as far as can be told here.
+#[cfg(not(unix))]
+pub(super) fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 /// Readable by its owner alone: a ledger names every engine of a fleet.
 #[cfg(unix)]
-pub(super) fn private(options: &mut OpenOptions) {
+pub fn private(options: &mut OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
     options.mode(0o600);
 }
 
 #[cfg(not(unix))]
-pub(super) fn private(_options: &mut OpenOptions) {}
+pub fn private(_options: &mut OpenOptions) {}
 
 /// Makes the name of a new file as durable as its content.
 #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! From lines to the state of each job: pure, and strict about which step may follow which.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{Entry, Line, Refused, RunOpened, SCHEMA, Step};
 use crate::job::{ImageVersionId, JobKey};
@@ -34,6 +34,16 @@ pub enum Standing {
     Unknown,
 }
 
+impl Standing {
+    /// True while a request may still change the engine.
+    pub fn is_open(self) -> bool {
+        matches!(
+            self,
+            Self::Sent | Self::Refused | Self::Doubtful | Self::Accepted | Self::Unconverged | Self::Unknown
+        )
+    }
+}
+
 /// The one table of legal steps.
 fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
     use Standing as S;
@@ -51,7 +61,7 @@ fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
             &[S::Sent, S::Throttled, S::Refused, S::NotSent, S::Doubtful, S::Cleared, S::Accepted, S::Failed],
             S::Failed,
         ),
-        Step::Unconverged { .. } => (&[S::Accepted], S::Unconverged),
+        Step::Unconverged { .. } => (&[S::Accepted, S::Doubtful], S::Unconverged),
         Step::Unknown { .. } => (&[S::Refused, S::Doubtful], S::Unknown),
     };
     let starts = matches!(step, Step::Already | Step::Sent { .. } | Step::Failed(_));
@@ -67,6 +77,8 @@ pub struct JobMemory {
     pub attempts: u64,
     /// The image the engine was on before the last request.
     pub image_before: Option<ImageVersionId>,
+    /// `RequestId` of the latest accepting answer.
+    pub request_id: Option<String>,
     /// The last refusal or doubt, to be told again where the job is left alone.
     pub trouble: Option<Refused>,
 }
@@ -78,6 +90,10 @@ pub struct Memory {
     pub jobs: BTreeMap<JobKey, JobMemory>,
     /// Id and first line of the latest run.
     pub latest_run: Option<(String, RunOpened)>,
+    /// True once the latest run has written its last line.
+    pub closed: bool,
+    /// Ids of all runs.
+    pub runs: BTreeSet<String>,
     /// Lines folded so far.
     pub lines: u64,
 }
@@ -92,14 +108,12 @@ impl Memory {
             Entry::Opened(opened) => self.open(line, opened)?,
             other => {
                 let open = self.latest_run.as_ref().is_some_and(|(run, _)| *run == line.run);
-                if !open {
-                    return Err(format!(
-                        "it belongs to run {}, which this ledger has not opened last",
-                        line.run
-                    ));
+                if !open || self.closed {
+                    return Err(format!("it belongs to run {}, which is not open here", line.run));
                 }
-                if let Entry::Job { key, step } = other {
-                    self.step(key, step)?;
+                match other {
+                    Entry::Job { key, step } => self.step(key, step)?,
+                    _ => self.closed = true,
                 }
             }
         }
@@ -111,7 +125,15 @@ impl Memory {
         if opened.schema != SCHEMA {
             return Err(format!("its schema is {}, and this version reads {SCHEMA}", opened.schema));
         }
+        let parent = self.latest_run.as_ref().map(|(run, _)| run);
+        if opened.parent_run.as_ref() != parent {
+            return Err(format!("it goes on from run {:?} where {parent:?} is due", opened.parent_run));
+        }
+        if !self.runs.insert(line.run.clone()) {
+            return Err(format!("run {} was opened before", line.run));
+        }
         self.latest_run = Some((line.run.clone(), opened.clone()));
+        self.closed = false;
         Ok(())
     }
 
@@ -125,6 +147,7 @@ impl Memory {
             standing,
             attempts: 0,
             image_before: None,
+            request_id: None,
             trouble: None,
         });
         job.standing = standing;
@@ -153,7 +176,11 @@ impl JobMemory {
                 let message = Some(message.clone());
                 self.trouble = Some(Refused { code, message, request_id: None, latency_ms: None });
             }
-            Step::Already | Step::Accepted { .. } | Step::Cleared { .. } | Step::Switched { .. } => {
+            Step::Accepted { request_id, .. } => {
+                self.request_id.clone_from(request_id);
+                self.trouble = None;
+            }
+            Step::Already | Step::Cleared { .. } | Step::Switched { .. } => {
                 self.trouble = None;
             }
         }
@@ -165,6 +192,7 @@ mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
 
+    use super::super::entry::RunClosed;
     use super::super::entry::tests::{key, step};
     use super::*;
 
@@ -251,6 +279,21 @@ mod tests {
     }
 
     #[test]
+    fn a_run_opens_once_goes_on_from_the_one_before_and_says_nothing_after_its_end() {
+        let mut memory = fold(&[(1, sent())]).expect("legal");
+        let closed = || Entry::Closed(RunClosed { outcomes: BTreeMap::new(), stopped: None });
+        let run = |seq, run: &str, entry| Line { run: run.into(), ..line(seq, entry) };
+        assert!(memory.clone().take(&run(3, "r2", Entry::Opened(opened()))).is_err(), "no parent");
+        let parent_run = Some("r1".to_owned());
+        let again = RunOpened { parent_run: parent_run.clone(), ..opened() };
+        assert!(memory.clone().take(&run(3, "r1", Entry::Opened(again.clone()))).is_err(), "the same run");
+        memory.take(&run(3, "r1", closed())).expect("legal");
+        assert!(memory.clone().take(&run(4, "r1", Entry::Job { key: key(1), step: accepted() })).is_err());
+        memory.take(&run(4, "r2", Entry::Opened(again))).expect("legal");
+        memory.take(&run(5, "r2", Entry::Job { key: key(1), step: accepted() })).expect("legal");
+    }
+
+    #[test]
     fn a_schema_of_the_future_is_refused() {
         let mut memory = Memory::default();
         let future = RunOpened { schema: "dlc-fleet.ledger/2".into(), ..opened() };
@@ -263,7 +306,7 @@ mod tests {
             None | Some("throttled" | "not-sent" | "cleared" | "failed") => &["already", "sent", "failed"],
             Some("sent") => &["accepted", "throttled", "refused", "not-sent", "doubtful", "failed"],
             Some("refused") => &["sent", "accepted", "failed", "unknown"],
-            Some("doubtful") => &["accepted", "cleared", "failed", "unknown"],
+            Some("doubtful") => &["accepted", "cleared", "failed", "unconverged", "unknown"],
             Some("accepted") => &["switched", "failed", "unconverged"],
             Some("unconverged" | "unknown") => &["doubtful"],
             Some(_) => &[],

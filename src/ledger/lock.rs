@@ -3,13 +3,14 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
+use super::disk::{is_at, private};
 
 /// Who holds a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,37 +29,43 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Held for as long as it lives.
+/// Held for as long as it lives. The lock itself is on the ledger's file, whatever name it was reached by; who
+/// holds it stands on a card beside it.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
+    /// Shares its lock with the file that is written to.
+    ledger: File,
     path: PathBuf,
+    card: PathBuf,
 }
 
 impl Lock {
-    /// Takes the lock of a ledger, or says who has it.
-    pub fn take(ledger: &Path) -> Result<Self, LedgerError> {
-        let failed = |cause| LedgerError::Io { doing: "lock", path: ledger.to_owned(), cause };
-        let mut path = ledger.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
+    /// Opens a ledger for appending, creates it where there is none, and takes its lock, or says who has it.
+    pub fn take(path: &Path) -> Result<(File, Self), LedgerError> {
+        let failed = |doing| move |cause| LedgerError::Io { doing, path: path.to_owned(), cause };
         loop {
             let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false);
-            super::disk::private(&mut options);
-            let mut file = options.open(&path).map_err(failed)?;
+            options.append(true).create(true);
+            private(&mut options);
+            let file = options.open(path).map_err(failed("open"))?;
+            if !file.metadata().map_err(failed("open"))?.is_file() {
+                return Err(failed("open")(std::io::Error::other("it is not a regular file")));
+            }
+            // a link leads to the same card as the file itself
+            let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            let card = PathBuf::from(format!("{}.lock", real.display()));
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    let holder = holder(&mut file);
-                    return Err(LedgerError::Locked { path: ledger.to_owned(), holder });
+                    return Err(LedgerError::Locked { path: path.to_owned(), holder: holder(&card) });
                 }
-                Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+                Err(TryLockError::Error(cause)) => return Err(failed("lock")(cause)),
             }
-            // a holder that just left has removed the file we opened: then the lock is on nothing
-            if still_there(&file, &path) {
-                sign(&mut file).map_err(failed)?;
-                return Ok(Self { file, path });
+            // a holder that just left may have removed the empty file we opened: then the lock is on nothing
+            if is_at(&file, path) {
+                sign(&card).map_err(failed("lock"))?;
+                let ledger = file.try_clone().map_err(failed("lock"))?;
+                return Ok((file, Self { ledger, path: path.to_owned(), card }));
             }
         }
     }
@@ -66,29 +73,29 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // removed before it is released, so nobody can lock a file that is about to vanish unnoticed
-        if still_there(&self.file, &self.path) {
+        // a run that was refused before it wrote anything leaves nothing behind
+        let empty = self.ledger.metadata().is_ok_and(|about| about.len() == 0);
+        if empty && is_at(&self.ledger, &self.path) {
             let _ = std::fs::remove_file(&self.path);
         }
+        let _ = std::fs::remove_file(&self.card);
     }
 }
 
-fn sign(file: &mut File) -> std::io::Result<()> {
+fn sign(card: &Path) -> std::io::Result<()> {
     let since = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let holder = Holder { pid: std::process::id(), host: host(), since };
-    file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(serde_json::to_string(&holder)?.as_bytes())
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    private(&mut options);
+    options.open(card)?.write_all(serde_json::to_string(&holder)?.as_bytes())
 }
 
 /// What the holder wrote. It may be read in the instant before it wrote anything.
-fn holder(file: &mut File) -> Holder {
-    let mut text = String::new();
+fn holder(card: &Path) -> Holder {
+    let text = std::fs::read_to_string(card).unwrap_or_default();
     let unknown = || Holder { pid: 0, host: "this host".into(), since: "a moment ago".into() };
-    match file.take(4096).read_to_string(&mut text) {
-        Ok(_) => serde_json::from_str(&text).unwrap_or_else(|_| unknown()),
-        Err(_) => unknown(),
-    }
+    serde_json::from_str(&text).unwrap_or_else(|_| unknown())
 }
 
 fn host() -> String {
@@ -97,20 +104,6 @@ fn host() -> String {
     name.map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| "this host".into())
-}
-
-#[cfg(unix)]
-fn still_there(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(ours), Ok(theirs)) => ours.dev() == theirs.dev() && ours.ino() == theirs.ino(),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn still_there(_file: &File, path: &Path) -> bool {
-    path.exists()
 }
 
 #[cfg(test)]
@@ -127,8 +120,23 @@ mod tests {
             other => panic!("{other:?}"),
         }
         drop(first);
-        Lock::take(&ledger).expect("free again");
-        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "no lock file is left");
+        drop(Lock::take(&ledger).expect("free again"));
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is left");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn neither_a_link_nor_a_removed_card_is_a_way_around_the_lock() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (ledger, link) = (folder.path().join("plan.jsonl"), folder.path().join("link.jsonl"));
+        let _held = Lock::take(&ledger).expect("free");
+        std::os::unix::fs::symlink(&ledger, &link).expect("a link");
+        match Lock::take(&link) {
+            Err(LedgerError::Locked { holder, .. }) => assert_eq!(holder.pid, std::process::id()),
+            other => panic!("{other:?}"),
+        }
+        std::fs::remove_file(folder.path().join("plan.jsonl.lock")).expect("removed");
+        assert!(matches!(Lock::take(&ledger), Err(LedgerError::Locked { .. })));
     }
 
     #[test]

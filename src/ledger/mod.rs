@@ -20,7 +20,7 @@
 //!
 //! | kind | means | may follow |
 //! | --- | --- | --- |
-//! | `already` | the engine was on its target; nothing was sent | nothing, `throttled`, `not-sent`, `cleared`, `failed` |
+//! | `already` | the engine was on its target without our doing | nothing, `throttled`, `not-sent`, `cleared`, `failed` |
 //! | `sent` | a request is about to leave | nothing, `throttled`, `refused`, `not-sent`, `cleared`, `failed` |
 //! | `accepted` | the service took it, or `read_back` shows that it was applied | `sent`, `refused`, `doubtful` |
 //! | `throttled` | refused as too fast; not applied | `sent` |
@@ -30,7 +30,7 @@
 //! | `cleared` | read-back shows that it was not applied | `doubtful` |
 //! | `switched` | read back twice on target and running | `accepted` |
 //! | `failed` | refused for good, or gone elsewhere | all but `already`, `switched`, `unconverged`, `unknown` |
-//! | `unconverged` | accepted, but not on target in time | `accepted` |
+//! | `unconverged` | accepted, but not on target in time | `accepted`, `doubtful` |
 //! | `unknown` | could not be settled by read-back in time | `refused`, `doubtful` |
 //!
 //! A job is found again by region, engine and target, never by its place in the plan. Its state is a pure
@@ -48,7 +48,7 @@ mod resume;
 mod write;
 
 pub use chain::Check;
-pub use disk::Disk;
+pub use disk::{Disk, private};
 pub use entry::{Entry, Line, Refused, RunClosed, RunOpened, SCHEMA, Step};
 pub use fold::{JobMemory, Memory, Standing};
 pub use lock::{Holder, Lock};

@@ -10,7 +10,7 @@ use super::entry::Line;
 use super::fold::Memory;
 
 /// Longest line that is read; ours stay far below, so a longer one is damage and not worth the memory.
-const LONGEST_LINE: u64 = 1 << 20;
+pub(super) const LONGEST_LINE: u64 = 1 << 20;
 
 /// What a ledger holds.
 #[derive(Debug, Default)]

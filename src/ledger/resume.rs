@@ -1,5 +1,7 @@
 //! What is left to do: pure, from the plan and what the ledger knows.
 
+use std::collections::HashMap;
+
 use super::entry::Refused;
 use super::fold::{JobMemory, Memory, Standing};
 use crate::job::{ImageVersionId, Job, Outcome};
@@ -8,18 +10,27 @@ use crate::job::{ImageVersionId, Job, Outcome};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Nothing is on record that forbids sending it.
-    Send,
+    Send {
+        /// Unless this target of an earlier request for the same engine is still open.
+        open_elsewhere: Option<ImageVersionId>,
+    },
     /// A request may have been applied: read back before anything is sent.
     Settle {
         /// Where the ledger stands; tells whether a line must say first that the job is in doubt.
         standing: Standing,
         /// The image the engine was on before that request.
         image_before: Option<ImageVersionId>,
+        /// `RequestId`, where the service took it.
+        request_id: Option<String>,
+        /// What went wrong last.
+        trouble: Option<Refused>,
     },
     /// The service took it: watch it converge.
     Watch {
         /// The image the engine was on before.
         image_before: Option<ImageVersionId>,
+        /// `RequestId` of the accepting answer.
+        request_id: Option<String>,
     },
     /// Nothing: an earlier run ended it.
     Nothing {
@@ -34,25 +45,40 @@ pub enum Work {
 
 /// What each job of a plan still needs, in plan order. With `skip_failed` failures are left as they are.
 pub fn remaining_work(jobs: &[Job], memory: &Memory, skip_failed: bool) -> Vec<Work> {
-    jobs.iter().map(|job| work_of(memory.jobs.get(&job.key), skip_failed)).collect()
+    let open: HashMap<_, _> = memory
+        .jobs
+        .iter()
+        .filter(|(_, job)| job.standing.is_open())
+        .map(|(key, _)| ((&key.region, &key.data_engine_id), &key.new_image_version_id))
+        .collect();
+    let work = |job: &Job| match memory.jobs.get(&job.key) {
+        Some(known) => work_of(known, skip_failed),
+        None => Work::Send { open_elsewhere: None },
+    };
+    jobs.iter()
+        .map(|job| match (work(job), open.get(&(&job.key.region, &job.key.data_engine_id))) {
+            (Work::Send { .. }, Some(other)) => Work::Send { open_elsewhere: Some((*other).clone()) },
+            (work, _) => work,
+        })
+        .collect()
 }
 
-fn work_of(memory: Option<&JobMemory>, skip_failed: bool) -> Work {
-    let Some(job) = memory else { return Work::Send };
-    let image_before = job.image_before.clone();
+fn work_of(job: &JobMemory, skip_failed: bool) -> Work {
+    let (image_before, request_id) = (job.image_before.clone(), job.request_id.clone());
+    let trouble = job.trouble.clone();
     match job.standing {
         Standing::Switched => Work::Nothing { outcome: Outcome::Switched, image_before, trouble: None },
         Standing::Already => Work::Nothing { outcome: Outcome::Already, image_before, trouble: None },
-        Standing::Failed if skip_failed => {
-            Work::Nothing { outcome: Outcome::Failed, image_before, trouble: job.trouble.clone() }
+        Standing::Failed if skip_failed => Work::Nothing { outcome: Outcome::Failed, image_before, trouble },
+        Standing::Failed | Standing::Throttled | Standing::NotSent | Standing::Cleared => {
+            Work::Send { open_elsewhere: None }
         }
-        Standing::Failed | Standing::Throttled | Standing::NotSent | Standing::Cleared => Work::Send,
-        Standing::Accepted => Work::Watch { image_before },
+        Standing::Accepted => Work::Watch { image_before, request_id },
         standing @ (Standing::Sent
         | Standing::Refused
         | Standing::Doubtful
         | Standing::Unconverged
-        | Standing::Unknown) => Work::Settle { standing, image_before },
+        | Standing::Unknown) => Work::Settle { standing, image_before, request_id, trouble },
     }
 }
 
@@ -108,7 +134,7 @@ mod tests {
 
     fn word(work: &Work) -> &'static str {
         match work {
-            Work::Send => "send",
+            Work::Send { .. } => "send",
             Work::Settle { .. } => "settle",
             Work::Watch { .. } => "watch",
             Work::Nothing { .. } => "nothing",
@@ -126,7 +152,7 @@ mod tests {
             let mut jobs = BTreeMap::new();
             for (number, standing) in standings.iter().enumerate() {
                 if let Some(standing) = *standing {
-                    let memory = JobMemory { standing, attempts: 1, image_before: None, trouble: None };
+                    let memory = JobMemory { standing, attempts: 1, image_before: None, request_id: None, trouble: None };
                     jobs.insert(job(number).key, memory);
                 }
             }
@@ -139,6 +165,23 @@ mod tests {
             for (number, work) in order.iter().zip(&work) {
                 prop_assert_eq!(word(work), expected(standings[*number], skip_failed));
             }
+        }
+    }
+
+    #[test]
+    fn a_changed_target_waits_for_the_request_that_is_still_open() {
+        for standing in STANDINGS {
+            let memory =
+                JobMemory { standing, attempts: 1, image_before: None, request_id: None, trouble: None };
+            let memory = Memory { jobs: [(job(1).key, memory)].into(), ..Memory::default() };
+            let mut changed = job(1);
+            changed.key.new_image_version_id = ImageVersionId::new("another");
+            let open = ["Sent", "Refused", "Doubtful", "Accepted", "Unconverged", "Unknown"];
+            let open_elsewhere =
+                open.contains(&format!("{standing:?}").as_str()).then(|| ImageVersionId::new("new"));
+            let work = remaining_work(&[changed, job(2)], &memory, false);
+            assert_eq!(work[0], Work::Send { open_elsewhere }, "{standing:?}");
+            assert_eq!(work[1], Work::Send { open_elsewhere: None });
         }
     }
 }

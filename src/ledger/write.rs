@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use super::LedgerError;
 use super::chain::Check;
-use super::disk::{Disk, private, sync_folder};
+use super::disk::{Disk, Named, private, sync_folder};
 use super::entry::{Entry, Line};
 use super::fold::Memory;
 use super::lock::Lock;
-use super::read::read;
+use super::read::{LONGEST_LINE, read};
 
 /// The one writer of a ledger.
 pub struct Writer {
@@ -58,6 +58,10 @@ impl Writer {
             let object = line.to_json().map_err(|error| failed(&self.path, error.into()))?;
             let (mut sealed, check) = self.check.seal(&object);
             sealed.push('\n');
+            if sealed.len() as u64 >= LONGEST_LINE {
+                let cause = io::Error::other(format!("a line of {} bytes is too long", sealed.len()));
+                return Err(failed(&self.path, cause));
+            }
             self.disk.append(sealed.as_bytes()).map_err(|cause| failed(&self.path, cause))?;
             self.check = check;
         }
@@ -74,13 +78,8 @@ impl Writer {
 /// whose path is returned with the writer.
 pub fn open(path: &Path, run: &str) -> Result<(Writer, Option<PathBuf>), LedgerError> {
     let failed = |cause| LedgerError::Io { doing: "open", path: path.to_owned(), cause };
-    let lock = Lock::take(path)?;
+    let (file, lock) = Lock::take(path)?;
     let recalled = read(path)?;
-    let new = !path.exists();
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    private(&mut options);
-    let file = options.open(path).map_err(failed)?;
     let set_aside = if recalled.torn.is_empty() {
         None
     } else {
@@ -93,10 +92,9 @@ pub fn open(path: &Path, run: &str) -> Result<(Writer, Option<PathBuf>), LedgerE
         file.set_len(recalled.whole_bytes).and_then(|()| file.sync_all()).map_err(failed)?;
         Some(aside)
     };
-    if new {
-        sync_folder(path).map_err(failed)?;
-    }
-    let mut writer = Writer::new(Box::new(file), path, run, recalled.memory, recalled.check);
+    sync_folder(path).map_err(failed)?;
+    let disk = Box::new(Named::new(file, path));
+    let mut writer = Writer::new(disk, path, run, recalled.memory, recalled.check);
     writer.lock = Some(lock);
     Ok((writer, set_aside))
 }
@@ -120,9 +118,13 @@ mod tests {
     use super::*;
 
     fn opened() -> Entry {
+        opened_after(None)
+    }
+
+    fn opened_after(parent: Option<&str>) -> Entry {
         Entry::Opened(RunOpened {
             schema: SCHEMA.into(),
-            parent_run: None,
+            parent_run: parent.map(str::to_owned),
             tool_version: "0".into(),
             plan: "plan.csv".into(),
             plan_digest: "0".into(),
@@ -165,7 +167,7 @@ mod tests {
         example(&path, 4);
         let (mut writer, set_aside) = open(&path, "run-2").expect("the same ledger");
         assert_eq!(set_aside, None);
-        writer.append(vec![opened(), accepted(1)]).expect("written");
+        writer.append(vec![opened_after(Some("run-1")), accepted(1)]).expect("written");
         let recalled = read(&path).expect("whole");
         let standings: Vec<Standing> = recalled.memory.jobs.values().map(|job| job.standing).collect();
         assert_eq!(standings, [Standing::Accepted, Standing::Accepted, Standing::Accepted, Standing::Sent]);
@@ -189,7 +191,7 @@ mod tests {
                 let kept = std::fs::read(aside).expect("kept");
                 assert!(bytes[..cut].ends_with(&kept) && !kept.is_empty(), "cut at {cut}");
             }
-            writer.append(vec![opened()]).expect("goes on");
+            writer.append(vec![opened_after((lines > 0).then_some("run-1"))]).expect("goes on");
             assert_eq!(read(&path).expect("whole again").memory.lines, lines + 1);
         }
     }
@@ -266,6 +268,34 @@ mod tests {
             writer.append(vec![opened()]).expect("the first goes well");
             assert!(writer.append(vec![sent(1)]).is_err());
             assert!(writer.append(vec![accepted(1)]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_line_that_could_not_be_read_back_is_not_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.jsonl");
+        let (mut writer, _) = open(&path, "run-1").expect("new");
+        writer.append(vec![opened()]).expect("written");
+        let endless = Step::NotSent { message: "x".repeat(2 << 20) };
+        assert!(writer.append(vec![sent(1), Entry::Job { key: key(1), step: endless }]).is_err());
+        drop(writer);
+        assert_eq!(read(&path).expect("whole").memory.lines, 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_ledger_that_was_removed_or_replaced_under_us_is_not_written() {
+        for replace in [false, true] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("plan.jsonl");
+            let (mut writer, _) = open(&path, "run-1").expect("new");
+            writer.append(vec![opened()]).expect("written");
+            std::fs::remove_file(&path).expect("removed");
+            if replace {
+                std::fs::write(&path, "").expect("replaced");
+            }
+            assert!(writer.append(vec![sent(1)]).is_err());
         }
     }
 

@@ -25,13 +25,15 @@ pub(super) struct Tempo {
     part: f64,
     /// The next free slot.
     slot: Instant,
-    /// When the rate last went down or up.
+    /// When the rate last went down or up, or the first call passed after it went down.
     changed: Option<Instant>,
+    /// True between a throttle and the next call that passes: nothing is regained then.
+    throttled: bool,
 }
 
 impl Tempo {
     pub(super) fn new(full_gap: Duration, now: Instant) -> Self {
-        Self { full_gap, part: 1.0, slot: now, changed: None }
+        Self { full_gap, part: 1.0, slot: now, changed: None, throttled: false }
     }
 
     /// When the next start has its slot.
@@ -55,6 +57,7 @@ impl Tempo {
 
     /// The service said "too fast". Answers that were under way together count once.
     pub(super) fn throttled(&mut self, now: Instant) {
+        self.throttled = true;
         let counts = self.part >= 1.0 || self.changed.is_none_or(|changed| now >= changed + STEP);
         if counts {
             self.part = (self.part / 2.0).max(FLOOR);
@@ -63,8 +66,19 @@ impl Tempo {
         }
     }
 
+    /// A call passed the limit: from now on the rate comes back.
+    pub(super) fn passed(&mut self, now: Instant) {
+        if self.throttled {
+            self.throttled = false;
+            self.changed = Some(now);
+        }
+    }
+
     /// One step for each second without a throttle, whether or not anything was sent in it.
     fn regain(&mut self, now: Instant) {
+        if self.throttled {
+            return;
+        }
         while let Some(changed) = self.changed.filter(|changed| self.part < 1.0 && now >= *changed + STEP) {
             self.part = (self.part + REGAIN).min(1.0);
             self.changed = Some(changed + STEP);
@@ -95,6 +109,9 @@ mod tests {
         let mut now = Instant::now();
         let mut tempo = Tempo::new(GAP, now);
         tempo.throttled(now);
+        tempo.take(now + STEP * 5);
+        assert!((tempo.part() - 0.5).abs() < 1e-9, "nothing is regained before a call passes");
+        tempo.passed(now);
         let mut steps = 0;
         while tempo.part() < 1.0 {
             now += STEP;
@@ -107,6 +124,7 @@ mod tests {
         tempo.take(now + STEP);
         assert!(tempo.part() <= 1.0);
         tempo.throttled(now + STEP * 2);
+        tempo.passed(now + STEP * 2);
         tempo.take(now + STEP * 7);
         assert!((tempo.part() - 0.75).abs() < 1e-9, "an idle time counts as well: {}", tempo.part());
     }

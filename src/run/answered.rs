@@ -26,6 +26,17 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// True for every answer of the service but that requests come too fast.
+    pub(super) fn passed_the_limit(&self) -> bool {
+        match &self.result {
+            Ok(_) => true,
+            Err(Fault::Refused(refusal)) => look_up(&refusal.code).class != Class::Throttled,
+            Err(_) => false,
+        }
+    }
+}
+
 impl Track {
     /// What the answer to the request under way makes of the job.
     pub(super) fn answered(
@@ -108,28 +119,27 @@ impl Track {
         random: &mut fastrand::Rng,
     ) -> Change {
         let track = Self { trouble: Some(reason.clone()), ..self.clone() };
-        if !rules.read_back {
-            return match class {
-                Class::Transient => {
-                    let mut unknown = found(reasons::READ_BACK_OFF, reason.code.clone());
-                    unknown.request_id.clone_from(&reason.request_id);
-                    let message = format!("{} and no read-back", reason.code);
-                    track.end(Outcome::Unknown, Some(unknown), vec![step, Step::Unknown { message }])
-                }
-                Class::Busy if self.attempts < rules.max_attempts => {
-                    track.back_off(class, None, reason, step, now, rules, random)
-                }
-                _ => track.fail(reason, None, vec![step]),
-            };
+        if rules.read_back {
+            let track = Self { refused: Some(class), ..track };
+            return track.back_off(class, reason, step, now, rules, random);
         }
-        track.back_off(class, Some(class), reason, step, now, rules, random)
+        match class {
+            Class::Transient => {
+                let mut unknown = found(reasons::READ_BACK_OFF, reason.code.clone());
+                unknown.request_id.clone_from(&reason.request_id);
+                let message = format!("{} and no read-back", reason.code);
+                track.end(Outcome::Unknown, Some(unknown), vec![step, Step::Unknown { message }])
+            }
+            Class::Busy if self.attempts < rules.max_attempts => {
+                track.back_off(class, reason, step, now, rules, random)
+            }
+            _ => track.fail(reason, None, vec![step]),
+        }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the circumstances of one wait, used in one place")]
     fn back_off(
         &self,
         class: Class,
-        look: Option<Class>,
         reason: Reason,
         step: Step,
         now: Instant,
@@ -140,11 +150,10 @@ impl Track {
             Class::Busy => rules.delays.busy,
             _ => rules.delays.transient,
         };
-        // without another attempt there is nothing to wait for but the look
-        let last = self.attempts >= rules.max_attempts;
         let after = schedule.wait(self.attempts, random);
-        let change = self.to(Phase::BackingOff { until: now + after, look }, vec![step]);
-        if last {
+        let change = self.to(Phase::BackingOff { until: now + after }, vec![step]);
+        // without another attempt there is nothing to wait for but the look
+        if self.attempts >= rules.max_attempts {
             return change;
         }
         change.telling(Event::WillRetry { job: self.job, attempt: self.attempts, reason, after })
@@ -157,18 +166,19 @@ impl Track {
             return self.fail(reason, None, vec![step]);
         }
         let track = Self { trouble: Some(reason.clone()), ..self.clone() };
-        track.back_off(Class::Transient, None, reason, step, now, rules, random)
+        track.back_off(Class::Transient, reason, step, now, rules, random)
     }
 
     fn doubtful(&self, cause: &str, step: Step, now: Instant, rules: &Rules) -> Change {
         let reason = found(reasons::NO_ANSWER, cause);
         let track = Self { trouble: Some(reason.clone()), ..self.clone() };
-        let event = Event::Doubtful { job: self.job, reason };
         if !rules.read_back {
             let unknown = found(reasons::READ_BACK_OFF, cause);
             let steps = vec![step, Step::Unknown { message: cause.into() }];
-            return track.end(Outcome::Unknown, Some(unknown), steps).telling(event);
+            return track.end(Outcome::Unknown, Some(unknown), steps);
         }
-        track.to(Phase::Doubtful { since: now, quiet_since: None }, vec![step]).telling(event)
+        let event = Event::Doubtful { job: self.job, reason };
+        let doubtful = Phase::Doubtful { since: now, quiet_since: None, accepted: false };
+        track.to(doubtful, vec![step]).telling(event)
     }
 }

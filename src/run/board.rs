@@ -1,6 +1,6 @@
 //! All jobs of a run: who may go next, which wave is open, and what is held back.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -32,8 +32,10 @@ pub(super) struct Board {
     unsettled: Vec<usize>,
     /// Waves up to and including this one are open.
     pub(super) open_wave: usize,
-    held_images: HashSet<(Region, ImageVersionId)>,
-    held_regions: HashSet<Region>,
+    /// Targets that were refused for all engines of a region, and why.
+    held_images: HashMap<(Region, ImageVersionId), Reason>,
+    /// Regions that were refused, and why.
+    held_regions: HashMap<Region, Reason>,
 }
 
 impl Board {
@@ -51,8 +53,8 @@ impl Board {
             under_way: BTreeSet::new(),
             unsettled,
             open_wave: 0,
-            held_images: HashSet::new(),
-            held_regions: HashSet::new(),
+            held_images: HashMap::new(),
+            held_regions: HashMap::new(),
         }
     }
 
@@ -72,14 +74,16 @@ impl Board {
         }
         let before = std::mem::replace(&mut self.tracks[index.0], track);
         let after = &self.tracks[index.0];
-        match (before.phase == Phase::Ready, after.phase == Phase::Ready) {
-            (false, true) => {
-                let went_before = after.attempts > 0 || before.phase == Phase::InFlight;
-                let queue = if went_before { &mut self.again } else { &mut self.fresh };
-                queue.push_back(index);
+        if after.phase == Phase::Ready && before.phase != Phase::Ready {
+            let went_before = after.attempts > 0 || before.phase == Phase::InFlight;
+            let queue = if went_before { &mut self.again } else { &mut self.fresh };
+            queue.push_back(index);
+        }
+        // what is no longer ready leaves a queue when it comes to the front, which costs nothing
+        for queue in [&mut self.again, &mut self.fresh] {
+            while queue.front().is_some_and(|front| self.tracks[front.0].phase != Phase::Ready) {
+                queue.pop_front();
             }
-            (true, false) => self.unqueue(index),
-            _ => {}
         }
         if before.phase == Phase::Departing {
             self.departing = None;
@@ -107,17 +111,6 @@ impl Board {
         self.departing.map(|index| self.track(index))
     }
 
-    /// Takes a job out of its queue, mostly from the front.
-    fn unqueue(&mut self, index: JobIndex) {
-        for queue in [&mut self.again, &mut self.fresh] {
-            if queue.front() == Some(&index) {
-                queue.pop_front();
-            } else {
-                queue.retain(|queued| *queued != index);
-            }
-        }
-    }
-
     /// Jobs that time or a look may change.
     pub(super) fn under_way(&self) -> impl Iterator<Item = &Track> {
         self.under_way.iter().map(|index| self.track(*index))
@@ -128,26 +121,33 @@ impl Board {
         self.unsettled.iter().all(|jobs| *jobs == 0)
     }
 
-    /// Holds back every job with this target in this region.
-    pub(super) fn hold_image(&mut self, index: JobIndex) {
+    /// Holds back every job with this target in this region, from now on.
+    pub(super) fn hold_image(&mut self, index: JobIndex, because: &Reason) {
         let key = &self.jobs[index.0].key;
-        self.held_images.insert((key.region.clone(), key.new_image_version_id.clone()));
+        let image = (key.region.clone(), key.new_image_version_id.clone());
+        self.held_images.entry(image).or_insert_with(|| held_back(because));
     }
 
-    /// Holds back every job of this region.
-    pub(super) fn hold_region(&mut self, index: JobIndex) {
-        self.held_regions.insert(self.jobs[index.0].key.region.clone());
+    /// Holds back every job of this region, from now on.
+    pub(super) fn hold_region(&mut self, index: JobIndex, because: &Reason) {
+        let region = self.jobs[index.0].key.region.clone();
+        self.held_regions.entry(region).or_insert_with(|| held_back(because));
     }
 
-    /// Ends the jobs that are held back and have nothing under way.
-    pub(super) fn end_held(&self, because: &Reason) -> Vec<Change> {
-        let reason = found(reasons::HELD_BACK, format!("{}: {}", because.code, because.cause));
-        let held = |track: &&Track| {
-            let key = &self.job(track.job).key;
-            let image = (key.region.clone(), key.new_image_version_id.clone());
-            self.held_regions.contains(&key.region) || self.held_images.contains(&image)
-        };
-        self.tracks.iter().filter(held).filter_map(|track| track.hold_back(reason.clone())).collect()
+    /// Ends a job that is held back and has nothing under way.
+    pub(super) fn end_if_held(&self, track: &Track) -> Option<Change> {
+        if self.held_images.is_empty() && self.held_regions.is_empty() {
+            return None;
+        }
+        let key = &self.job(track.job).key;
+        let image = (key.region.clone(), key.new_image_version_id.clone());
+        let reason = self.held_regions.get(&key.region).or_else(|| self.held_images.get(&image))?;
+        track.hold_back(reason.clone())
+    }
+
+    /// Ends all jobs that are held back and have nothing under way.
+    pub(super) fn end_held(&self) -> Vec<Change> {
+        self.tracks.iter().filter_map(|track| self.end_if_held(track)).collect()
     }
 
     /// Jobs that have not ended, in plan order.
@@ -163,7 +163,7 @@ impl Board {
     /// Opens the next wave. Its jobs are looked at again before they go, since time has passed.
     pub(super) fn open_next_wave(&mut self, now: Instant, rules: &Rules) {
         self.open_wave += 1;
-        let phase = if rules.read_back { Phase::Looking { since: now, refused: None } } else { Phase::Ready };
+        let phase = if rules.read_back { Track::looking(now) } else { Phase::Ready };
         let opens =
             |track: &&Track| self.job(track.job).wave == self.open_wave && track.phase == Phase::Queued;
         let opening: Vec<Track> =
@@ -182,7 +182,7 @@ impl Board {
     /// `known` is the fleet as it was seen before, and tells which part an engine belongs to.
     pub(super) fn looked(
         &self,
-        look: &Look<'_>,
+        look: Look<'_>,
         scope: &Scope,
         known: &FleetView,
         rules: &Rules,
@@ -200,6 +200,15 @@ impl Board {
         self.under_way().filter_map(Track::urgent_look_due).min()
     }
 
+    /// Jobs that are about to be sent, in no particular order.
+    pub(super) fn ready(&self) -> impl Iterator<Item = &Track> {
+        self.again
+            .iter()
+            .chain(&self.fresh)
+            .map(|index| self.track(*index))
+            .filter(|track| track.phase == Phase::Ready)
+    }
+
     /// When the next sweep for everybody is wanted.
     pub(super) fn routine_sweep_due(&self, last_sweep: Option<Instant>, rules: &Rules) -> Option<Instant> {
         self.under_way().filter_map(|track| track.routine_look_due(last_sweep, rules)).min()
@@ -211,10 +220,13 @@ impl Board {
     }
 
     /// The parts of the fleet that hold the engines of these jobs.
-    pub(super) fn scope(&self, view: &FleetView, wanted: impl Fn(&Track) -> bool) -> Scope {
-        let wanted = self.under_way().filter(|track| wanted(track));
+    pub(super) fn scope<'a>(&self, view: &FleetView, wanted: impl Iterator<Item = &'a Track>) -> Scope {
         wanted.flat_map(|track| places(&self.job(track.job).key, view)).collect()
     }
+}
+
+fn held_back(because: &Reason) -> Reason {
+    found(reasons::HELD_BACK, format!("{}: {}", because.code, because.cause))
 }
 
 /// Where a listing may show a job's engine. One that was never seen may be of any kind.

@@ -1,5 +1,7 @@
 //! The dispatcher: sole owner of ledger and truth. Appends, then commits, then acts.
 
+mod effects;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +18,14 @@ use super::looked::Look;
 use super::reasons::reading_failed;
 use super::sight::{FleetView, Forecast, forecast};
 use super::start::{Ended, Start};
-use super::stop::{Signal, Signals, Stopping};
+use super::stop::{Signals, Stopping};
 use super::sweeps::{Sweeps, Swept};
-use super::track::{Change, Effect, Phase, Track};
+use super::track::{Change, Phase, Track};
 use crate::cloud::{Cloud, Fault};
 use crate::event::{Event, Listener, Opening, StopReason};
-use crate::job::{JobIndex, Outcome, Reason};
-use crate::ledger::{Entry, RunClosed, RunOpened};
+use crate::job::{JobIndex, Outcome};
+use crate::ledger::{Entry, RunClosed, RunOpened, Work};
 use crate::pace::{Gate, until};
-
-/// Denials in a row that are taken to concern the whole account.
-const DENIALS_THAT_STOP: u32 = 3;
 
 /// Between two ticks that listeners hear.
 const TICK: Duration = Duration::from_secs(1);
@@ -61,6 +60,8 @@ struct Dispatcher<C> {
     sweeps: Sweeps<C>,
     stopping: Stopping,
     stopped: Option<StopReason>,
+    /// Since when every answer of the service was that requests come too fast.
+    throttled_since: Option<Instant>,
     accepted_any: bool,
     denied_in_a_row: u32,
     begun: Instant,
@@ -90,7 +91,8 @@ impl<C: Cloud> Dispatcher<C> {
             sweeps: Sweeps::new(start.reader),
             stopping: Stopping::No,
             stopped: None,
-            accepted_any: false,
+            throttled_since: None,
+            accepted_any: start.work.iter().any(was_accepted),
             denied_in_a_row: 0,
             begun: now,
             next_tick: now + TICK,
@@ -109,7 +111,10 @@ impl<C: Cloud> Dispatcher<C> {
         for track in &self.board.tracks {
             let job = self.board.job(track.job);
             let image = self.view.engine(&job.key).and_then(|record| record.image_version_id.clone());
-            let done = matches!(&forecasts[track.job.0], Forecast::Done { outcome: Outcome::Switched, .. });
+            let done = matches!(
+                &forecasts[track.job.0],
+                Forecast::Done { outcome: Outcome::Switched | Outcome::Already, .. }
+            );
             if let (true, Some(image)) = (done, image.filter(|image| *image != job.key.new_image_version_id))
             {
                 let event = Event::Drifted { job: track.job, image_version_id: image.to_string() };
@@ -145,7 +150,7 @@ impl<C: Cloud> Dispatcher<C> {
         match self.stopping {
             Stopping::No => self.board.is_done(),
             // what could only be sent will not be; what is watched goes on
-            Stopping::NoMoreSends => self.board.under_way().all(|track| track.phase.is_idle()),
+            Stopping::NoMoreSends => self.board.under_way().all(Track::is_idle),
             Stopping::Draining => self.attempts.is_empty(),
             Stopping::Now => true,
         }
@@ -200,7 +205,17 @@ impl<C: Cloud> Dispatcher<C> {
     /// Puts the intent to send the next job on record.
     async fn depart_next(&mut self) {
         let Some(index) = self.board.next_to_send() else { return };
-        let departure = self.board.track(index).depart();
+        let mut ready = self.board.track(index).clone();
+        if self.rules.read_back {
+            let job = self.board.job(index);
+            let change = ready.reconsidered(job, &self.view, Instant::now(), &self.rules);
+            if change.track.phase != Phase::Ready {
+                self.apply(vec![change]).await;
+                return;
+            }
+            ready = change.track;
+        }
+        let departure = ready.depart();
         if self.record(self.entries(&departure)).await {
             self.commit(departure);
         }
@@ -231,6 +246,10 @@ impl<C: Cloud> Dispatcher<C> {
         let mut changes = Vec::new();
         for finished in finished {
             let (id, answer) = finished.unwrap_or_else(|error| (error.id(), crashed(&error)));
+            if answer.passed_the_limit() {
+                self.gate.passed();
+                self.throttled_since = None;
+            }
             if let Some(index) = self.owners.remove(&id) {
                 let track = self.board.track(index);
                 changes.push(track.answered(&answer, now, &self.rules, &mut self.random));
@@ -240,35 +259,14 @@ impl<C: Cloud> Dispatcher<C> {
     }
 
     async fn swept(&mut self, swept: Swept) {
-        if let Err(fault) = swept.result {
-            self.sweeps.failed(&self.rules, &mut self.random);
-            self.tell(&Event::SweepFailed { reason: reading_failed(&fault) });
-            return;
+        self.sweeps.note(&swept.sweep, &self.rules, &mut self.random);
+        if let Some((_, fault)) = swept.sweep.failed.first() {
+            self.tell(&Event::SweepFailed { reason: reading_failed(fault) });
         }
-        let look = Look { view: &swept.view, asked: swept.asked };
-        let changes = self.board.looked(&look, &swept.scope, &self.view, &self.rules);
+        let look = Look { view: &swept.view, asked: swept.asked, seen: Instant::now() };
+        let changes = self.board.looked(look, &swept.sweep.read, &self.view, &self.rules);
         self.view.absorb(swept.view);
         self.apply(changes).await;
-    }
-
-    fn signalled(&mut self, signal: Signal) {
-        let again = self.stopping >= Stopping::Draining;
-        self.stopping = if again { Stopping::Now } else { Stopping::Draining };
-        self.stop_because(StopReason::Interrupted { signal: signal.name() });
-    }
-
-    /// Notes why the run stops. A signal outranks a refusal, and a lost ledger outranks everything, since it
-    /// decides what can be relied on afterwards.
-    fn stop_because(&mut self, reason: StopReason) {
-        let rank = |reason: &StopReason| match reason {
-            StopReason::AccountRefused(_) => 1,
-            StopReason::Interrupted { .. } => 2,
-            StopReason::LedgerLost { .. } => 3,
-        };
-        if self.stopped.as_ref().is_none_or(|stopped| rank(stopped) < rank(&reason)) {
-            self.tell(&Event::Stopping(reason.clone()));
-            self.stopped = Some(reason);
-        }
     }
 
     /// Makes changes durable, then true, then known; and then whatever follows from them.
@@ -285,6 +283,8 @@ impl<C: Cloud> Dispatcher<C> {
                 self.commit(change);
                 if let Some(effect) = effect {
                     following.extend(self.follow(index, effect));
+                } else if self.board.track(index).phase == Phase::Ready {
+                    following.extend(self.board.end_if_held(self.board.track(index)));
                 }
             }
             pending = following;
@@ -296,41 +296,6 @@ impl<C: Cloud> Dispatcher<C> {
         for event in &change.events {
             self.tell(event);
         }
-    }
-
-    /// What a change means for others.
-    fn follow(&mut self, index: JobIndex, effect: Effect) -> Vec<Change> {
-        match effect {
-            Effect::Accepted => {
-                self.accepted_any = true;
-                self.denied_in_a_row = 0;
-            }
-            Effect::Throttled(reason) => {
-                self.gate.throttled();
-                self.tell(&Event::Throttled { job: index, reason, rate: self.gate.rate() });
-            }
-            Effect::Denied(reason) => {
-                self.denied_in_a_row += 1;
-                if !self.accepted_any || self.denied_in_a_row >= DENIALS_THAT_STOP {
-                    self.refuse_account(reason);
-                }
-            }
-            Effect::Stop(reason) => self.refuse_account(reason),
-            Effect::HoldImage(reason) => {
-                self.board.hold_image(index);
-                return self.board.end_held(&reason);
-            }
-            Effect::HoldRegion(reason) => {
-                self.board.hold_region(index);
-                return self.board.end_held(&reason);
-            }
-        }
-        Vec::new()
-    }
-
-    fn refuse_account(&mut self, reason: Reason) {
-        self.stopping = self.stopping.max(Stopping::NoMoreSends);
-        self.stop_because(StopReason::AccountRefused(reason));
     }
 
     fn entries(&self, change: &Change) -> Vec<Entry> {
@@ -378,6 +343,11 @@ impl<C: Cloud> Dispatcher<C> {
     fn tell(&mut self, event: &Event) {
         self.listener.hear(self.begun.elapsed(), event);
     }
+}
+
+/// Whether the service ever took a request for this job, so that a denial cannot concern every engine.
+fn was_accepted(work: &Work) -> bool {
+    matches!(work, Work::Watch { .. } | Work::Nothing { outcome: Outcome::Switched, .. })
 }
 
 /// A task that broke down has an outcome nobody knows.

@@ -21,7 +21,10 @@ impl Journal {
         for entry in &entries {
             log(entry);
         }
-        let Some(mut writer) = self.writer.take() else { return Ok(()) };
+        let Some(mut writer) = self.writer.take() else {
+            let cause = std::io::Error::other("the writer is gone");
+            return Err(LedgerError::Io { doing: "write", path: std::path::PathBuf::new(), cause });
+        };
         let written = tokio::task::spawn_blocking(move || {
             let result = writer.append(entries);
             (writer, result)

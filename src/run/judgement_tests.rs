@@ -1,7 +1,13 @@
 //! The judgements about one job, one claim each: what an answer, a look or time makes of it.
 
+mod first_sight;
+mod legality;
+mod limits_of_sight;
+
 use std::time::Duration;
 
+use jiff::Timestamp;
+use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::Rules;
@@ -9,11 +15,12 @@ use super::answered::Answer;
 use super::board::Board;
 use super::looked::Look;
 use super::readback::Scope;
-use super::sight::{FleetView, Forecast};
+use super::sight::{FleetView, Forecast, forecast};
 use super::track::{Change, Effect, Phase, Track};
+use crate::cloud::catalogue::Class;
 use crate::cloud::{EngineKind, EngineRecord, EngineState, Fault, Receipt, Refusal};
 use crate::job::{DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
-use crate::ledger::{Standing, Step};
+use crate::ledger::{Entry, Line, Memory, RunOpened, SCHEMA, Standing, Step, Work};
 
 fn job() -> Job {
     Job {
@@ -82,6 +89,11 @@ impl Stage {
         self.take(change)
     }
 
+    fn take_track(&mut self, change: fn(&Track) -> Change) -> &mut Self {
+        let change = change(&self.track);
+        self.take(change)
+    }
+
     fn accept(&mut self) -> &mut Self {
         self.answer(Ok(Receipt { request_id: "id".into() }))
     }
@@ -112,8 +124,8 @@ impl Stage {
     }
 
     fn look_at(&mut self, view: &FleetView) -> &mut Self {
-        let look = Look { view, asked: self.now };
-        if let Some(change) = self.track.looked(&job(), &look, &self.rules) {
+        let look = Look { view, asked: self.now, seen: self.now };
+        if let Some(change) = self.track.looked(&job(), look, &self.rules) {
             self.take(change);
         }
         self
@@ -171,8 +183,9 @@ fn a_bad_look_between_two_good_ones_starts_over() {
 fn a_look_from_before_the_answer_proves_nothing() {
     let mut stage = Stage::in_flight(Rules::default());
     stage.wait(1).accept();
-    let old_look = Look { view: &view("new", 2), asked: stage.now - Duration::from_millis(1) };
-    assert!(stage.track.looked(&job(), &old_look, &stage.rules).is_none());
+    let old_look =
+        Look { view: &view("new", 2), asked: stage.now - Duration::from_millis(1), seen: stage.now };
+    assert!(stage.track.looked(&job(), old_look, &stage.rules).is_none());
 }
 
 #[test]
@@ -329,49 +342,35 @@ fn a_request_that_never_left_goes_again_without_a_look() {
 }
 
 #[test]
-fn without_read_back_nothing_in_doubt_is_sent_again() {
-    let rules = Rules { read_back: false, wait: false, ..Rules::default() };
-    let mut stage = Stage::in_flight(rules);
-    stage.lose_answer();
-    assert_eq!((stage.outcome(), stage.code()), (Some(Outcome::Unknown), Some("read-back-off")));
-    let mut stage = Stage::in_flight(rules);
-    stage.refuse("InternalError");
-    assert_eq!(stage.outcome(), Some(Outcome::Unknown));
-    let mut stage = Stage::in_flight(rules);
+fn the_settle_time_counts_from_the_end_of_the_first_look_to_the_beginning_of_the_second() {
+    let mut stage = Stage::in_flight(Rules::default());
     stage.accept();
-    assert_eq!(stage.outcome(), Some(Outcome::Accepted));
+    // the first sweep took twelve seconds, so nobody knows when in them the engine was seen
+    let asked = stage.now;
+    stage.wait(12);
+    let first = Look { view: &view("new", 2), asked, seen: stage.now };
+    let change = stage.track.looked(&job(), first, &stage.rules).expect("a change");
+    stage.take(change).wait(9).look("new", 2);
+    assert_eq!(stage.outcome(), None);
+    stage.wait(1).look("new", 2);
+    assert_eq!(stage.outcome(), Some(Outcome::Switched));
 }
 
 #[test]
-fn what_an_earlier_run_left_in_doubt_is_read_back_first() {
-    let rules = Rules::default();
-    let now = Instant::now();
-    for standing in [Standing::Sent, Standing::Doubtful, Standing::Unconverged, Standing::Unknown] {
-        let forecast = Forecast::Settle { standing, image_before: Some(ImageVersionId::new("old")) };
-        let change = Track::new(JobIndex(0)).begin(forecast, now, &rules);
-        assert!(matches!(change.track.phase, Phase::Doubtful { .. }), "{standing:?}");
-        assert_eq!(change.steps.is_empty(), standing == Standing::Doubtful, "{standing:?}");
+fn a_busy_engine_is_looked_at_again_but_not_at_once() {
+    let mut stage = Stage::in_flight(Rules::default());
+    stage.refuse("InternalError").wait(1).look("old", 0);
+    let due = stage.track.urgent_look_due().expect("a look is wanted");
+    assert_eq!(due, stage.now + stage.rules.sweep_every);
+}
+
+#[test]
+fn a_refusal_that_is_sure_never_ends_unknown() {
+    for code in ["ResourceInUse", "ResourceNotFound.DataEngineNotActivity"] {
+        let mut stage = Stage::in_flight(Rules::default());
+        stage.refuse(code).wait(6).look("old", 0).wait(1_800);
+        assert_eq!((stage.outcome(), stage.code()), (Some(Outcome::Failed), Some(code)));
     }
-    let forecast = Forecast::Settle { standing: Standing::Refused, image_before: None };
-    let change = Track::new(JobIndex(0)).begin(forecast, now, &rules);
-    assert!(matches!(change.track.phase, Phase::Looking { refused: Some(_), .. }));
-}
-
-#[test]
-fn a_sweep_that_did_not_cover_an_engine_says_nothing_about_it() {
-    let rules = Rules::default();
-    let now = Instant::now();
-    let good_since = Some(now);
-    let mut board = Board::new([job()].into());
-    let converging = Phase::Converging { since: now, good_since };
-    board.commit(board.track(JobIndex(0)).to(converging, Vec::new()).track);
-    let known = view("new", 2);
-    let nothing = Look { view: &FleetView::default(), asked: now + Duration::from_secs(1) };
-    let elsewhere = Scope::from([(Region::new("ap-guangzhou"), EngineKind::ALL[1])]);
-    assert!(board.looked(&nothing, &elsewhere, &known, &rules).is_empty());
-    let here = Scope::from([(Region::new("ap-guangzhou"), EngineKind::ALL[0])]);
-    let changes = board.looked(&nothing, &here, &known, &rules);
-    assert_eq!(changes.len(), 1, "an engine that is gone from its part of the fleet is no good look");
 }
 
 #[test]

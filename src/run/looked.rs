@@ -12,33 +12,53 @@ use crate::event::Event;
 use crate::job::{ImageVersionId, Job, Outcome};
 use crate::ledger::Step;
 
-/// A look at the whole fleet: what a sweep showed, and when it was asked for.
+/// A look at the fleet.
+#[derive(Clone, Copy)]
 pub(super) struct Look<'a> {
+    /// What a sweep showed.
     pub(super) view: &'a FleetView,
+    /// When the sweep was asked for. Whatever happened later need not be in it, so this counts where a look must
+    /// come after something.
     pub(super) asked: Instant,
+    /// When the sweep was over. Whatever it shows was so at some moment before, so this counts where something
+    /// must come after a look.
+    pub(super) seen: Instant,
 }
 
 impl Track {
     /// What a look makes of the job, if anything. A look that was asked for before the job came into its
     /// phase proves nothing and is passed over.
-    pub(super) fn looked(&self, job: &Job, look: &Look<'_>, rules: &Rules) -> Option<Change> {
+    pub(super) fn looked(&self, job: &Job, look: Look<'_>, rules: &Rules) -> Option<Change> {
         let record = look.view.engine(&job.key);
         let target = &job.key.new_image_version_id;
         let sight = Sight::of(record, target, self.image_before.as_ref());
         match self.phase {
-            Phase::Looking { since, refused: None } if look.asked >= since => {
-                Some(self.begin(first_sight(job, look.view), look.asked, rules))
-            }
-            Phase::Looking { since, refused: Some(class) } if look.asked >= since => {
-                self.looked_after_refusal(class, &sight, look.asked, rules)
-            }
-            Phase::Doubtful { since, quiet_since } if look.asked >= since => {
-                self.looked_in_doubt(&sight, since, quiet_since, look.asked, rules)
+            Phase::Looking { since, .. } if look.asked >= since => Some(match self.refused {
+                None => self.begin(first_sight(job, None, look.view), look.seen, rules),
+                Some(class) => self.looked_after_refusal(class, &sight, since, look, rules),
+            }),
+            Phase::Doubtful { since, quiet_since, accepted } if look.asked >= since => {
+                let doubtful = |quiet_since| Phase::Doubtful { since, quiet_since, accepted };
+                Some(self.looked_in_doubt(&sight, quiet_since, doubtful, look, rules))
             }
             Phase::Converging { since, good_since } if look.asked >= since => {
-                self.looked_converging(&sight, record, since, good_since, look.asked, rules)
+                Some(self.looked_converging(&sight, record, (since, good_since), look, rules))
             }
             _ => None,
+        }
+    }
+
+    /// Judges once more a job that is about to be sent, by the newest look there is. Time has passed since it
+    /// became ready, perhaps much.
+    pub(super) fn reconsidered(&self, job: &Job, view: &FleetView, now: Instant, rules: &Rules) -> Change {
+        let sight =
+            Sight::of(view.engine(&job.key), &job.key.new_image_version_id, self.image_before.as_ref());
+        match (self.refused, sight) {
+            (None, _) => self.begin(first_sight(job, None, view), now, rules),
+            (Some(_), Sight::Target { .. }) => self.applied_after_all(false, now, rules),
+            (Some(_), sight) => {
+                self.went_elsewhere(&sight).unwrap_or_else(|| self.to(Phase::Ready, Vec::new()))
+            }
         }
     }
 
@@ -46,42 +66,41 @@ impl Track {
         &self,
         class: Class,
         sight: &Sight,
-        asked: Instant,
+        since: Instant,
+        look: Look<'_>,
         rules: &Rules,
-    ) -> Option<Change> {
-        let trouble = || self.trouble.clone().unwrap_or_else(|| found(reasons::NO_ANSWER, ""));
+    ) -> Change {
         match sight {
-            Sight::Target { running } => Some(self.applied_after_all(*running, asked, rules)),
-            Sight::Lost(_) | Sight::Third(_) => self.went_elsewhere(sight),
-            // still busy with something, perhaps with our request
-            Sight::Old { state: EngineState::INITIALISING, .. } | Sight::Missing | Sight::Blank => None,
-            Sight::Old { state, .. } if class == Class::NotRunning && *state != EngineState::RUNNING => {
-                Some(self.fail(trouble(), None, Vec::new()))
+            Sight::Target { running } => self.applied_after_all(*running, look.seen, rules),
+            Sight::Old { image, state: Some(state) } if *state != EngineState::INITIALISING => {
+                let stands_still = class == Class::NotRunning && *state != EngineState::RUNNING;
+                if stands_still || self.attempts >= rules.max_attempts {
+                    return self.fail(self.last_trouble(), None, Vec::new());
+                }
+                self.on(image).to(Phase::Ready, Vec::new())
             }
-            Sight::Old { .. } if self.attempts >= rules.max_attempts => {
-                Some(self.fail(trouble(), None, Vec::new()))
-            }
-            Sight::Old { image, .. } => Some(self.on(image).to(Phase::Ready, Vec::new())),
+            // still busy with something, perhaps with our request: look again, but not at once
+            _ => self.went_elsewhere(sight).unwrap_or_else(|| {
+                self.to(Phase::Looking { since, due: look.seen + rules.sweep_every }, Vec::new())
+            }),
         }
     }
 
     fn looked_in_doubt(
         &self,
         sight: &Sight,
-        since: Instant,
         quiet_since: Option<Instant>,
-        asked: Instant,
+        doubtful: impl Fn(Option<Instant>) -> Phase,
+        look: Look<'_>,
         rules: &Rules,
-    ) -> Option<Change> {
-        let doubtful = |quiet_since| Phase::Doubtful { since, quiet_since };
+    ) -> Change {
         match sight {
-            Sight::Target { running } => Some(self.applied_after_all(*running, asked, rules)),
-            Sight::Lost(_) | Sight::Third(_) => self.went_elsewhere(sight),
-            Sight::Old { image, state: EngineState::RUNNING } => match quiet_since {
-                Some(quiet) if asked >= quiet + rules.grace => Some(self.not_applied(image, rules)),
-                earlier => Some(self.on(image).to(doubtful(earlier.or(Some(asked))), Vec::new())),
+            Sight::Target { running } => self.applied_after_all(*running, look.seen, rules),
+            Sight::Old { image, state: Some(EngineState::RUNNING) } => match quiet_since {
+                Some(quiet) if look.asked >= quiet + rules.grace => self.not_applied(image, rules),
+                earlier => self.on(image).to(doubtful(earlier.or(Some(look.seen))), Vec::new()),
             },
-            Sight::Old { .. } | Sight::Missing | Sight::Blank => Some(self.to(doubtful(None), Vec::new())),
+            _ => self.went_elsewhere(sight).unwrap_or_else(|| self.to(doubtful(None), Vec::new())),
         }
     }
 
@@ -89,38 +108,34 @@ impl Track {
         &self,
         sight: &Sight,
         record: Option<&EngineRecord>,
-        since: Instant,
-        good_since: Option<Instant>,
-        asked: Instant,
+        (since, good_since): (Instant, Option<Instant>),
+        look: Look<'_>,
         rules: &Rules,
-    ) -> Option<Change> {
+    ) -> Change {
         let converging = |good_since| Phase::Converging { since, good_since };
         match sight {
             Sight::Target { running: true } => {
-                let proven = good_since.is_some_and(|good| asked >= good + rules.settle);
+                let proven = good_since.is_some_and(|good| look.asked >= good + rules.settle);
                 if !proven {
-                    return Some(self.to(converging(good_since.or(Some(asked))), Vec::new()));
+                    return self.to(converging(good_since.or(Some(look.seen))), Vec::new());
                 }
                 let step = Step::Switched {
                     image_before: self.image_before.clone(),
                     image_name_after: record.and_then(|record| record.image_version_name.clone()),
                     child_image_after: record.and_then(|record| record.child_image_version_id.clone()),
                 };
-                Some(self.end(Outcome::Switched, None, vec![step]))
+                self.end(Outcome::Switched, None, vec![step])
             }
-            Sight::Lost(_) | Sight::Third(_) => self.went_elsewhere(sight),
-            Sight::Target { running: false } | Sight::Old { .. } | Sight::Missing | Sight::Blank => {
-                Some(self.to(converging(None), Vec::new()))
-            }
+            _ => self.went_elsewhere(sight).unwrap_or_else(|| self.to(converging(None), Vec::new())),
         }
     }
 
     /// No answer said so, but the engine is on its target.
-    fn applied_after_all(&self, running: bool, asked: Instant, rules: &Rules) -> Change {
+    fn applied_after_all(&self, running: bool, seen: Instant, rules: &Rules) -> Change {
         let step = Step::Accepted { request_id: None, latency_ms: None, read_back: true };
         let change = if rules.wait {
-            let good_since = running.then_some(asked);
-            self.to(Phase::Converging { since: asked, good_since }, vec![step])
+            let good_since = running.then_some(seen);
+            self.to(Phase::Converging { since: seen, good_since }, vec![step])
         } else {
             self.end(Outcome::Accepted, None, vec![step])
         };

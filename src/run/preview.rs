@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::readback::Reader;
-use super::reasons::ENGINE_NOT_FOUND;
+use super::reasons::{ENGINE_NOT_FOUND, reading_failed};
 use super::sight::{FleetView, Forecast, forecast};
 use crate::cloud::{EngineState, Fault, Fleet, ImageRecord};
-use crate::job::{ImageVersionId, Job, Outcome, Region};
+use crate::job::{ImageVersionId, Job, Outcome, Reason, Region};
 use crate::ledger::Work;
 
 /// Engine types whose images are listed where the engines do not name theirs (document 1342/99270).
@@ -20,7 +20,9 @@ pub enum Prediction {
     Done(Outcome),
     /// The engine is on its target.
     Already,
-    /// A request of an earlier run is settled by read-back first.
+    /// An earlier run's request was accepted; it is only watched.
+    Watch,
+    /// A request of an earlier run is settled by read-back first; it goes again if it was not applied.
     Settle,
     /// It is switched.
     Switch {
@@ -35,40 +37,63 @@ pub enum Prediction {
     CannotTell(String),
 }
 
-/// The images of the plan's regions, by region and id.
-pub type Images = BTreeMap<(Region, ImageVersionId), ImageRecord>;
+/// What a dry run sees.
+#[derive(Debug)]
+pub struct Seen {
+    /// The fleet.
+    pub view: FleetView,
+    /// The images of the plan's regions, by region and id.
+    images: BTreeMap<(Region, ImageVersionId), ImageRecord>,
+    /// Regions whose images cannot be listed, and why.
+    unlisted: BTreeMap<Region, Reason>,
+}
 
-/// Lists the fleet of the plan's regions, and the images of its engine types.
-pub async fn look<F: Fleet>(reader: &Reader<F>, jobs: &[Job]) -> Result<(FleetView, Images), Fault> {
-    let regions: BTreeSet<Region> = jobs.iter().map(|job| job.key.region.clone()).collect();
-    let view = reader.survey(&regions).await?;
-    let mut images = Images::new();
-    for region in &regions {
-        for engine_type in engine_types(&view, region) {
-            for image in reader.images(region, &engine_type).await? {
-                images.insert((region.clone(), image.image_version_id.clone()), image);
+/// Lists the fleet of the plan's regions, and the images that suit the plan's engines. Images that cannot be listed
+/// are borne: the run itself does not ask for them.
+pub async fn look<F: Fleet>(reader: &Reader<F>, jobs: &[Job]) -> Result<Seen, Fault> {
+    let view = reader.survey(jobs).await?;
+    let mut seen = Seen { view, images: BTreeMap::new(), unlisted: BTreeMap::new() };
+    for (region, engine_type) in engine_types(&seen.view, jobs) {
+        match reader.images(&region, &engine_type).await {
+            Ok(images) => {
+                let listed =
+                    images.into_iter().map(|image| ((region.clone(), image.image_version_id.clone()), image));
+                seen.images.extend(listed);
+            }
+            Err(fault) => {
+                seen.unlisted.insert(region, reading_failed(&fault));
             }
         }
     }
-    Ok((view, images))
+    Ok(seen)
 }
 
-fn engine_types(view: &FleetView, region: &Region) -> BTreeSet<String> {
-    let here = view.engines().filter(|(place, _)| *place == region);
-    let known: BTreeSet<String> = here.filter_map(|(_, engine)| engine.engine_type_detail.clone()).collect();
-    if known.is_empty() { ENGINE_TYPES.map(str::to_owned).into() } else { known }
+/// The types of the plan's engines, region by region; all documented ones where an engine does not say its own.
+fn engine_types(view: &FleetView, jobs: &[Job]) -> BTreeSet<(Region, String)> {
+    let types = jobs
+        .iter()
+        .filter_map(|job| view.engine(&job.key).map(|engine| (&job.key.region, engine)))
+        .flat_map(|(region, engine)| {
+            let types = engine
+                .engine_type_detail
+                .clone()
+                .map_or_else(|| ENGINE_TYPES.map(str::to_owned).to_vec(), |own| vec![own]);
+            types.into_iter().map(|engine_type| (region.clone(), engine_type))
+        });
+    types.collect()
 }
 
 /// Predicts every row, in plan order. Without a look at the fleet, what would be sent cannot be told.
-pub fn predict(jobs: &[Job], work: &[Work], seen: Option<&(FleetView, Images)>) -> Vec<Prediction> {
-    let one = |(job, work)| match forecast(job, work, seen.map(|(view, _)| view)) {
+pub fn predict(jobs: &[Job], work: &[Work], seen: Option<&Seen>) -> Vec<Prediction> {
+    let one = |(job, work)| match forecast(job, work, seen.map(|seen| &seen.view)) {
         Forecast::Done { outcome, .. } => Prediction::Done(outcome),
         Forecast::Already => Prediction::Already,
-        Forecast::Settle { .. } | Forecast::Watch { .. } => Prediction::Settle,
+        Forecast::Watch { .. } => Prediction::Watch,
+        Forecast::Settle { .. } => Prediction::Settle,
         Forecast::Unfit(reason) if reason.code == ENGINE_NOT_FOUND => Prediction::NotFound,
         Forecast::Unfit(reason) => Prediction::Unfit(reason.message.unwrap_or(reason.cause)),
         Forecast::Switch { from } => match (from, seen) {
-            (Some(from), Some((view, images))) => switch(job, from, view, images),
+            (Some(from), Some(seen)) => switch(job, from, seen),
             (None, Some(_)) => {
                 Prediction::CannotTell("the service does not say which image the engine is on".into())
             }
@@ -78,15 +103,17 @@ pub fn predict(jobs: &[Job], work: &[Work], seen: Option<&(FleetView, Images)>) 
     jobs.iter().zip(work).map(one).collect()
 }
 
-fn switch(job: &Job, from: ImageVersionId, view: &FleetView, images: &Images) -> Prediction {
-    let target = (job.key.region.clone(), job.key.new_image_version_id.clone());
-    let state = view.engine(&job.key).and_then(|engine| engine.state);
-    let doubt = match (images.get(&target), state) {
-        (None, _) => format!("no image version {} is listed in {}", target.1, target.0),
-        (Some(image), _) if image.state.is_some_and(|state| state != ImageRecord::ONLINE) => {
-            format!("image version {} is not online", target.1)
+fn switch(job: &Job, from: ImageVersionId, seen: &Seen) -> Prediction {
+    let (region, target) = (job.key.region.clone(), job.key.new_image_version_id.clone());
+    let state = seen.view.engine(&job.key).and_then(|engine| engine.state);
+    let unlisted = seen.unlisted.get(&region).map(|reason| reason.code.clone());
+    let doubt = match (seen.images.get(&(region.clone(), target.clone())), unlisted, state) {
+        (None, Some(code), _) => format!("the images of {region} cannot be listed: {code}"),
+        (None, None, _) => format!("no image version {target} is listed for this kind of engine in {region}"),
+        (Some(image), _, _) if image.state.is_some_and(|state| state != ImageRecord::ONLINE) => {
+            format!("image version {target} is not online")
         }
-        (_, Some(state)) if state != EngineState::RUNNING => {
+        (_, _, Some(state)) if state != EngineState::RUNNING => {
             format!("the engine is {} (State {}), and the service may refuse it", state.word(), state.0)
         }
         _ => return Prediction::Switch { from },

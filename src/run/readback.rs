@@ -9,14 +9,27 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Rules;
+use super::reasons::reading_failed;
 use super::sight::FleetView;
-use crate::cloud::catalogue::{Class, look_up};
+use crate::cloud::catalogue::{Class, Reach, look_up};
 use crate::cloud::{EngineKind, EngineListing, EnginePage, Fault, Fleet, ImageRecord, LARGEST_PAGE};
-use crate::job::Region;
+use crate::job::{Job, Region};
 use crate::pace::{Gate, Rate, until};
 
 /// Throttled reads in a row that are borne before a reading is given up.
 const MOST_THROTTLES: u32 = 100;
+
+/// Engines of one kind in one region beyond which a listing's own count is not believed.
+const MOST_ENGINES: u32 = 1_000_000;
+
+/// How a sweep went.
+#[derive(Clone, Debug)]
+pub(super) struct Sweep {
+    /// The parts of the fleet that were read to their end.
+    pub(super) read: Scope,
+    /// The regions in which a part could not be read, and why.
+    pub(super) failed: Vec<(Region, Fault)>,
+}
 
 /// Which part of the fleet to list.
 pub(super) type Scope = BTreeSet<(Region, EngineKind)>;
@@ -48,16 +61,32 @@ impl<F: Fleet> Reader<F> {
         Self { fleet, engines: gate(), images: gate(), rules }
     }
 
-    /// Lists every engine of these regions, of all kinds.
-    pub async fn survey(&self, regions: &BTreeSet<Region>) -> Result<FleetView, Fault> {
-        let everything = |region: &Region| EngineKind::ALL.map(|kind| (region.clone(), kind));
+    /// Lists every engine of the regions of these jobs, of all kinds. A region that the service does not serve is
+    /// noted in the view; whatever else cannot be read is an error.
+    pub async fn survey(&self, jobs: &[Job]) -> Result<FleetView, Fault> {
+        let regions: BTreeSet<&Region> = jobs.iter().map(|job| &job.key.region).collect();
+        let everything = |region: &&Region| EngineKind::ALL.map(|kind| ((*region).clone(), kind));
+        let scope: Scope = regions.iter().flat_map(everything).collect();
         let mut view = FleetView::default();
-        self.sweep(&regions.iter().flat_map(everything).collect(), &mut view).await?;
+        for _ in 0..2 {
+            for (region, fault) in self.sweep(&scope, &mut view).await.failed {
+                match class_of(&fault) {
+                    Some(Class::Final(Reach::Region)) => view.refuse_region(&region, reading_failed(&fault)),
+                    _ => return Err(fault),
+                }
+            }
+            // engines that come and go while pages are read can hide another one, so what is missing is asked
+            // for once more
+            if jobs.iter().all(|job| view.engine(&job.key).is_some()) {
+                break;
+            }
+        }
         Ok(view)
     }
 
-    /// Lists a part of the fleet into a view.
-    pub(super) async fn sweep(&self, scope: &Scope, view: &mut FleetView) -> Result<(), Fault> {
+    /// Lists parts of the fleet into a view.
+    pub(super) async fn sweep(&self, scope: &Scope, view: &mut FleetView) -> Sweep {
+        let mut sweep = Sweep { read: scope.clone(), failed: Vec::new() };
         let mut pages = JoinSet::new();
         // how far each listing has been asked for; every page may say that there are more engines
         let mut asked: BTreeMap<(Region, EngineKind), u32> = BTreeMap::new();
@@ -69,15 +98,25 @@ impl<F: Fleet> Reader<F> {
             // a panic in a page is a defect of ours and goes where all panics go
             let (region, page, answer) =
                 finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-            let listing = answer?;
-            let next = asked.entry((region.clone(), page.kind)).or_default();
-            while *next < listing.total {
-                self.ask(&mut pages, &region, EnginePage { offset: *next, ..page });
-                *next += LARGEST_PAGE;
+            let place = (region, page.kind);
+            match answer {
+                Ok(listing) => {
+                    let next = asked.entry(place.clone()).or_default();
+                    while *next < listing.total.min(MOST_ENGINES) {
+                        self.ask(&mut pages, &place.0, EnginePage { offset: *next, ..page });
+                        *next += LARGEST_PAGE;
+                    }
+                    view.take(&place.0, listing.engines);
+                }
+                Err(fault) => {
+                    // told once for each place
+                    if sweep.read.remove(&place) {
+                        sweep.failed.push((place.0, fault));
+                    }
+                }
             }
-            view.take(&region, listing.engines);
         }
-        Ok(())
+        sweep
     }
 
     fn ask(
@@ -113,7 +152,10 @@ impl<F: Fleet> Reader<F> {
             }
             let limit = self.rules.request_timeout;
             let fault = match tokio::time::timeout(limit, call()).await {
-                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Ok(answer)) => {
+                    gate.lock().await.passed();
+                    return Ok(answer);
+                }
                 Ok(Err(fault)) => fault,
                 Err(_) => Fault::NoAnswer { cause: format!("no answer within {limit:?}"), http_status: None },
             };
@@ -141,12 +183,19 @@ enum Kind {
 
 fn kind_of(fault: &Fault) -> Kind {
     match fault {
-        Fault::Refused(refusal) => match look_up(&refusal.code).class {
-            Class::Throttled => Kind::Throttled,
-            Class::Transient | Class::Busy => Kind::MayPass,
-            Class::NotRunning | Class::Denied | Class::Final(_) => Kind::Final,
+        Fault::Refused(_) => match class_of(fault) {
+            Some(Class::Throttled) => Kind::Throttled,
+            Some(Class::Transient | Class::Busy) => Kind::MayPass,
+            _ => Kind::Final,
         },
         Fault::NotSent { .. } | Fault::NoAnswer { .. } => Kind::MayPass,
         Fault::Untrusted { .. } => Kind::Final,
+    }
+}
+
+fn class_of(fault: &Fault) -> Option<Class> {
+    match fault {
+        Fault::Refused(refusal) => Some(look_up(&refusal.code).class),
+        _ => None,
     }
 }

@@ -22,8 +22,9 @@ pub(super) const NOT_READ_BACK: &str = "not-read-back";
 pub(super) const READ_BACK_OFF: &str = "read-back-off";
 pub(super) const HELD_BACK: &str = "held-back";
 pub(super) const RUN_ENDED: &str = "run-ended";
+pub(super) const STILL_OPEN: &str = "earlier-request-still-open";
 
-const FINDINGS: [Finding; 14] = [
+const FINDINGS: [Finding; 15] = [
     (
         ENGINE_NOT_FOUND,
         "the service lists no such engine in this region",
@@ -88,6 +89,11 @@ const FINDINGS: [Finding; 14] = [
         HELD_BACK,
         "another engine was refused for a cause that concerns this one too",
         "mend that cause, then run the same command again",
+    ),
+    (
+        STILL_OPEN,
+        "an earlier run sent this engine to another image version, and how that ended is not on record",
+        "put the row back as it was and run it to its end; then change the target",
     ),
     (RUN_ENDED, "the run ended before this engine's turn was over", "run the same command again: it resumes"),
 ];

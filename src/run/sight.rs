@@ -1,6 +1,6 @@
 //! What a look at the fleet means for one job: before the first request, and after.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::reasons::{self, found};
 use crate::cloud::{EngineRecord, EngineState};
@@ -11,6 +11,8 @@ use crate::ledger::{Refused, Standing, Work};
 #[derive(Clone, Debug, Default)]
 pub struct FleetView {
     engines: HashMap<(Region, DataEngineId), EngineRecord>,
+    /// Regions that the service does not serve.
+    unserved: BTreeMap<Region, Reason>,
 }
 
 impl FleetView {
@@ -29,6 +31,12 @@ impl FleetView {
     /// Takes in what another view shows; where both show an engine, the other is newer.
     pub(super) fn absorb(&mut self, newer: Self) {
         self.engines.extend(newer.engines);
+        self.unserved.extend(newer.unserved);
+    }
+
+    /// Notes that the service does not serve a region.
+    pub(super) fn refuse_region(&mut self, region: &Region, reason: Reason) {
+        self.unserved.insert(region.clone(), reason);
     }
 
     /// Every engine seen, with its region.
@@ -53,12 +61,12 @@ pub(super) enum Sight {
     Old {
         /// The image it is on.
         image: ImageVersionId,
-        /// Its state.
-        state: EngineState,
+        /// Its state, where the service told it.
+        state: Option<EngineState>,
     },
     /// On an image that is neither the one before nor the target.
     Third(ImageVersionId),
-    /// The service left out the image or the state.
+    /// The service left out the image.
     Blank,
 }
 
@@ -70,13 +78,13 @@ impl Sight {
         before: Option<&ImageVersionId>,
     ) -> Self {
         let Some(record) = record else { return Self::Missing };
-        let Some(state) = record.state else { return Self::Blank };
-        if is_lost(state) {
-            return Self::Lost(state);
+        let state = record.state;
+        if let Some(lost) = state.filter(|state| is_lost(*state)) {
+            return Self::Lost(lost);
         }
         match &record.image_version_id {
             None => Self::Blank,
-            Some(image) if image == target => Self::Target { running: state == EngineState::RUNNING },
+            Some(image) if image == target => Self::Target { running: state == Some(EngineState::RUNNING) },
             Some(image) if before.is_some_and(|before| before != image) => Self::Third(image.clone()),
             Some(image) => Self::Old { image: image.clone(), state },
         }
@@ -108,11 +116,17 @@ pub enum Forecast {
         standing: Standing,
         /// The image the engine was on before that request.
         image_before: Option<ImageVersionId>,
+        /// `RequestId`, where the service took it.
+        request_id: Option<String>,
+        /// What went wrong last.
+        trouble: Option<Refused>,
     },
     /// Accepted by an earlier run: watch it converge.
     Watch {
         /// The image the engine was on before.
         image_before: Option<ImageVersionId>,
+        /// `RequestId` of the accepting answer.
+        request_id: Option<String>,
     },
     /// It cannot be switched, and nothing is sent.
     Unfit(Reason),
@@ -127,27 +141,52 @@ pub enum Forecast {
 pub fn forecast(job: &Job, work: &Work, view: Option<&FleetView>) -> Forecast {
     match work.clone() {
         Work::Nothing { outcome, image_before, trouble } => Forecast::Done { outcome, image_before, trouble },
-        Work::Settle { standing, image_before } => Forecast::Settle { standing, image_before },
-        Work::Watch { image_before } => Forecast::Watch { image_before },
-        Work::Send => view.map_or(Forecast::Switch { from: None }, |view| first_sight(job, view)),
+        Work::Settle { standing, image_before, request_id, trouble } => {
+            Forecast::Settle { standing, image_before, request_id, trouble }
+        }
+        Work::Watch { image_before, request_id } => Forecast::Watch { image_before, request_id },
+        Work::Send { open_elsewhere } => match (view, open_elsewhere) {
+            (Some(view), open_elsewhere) => first_sight(job, open_elsewhere.as_ref(), view),
+            (None, None) => Forecast::Switch { from: None },
+            (None, Some(other)) => Forecast::Unfit(still_open(&other)),
+        },
     }
 }
 
-/// Judges a job for which nothing is on its way.
-pub(super) fn first_sight(job: &Job, view: &FleetView) -> Forecast {
-    let record = view.engine(&job.key);
-    match Sight::of(record, &job.key.new_image_version_id, job.expected_image_version_id.as_ref()) {
+/// Judges a job for which nothing is on its way. `open_elsewhere` is the target of an earlier request for the same
+/// engine whose end is not on record; nothing else may be sent unless a look shows that it has arrived.
+pub(super) fn first_sight(job: &Job, open_elsewhere: Option<&ImageVersionId>, view: &FleetView) -> Forecast {
+    if let Some(reason) = view.unserved.get(&job.key.region) {
+        return Forecast::Unfit(reason.clone());
+    }
+    let expected = job.expected_image_version_id.as_ref();
+    match Sight::of(view.engine(&job.key), &job.key.new_image_version_id, expected) {
         Sight::Missing => Forecast::Unfit(found(reasons::ENGINE_NOT_FOUND, "")),
         Sight::Lost(state) => {
             let seen = format!("the engine is {} (State {})", state.word(), state.0);
             Forecast::Unfit(found(reasons::ENGINE_UNFIT, seen))
         }
         Sight::Target { .. } => Forecast::Already,
-        Sight::Third(image) => Forecast::Unfit(found(reasons::UNEXPECTED_IMAGE, format!("it is on {image}"))),
-        Sight::Old { image, .. } => Forecast::Switch { from: Some(image) },
-        Sight::Blank => {
-            let from = record.and_then(|record| record.image_version_id.clone());
-            Forecast::Switch { from }
+        Sight::Third(image) => Forecast::Unfit(unexpected(&format!("it is on {image}"), expected)),
+        Sight::Blank if expected.is_some() => {
+            Forecast::Unfit(unexpected("the service does not say which image it is on", expected))
+        }
+        Sight::Blank => Forecast::Switch { from: None },
+        Sight::Old { image, state } => {
+            let arrived = |other: &&ImageVersionId| **other == image && state == Some(EngineState::RUNNING);
+            match open_elsewhere.filter(|other| !arrived(other)) {
+                Some(other) => Forecast::Unfit(still_open(other)),
+                None => Forecast::Switch { from: Some(image) },
+            }
         }
     }
+}
+
+fn unexpected(seen: &str, expected: Option<&ImageVersionId>) -> Reason {
+    let expected = expected.map_or_else(String::new, |expected| format!(", and was expected on {expected}"));
+    found(reasons::UNEXPECTED_IMAGE, format!("{seen}{expected}"))
+}
+
+fn still_open(other: &ImageVersionId) -> Reason {
+    found(reasons::STILL_OPEN, format!("the earlier request was for {other}"))
 }

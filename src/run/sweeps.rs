@@ -1,22 +1,28 @@
 //! When the fleet is read back: one sweep at a time, for all jobs that want to be looked at.
 
+use std::time::Duration;
+
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Rules;
 use super::board::Board;
-use super::readback::{Reader, Scope};
+use super::readback::{Reader, Sweep};
 use super::sight::FleetView;
-use crate::cloud::{Fault, Fleet};
+use super::track::Track;
+use crate::cloud::Fleet;
+
+/// While jobs wait to be sent, what is known of their engines is never much older than this.
+const FRESH: Duration = Duration::from_secs(30);
 
 /// What a sweep brought.
 pub(super) struct Swept {
     /// When it was asked for; whatever happened later is not in it.
     pub(super) asked: Instant,
-    /// The parts of the fleet that it covered.
-    pub(super) scope: Scope,
+    /// What it shows of the parts of the fleet that could be read.
     pub(super) view: FleetView,
-    pub(super) result: Result<(), Fault>,
+    /// Which parts could be read, and which not.
+    pub(super) sweep: Sweep,
 }
 
 /// Begins sweeps and collects them.
@@ -25,7 +31,9 @@ pub(super) struct Sweeps<F> {
     under_way: JoinSet<Swept>,
     /// When the latest sweep for everybody began.
     last_routine: Option<Instant>,
-    /// Failures in a row.
+    /// When the engines of jobs that wait to be sent were last asked for.
+    last_fresh: Instant,
+    /// Sweeps in a row that could read nothing.
     failures: u32,
     /// Nothing begins before this, after a failure.
     not_before: Option<Instant>,
@@ -33,7 +41,14 @@ pub(super) struct Sweeps<F> {
 
 impl<F: Fleet> Sweeps<F> {
     pub(super) fn new(reader: Reader<F>) -> Self {
-        Self { reader, under_way: JoinSet::new(), last_routine: None, failures: 0, not_before: None }
+        Self {
+            reader,
+            under_way: JoinSet::new(),
+            last_routine: None,
+            last_fresh: Instant::now(),
+            failures: 0,
+            not_before: None,
+        }
     }
 
     pub(super) fn is_under_way(&self) -> bool {
@@ -46,7 +61,8 @@ impl<F: Fleet> Sweeps<F> {
             return None;
         }
         let routine = board.routine_sweep_due(self.last_routine, rules);
-        let due = [board.urgent_sweep_due(), routine].into_iter().flatten().min()?;
+        let fresh = board.next_to_send().map(|_| self.last_fresh + FRESH);
+        let due = [board.urgent_sweep_due(), routine, fresh].into_iter().flatten().min()?;
         Some(self.not_before.map_or(due, |not_before| due.max(not_before)))
     }
 
@@ -57,18 +73,22 @@ impl<F: Fleet> Sweeps<F> {
         if self.due(board, rules).is_none_or(|due| due > asked) {
             return;
         }
-        let routine = board.routine_sweep_due(self.last_routine, rules).is_some_and(|due| due <= asked);
-        if routine {
+        let urgent = |track: &&Track| track.urgent_look_due().is_some_and(|due| due <= asked);
+        let mut scope = board.scope(view, board.under_way().filter(urgent));
+        if board.routine_sweep_due(self.last_routine, rules).is_some_and(|due| due <= asked) {
             self.last_routine = Some(asked);
+            let routine = |track: &&Track| track.routine_look_due(None, rules).is_some();
+            scope.extend(board.scope(view, board.under_way().filter(routine)));
         }
-        let scope = board.scope(view, |track| {
-            track.urgent_look_due().is_some() || routine && track.routine_look_due(None, rules).is_some()
-        });
+        if asked >= self.last_fresh + FRESH {
+            self.last_fresh = asked;
+            scope.extend(board.scope(view, board.ready()));
+        }
         let reader = self.reader.clone();
         self.under_way.spawn(async move {
             let mut view = FleetView::default();
-            let result = reader.sweep(&scope, &mut view).await;
-            Swept { asked, scope, view, result }
+            let sweep = reader.sweep(&scope, &mut view).await;
+            Swept { asked, view, sweep }
         });
     }
 
@@ -76,17 +96,17 @@ impl<F: Fleet> Sweeps<F> {
     pub(super) async fn next(&mut self) -> Option<Swept> {
         let swept = self.under_way.join_next().await?;
         // a panic in a sweep is a defect of ours and goes where all panics go
-        let swept = swept.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        if swept.result.is_ok() {
-            self.failures = 0;
-            self.not_before = None;
-        }
-        Some(swept)
+        Some(swept.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
     }
 
-    /// A sweep failed: the next one waits a while.
-    pub(super) fn failed(&mut self, rules: &Rules, random: &mut fastrand::Rng) {
-        self.failures += 1;
-        self.not_before = Some(Instant::now() + rules.delays.transient.wait(self.failures, random));
+    /// Notes how a sweep went: after one that could read nothing the next waits longer and longer.
+    pub(super) fn note(&mut self, sweep: &Sweep, rules: &Rules, random: &mut fastrand::Rng) {
+        let now = Instant::now();
+        self.failures = if sweep.read.is_empty() { self.failures + 1 } else { 0 };
+        self.not_before = match (sweep.failed.is_empty(), self.failures) {
+            (true, _) => None,
+            (false, 0) => Some(now + rules.sweep_every),
+            (false, failures) => Some(now + rules.delays.transient.wait(failures, random)),
+        };
     }
 }

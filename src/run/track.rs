@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::Rules;
 use super::reasons::{self, found, recorded};
 use super::sight::Forecast;
-use crate::cloud::catalogue::Class;
+use crate::cloud::catalogue::{Class, look_up};
 use crate::event::Event;
 use crate::job::{ImageVersionId, JobIndex, Outcome, Reason, Verdict};
 use crate::ledger::{Standing, Step};
@@ -20,12 +21,12 @@ use crate::ledger::{Standing, Step};
 pub(super) enum Phase {
     /// Its wave has not opened.
     Queued,
-    /// Needs a look that was asked for at `since` or later before it may go: the first of a later wave, or
-    /// one after a refusal that may have been applied all the same.
+    /// Needs a look that was asked for at `since` or later before it may go: as the first of a later wave, or
+    /// after a refusal.
     Looking {
         since: Instant,
-        /// The class of the refusal that it comes from.
-        refused: Option<Class>,
+        /// When the next look is wanted.
+        due: Instant,
     },
     /// May go as soon as the gate lets it.
     Ready,
@@ -34,12 +35,14 @@ pub(super) enum Phase {
     /// A request is under way.
     InFlight,
     /// Waits before it may go again, or before it is looked at.
-    BackingOff { until: Instant, look: Option<Class> },
+    BackingOff { until: Instant },
     /// A request may have been applied.
     Doubtful {
         since: Instant,
         /// Since when every look has shown the old image, running.
         quiet_since: Option<Instant>,
+        /// True where the service took the request, and an earlier run gave up waiting for the engine.
+        accepted: bool,
     },
     /// Accepted; not yet proven.
     Converging {
@@ -49,19 +52,6 @@ pub(super) enum Phase {
     },
     /// At its end.
     Settled(Verdict),
-}
-
-impl Phase {
-    /// True where all that is left is to send, and nothing is under way or in doubt.
-    pub(super) fn is_idle(&self) -> bool {
-        matches!(
-            self,
-            Self::Queued
-                | Self::Ready
-                | Self::Looking { refused: None, .. }
-                | Self::BackingOff { look: None, .. }
-        )
-    }
 }
 
 /// What the ledger says of a request whose intent was on record and that did not leave.
@@ -81,6 +71,8 @@ pub(super) struct Track {
     pub(super) trouble: Option<Reason>,
     /// `RequestId` of the accepting answer.
     pub(super) request_id: Option<String>,
+    /// The class of a refusal after which the engine has to be read back before anything else is sent.
+    pub(super) refused: Option<Class>,
 }
 
 /// What a change means beyond its own job.
@@ -124,7 +116,29 @@ impl Change {
 impl Track {
     /// A job before anything is known of it.
     pub(super) fn new(job: JobIndex) -> Self {
-        Self { job, phase: Phase::Queued, attempts: 0, image_before: None, trouble: None, request_id: None }
+        Self {
+            job,
+            phase: Phase::Queued,
+            attempts: 0,
+            image_before: None,
+            trouble: None,
+            request_id: None,
+            refused: None,
+        }
+    }
+
+    /// True where all that is left is to send, and nothing is under way or in doubt.
+    pub(super) fn is_idle(&self) -> bool {
+        match &self.phase {
+            Phase::Queued | Phase::Ready => true,
+            Phase::Looking { .. } | Phase::BackingOff { .. } => self.refused.is_none(),
+            _ => false,
+        }
+    }
+
+    /// A phase in which a look is wanted at once.
+    pub(super) fn looking(now: Instant) -> Phase {
+        Phase::Looking { since: now, due: now }
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -163,9 +177,12 @@ impl Track {
             Forecast::Switch { from } => {
                 Self { image_before: from, ..self.clone() }.to(Phase::Ready, Vec::new())
             }
-            Forecast::Watch { image_before } => Self { image_before, ..self.clone() }.watch(now, rules),
-            Forecast::Settle { standing, image_before } => {
-                Self { image_before, ..self.clone() }.settle(standing, now, rules)
+            Forecast::Watch { image_before, request_id } => {
+                Self { image_before, request_id, ..self.clone() }.watch(now, rules)
+            }
+            Forecast::Settle { standing, image_before, request_id, trouble } => {
+                let trouble = trouble.as_ref().map(reasons::remembered);
+                Self { image_before, trouble, request_id, ..self.clone() }.settle(standing, now, rules)
             }
         }
     }
@@ -187,7 +204,10 @@ impl Track {
             return self.end(Outcome::Unknown, Some(reason), Vec::new());
         }
         if standing == Standing::Refused {
-            return self.to(Phase::Looking { since: now, refused: Some(Class::Transient) }, Vec::new());
+            let class = self.trouble.as_ref().map(|trouble| look_up(&trouble.code).class);
+            let refused = class.filter(|class| matches!(class, Class::Busy | Class::NotRunning));
+            let refused = Some(refused.unwrap_or(Class::Transient));
+            return Self { refused, ..self.clone() }.to(Self::looking(now), Vec::new());
         }
         let cause = match standing {
             Standing::Sent => "an earlier run ended before an answer was recorded",
@@ -200,7 +220,8 @@ impl Track {
         };
         let reason = found(reasons::NO_ANSWER, cause);
         let event = Event::Doubtful { job: self.job, reason: reason.clone() };
-        let doubtful = Phase::Doubtful { since: now, quiet_since: None };
+        let accepted = standing == Standing::Unconverged;
+        let doubtful = Phase::Doubtful { since: now, quiet_since: None, accepted };
         Self { trouble: Some(reason), ..self.clone() }.to(doubtful, steps).telling(event)
     }
 
@@ -209,7 +230,7 @@ impl Track {
     pub(super) fn depart(&self) -> Change {
         let attempts = self.attempts + 1;
         let step = Step::Sent { attempt: attempts, image_before: self.image_before.clone() };
-        Self { attempts, ..self.clone() }.to(Phase::Departing, vec![step])
+        Self { attempts, refused: None, ..self.clone() }.to(Phase::Departing, vec![step])
     }
 
     /// The request leaves.
@@ -228,7 +249,7 @@ impl Track {
     pub(super) fn hold_back(&self, reason: Reason) -> Option<Change> {
         let steps = match &self.phase {
             Phase::Departing => vec![not_left()],
-            phase if phase.is_idle() => Vec::new(),
+            _ if self.is_idle() => Vec::new(),
             _ => return None,
         };
         Some(self.end(Outcome::NotStarted, Some(reason), steps))
@@ -238,37 +259,52 @@ impl Track {
     pub(super) fn overdue(&self, now: Instant, rules: &Rules) -> Option<Change> {
         let late = |since: Instant| now >= since + rules.wait_timeout;
         match &self.phase {
-            Phase::BackingOff { until, look } if now >= *until => Some(match look {
-                Some(class) => self.to(Phase::Looking { since: now, refused: Some(*class) }, Vec::new()),
-                None => self.to(Phase::Ready, Vec::new()),
+            Phase::BackingOff { until } if now >= *until => {
+                let next = if self.refused.is_some() { Self::looking(now) } else { Phase::Ready };
+                Some(self.to(next, Vec::new()))
+            }
+            Phase::Converging { since, .. } | Phase::Doubtful { since, accepted: true, .. }
+                if late(*since) =>
+            {
+                Some(self.not_converged(rules))
+            }
+            Phase::Doubtful { since, accepted: false, .. } if late(*since) => Some(self.not_settled(rules)),
+            Phase::Looking { since, .. } if late(*since) => Some(match self.refused {
+                None => {
+                    let waited =
+                        format!("not read within {}, so nothing was sent", spell(rules.wait_timeout));
+                    self.end(Outcome::NotStarted, Some(found(reasons::NOT_READ_BACK, waited)), Vec::new())
+                }
+                // a server fault may have been applied all the same; the other refusals are sure that they were not
+                Some(Class::Transient) => self.not_settled(rules),
+                Some(_) => self.fail(self.last_trouble(), None, Vec::new()),
             }),
-            Phase::Converging { since, .. } if late(*since) => {
-                let waited = format!("not seen running on its target within {:?}", rules.wait_timeout);
-                let mut reason = found(reasons::NOT_CONVERGED, waited.clone());
-                reason.request_id.clone_from(&self.request_id);
-                Some(self.end(
-                    Outcome::Unconverged,
-                    Some(reason),
-                    vec![Step::Unconverged { message: waited }],
-                ))
-            }
-            Phase::Doubtful { since, .. } | Phase::Looking { since, refused: Some(_) } if late(*since) => {
-                let waited = format!("not settled by read-back within {:?}", rules.wait_timeout);
-                let reason = found(reasons::NOT_READ_BACK, waited.clone());
-                Some(self.end(Outcome::Unknown, Some(reason), vec![Step::Unknown { message: waited }]))
-            }
-            Phase::Looking { since, refused: None } if late(*since) => {
-                let waited = format!("not read within {:?}, so nothing was sent", rules.wait_timeout);
-                Some(self.end(Outcome::NotStarted, Some(found(reasons::NOT_READ_BACK, waited)), Vec::new()))
-            }
             _ => None,
         }
+    }
+
+    fn not_converged(&self, rules: &Rules) -> Change {
+        let waited = format!("not seen running on its target within {}", spell(rules.wait_timeout));
+        let mut reason = found(reasons::NOT_CONVERGED, waited.clone());
+        reason.request_id.clone_from(&self.request_id);
+        self.end(Outcome::Unconverged, Some(reason), vec![Step::Unconverged { message: waited }])
+    }
+
+    fn not_settled(&self, rules: &Rules) -> Change {
+        let waited = format!("not settled by read-back within {}", spell(rules.wait_timeout));
+        let reason = found(reasons::NOT_READ_BACK, waited.clone());
+        self.end(Outcome::Unknown, Some(reason), vec![Step::Unknown { message: waited }])
+    }
+
+    /// What went wrong last, for a job that ends because of it.
+    pub(super) fn last_trouble(&self) -> Reason {
+        self.trouble.clone().unwrap_or_else(|| found(reasons::NO_ANSWER, ""))
     }
 
     /// When time alone changes the job.
     pub(super) fn deadline(&self, rules: &Rules) -> Option<Instant> {
         match &self.phase {
-            Phase::BackingOff { until, .. } => Some(*until),
+            Phase::BackingOff { until } => Some(*until),
             Phase::Converging { since, .. }
             | Phase::Doubtful { since, .. }
             | Phase::Looking { since, .. } => Some(*since + rules.wait_timeout),
@@ -279,7 +315,7 @@ impl Track {
     /// When the job cannot go on without a look.
     pub(super) fn urgent_look_due(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Looking { since, .. } => Some(*since),
+            Phase::Looking { due, .. } => Some(*due),
             _ => None,
         }
     }
@@ -288,7 +324,7 @@ impl Track {
     pub(super) fn routine_look_due(&self, last_sweep: Option<Instant>, rules: &Rules) -> Option<Instant> {
         let next = |since: Instant| last_sweep.map_or(since, |last| since.max(last + rules.sweep_every));
         match &self.phase {
-            Phase::Doubtful { since, quiet_since: None } => Some(next(*since)),
+            Phase::Doubtful { since, quiet_since: None, .. } => Some(next(*since)),
             Phase::Doubtful { quiet_since: Some(quiet), .. } => Some(next(*quiet).min(*quiet + rules.grace)),
             Phase::Converging { since, good_since: None } => Some(next(*since + rules.sweep_every.min(SOON))),
             Phase::Converging { good_since: Some(good), .. } => Some(next(*good + rules.settle)),
@@ -299,20 +335,27 @@ impl Track {
     /// How the job is reported when the run ends before the job does. The ledger keeps its standing, so
     /// that the next run goes on from there.
     pub(super) fn cut_short(&self, why: &str) -> Change {
-        let outcome = match &self.phase {
-            Phase::Converging { .. } => Outcome::Unconverged,
-            Phase::InFlight
-            | Phase::Doubtful { .. }
-            | Phase::Looking { refused: Some(_), .. }
-            | Phase::BackingOff { look: Some(_), .. } => Outcome::Unknown,
-            _ => Outcome::NotStarted,
-        };
-        let reason = match outcome {
-            Outcome::Unknown => self.trouble.clone().unwrap_or_else(|| found(reasons::NO_ANSWER, why)),
-            _ => found(reasons::RUN_ENDED, why),
+        let in_doubt = self.refused == Some(Class::Transient);
+        let (outcome, reason) = match &self.phase {
+            Phase::Converging { .. } | Phase::Doubtful { accepted: true, .. } => {
+                let mut reason = found(reasons::RUN_ENDED, why);
+                reason.request_id.clone_from(&self.request_id);
+                (Outcome::Unconverged, reason)
+            }
+            Phase::InFlight => (Outcome::Unknown, found(reasons::NO_ANSWER, why)),
+            Phase::Doubtful { .. } => (Outcome::Unknown, self.last_trouble()),
+            Phase::Looking { .. } | Phase::BackingOff { .. } if in_doubt => {
+                (Outcome::Unknown, self.last_trouble())
+            }
+            _ => (Outcome::NotStarted, found(reasons::RUN_ENDED, why)),
         };
         self.end(outcome, Some(reason), Vec::new())
     }
+}
+
+/// A duration as people write it.
+fn spell(span: Duration) -> String {
+    SignedDuration::try_from(span).map_or_else(|_| format!("{span:?}"), |span| format!("{span:#}"))
 }
 
 /// A first look at a fresh acceptance need not wait for the whole interval of sweeps.

@@ -4,8 +4,9 @@ use std::process::Command;
 
 use dlc_fleet::cli::EXIT_CODES;
 use dlc_fleet::exit::Exit;
+use dlc_fleet::job::{DataEngineId, ImageVersionId, Region};
 
-use crate::stage::{Stage, executable, finish, rows, signal, wait_for, wait_until};
+use crate::stage::{LEDGER, Stage, executable, finish, rows, signal, wait_for, wait_until};
 
 const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
 
@@ -46,7 +47,11 @@ fn without_a_terminal_and_without_yes_nothing_is_sent() {
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     assert!(ran.stderr.contains("2 engines") && ran.stderr.contains("--yes"), "{}", ran.stderr);
     assert_eq!(stage.requests(), 0);
-    assert_eq!(stage.ledger(), "", "a run that never began leaves nothing in the ledger");
+    assert_eq!(
+        std::fs::read_dir(stage.folder.path()).expect("a folder").count(),
+        1,
+        "only the plan is there"
+    );
 }
 
 #[test]
@@ -106,7 +111,7 @@ fn a_damaged_ledger_is_refused_by_line() {
     let whole = stage.ledger();
     let line = 1 + whole.lines().position(|line| line.contains("DataEngine-0001")).expect("a line");
     let damaged = whole.replacen("DataEngine-0001", "DataEngine-0002", 1);
-    std::fs::write(stage.path("plan.ledger.jsonl"), damaged).expect("written");
+    std::fs::write(stage.path(LEDGER), damaged).expect("written");
     let ran = stage.run(&[]);
     assert_eq!(ran.code, Some(6), "{}", ran.stderr);
     assert!(ran.stderr.contains(&format!("line {line}:")), "{}", ran.stderr);
@@ -117,7 +122,7 @@ fn a_torn_last_line_is_set_aside_and_the_run_goes_on() {
     let stage = Stage::new(&rows(3), CALM);
     assert_eq!(stage.run(&[]).code, Some(0));
     let text = stage.ledger();
-    std::fs::write(stage.path("plan.ledger.jsonl"), &text[..text.len() - 30]).expect("written");
+    std::fs::write(stage.path(LEDGER), &text[..text.len() - 30]).expect("written");
     let ran = stage.run(&[]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("torn"), "{}", ran.stderr);
@@ -125,14 +130,33 @@ fn a_torn_last_line_is_set_aside_and_the_run_goes_on() {
 }
 
 #[test]
-fn a_rehearsals_ledger_does_not_serve_a_real_run() {
-    let stage = Stage::new(&rows(3), CALM);
-    let mut rehearsal = executable(stage.folder.path());
-    rehearsal.args(["run", "plan.csv", "--simulate", "--ledger", "plan.ledger.jsonl"]);
-    assert_eq!(finish(rehearsal).code, Some(0));
-    let ran = stage.run(&[]);
+fn a_ledger_serves_only_the_service_it_tells_of() {
+    let (first, other) = (Stage::new(&rows(3), CALM), Stage::new(&rows(3), CALM));
+    assert_eq!(first.run(&[]).code, Some(0));
+    std::fs::copy(first.path(LEDGER), other.path(LEDGER)).expect("copied");
+    let ran = other.run(&[]);
     assert_eq!(ran.code, Some(6), "{}", ran.stderr);
-    assert_eq!(stage.requests(), 0);
+    assert!(ran.stderr.contains(&first.address.to_string()), "{}", ran.stderr);
+    let ran = other.run(&["--dry-run", "--offline"]);
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    let mut rehearsal = executable(first.folder.path());
+    rehearsal.args(["run", "plan.csv", "--simulate"]);
+    assert_eq!(finish(rehearsal).code, Some(6));
+    assert_eq!(other.requests(), 0);
+}
+
+#[test]
+fn an_engine_that_was_moved_away_since_is_told_and_is_no_success() {
+    let stage = Stage::new(&rows(3), CALM);
+    assert_eq!(stage.run(&[]).code, Some(0));
+    stage.simulator.with_world(|world| {
+        let (region, id) = (Region::new("ap-guangzhou"), DataEngineId::new("DataEngine-0001"));
+        assert!(world.set_image(&region, &id, Some(ImageVersionId::new("moved-away"))));
+    });
+    let ran = stage.run(&[]);
+    assert_eq!(ran.code, Some(4), "{}", ran.stdout);
+    assert!(ran.stdout.contains("moved-away") || ran.stderr.contains("moved-away"), "{}", ran.stdout);
+    assert_eq!(stage.requests(), 3, "it is left alone");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use dlc_fleet::job::{DataEngineId, ImageVersionId, Region};
 use serde_json::json;
 
-use crate::stage::{Stage, rows, signal, wait_for, wait_until};
+use crate::stage::{LEDGER, Stage, rows, signal, wait_for, wait_until};
 
 const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
 
@@ -95,7 +95,7 @@ fn a_dry_run_sends_no_switch_and_writes_nothing() {
     }
     assert_eq!(stage.requests(), 0);
     assert_eq!(stage.simulator.stats().applied, 0);
-    assert!(!stage.path("plan.ledger.jsonl").exists());
+    assert!(!stage.path(LEDGER).exists());
     assert_eq!(
         std::fs::read_dir(stage.folder.path()).expect("a folder").count(),
         1,

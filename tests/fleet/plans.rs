@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::stage::{Ran, Stage, executable, finish, rows};
+use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -41,7 +41,7 @@ fn ten_mistakes_are_ten_findings_each_at_its_place_and_nothing_is_sent() {
     let ran = stage.run(&[]);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert!(stage.simulator.arrivals().is_empty(), "not even the fleet was listed");
-    assert!(!stage.path("plan.ledger.jsonl").exists());
+    assert!(!stage.path(LEDGER).exists());
 }
 
 #[test]

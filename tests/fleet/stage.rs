@@ -16,6 +16,9 @@ use tokio::runtime::Runtime;
 const SECRET_ID: &str = "AKIDstagestagestage";
 const SECRET_KEY: &str = "stage-secret-key";
 
+/// The ledger beside `plan.csv`; a service on this machine is a rehearsal and has one of its own.
+pub const LEDGER: &str = "plan.simulated.ledger.jsonl";
+
 /// Longest time that any run of a test may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -114,7 +117,7 @@ impl Stage {
     }
 
     pub fn ledger(&self) -> String {
-        std::fs::read_to_string(self.path("plan.ledger.jsonl")).unwrap_or_default()
+        std::fs::read_to_string(self.path(LEDGER)).unwrap_or_default()
     }
 
     pub fn requests(&self) -> usize {

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dlc_fleet::cloud::SWITCH;
+use dlc_fleet::cloud::{EngineListing, EnginePage, Fault, Fleet, ImageRecord, Refusal, SWITCH};
 use dlc_fleet::event::{Event, Listener, Opening, StopReason};
 use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region};
 use dlc_fleet::ledger::{self, Check, Disk, Memory, RunOpened, Writer, remaining_work};
-use dlc_fleet::run::{Ended, Reader, Rules, Signal, Start, execute};
+use dlc_fleet::run::{Ended, Forecast, Reader, Rules, Signal, Start, execute, forecast};
 use dlc_fleet::sim::{Arrival, Scenario, Simulator, World};
 use dlc_fleet::tally::Tally;
 use tokio::sync::mpsc;
@@ -88,6 +88,8 @@ fn jobs(count: usize, waves: usize) -> Vec<Job> {
         .collect()
 }
 
+type Meddling = (Duration, fn(&mut World));
+
 /// How one run is staged.
 struct Staging {
     jobs: Vec<Job>,
@@ -97,6 +99,8 @@ struct Staging {
     /// Signals, and when they come.
     signals: Vec<(Duration, Signal)>,
     change_world: fn(&mut World),
+    /// What somebody else does to the world, and when.
+    meddle: Option<Meddling>,
     /// So many of the last rows name engines that the world does not have.
     missing: usize,
 }
@@ -112,6 +116,7 @@ impl Staging {
             disk: Memo::default(),
             signals: vec![],
             change_world: |_| {},
+            meddle: None,
             missing: 0,
         }
     }
@@ -128,8 +133,7 @@ impl Staging {
         simulator.with_world(self.change_world);
         let cloud = Arc::new(simulator.clone());
         let reader = Reader::new(Arc::clone(&cloud), self.rules);
-        let regions = [Region::new("ap-guangzhou")].into();
-        let view = Some(reader.survey(&regions).await.expect("a survey"));
+        let view = Some(reader.survey(&self.jobs).await.expect("a survey"));
         let opening = Arc::new(opening(&self.jobs, &self.rules));
         let heard = Heard(Arc::new(Mutex::new((Tally::new(&opening), Vec::new()))));
         let (sender, signals) = mpsc::unbounded_channel();
@@ -141,6 +145,13 @@ impl Staging {
             }
             std::future::pending::<()>().await;
         });
+        if let Some((at, act)) = self.meddle {
+            let simulator = simulator.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(at).await;
+                simulator.with_world(act);
+            });
+        }
         let work = remaining_work(&self.jobs, &Memory::default(), false);
         let disk = Box::new(self.disk.clone());
         let writer = Writer::new(disk, Path::new("ledger"), "run-1", Memory::default(), Check::default());
@@ -250,11 +261,11 @@ async fn waves_go_one_after_the_other() {
 #[tokio::test(start_paused = true)]
 async fn another_client_on_the_quota_slows_the_run_and_costs_no_attempt() {
     let weather = "latency: {median: 80ms, worst: 200ms}\n\
-                   spells:\n  - {fate: other-client, takes: 12, from: 2s, until: 8s}\n";
-    let mut staging = Staging::new(jobs(200, 1), weather);
+                   spells:\n  - {fate: other-client, takes: 12, from: 2s, until: 5s}\n";
+    let mut staging = Staging::new(jobs(400, 1), weather);
     staging.rules.max_attempts = 1;
     let told = staging.run().await;
-    assert_eq!(told.count(Outcome::Switched), 200);
+    assert_eq!(told.count(Outcome::Switched), 400);
     assert!(told.tally.throttles() > 0, "the weather must bite");
     assert!(told.events.iter().any(|event| matches!(event, Event::FullSpeed { .. })));
     assert!(told.applied_once());
@@ -363,6 +374,85 @@ async fn engines_on_their_target_or_missing_are_told_before_anything_is_sent() {
     let arrivals = told.simulator.arrivals();
     let asked = |id: &str| arrivals.iter().any(|a| a.data_engine_id == Some(DataEngineId::new(id)));
     assert!(!asked("DataEngine-0001") && !asked("DataEngine-0008") && !asked("DataEngine-0011"));
+}
+
+/// A fleet that refuses one region as a whole.
+struct OneRegionRefused(Simulator);
+
+impl Fleet for OneRegionRefused {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+        if region.as_str() == "xx-nowhere-1" {
+            let (code, message) = ("UnsupportedRegion".to_owned(), "no such region".to_owned());
+            return Err(Fault::Refused(Refusal { code, message, request_id: None }));
+        }
+        self.0.engines(region, page).await
+    }
+
+    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
+        self.0.images(region, engine_type).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_is_not_served_fails_its_own_rows_and_no_others() {
+    let near = jobs(3, 1);
+    let rows: Vec<(JobKey, bool)> = near.iter().map(|job| (job.key.clone(), false)).collect();
+    let simulator = Simulator::new(World::holding(1, &rows), Scenario::calm());
+    let mut far = near[0].clone();
+    far.key.region = Region::new("xx-nowhere-1");
+    let plan = [near, vec![far]].concat();
+    let reader = Reader::new(Arc::new(OneRegionRefused(simulator)), Rules::default());
+    let view = reader.survey(&plan).await.expect("the other regions are read");
+    let work = remaining_work(&plan, &Memory::default(), false);
+    let forecasts: Vec<Forecast> =
+        plan.iter().zip(&work).map(|(job, work)| forecast(job, work, Some(&view))).collect();
+    assert!(forecasts[..3].iter().all(|forecast| matches!(forecast, Forecast::Switch { .. })));
+    assert!(matches!(&forecasts[3], Forecast::Unfit(reason) if reason.code == "UnsupportedRegion"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_back_stays_calm_however_long_an_engine_is_busy() {
+    // the fault was applied all the same, and the switch takes five minutes
+    let weather = "switching: {least: 5m, most: 5m}\n\
+                   spells:\n  - {fate: InternalError, applied: before, engines: all, times: 1}\n";
+    let told = Staging::new(jobs(5, 1), weather).run().await;
+    assert_eq!(told.count(Outcome::Switched), 5);
+    assert!(told.applied_once());
+    let reads = told.simulator.stats().action("DescribeDataEngines").received;
+    assert!(reads < 5 * 4 * 70, "{reads} reads in some 310 seconds, a sweep every five");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_image_stays_held_for_engines_that_were_waiting_to_go_again() {
+    let weather = "latency: {median: 50ms, worst: 60ms}\nspells:\n\
+                   \x20 - {fate: ResourceNotFound.ImageVersionNotActivity, engines: [DataEngine-0005]}\n\
+                   \x20 - {fate: InternalError, engines: all, times: 1}\n";
+    let told = Staging::new(jobs(30, 1), weather).run().await;
+    let requests = told.simulator.stats().action(SWITCH).received;
+    assert!(requests < 12, "{requests} requests for an image that is known not to work");
+    assert_eq!(told.count(Outcome::Failed), 1);
+    assert_eq!(told.tally.outcomes().total(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_lets_nothing_through_is_not_asked_for_ever() {
+    let mut staging = Staging::new(jobs(2, 1), "spells:\n  - {fate: RequestLimitExceeded}\n");
+    staging.rules.wait_timeout = Duration::from_secs(300);
+    let told = staging.run().await;
+    assert!(matches!(&told.ended.stopped, Some(StopReason::AccountRefused(_))));
+    let requests = told.simulator.stats().action(SWITCH).received;
+    assert!(requests < 400, "{requests} requests in five minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_reaches_its_target_while_it_waits_for_its_turn_is_not_sent() {
+    let mut staging = Staging::new(jobs(900, 1), "latency: {median: 50ms, worst: 60ms}\n");
+    staging.meddle = Some((Duration::from_secs(10), |world| {
+        let (region, id) = (Region::new("ap-guangzhou"), DataEngineId::new("DataEngine-0899"));
+        assert!(world.set_image(&region, &id, Some(ImageVersionId::new("image-new"))));
+    }));
+    let told = staging.run().await;
+    assert_eq!((told.count(Outcome::Already), told.count(Outcome::Switched)), (1, 899));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,79 @@
+//! What a change to one job, or a signal, means for all the others: slower, held back, or stopped.
+
+use tokio::time::Instant;
+
+use super::Dispatcher;
+use crate::cloud::Cloud;
+use crate::event::{Event, StopReason};
+use crate::job::{JobIndex, Reason};
+use crate::run::stop::{Signal, Stopping};
+use crate::run::track::{Change, Effect};
+
+/// Denials in a row that are taken to concern the whole account.
+const DENIALS_THAT_STOP: u32 = 3;
+
+impl<C: Cloud> Dispatcher<C> {
+    /// What a change means for others.
+    pub(super) fn follow(&mut self, index: JobIndex, effect: Effect) -> Vec<Change> {
+        match effect {
+            Effect::Accepted => {
+                self.accepted_any = true;
+                self.denied_in_a_row = 0;
+            }
+            Effect::Throttled(reason) => self.throttled(index, reason),
+            Effect::Denied(reason) => {
+                self.denied_in_a_row += 1;
+                if !self.accepted_any || self.denied_in_a_row >= DENIALS_THAT_STOP {
+                    self.refuse_account(reason);
+                }
+            }
+            Effect::Stop(reason) => self.refuse_account(reason),
+            Effect::HoldImage(reason) => {
+                self.board.hold_image(index, &reason);
+                return self.board.end_held();
+            }
+            Effect::HoldRegion(reason) => {
+                self.board.hold_region(index, &reason);
+                return self.board.end_held();
+            }
+        }
+        Vec::new()
+    }
+
+    /// Slows down. A service that has let nothing through for as long as a run waits for anything is not waited
+    /// for any longer.
+    fn throttled(&mut self, index: JobIndex, reason: Reason) {
+        self.gate.throttled();
+        self.tell(&Event::Throttled { job: index, reason: reason.clone(), rate: self.gate.rate() });
+        let now = Instant::now();
+        let since = *self.throttled_since.get_or_insert(now);
+        if now >= since + self.rules.wait_timeout {
+            self.refuse_account(reason);
+        }
+    }
+
+    fn refuse_account(&mut self, reason: Reason) {
+        self.stopping = self.stopping.max(Stopping::NoMoreSends);
+        self.stop_because(StopReason::AccountRefused(reason));
+    }
+
+    pub(super) fn signalled(&mut self, signal: Signal) {
+        let again = self.stopping >= Stopping::Draining;
+        self.stopping = if again { Stopping::Now } else { Stopping::Draining };
+        self.stop_because(StopReason::Interrupted { signal: signal.name() });
+    }
+
+    /// Notes why the run stops. A signal outranks a refusal, and a lost ledger outranks everything, since it
+    /// decides what can be relied on afterwards.
+    pub(super) fn stop_because(&mut self, reason: StopReason) {
+        let rank = |reason: &StopReason| match reason {
+            StopReason::AccountRefused(_) => 1,
+            StopReason::Interrupted { .. } => 2,
+            StopReason::LedgerLost { .. } => 3,
+        };
+        if self.stopped.as_ref().is_none_or(|stopped| rank(stopped) < rank(&reason)) {
+            self.tell(&Event::Stopping(reason.clone()));
+            self.stopped = Some(reason);
+        }
+    }
+}

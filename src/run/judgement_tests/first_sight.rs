@@ -1,0 +1,61 @@
+//! Judgements before anything is sent in this run: what earlier runs left, and what the fleet shows.
+
+use super::*;
+
+#[test]
+fn what_an_earlier_run_left_in_doubt_is_read_back_first() {
+    let rules = Rules::default();
+    let now = Instant::now();
+    for standing in [Standing::Sent, Standing::Doubtful, Standing::Unconverged, Standing::Unknown] {
+        let image_before = Some(ImageVersionId::new("old"));
+        let forecast = Forecast::Settle { standing, image_before, request_id: None, trouble: None };
+        let change = Track::new(JobIndex(0)).begin(forecast, now, &rules);
+        assert!(matches!(change.track.phase, Phase::Doubtful { .. }), "{standing:?}");
+        assert_eq!(change.steps.is_empty(), standing == Standing::Doubtful, "{standing:?}");
+    }
+    let standing = Standing::Refused;
+    let forecast = Forecast::Settle { standing, image_before: None, request_id: None, trouble: None };
+    let change = Track::new(JobIndex(0)).begin(forecast, now, &rules);
+    assert!(matches!(change.track.phase, Phase::Looking { .. }));
+    assert_eq!(change.track.refused, Some(Class::Transient));
+}
+
+#[test]
+fn what_an_earlier_run_gave_up_on_is_given_up_on_again_and_not_called_unknown() {
+    let (rules, now) = (Rules::default(), Instant::now());
+    let (standing, request_id) = (Standing::Unconverged, Some("id".to_owned()));
+    let forecast = Forecast::Settle { standing, image_before: None, request_id, trouble: None };
+    let track = Track::new(JobIndex(0)).begin(forecast, now, &rules).track;
+    let change = track.overdue(now + rules.wait_timeout, &rules).expect("a change");
+    let Phase::Settled(verdict) = change.track.phase else { panic!("{:?}", change.track.phase) };
+    assert_eq!(verdict.outcome, Outcome::Unconverged);
+    assert_eq!(verdict.reason.and_then(|reason| reason.request_id), Some("id".into()));
+}
+
+#[test]
+fn an_engine_whose_state_is_not_told_is_still_recognised_on_its_target() {
+    let on = |image: &str, expected: Option<&str>| {
+        let mut job = job();
+        job.expected_image_version_id = expected.map(ImageVersionId::new);
+        let mut stateless = view(image, 2);
+        let mut record = stateless.engine(&job.key).expect("there").clone();
+        record.state = None;
+        stateless.take(&job.key.region, vec![record]);
+        forecast(&job, &Work::Send { open_elsewhere: None }, Some(&stateless))
+    };
+    assert_eq!(on("new", None), Forecast::Already);
+    assert!(matches!(on("old", None), Forecast::Switch { .. }));
+    assert!(matches!(on("old", Some("another")), Forecast::Unfit(_)));
+}
+
+#[test]
+fn an_engine_with_a_request_to_another_target_still_open_is_not_sent() {
+    let open = |image: &str, state| {
+        let work = Work::Send { open_elsewhere: Some(ImageVersionId::new("elsewhere")) };
+        forecast(&job(), &work, Some(&view(image, state)))
+    };
+    assert!(matches!(open("old", 2), Forecast::Unfit(reason) if reason.code == "earlier-request-still-open"));
+    assert!(matches!(open("elsewhere", 0), Forecast::Unfit(_)));
+    assert!(matches!(open("elsewhere", 2), Forecast::Switch { .. }), "it has arrived there");
+    assert_eq!(open("new", 2), Forecast::Already);
+}
