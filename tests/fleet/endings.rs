@@ -1,5 +1,6 @@
 //! How the executable ends: every exit code, and what it says and leaves behind.
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Command;
 
 use dlc_fleet::cli::EXIT_CODES;
@@ -178,6 +179,41 @@ fn signals_drain_the_run_and_the_same_command_resumes() {
         let stats = stage.simulator.stats();
         assert_eq!((stats.applied, stats.applied_more_than_once.len()), (40, 0), "{name}");
     }
+}
+
+/// One HTTP GET, by hand.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("written");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
+}
+
+#[test]
+fn the_simulator_alone_can_be_driven_with_the_keys_it_prints_and_tells_what_it_counted() {
+    let stage = Stage::new(&rows(6), CALM);
+    let mut command = executable(stage.folder.path());
+    command.args(["simulate", "--plan", "plan.csv"]);
+    command.env_remove("TENCENTCLOUD_SECRET_ID").env_remove("TENCENTCLOUD_SECRET_KEY");
+    let mut simulator = command.spawn().expect("it starts");
+    let mut lines = BufReader::new(simulator.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    let address = lines.next().expect("a line").replace("simulating on http://", "");
+    let export = lines.next().expect("a line");
+    let mut run = executable(stage.folder.path());
+    run.args(["run", "plan.csv", "--yes", "--settle", "400ms", "--output", "json"]);
+    run.args(["--endpoint", &format!("http://{address}")]);
+    for pair in export.strip_prefix("export ").expect("an export").split(' ') {
+        let (name, value) = pair.split_once('=').expect("a pair");
+        run.env(name, value);
+    }
+    let ran = finish(run);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let stats: serde_json::Value = serde_json::from_str(&get(&address, "/stats")).expect("JSON");
+    assert_eq!(stats["applied"], 6);
+    assert_eq!(stats["actions"]["SwitchDataEngineImage"]["received"], ran.json()["attempts"]);
+    signal(simulator.id(), "TERM");
+    assert_eq!(simulator.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod codes;
 mod endings;
+mod flags;
 mod main_job;
 mod plans;
 mod rooms;
