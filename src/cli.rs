@@ -138,7 +138,7 @@ pub struct TargetArgs {
     /// Region for rows that name none [default: $TENCENTCLOUD_REGION]
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
-    /// Host of the service: a name, or https://name[:port]; http:// only to loopback [default: dlc.tencentcloudapi.com]
+    /// Host of the service: a name, or https:// with a name and a port; http:// only to loopback [default: dlc.tencentcloudapi.com]
     #[arg(long, value_name = "ENDPOINT", conflicts_with = "simulate")]
     pub endpoint: Option<String>,
     /// Run against a simulator inside this process, with the weather of a scenario file or the built-in one
