@@ -93,10 +93,26 @@ pub fn open(path: &Path, run: &str) -> Result<(Writer, Option<PathBuf>), LedgerE
         Some(aside)
     };
     sync_folder(path).map_err(failed)?;
-    let disk = Box::new(Named::new(file, path));
+    let disk = disk(Named::new(file, path));
     let mut writer = Writer::new(disk, path, run, recalled.memory, recalled.check);
     writer.lock = Some(lock);
     Ok((writer, set_aside))
+}
+
+/// The file itself.
+#[cfg(not(debug_assertions))]
+fn disk(named: Named) -> Box<dyn Disk> {
+    Box::new(named)
+}
+
+/// The file itself; or, for the test that has to notice it, one that writes nothing before the run is over. No
+/// release build has it.
+#[cfg(debug_assertions)]
+fn disk(named: Named) -> Box<dyn Disk> {
+    match std::env::var_os("DLC_FLEET_TEST_FORGETFUL_LEDGER") {
+        Some(_) => Box::new(super::disk::Forgetful::new(named)),
+        None => Box::new(named),
+    }
 }
 
 /// An id for a new run: the time first, so that ids sort as runs began.

@@ -3,6 +3,8 @@
 mod codes;
 mod endings;
 mod flags;
+mod kill_loop;
+mod lost_answers;
 mod main_job;
 mod plans;
 mod rooms;
