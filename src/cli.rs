@@ -2,7 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help text, shown to people as they stand")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -86,6 +86,69 @@ pub enum Command {
     Check(CheckArgs),
     /// Serve the simulator on loopback, for rehearsals with real requests
     Simulate(SimulateArgs),
+    /// Check, mend or show a ledger
+    Ledger(LedgerArgs),
+}
+
+/// Arguments of `ledger`.
+#[derive(Debug, Args)]
+pub struct LedgerArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: LedgerCommand,
+}
+
+impl LedgerArgs {
+    /// The ledger.
+    pub fn file(&self) -> &Path {
+        match &self.command {
+            LedgerCommand::Verify { file }
+            | LedgerCommand::Repair { file }
+            | LedgerCommand::Show { file, .. }
+            | LedgerCommand::Export { file, .. } => file,
+        }
+    }
+}
+
+/// What can be done with a ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Say whether the chain of checks holds; exit 6 names the line where it does not
+    Verify {
+        /// The ledger
+        file: PathBuf,
+    },
+    /// Set a damaged end aside, and keep a copy of the whole; invents nothing
+    Repair {
+        /// The ledger
+        file: PathBuf,
+    },
+    /// Show where each job stands
+    Show {
+        /// The ledger
+        file: PathBuf,
+        /// Only jobs that are not on their target
+        #[arg(long)]
+        failed: bool,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write where each job stands in another format
+    Export {
+        /// The ledger
+        file: PathBuf,
+        /// The format
+        #[arg(long, value_name = "FORMAT", default_value = "csv")]
+        format: LedgerFormat,
+    },
+}
+
+/// What a ledger can be exported to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LedgerFormat {
+    /// Comma-separated values with a header.
+    Csv,
 }
 
 /// Arguments of `check`.

@@ -83,8 +83,8 @@ impl From<LedgerError> for Failure {
             LedgerError::Io { .. } => "nothing was sent; mend that, or choose another place with --ledger",
             LedgerError::Locked { .. } => "nothing was sent; wait until that run has ended, or stop it",
             LedgerError::Damaged { .. } => {
-                "nothing was sent; restore the file from a copy, or start a new ledger with --ledger: a run \
-                 finds engines that are on their target and leaves them alone"
+                "nothing was sent; restore the file from a copy, or set the damaged end aside with `dlc-fleet \
+                 ledger repair`"
             }
         };
         Self::new(Exit::Ledger, error.to_string()).next(next)

@@ -28,6 +28,7 @@ pub(super) fn check(cli: &Cli) -> Result<(), Failure> {
             .chain(["ledger.jsonl", "simulated.ledger.jsonl"].map(|ending| args.plan.with_extension(ending)))
             .collect(),
         Command::Check(args) => vec![args.plan.clone()],
+        Command::Ledger(args) => vec![args.file().to_owned()],
         Command::Simulate(args) => args.plan.iter().chain(&args.scenario).cloned().collect(),
     };
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());

@@ -3,6 +3,7 @@
 mod check;
 mod confirm;
 mod dry_run;
+mod ledger;
 mod logs;
 mod run;
 mod signals;
@@ -43,6 +44,7 @@ async fn command(cli: &Cli, screen: &Screen) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(args, screen).await,
         Command::Check(args) => check::check(args),
         Command::Simulate(args) => simulate::simulate(args).await,
+        Command::Ledger(args) => ledger::ledger(args),
     }
 }
 

@@ -35,6 +35,29 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// The word that people and files read: that of the line which led here.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Already => "already",
+            Self::Sent => "sent",
+            Self::Throttled => "throttled",
+            Self::Refused => "refused",
+            Self::NotSent => "not-sent",
+            Self::Doubtful => "doubtful",
+            Self::Cleared => "cleared",
+            Self::Accepted => "accepted",
+            Self::Switched => "switched",
+            Self::Failed => "failed",
+            Self::Unconverged => "unconverged",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// True where the engine is on its target, or the service has taken the request.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Already | Self::Switched | Self::Accepted)
+    }
+
     /// True while a request may still change the engine.
     pub fn is_open(self) -> bool {
         matches!(

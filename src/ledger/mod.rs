@@ -44,6 +44,7 @@ mod entry;
 mod fold;
 mod lock;
 mod read;
+mod repair;
 mod resume;
 mod write;
 
@@ -53,6 +54,7 @@ pub use entry::{Entry, Line, Refused, RunClosed, RunOpened, SCHEMA, Step};
 pub use fold::{JobMemory, Memory, Standing};
 pub use lock::{Holder, Lock};
 pub use read::{Recalled, read};
+pub use repair::{Repaired, repair};
 pub use resume::{Work, remaining_work};
 pub use write::{Writer, new_run_id, open};
 
@@ -65,7 +67,7 @@ pub enum LedgerError {
     /// The operating system refused.
     #[error("cannot {doing} the ledger {}: {cause}", path.display())]
     Io {
-        /// What was tried: `open`, `read`, `write`, `lock`.
+        /// What was tried: `open`, `read`, `write`, `lock`, `repair`.
         doing: &'static str,
         /// The ledger.
         path: PathBuf,

@@ -32,12 +32,13 @@ pub fn read(path: &Path) -> Result<Recalled, LedgerError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Recalled::default()),
         Err(cause) => return Err(LedgerError::Io { doing: "open", path: path.to_owned(), cause }),
     };
-    read_from(BufReader::new(file), path)
+    let mut recalled = Recalled::default();
+    fold(&mut recalled, BufReader::new(file), path)?;
+    Ok(recalled)
 }
 
 /// Folds whole lines until the end.
-pub(super) fn read_from(mut source: impl BufRead, path: &Path) -> Result<Recalled, LedgerError> {
-    let mut recalled = Recalled::default();
+fn fold(recalled: &mut Recalled, mut source: impl BufRead, path: &Path) -> Result<(), LedgerError> {
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
@@ -47,16 +48,25 @@ pub(super) fn read_from(mut source: impl BufRead, path: &Path) -> Result<Recalle
         let number = recalled.memory.lines + 1;
         let damaged = |what: String| LedgerError::Damaged { path: path.to_owned(), line: number, what };
         match bytes.split_last() {
-            None => return Ok(recalled),
+            None => return Ok(()),
             Some((b'\n', line)) => recalled.take(line, bytes.len() as u64).map_err(damaged)?,
             Some(_) if bytes.len() as u64 == LONGEST_LINE => {
                 return Err(damaged(format!("it is longer than {LONGEST_LINE} bytes")));
             }
             Some(_) => {
                 recalled.torn.clone_from(&bytes);
-                return Ok(recalled);
+                return Ok(());
             }
         }
+    }
+}
+
+/// Folds whole lines up to the first that is damaged, or to the end.
+pub(super) fn read_good(bytes: &[u8], path: &Path) -> Result<Recalled, LedgerError> {
+    let mut recalled = Recalled::default();
+    match fold(&mut recalled, bytes, path) {
+        Ok(()) | Err(LedgerError::Damaged { .. }) => Ok(recalled),
+        Err(error) => Err(error),
     }
 }
 

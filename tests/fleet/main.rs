@@ -4,6 +4,7 @@ mod codes;
 mod endings;
 mod flags;
 mod kill_loop;
+mod ledgers;
 mod lost_answers;
 mod main_job;
 mod plans;

@@ -1,0 +1,160 @@
+//! `dlc-fleet ledger`: looks at a ledger, checks it, mends it, or turns it into a table for other tools.
+
+use std::path::Path;
+
+use super::print_result;
+use crate::cli::{LedgerArgs, LedgerCommand, LedgerFormat};
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::job::JobKey;
+use crate::ledger::{self, JobMemory, LedgerError, Memory, Repaired};
+use crate::report::print::to_stderr;
+use crate::report::words::plural;
+use crate::report::{Columns, table};
+
+pub(super) fn ledger(args: &LedgerArgs) -> Result<Exit, Failure> {
+    match &args.command {
+        LedgerCommand::Verify { file } => verify(file),
+        LedgerCommand::Repair { file } => repair(file),
+        LedgerCommand::Show { file, failed, json } => show(file, *failed, *json),
+        LedgerCommand::Export { file, format } => export(file, *format),
+    }
+}
+
+/// A ledger that has to exist: a missing one is empty for a run, but a slip of the pen here.
+fn recall(file: &Path) -> Result<ledger::Recalled, Failure> {
+    if !file.exists() {
+        let what = format!("there is no ledger {}: check the path", file.display());
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    Ok(ledger::read(file)?)
+}
+
+fn verify(file: &Path) -> Result<Exit, Failure> {
+    let recalled = recall(file)?;
+    let memory = &recalled.memory;
+    let torn = match recalled.torn.len() {
+        0 => String::new(),
+        bytes => format!("; {bytes} bytes of a torn last line follow, which the next run sets aside"),
+    };
+    print_result(&format!(
+        "{}: {} of {} about {}: the chain of checks holds{torn}\n",
+        file.display(),
+        plural(usize::try_from(memory.lines).unwrap_or(usize::MAX), "line"),
+        plural(memory.runs.len(), "run"),
+        plural(memory.jobs.len(), "job"),
+    ));
+    Ok(Exit::Success)
+}
+
+fn repair(file: &Path) -> Result<Exit, Failure> {
+    recall_if_only_damaged(file)?;
+    match ledger::repair(file)? {
+        None => print_result(&format!("{}: nothing to repair\n", file.display())),
+        Some(Repaired { kept_lines, copy, named }) => {
+            print_result(&format!(
+                "{}: {} kept; everything after them is set aside, and {} holds the whole file as it was\n",
+                file.display(),
+                plural(usize::try_from(kept_lines).unwrap_or(usize::MAX), "line"),
+                copy.display(),
+            ));
+            if !named.is_empty() {
+                let engines: Vec<&str> = named.iter().map(String::as_str).collect();
+                to_stderr(&format!(
+                    "note: what was set aside names {}, which may have been sent: {}\n next: wait until nothing is \
+                     switching, then run the same command again; it reads the fleet before anything is sent\n",
+                    plural(engines.len(), "engine"),
+                    engines.join(", "),
+                ));
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Lets a damaged ledger through, and nothing else that keeps it from being read.
+fn recall_if_only_damaged(file: &Path) -> Result<(), Failure> {
+    match ledger::read(file) {
+        Err(LedgerError::Damaged { .. }) => Ok(()),
+        _ => recall(file).map(|_| ()),
+    }
+}
+
+fn show(file: &Path, failed: bool, json: bool) -> Result<Exit, Failure> {
+    let recalled = recall(file)?;
+    let jobs = recalled.memory.jobs.iter().filter(|(_, job)| !failed || !job.standing.is_good());
+    if json {
+        let lines = jobs.map(|(key, job)| serde_json::to_string(&Row::of(key, job)));
+        let text: String = lines.filter_map(Result::ok).map(|line| line + "\n").collect();
+        print_result(&text);
+        return Ok(Exit::Success);
+    }
+    let rows: Vec<Vec<String>> = jobs
+        .map(|(key, job)| {
+            let row = Row::of(key, job);
+            vec![
+                row.data_engine_id.to_owned(),
+                row.region.to_owned(),
+                row.standing,
+                row.attempts.to_string(),
+                row.code.unwrap_or_default().to_owned(),
+                row.request_id.unwrap_or_default().to_owned(),
+            ]
+        })
+        .collect();
+    let header = ["engine", "region", "standing", "attempts", "code", "RequestId"];
+    let runs = recalled.memory.runs.len();
+    let title = format!("{}: {} in {}\n\n", file.display(), plural(rows.len(), "job"), plural(runs, "run"));
+    print_result(&(title + &table(&header, &rows, Columns::Texts)));
+    Ok(Exit::Success)
+}
+
+fn export(file: &Path, format: LedgerFormat) -> Result<Exit, Failure> {
+    let LedgerFormat::Csv = format;
+    let recalled = recall(file)?;
+    let text = to_csv(&recalled.memory)
+        .map_err(|error| Failure::new(Exit::Defect, format!("the table could not be written: {error}")))?;
+    print_result(&text);
+    Ok(Exit::Success)
+}
+
+fn to_csv(memory: &Memory) -> Result<String, Box<dyn std::error::Error>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for (key, job) in &memory.jobs {
+        writer.serialize(Row::of(key, job))?;
+    }
+    Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// One job as other tools read it.
+#[derive(serde::Serialize)]
+struct Row<'a> {
+    region: &'a str,
+    data_engine_id: &'a str,
+    new_image_version_id: &'a str,
+    standing: String,
+    attempts: u64,
+    image_version_id_before: Option<&'a str>,
+    code: Option<&'a str>,
+    message: Option<&'a str>,
+    request_id: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    fn of(key: &'a JobKey, job: &'a JobMemory) -> Self {
+        let trouble = job.trouble.as_ref();
+        Self {
+            region: key.region.as_str(),
+            data_engine_id: key.data_engine_id.as_str(),
+            new_image_version_id: key.new_image_version_id.as_str(),
+            standing: job.standing.word().to_owned(),
+            attempts: job.attempts,
+            image_version_id_before: job.image_before.as_ref().map(|image| image.as_str()),
+            code: trouble.map(|trouble| trouble.code.as_str()).filter(|code| !code.is_empty()),
+            message: trouble.and_then(|trouble| trouble.message.as_deref()),
+            request_id: trouble
+                .and_then(|trouble| trouble.request_id.as_deref())
+                .or(job.request_id.as_deref()),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `dlc-fleet ledger`: verify, repair, show and export, on ledgers that real runs wrote.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows};
+
+const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 100ms, most: 200ms}\n\
+                    spells:\n  - {fate: FailedOperation, engines: [DataEngine-0001]}\n";
+
+fn ledger(stage: &Stage, flags: &[&str]) -> Ran {
+    let mut command: Command = executable(stage.folder.path());
+    command.arg("ledger").args(flags);
+    finish(command)
+}
+
+/// A world whose plan of `count` was run once; the second engine failed.
+fn after_a_run(count: usize) -> Stage {
+    let stage = Stage::new(&rows(count), CALM);
+    assert_eq!(stage.run(&[]).code, Some(1));
+    stage
+}
+
+#[test]
+fn a_whole_ledger_verifies_and_shows_where_each_job_stands() {
+    let stage = after_a_run(4);
+    let ran = ledger(&stage, &["verify", LEDGER]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("the chain of checks holds"), "{}", ran.stdout);
+    let ran = ledger(&stage, &["show", LEDGER]);
+    assert_eq!(
+        (ran.stdout.matches("switched").count(), ran.stdout.matches("FailedOperation").count()),
+        (3, 1)
+    );
+    let ran = ledger(&stage, &["show", LEDGER, "--failed", "--json"]);
+    let rows: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(
+        (&rows[0]["data_engine_id"], &rows[0]["code"]),
+        (&"DataEngine-0001".into(), &"FailedOperation".into())
+    );
+    let ran = ledger(&stage, &["export", LEDGER, "--format", "csv"]);
+    let mut table = csv::Reader::from_reader(ran.stdout.as_bytes());
+    assert_eq!(table.headers().expect("a header").get(1), Some("data_engine_id"));
+    assert_eq!(table.records().count(), 4);
+}
+
+#[test]
+fn a_damaged_ledger_is_refused_by_line_repaired_and_then_resumed() {
+    let stage = after_a_run(6);
+    let whole = stage.ledger();
+    let lines: Vec<&str> = whole.lines().collect();
+    let damaged = whole.replacen(lines[9], &lines[9].replace("\"run\":", "\"RUN\":"), 1);
+    std::fs::write(stage.path(LEDGER), &damaged).expect("written");
+    let ran = ledger(&stage, &["verify", LEDGER]);
+    assert_eq!(ran.code, Some(6));
+    assert!(ran.stderr.contains("line 10:") && ran.stderr.contains("ledger repair"), "{}", ran.stderr);
+    let ran = ledger(&stage, &["repair", LEDGER]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(stage.ledger().lines().count(), 9);
+    let copies: Vec<_> = std::fs::read_dir(stage.folder.path())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.to_string_lossy().contains(".before-repair-"))
+        .collect();
+    assert_eq!(copies.len(), 1);
+    assert_eq!(std::fs::read_to_string(&copies[0]).expect("a copy"), damaged);
+    let ran = ledger(&stage, &["repair", LEDGER]);
+    assert!(ran.stdout.contains("nothing to repair"), "{}", ran.stdout);
+    assert_eq!(stage.run(&["--grace", "1s"]).code, Some(1), "the failed engine fails again");
+    assert!(stage.simulator.stats().applied_more_than_once.is_empty());
+}
+
+#[test]
+fn a_ledger_that_is_not_there_is_a_slip_of_the_pen() {
+    let stage = Stage::new(&rows(1), CALM);
+    for command in ["verify", "repair", "show", "export"] {
+        let ran = ledger(&stage, &[command, "nowhere.jsonl"]);
+        assert_eq!(ran.code, Some(2), "{command}: {}", ran.stderr);
+        assert!(!stage.path("nowhere.jsonl").exists());
+    }
+}
