@@ -7,17 +7,18 @@
 //!
 //! | room | may know | what it is for |
 //! | --- | --- | --- |
+//! | `words` | | numbers, durations and foreign texts as people read them |
 //! | `job` | | the nouns everybody shares: job, outcome, reason |
 //! | `event` | `job` | facts that happen in a run |
 //! | `tally` | `job`, `event` | the fold of events into counts that add up to the plan |
 //! | `exit` | | every exit code and its promise |
-//! | `plan` | `job` | CSV and YAML into checked jobs, with every finding at once |
+//! | `plan` | `job`, `words` | CSV and YAML into checked jobs, with every finding at once |
 //! | `cloud` | `job` | the service: traits, error catalogue, signature, HTTPS |
 //! | `sim` | `job`, `cloud` | the simulator: a seeded world, its weather, its HTTP server |
 //! | `pace` | | when a call may go, and after which wait it may go again |
 //! | `ledger` | `job` | the file that remembers: format, writer, fold, resume, lock |
 //! | `run` | `job`, `event`, `cloud`, `pace`, `ledger` | the dispatcher and what it needs; the dry run |
-//! | `report` | `job`, `event`, `tally` | bars, lines, JSON and the closing summary |
+//! | `report` | `job`, `event`, `tally`, `words` | bars, lines, JSON and the closing summary |
 //! | `cli` | | what was typed |
 //! | `settings` | `cli`, `exit`, `job`, `cloud`, `pace`, `plan`, `run`, `sim`, `error` | what it means, resolved once |
 //! | `error` | `exit`, `plan`, `cloud`, `ledger`, `run`, `sim` | any room's error into cause, remedy and exit code |
@@ -53,3 +54,4 @@ pub mod run;
 pub mod settings;
 pub mod sim;
 pub mod tally;
+pub mod words;

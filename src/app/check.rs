@@ -10,8 +10,8 @@ use crate::exit::Exit;
 use crate::job::Region;
 use crate::plan::{self, Plan, PlanError};
 use crate::report::print::to_stderr;
-use crate::report::words::plural;
 use crate::settings;
+use crate::words::plural;
 
 pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let region = settings::region(args.region.as_deref(), environment)?;

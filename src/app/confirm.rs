@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr, stdin};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::report::print::to_stderr;
-use crate::report::words::plural;
+use crate::words::plural;
 
 /// What is about to happen.
 pub(super) struct Question<'a> {

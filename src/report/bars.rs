@@ -9,8 +9,9 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::notices::Notices;
 use super::progress::Widths;
-use super::{Scene, Sink, lines, print, progress, words};
+use super::{Scene, Sink, lines, print, progress};
 use crate::event::Event;
+use crate::words;
 
 /// Length of a bar. With the longest name and the counts of a large wave a row stays below 80 columns.
 const BAR_WIDTH: usize = 30;

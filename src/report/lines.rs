@@ -6,9 +6,10 @@ use std::time::Duration;
 use anstream::AutoStream;
 
 use super::notices::Notices;
-use super::{Scene, Sink, paint, print, progress, words};
+use super::{Scene, Sink, paint, print, progress};
 use crate::event::Event;
 use crate::tally::Counts;
+use crate::words;
 
 /// Progress is told at most once in this time,
 const AT_MOST_EVERY: Duration = Duration::from_secs(10);

@@ -26,7 +26,6 @@ mod reasons;
 mod summary;
 mod table;
 mod wording;
-pub mod words;
 
 #[cfg(test)]
 mod script;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Scene, paint, wording, words};
+use super::{Scene, paint, wording};
 use crate::event::Event;
 use crate::job::Outcome;
+use crate::words;
 
 /// So many notices of one sort are shown as they come.
 const SHOWN_AT_ONCE: u32 = 3;

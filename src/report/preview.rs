@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::paint;
 use super::table::{Columns, table};
-use super::{paint, words};
 use crate::job::{ImageVersionId, JobKey, Outcome};
+use crate::words;
 
 /// Up to so many rows are listed one by one.
 const LISTED: usize = 40;

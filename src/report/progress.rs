@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Scene, paint, words};
+use super::{Scene, paint};
 use crate::event::Opening;
 use crate::job::Outcome;
 use crate::tally::Counts;
+use crate::words;
 
 /// Between the parts of a status line.
 const SEPARATOR: &str = " · ";

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::words;
 use crate::event::Event;
 use crate::job::Outcome;
+use crate::words;
 
 /// Over how long the rate of requests is measured.
 const SENT_SPAN: Duration = Duration::from_secs(10);

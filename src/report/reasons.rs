@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{paint, wording, words};
+use super::{paint, wording};
 use crate::event::Opening;
 use crate::job::{Job, JobIndex, Outcome, Reason};
 use crate::tally::Tally;
+use crate::words;
 
 /// The outcomes that are worth a reason, in the order in which they are told.
 const TOLD: [Outcome; 4] = [Outcome::Failed, Outcome::Unconverged, Outcome::Unknown, Outcome::NotStarted];

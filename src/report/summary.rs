@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::table::{Columns, table};
-use super::{paint, reasons, wording, words};
+use super::{paint, reasons, wording};
 use crate::event::{Opening, StopReason};
 use crate::job::{JobIndex, Outcome};
 use crate::tally::{Outcomes, Tally};
+use crate::words;
 
 /// What is known only when the run is over.
 #[derive(Clone, Debug, Default)]

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Scene, paint, progress, words};
+use super::{Scene, paint, progress};
 use crate::event::{Event, Opening, StopReason};
 use crate::job::{JobIndex, Outcome, Reason, Verdict};
+use crate::words;
 
 /// How many waves are listed with their sizes before it gets too much.
 const LISTED_WAVES: usize = 6;

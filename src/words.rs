@@ -1,5 +1,6 @@
-//! Numbers, durations and foreign texts as people read them.
+//! Numbers, durations and foreign texts as people read them, and bytes as files hold them.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// A count with its noun: `1 engine`, `3 engines`, `2 retries`, `12,000 switches`.
@@ -100,8 +101,17 @@ pub fn cut(text: &str, longest: usize) -> String {
 }
 
 /// A count as a number to calculate with; counts beyond four thousand million are of no interest here.
-pub(super) fn number(count: usize) -> f64 {
+pub fn number(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// Bytes in lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        // writing into a String cannot fail
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]
@@ -170,6 +180,12 @@ mod tests {
     #[test]
     fn foreign_text_cannot_steer_the_terminal() {
         assert_eq!(one_line("a\r\n\tb\u{1b}[31m c\u{7}\u{202e}d"), "a b [31m c d");
+    }
+
+    #[test]
+    fn hex_keeps_the_zero_in_front() {
+        assert_eq!(hex(&[0x00, 0x0f, 0xa5]), "000fa5");
+        assert_eq!(hex(&[]), "");
     }
 
     #[test]
