@@ -50,6 +50,8 @@ impl Review {
             let remedy = "split the plan into several, and run them one after the other";
             let title = format!("the plan has more than {MAX_JOBS} engines; this one is too much");
             self.report(Finding::new(place, title, remedy));
+            // whoever asked stops here
+            self.is_cut = true;
         }
         self.engines <= MAX_JOBS
     }

@@ -9,10 +9,11 @@ use ::csv::{Reader, ReaderBuilder, StringRecord};
 
 use super::cells::{Cell, cells, first_beyond};
 use super::check::Row;
-use super::finding::{Finding, Place, Review, plural, quote};
+use super::finding::{Finding, Place, Review, quote};
 use super::names;
 use super::source::Opened;
 use super::value::{Field, Value};
+use crate::words::plural;
 
 /// The columns, as this tool spells them.
 const COLUMNS: [Field; 6] = [
@@ -51,8 +52,12 @@ pub(super) struct Sheet {
 
 /// Reads a file, and reports everything that is wrong with it.
 pub(super) fn read(review: &mut Review, opened: &Opened, role: Role) -> Sheet {
+    if let Some(finding) = separator_line(opened) {
+        review.report(finding);
+        return Sheet::default();
+    }
     let mut table = Table {
-        separator: separator(review, opened),
+        separator: separator(opened).map_or(b',', |(_, separator)| separator),
         review,
         opened,
         columns: Vec::new(),
@@ -145,6 +150,13 @@ impl Table<'_> {
             return false;
         }
         let written: Vec<Option<Field>> = record.iter().map(|name| field_of(name.trim())).collect();
+        if !record.iter().any(is_column) {
+            let remedy = "put a line above it that names the columns: data_engine_id,new_image_version_id,region; nothing else in this file was reviewed";
+            let title = "the first line is no header: it names no column of a plan";
+            self.review.report(Finding::new(self.opened.place(span.clone()), title, remedy));
+            return false;
+        }
+        self.report_separator();
         for (index, name) in record.iter().enumerate() {
             let place = self.place_of(&cells, index, span);
             let field = self.column(name, place, &written);
@@ -160,6 +172,14 @@ impl Table<'_> {
             self.columns[index] = None;
         }
         true
+    }
+
+    fn report_separator(&mut self) {
+        let Some((at, separator)) = separator(self.opened) else { return };
+        let name = if separator == b';' { "semicolons" } else { "tabs" };
+        let title = format!("the columns are separated by {name}");
+        let remedy = "save the file with commas between the columns";
+        self.review.report(Finding::new(self.opened.place(at..at + 1), title, remedy));
     }
 
     /// What the column of this name says.
@@ -324,27 +344,39 @@ fn field_of(name: &str) -> Option<Field> {
     ours.or_else(|| API_COLUMNS.iter().find(|(spelling, _)| *spelling == name).map(|(_, field)| *field))
 }
 
-/// The separator that the header uses. Anything but a comma is a finding, and is then followed all the same,
-/// so that the findings behind it are found too.
-fn separator(review: &mut Review, opened: &Opened) -> u8 {
+/// Whether a text of the first line names a column, perhaps with a slip of the pen.
+fn is_column(name: &str) -> bool {
+    field_of(name.trim()).is_some() || names::may_be_name(name.trim(), &COLUMNS.map(Field::name))
+}
+
+/// Where the first line is, blank lines before it left out, and what it says.
+fn first_line(opened: &Opened) -> (usize, &str) {
     let body = opened.body();
     let start = body.len() - body.trim_start_matches(['\r', '\n']).len();
-    let header = body[start..].lines().next().unwrap_or_default();
-    if header.contains(',') {
-        return b',';
+    (start, body[start..].lines().next().unwrap_or_default())
+}
+
+/// Excel's own line `sep=;`, which stands where the header should be.
+fn separator_line(opened: &Opened) -> Option<Finding> {
+    let (start, line) = first_line(opened);
+    if !line.get(..4)?.eq_ignore_ascii_case("sep=") {
+        return None;
     }
-    let Some((at, separator)) = header.char_indices().find(|(_, letter)| matches!(letter, ';' | '\t')) else {
-        return b',';
-    };
-    let at = start + at;
-    let (name, byte) = if separator == ';' { ("semicolons", b';') } else { ("tabs", b'\t') };
-    let title = format!("the columns are separated by {name}");
-    review.report(Finding::new(
-        opened.place(at..at + 1),
-        title,
-        "save the file with commas between the columns",
-    ));
-    byte
+    let title = format!("the first line is no header: only Excel understands {}", quote(line));
+    let remedy =
+        "remove the line, and separate the columns by commas; nothing else in this file was reviewed";
+    Some(Finding::new(opened.place(start..start + line.len()), title, remedy))
+}
+
+/// The separator that the header uses, and where, unless it is the comma. It is a finding, and is then followed
+/// all the same, so that the findings behind it are found too.
+fn separator(opened: &Opened) -> Option<(usize, u8)> {
+    let (start, header) = first_line(opened);
+    if header.contains(',') {
+        return None;
+    }
+    let at = header.find([';', '\t'])?;
+    Some((start + at, header.as_bytes()[at]))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
 use super::source::{Source, boundary};
+use crate::words;
 
 /// Findings that are shown; the rest is counted.
 const SHOWN: usize = 100;
@@ -61,6 +62,7 @@ pub struct Findings {
     /// In the order of files and places, at most [`KEPT`].
     pub(super) kept: Vec<Finding>,
     count: usize,
+    is_cut: bool,
 }
 
 impl Findings {
@@ -70,8 +72,14 @@ impl Findings {
         self.count
     }
 
+    /// `1 finding`, `12,000 findings`; `at least` so many where the review gave up before the end.
+    pub(super) fn counted(&self) -> String {
+        let counted = words::plural(self.count, "finding");
+        if self.is_cut { format!("at least {counted}") } else { counted }
+    }
+
     /// Each finding with its file, line and column, the text with a caret, and the remedy; then one closing
-    /// line. Several lines of text, the last one without a line end.
+    /// line. Several lines of text, each with its line end.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut page = String::new();
@@ -80,8 +88,8 @@ impl Findings {
             page.push_str("\n\n");
         }
         let more = self.count.saturating_sub(SHOWN);
-        let rest = if more > 0 { format!("and {more} more\n\n") } else { String::new() };
-        page + &rest + &plural(self.count, "finding") + "; nothing was sent"
+        let rest = if more > 0 { format!("and {} more\n\n", words::count(more)) } else { String::new() };
+        page + &rest + &self.counted() + "; nothing was sent\n"
     }
 
     fn group<'a>(&'a self, finding: &'a Finding) -> Group<'a> {
@@ -129,6 +137,8 @@ pub(super) struct Review {
     pub sources: Vec<Source>,
     kept: Vec<Finding>,
     count: usize,
+    /// True when something was left out that may hold more findings.
+    pub is_cut: bool,
     /// Bytes read so far, over all files.
     pub bytes: u64,
     /// Engines seen so far, sound or not.
@@ -151,7 +161,7 @@ impl Review {
     pub fn into_findings(self) -> Findings {
         let mut kept = self.kept;
         kept.sort_by_key(|finding| finding.place);
-        Findings { sources: self.sources, kept, count: self.count }
+        Findings { sources: self.sources, kept, count: self.count, is_cut: self.is_cut }
     }
 }
 
@@ -196,11 +206,6 @@ pub(super) fn quote(text: &str) -> String {
     quoted + "`"
 }
 
-/// `1 finding`, `2 findings`.
-pub(super) fn plural(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
-}
-
 /// A character as it can be shown in a line. The renderer shows ASCII controls itself.
 fn visible(character: char) -> char {
     if is_unseen(character) && !character.is_ascii() { char::REPLACEMENT_CHARACTER } else { character }
@@ -230,7 +235,7 @@ mod tests {
         let place = Place::new(0, 6..8);
         let findings = findings_of("one\ntwö bad\n", vec![Finding::new(place, "what", "do this")]);
         let expected = "error: what\n --> a.csv:2:3\n  |\n2 | twö bad\n  |   ^\n  |\n  = help: do this\n\n\
-                        1 finding; nothing was sent";
+                        1 finding; nothing was sent\n";
         assert_eq!(findings.render(false), expected);
     }
 
@@ -250,7 +255,14 @@ mod tests {
         let one = Finding::new(Place::new(0, 0..1), "what", "do this");
         let page = findings_of("x\n", vec![one; 1_234]).render(false);
         assert_eq!(page.matches("error: what").count(), SHOWN);
-        assert!(page.ends_with("and 1134 more\n\n1234 findings; nothing was sent"), "{page}");
+        assert!(page.ends_with("and 1134 more\n\n1234 findings; nothing was sent\n"), "{page}");
+    }
+
+    #[test]
+    fn a_review_that_gave_up_counts_what_it_saw_and_says_so() {
+        let review = Review { is_cut: true, count: 100_001, ..Review::default() };
+        let page = review.into_findings().render(false);
+        assert!(page.ends_with("at least 100,001 findings; nothing was sent\n"), "{page}");
     }
 
     #[test]

@@ -33,13 +33,13 @@ mod source;
 mod value;
 mod yaml;
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::job::{Job, Region};
+use crate::words;
 
 use check::Draft;
 pub use finding::Findings;
@@ -79,7 +79,7 @@ pub enum PlanError {
         cause: io::Error,
     },
     /// Something is wrong with what the file says.
-    #[error("{} in the plan; nothing was sent; correct the plan and run again", finding::plural(.0.len(), "finding"))]
+    #[error("{} in the plan; nothing was sent; correct the plan and run again", .0.counted())]
     Invalid(Findings),
 }
 
@@ -166,11 +166,7 @@ fn digest(jobs: &[Job], waves: &[String]) -> String {
             hash.update(line);
         }
     }
-    hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // writing into a String cannot fail
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    words::hex(&hash.finalize())
 }
 
 #[cfg(test)]

@@ -34,6 +34,13 @@ pub(super) fn report_unknown(
     meant
 }
 
+/// Whether a text of a first line may be meant as the name of a column. Ids and regions can come near a name, but
+/// no name has a digit.
+pub(super) fn may_be_name(text: &str, known: &[&'static str]) -> bool {
+    let has_digit = text.contains(|character: char| character.is_ascii_digit());
+    NOT_BUILT.contains(&text) || (!has_digit && nearest(text, known).is_some())
+}
+
 /// Names as they are told to people.
 pub(super) fn list(names: &[&str]) -> String {
     names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")

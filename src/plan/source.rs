@@ -15,8 +15,6 @@ const BOM: char = '\u{feff}';
 pub(super) struct Source {
     shown_path: String,
     text: Arc<str>,
-    /// True when bytes were not UTF-8 and stand in the text as U+FFFD.
-    pub damaged: bool,
 }
 
 /// Where a place is for people: both numbers count from one, the column in characters.
@@ -53,7 +51,7 @@ impl Source {
 
     #[cfg(test)]
     pub fn of_text(path: &str, text: &str) -> Self {
-        Self { shown_path: path.to_owned(), text: text.into(), damaged: false }
+        Self { shown_path: path.to_owned(), text: text.into() }
     }
 }
 
@@ -80,6 +78,24 @@ impl Opened {
     pub fn place(&self, span: Range<usize>) -> Place {
         Place::new(self.file, self.begin + span.start..self.begin + span.end)
     }
+
+    /// The first thing that no text file holds: a byte that is not UTF-8, at `broken`, or a control character.
+    fn no_text(&self, bytes: &[u8], broken: Option<usize>) -> Option<Finding> {
+        let strange = |letter: char| letter.is_ascii_control() && !matches!(letter, '\t' | '\n' | '\r');
+        let control = self.text.char_indices().find(|(_, letter)| strange(*letter));
+        if let Some((at, letter)) = control.filter(|(at, _)| broken.is_none_or(|broken| *at < broken)) {
+            let place = Place::new(self.file, at..at + letter.len_utf8());
+            let title = format!("the control character U+{:04X} has no place in a plan", u32::from(letter));
+            let remedy = "remove it, or name a text file; nothing else in this file was reviewed";
+            return Some(Finding::new(place, title, remedy));
+        }
+        let at = broken?;
+        let place = Place::new(self.file, at..at + char::REPLACEMENT_CHARACTER.len_utf8());
+        let byte = bytes.get(at).copied().unwrap_or_default();
+        let title = format!("the byte 0x{byte:02X} is not UTF-8");
+        let remedy = "save the file as UTF-8 (from Chinese Excel: `iconv -f GB18030 -t UTF-8 FILE`); nothing else in this file was reviewed";
+        Some(Finding::new(place, title, remedy))
+    }
 }
 
 impl Review {
@@ -104,48 +120,53 @@ impl Review {
             self.reject(path, "the file is UTF-16", "save it as UTF-8 without BOM");
             return Ok(None);
         }
-        Ok(Some(self.take(path, &bytes)))
+        Ok(self.take(path, &bytes))
     }
 
     /// Reports a file as a whole, without its text.
     pub fn reject(&mut self, path: &Path, title: impl Into<String>, remedy: impl Into<String>) {
-        let opened = self.add(path, "".into(), false);
+        let opened = self.add(path, "".into());
         self.report(Finding::new(opened.place(0..0), title, remedy));
     }
 
-    /// Turns bytes into text without losing places, and reports BOM, bad bytes and foreign line ends.
-    pub fn take(&mut self, path: &Path, bytes: &[u8]) -> Opened {
+    /// Turns bytes into text without losing places, and reports BOM, bad bytes and foreign line ends. `None`
+    /// when the bytes are no text: one finding says so, and hundreds about what follows from it would hide it.
+    pub fn take(&mut self, path: &Path, bytes: &[u8]) -> Option<Opened> {
         let broken = std::str::from_utf8(bytes).err().map(|error| error.valid_up_to());
         let text = String::from_utf8_lossy(bytes);
-        let opened = self.add(path, text.as_ref().into(), broken.is_some());
+        let opened = self.add(path, text.as_ref().into());
         if opened.begin > 0 {
             let place = Place::new(opened.file, 0..opened.begin);
             self.report(Finding::new(
                 place,
                 "the file begins with a byte order mark (BOM)",
-                "save it as UTF-8 without BOM (in Excel, \"CSV\" instead of \"CSV UTF-8\")",
+                r"remove it with `dos2unix FILE`, or with `sed -i '1s/^\xEF\xBB\xBF//' FILE`",
             ));
         }
-        if let Some(at) = broken {
-            let place = Place::new(opened.file, at..at + char::REPLACEMENT_CHARACTER.len_utf8());
-            let byte = bytes.get(at).copied().unwrap_or_default();
-            let title = format!("the byte 0x{byte:02X} is not UTF-8");
-            self.report(Finding::new(place, title, "save the file as UTF-8"));
+        if let Some(finding) = opened.no_text(bytes, broken) {
+            self.report(finding);
+            return None;
         }
         if let Some(at) = opened.text.find('\r') {
-            let pair = opened.text[at..].starts_with("\r\n");
-            let title = if pair { "lines end in CRLF" } else { "a carriage return stands alone" };
-            let remedy = "save the file with line feeds only, for example with `dos2unix`";
+            let (title, remedy) = if opened.text[at..].starts_with("\r\n") {
+                let remedy = r"remove the CR (Excel on Windows always writes it) with `dos2unix FILE`, or with `sed -i 's/\r$//' FILE`";
+                ("lines end in CRLF", remedy)
+            } else {
+                (
+                    "a carriage return stands alone",
+                    "end lines with line feeds, for example with `mac2unix FILE`",
+                )
+            };
             self.report(Finding::new(Place::new(opened.file, at..at + 1), title, remedy));
         }
-        opened
+        Some(opened)
     }
 
-    fn add(&mut self, path: &Path, text: Arc<str>, damaged: bool) -> Opened {
+    fn add(&mut self, path: &Path, text: Arc<str>) -> Opened {
         let file = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
         let begin = if text.starts_with(BOM) { BOM.len_utf8() } else { 0 };
         let shown_path = path.display().to_string().replace(char::is_control, "�");
-        self.sources.push(Source { shown_path, text: Arc::clone(&text), damaged });
+        self.sources.push(Source { shown_path, text: Arc::clone(&text) });
         Opened { file, text, begin }
     }
 }
@@ -170,12 +191,23 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf_8_keep_the_places_behind_them() {
+    fn a_byte_that_is_not_utf_8_is_one_finding_at_its_place() {
         let mut review = Review::default();
-        let opened = review.take(Path::new("a.csv"), b"ab\xe9c\nd");
-        assert_eq!(&*opened.text, "ab\u{fffd}c\nd");
+        assert!(review.take(Path::new("a.csv"), b"ab\xe9c\nd\xff\0").is_none(), "there is no more to say");
+        assert_eq!(review.sources[0].text(), "ab\u{fffd}c\nd\u{fffd}\0");
         let findings = review.into_findings();
         assert_eq!(findings.kept[0].title, "the byte 0xE9 is not UTF-8");
         assert_eq!(findings.sources[0].spot(findings.kept[0].place).column, 3);
+        assert_eq!(findings.len(), 1);
+    }
+
+    #[test]
+    fn a_binary_file_is_one_finding() {
+        let mut review = Review::default();
+        let bytes: Vec<u8> = b"\x7fELF\x02\0\r\n".iter().copied().cycle().take(10_000).collect();
+        assert!(review.take(Path::new("a.csv"), &bytes).is_none());
+        let findings = review.into_findings();
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings.kept[0].title, "the control character U+007F has no place in a plan");
     }
 }

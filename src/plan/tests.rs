@@ -17,7 +17,7 @@ pub(super) fn review(name: &str, bytes: &[u8]) -> Result<Plan, Findings> {
     let mut review = Review::default();
     let opened = review.take(path, bytes);
     let format = Format::of(path).expect("a known ending");
-    let draft = parse(&mut review, &opened, path, format).unwrap_or_default();
+    let draft = opened.and_then(|opened| parse(&mut review, &opened, path, format)).unwrap_or_default();
     let (jobs, waves) = draft.into_jobs(&mut review, Some(&Region::new("ap-default")));
     if review.is_clean() {
         let digest = digest(&jobs, &waves);
@@ -56,6 +56,10 @@ fn every_example_plan_loads() {
     let mut seen = 0;
     for entry in fs::read_dir("plans").expect("there are examples") {
         let path = entry.expect("readable").path();
+        if Format::of(&path).is_none() {
+            // a rehearsal of an example leaves its ledger here
+            continue;
+        }
         assert_eq!(said(&path), "nothing is wrong", "{}", path.display());
         seen += 1;
     }
@@ -137,6 +141,9 @@ fn a_plan_with_too_many_engines_is_refused_at_the_first_too_many() {
     let yaml = format!("new_image_version_id: v\nengines: [{}a]\n", "x,".repeat(MAX_JOBS));
     let findings = review("a.yaml", yaml.as_bytes()).expect_err("too many");
     assert!(findings.len() > MAX_JOBS - 1, "the engines before are reviewed: {}", findings.len());
+    let bad = "data_engine_id,new_image_version_id\n".to_owned() + &",v\n".repeat(2 * MAX_JOBS);
+    let page = review("a.csv", bad.as_bytes()).expect_err("nothing but mistakes").render(false);
+    assert!(page.ends_with("\nat least 100,001 findings; nothing was sent\n"));
 }
 
 #[test]
@@ -156,7 +163,7 @@ fn utf_16_is_named_and_nothing_else_is_said_about_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.csv");
     fs::write(&path, b"\xff\xfed\0a\0t\0a\0").expect("written");
-    assert!(said(&path).ends_with("= help: save it as UTF-8 without BOM\n\n1 finding; nothing was sent"));
+    assert!(said(&path).ends_with("= help: save it as UTF-8 without BOM\n\n1 finding; nothing was sent\n"));
 }
 
 const CSV: &str = "wave,region,data_engine_id,new_image_version_id,expected_image_version_id,note\n\
@@ -212,7 +219,7 @@ fn assert_sound(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
             prop_assert!(text.is_char_boundary(start) && text.is_char_boundary(end), "{place:?} in {text:?}");
         }
     }
-    prop_assert!(findings.render(true).ends_with("; nothing was sent"));
+    prop_assert!(findings.render(true).ends_with("; nothing was sent\n"));
     Ok(())
 }
 

@@ -4,6 +4,8 @@ use super::finding::{Finding, Place, Review, quote};
 
 /// Longest id, in characters. Ids of the service have about 20 (engines) and 36 (images).
 const MAX_ID: usize = 128;
+/// What the ids of engines begin with.
+const ENGINE_PREFIX: &str = "DataEngine-";
 /// Longest name of a wave, in characters.
 const MAX_WAVE: usize = 64;
 /// Longest note, in characters.
@@ -55,6 +57,8 @@ impl Field {
     /// What is wrong with a text, if anything.
     fn fault(self, text: &str) -> Option<String> {
         match self {
+            // what is left of an id whose cell was cut or filled down
+            Self::DataEngineId if text == ENGINE_PREFIX => Some("nothing follows the prefix".to_owned()),
             Self::DataEngineId | Self::NewImageVersionId | Self::ExpectedImageVersionId => id_fault(text),
             Self::Region => (!is_region(text)).then(|| "it does not look like one".to_owned()),
             Self::Note => line_fault(text, MAX_NOTE),
@@ -83,20 +87,12 @@ impl Value {
             let title = format!("{name} has white space around {}", quote(text));
             review.report(Finding::new(place, title, "remove the white space"));
         }
-        if let Some(fault) =
-            field.fault(text).filter(|_| !text.is_empty() && !is_damaged(review, text, place))
-        {
+        if let Some(fault) = field.fault(text).filter(|_| !text.is_empty()) {
             let title = format!("{} cannot be a {name}: {fault}", quote(text));
             review.report(Finding::new(place, title, field.remedy()));
         }
         Self { text: text.to_owned(), place }
     }
-}
-
-/// True when the text suffers from bad bytes of its file, which have a finding of their own.
-fn is_damaged(review: &Review, text: &str, place: Place) -> bool {
-    text.contains(char::REPLACEMENT_CHARACTER)
-        && review.sources.get(place.file as usize).is_some_and(|source| source.damaged)
 }
 
 /// Ids are opaque, but the service makes them of printable ASCII; anything else came in by accident.
@@ -157,5 +153,11 @@ mod tests {
         assert_eq!(id_fault("a b").as_deref(), Some("it contains white space"));
         assert_eq!(id_fault("a\u{200b}b").as_deref(), Some("it contains U+200B"));
         assert!(id_fault(&"x".repeat(129)).is_some());
+    }
+
+    #[test]
+    fn an_engine_needs_more_than_the_prefix_of_its_id() {
+        assert_eq!(Field::DataEngineId.fault("DataEngine-").as_deref(), Some("nothing follows the prefix"));
+        assert_eq!(Field::DataEngineId.fault("DataEngine-a"), None);
     }
 }

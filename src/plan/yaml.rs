@@ -21,6 +21,8 @@ const MAX_ALIASES: usize = 200_000;
 /// Nodes that uses of anchors may add to the plan.
 const MAX_REPLAYED: usize = 200_000;
 
+const INDENT_WITH_SPACES: &str = "indent with spaces; nothing else in this file was reviewed";
+
 /// A value in the plan.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -59,9 +61,12 @@ pub(super) fn parse(review: &mut Review, opened: &Opened) -> Option<Node> {
         Ok(node) => Some(node),
         Err(error) => {
             let at = error.location().map_or(body.len(), |location| byte_of(body, location));
+            let (reason, remedy) = (reason(&error), remedy(&error));
+            let tab = if reason.contains("tab") { indenting_tab(body, at) } else { None };
+            let (at, remedy) = tab.map_or((at, remedy), |tab| (tab, INDENT_WITH_SPACES));
             let end = body[at..].chars().next().map_or(at, |character| at + character.len_utf8());
-            let title = format!("not readable as a YAML plan: {}", reason(&error));
-            review.report(Finding::new(opened.place(at..end), title, remedy(&error)));
+            let title = format!("not readable as a YAML plan: {reason}");
+            review.report(Finding::new(opened.place(at..end), title, remedy));
             None
         }
     }
@@ -125,6 +130,20 @@ fn is_limit(error: &Error) -> bool {
             | Error::AliasReplayStackDepthExceeded { .. }
             | Error::RecursiveReferencesRequireWeakTypes { .. }
     )
+}
+
+/// The first tab in front of a line's text, from the line of a byte on. The parser names the place where it was
+/// reading when it met the tab, which may be the line before.
+fn indenting_tab(body: &str, at: usize) -> Option<usize> {
+    let mut start = body[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    for line in body[start..].split_inclusive('\n') {
+        let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
+        if let Some(tab) = indent.find('\t') {
+            return Some(start + tab);
+        }
+        start += line.len();
+    }
+    None
 }
 
 /// The parser always knows the character, but not always the byte.
@@ -216,7 +235,7 @@ mod tests {
 
     fn parsed(text: &str) -> Result<(Opened, Node), super::super::finding::Findings> {
         let mut review = Review::default();
-        let opened = review.take(Path::new("a.yaml"), text.as_bytes());
+        let opened = review.take(Path::new("a.yaml"), text.as_bytes()).expect("a text");
         match parse(&mut review, &opened) {
             Some(node) => Ok((opened, node)),
             None => Err(review.into_findings()),
@@ -246,6 +265,20 @@ mod tests {
         let spot = findings.sources[0].spot(findings.kept[0].place);
         assert_eq!((spot.line, spot.column), (3, 2));
         assert_eq!(findings.kept[0].title, "not readable as a YAML plan: illegal placement of ':' indicator");
+    }
+
+    #[test]
+    fn a_tab_that_indents_is_found_where_it_stands() {
+        for (text, line, column) in [
+            ("region: ap-a\n\tengines: [a]\n", 2, 1),
+            ("engines:\n\t- a\n", 2, 1),
+            ("engines:\n  - a\n  \t- b\n", 3, 3),
+        ] {
+            let findings = parsed(text).expect_err("not YAML");
+            let spot = findings.sources[0].spot(findings.kept[0].place);
+            assert_eq!((spot.line, spot.column), (line, column), "{text:?}: {findings:?}");
+            assert_eq!(findings.kept[0].remedy, INDENT_WITH_SPACES);
+        }
     }
 
     #[test]

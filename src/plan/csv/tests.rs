@@ -47,6 +47,25 @@ fn an_unknown_column_is_reported_and_read_as_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_file_without_a_header_is_one_finding() {
+    let title = "the first line is no header: it names no column of a plan";
+    for text in [
+        "DataEngine-a1b2c3d4,7ac9cc78-bc95-440f-9768-4f4a79048755,ap-guangzhou\n,,\n",
+        "DataEngine-1,v,ap-guangzhou\nDataEngine-2,v,\n",
+        "DataEngine-1;v\nDataEngine-2;v\n",
+        "id\na\n",
+    ] {
+        assert_eq!(in_file(text), [at(1, 1, title)], "{text}");
+    }
+}
+
+#[test]
+fn the_separator_line_of_excel_is_one_finding() {
+    let title = "the first line is no header: only Excel understands `sep=;`";
+    assert_eq!(in_file("sep=;\ndata_engine_id;new_image_version_id\na;v\n"), [at(1, 1, title)]);
+}
+
+#[test]
 fn a_column_whose_behaviour_is_not_built_is_refused() {
     for name in ["max_failures", "soak", "approval", "expect", "limits"] {
         let title = format!("`{name}` is part of the design but not built in this version");
