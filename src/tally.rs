@@ -55,7 +55,7 @@ impl AddAssign for Outcomes {
     }
 }
 
-/// How many jobs stand where. The fields and the settled outcomes together are all jobs counted.
+/// How many jobs stand where. The fields before `drifted` and the settled outcomes together are all jobs counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Jobs for which nothing was sent yet.
@@ -70,6 +70,8 @@ pub struct Counts {
     pub converging: usize,
     /// Jobs that ended, by outcome.
     pub settled: Outcomes,
+    /// Jobs counted as switched or already there that have left their target since.
+    pub drifted: usize,
 }
 
 impl Counts {
@@ -86,6 +88,11 @@ impl Counts {
     /// Jobs for which a request was sent and that have not ended.
     pub fn under_way(&self) -> usize {
         self.in_flight + self.retrying + self.doubtful + self.converging
+    }
+
+    /// Jobs known to be on their target: accepted is not enough, and drifted is too late.
+    pub fn on_target(&self) -> usize {
+        self.settled.of(Outcome::Switched) + self.settled.of(Outcome::Already) - self.drifted
     }
 
     /// The outcomes if the run ended now.
@@ -110,11 +117,6 @@ impl Counts {
             Standing::Settled(verdict) => &mut self.settled.0[verdict.outcome as usize],
         }
     }
-
-    fn moved(&mut self, from: &Standing, to: &Standing) {
-        *self.place(from) -= 1;
-        *self.place(to) += 1;
-    }
 }
 
 /// What the tally remembers of one job.
@@ -122,8 +124,25 @@ impl Counts {
 struct Record {
     wave: usize,
     standing: Standing,
+    /// Requests sent in this run.
     attempts: u32,
+    /// How many of these the service refused because they came too fast.
+    throttled: u32,
     drifted_to: Option<String>,
+}
+
+impl Record {
+    /// Requests that the service looked at, as far as is known.
+    fn looked_at(&self) -> u32 {
+        self.attempts - self.throttled
+    }
+
+    /// Whether it counts as on target and is not there any more.
+    fn strayed(&self) -> bool {
+        let counted = matches!(&self.standing, Standing::Settled(verdict)
+            if matches!(verdict.outcome, Outcome::Switched | Outcome::Already));
+        counted && self.drifted_to.is_some()
+    }
 }
 
 /// The fold. Feed it every event of a run, in order, and ask it at any time.
@@ -132,10 +151,8 @@ pub struct Tally {
     records: Vec<Record>,
     waves: Vec<Counts>,
     overall: Counts,
-    attempts: usize,
-    retries: usize,
-    throttles: usize,
     doubts: usize,
+    inherited_doubts: usize,
     rate: f64,
     stopped: Option<StopReason>,
 }
@@ -149,10 +166,8 @@ impl Tally {
             records: Vec::with_capacity(opening.jobs.len()),
             waves: vec![Counts::default(); named.max(used)],
             overall: Counts::default(),
-            attempts: 0,
-            retries: 0,
-            throttles: 0,
             doubts: 0,
+            inherited_doubts: 0,
             rate: f64::from(opening.rate),
             stopped: None,
         };
@@ -163,17 +178,17 @@ impl Tally {
                 wave: job.wave,
                 standing: Standing::Waiting,
                 attempts: 0,
+                throttled: 0,
                 drifted_to: None,
             });
         }
         tally
     }
 
-    /// Takes one event in. Events about jobs that are not in the plan change nothing but the overall numbers.
+    /// Takes one event in. Events about jobs that are not in the plan change nothing.
     pub fn take(&mut self, event: &Event) {
         match event {
             Event::Sent { job, .. } => {
-                self.attempts += 1;
                 if let Some(record) = self.records.get_mut(job.0) {
                     record.attempts += 1;
                 }
@@ -181,25 +196,26 @@ impl Tally {
             }
             Event::Accepted { job } => self.stand(*job, Standing::Converging),
             Event::Throttled { job, rate, .. } => {
-                self.throttles += 1;
                 self.rate = *rate;
+                if let Some(record) = self.records.get_mut(job.0) {
+                    record.throttled = (record.throttled + 1).min(record.attempts);
+                }
                 self.stand(*job, Standing::Retrying);
             }
             Event::FullSpeed { rate } => self.rate = *rate,
-            Event::WillRetry { job, .. } => {
-                self.retries += 1;
-                self.stand(*job, Standing::Retrying);
-            }
             Event::Doubtful { job, .. } => {
-                self.doubts += 1;
+                match self.records.get(job.0).map(|record| record.attempts) {
+                    None => {}
+                    // nothing was sent for it in this run, so the request is one of an earlier run
+                    Some(0) => self.inherited_doubts += 1,
+                    Some(_) => self.doubts += 1,
+                }
                 self.stand(*job, Standing::Doubtful);
             }
-            Event::Cleared { job } => self.stand(*job, Standing::Retrying),
+            Event::WillRetry { job, .. } | Event::Cleared { job } => self.stand(*job, Standing::Retrying),
             Event::Settled { job, verdict } => self.stand(*job, Standing::Settled(verdict.clone())),
             Event::Drifted { job, image_version_id } => {
-                if let Some(record) = self.records.get_mut(job.0) {
-                    record.drifted_to = Some(image_version_id.clone());
-                }
+                self.change(*job, |record| record.drifted_to = Some(image_version_id.clone()));
             }
             Event::Stopping(reason) => self.stopped = Some(reason.clone()),
             Event::Opened(_)
@@ -214,14 +230,27 @@ impl Tally {
     /// Moves a job and its counts together. Only a later verdict moves a job that has ended: the last one said
     /// is the truth, and an answer that comes late must not reopen a job.
     fn stand(&mut self, job: JobIndex, standing: Standing) {
+        self.change(job, |record| {
+            let ended = matches!(record.standing, Standing::Settled(_));
+            if !ended || matches!(standing, Standing::Settled(_)) {
+                record.standing = standing;
+            }
+        });
+    }
+
+    /// Changes a record, and moves the counts along.
+    fn change(&mut self, job: JobIndex, change: impl FnOnce(&mut Record)) {
         let Some(record) = self.records.get_mut(job.0) else { return };
-        let ended = matches!(record.standing, Standing::Settled(_));
-        if ended && !matches!(standing, Standing::Settled(_)) {
-            return;
+        let (wave, overall) = (&mut self.waves[record.wave], &mut self.overall);
+        for counts in [&mut *wave, &mut *overall] {
+            *counts.place(&record.standing) -= 1;
+            counts.drifted -= usize::from(record.strayed());
         }
-        self.waves[record.wave].moved(&record.standing, &standing);
-        self.overall.moved(&record.standing, &standing);
-        record.standing = standing;
+        change(record);
+        for counts in [wave, overall] {
+            *counts.place(&record.standing) += 1;
+            counts.drifted += usize::from(record.strayed());
+        }
     }
 
     /// Counts over the whole plan.
@@ -262,9 +291,18 @@ impl Tally {
         self.overall.outcomes()
     }
 
-    /// Switch requests sent.
+    /// Switch requests sent: [`Self::jobs_sent`], [`Self::retries`] and [`Self::throttles`] together.
     pub fn attempts(&self) -> usize {
-        self.attempts
+        self.sum(|record| record.attempts)
+    }
+
+    /// Jobs with a request in this run that was not refused merely because it came too fast.
+    pub fn jobs_sent(&self) -> usize {
+        self.records.iter().filter(|record| record.looked_at() > 0).count()
+    }
+
+    fn sum(&self, number: impl Fn(&Record) -> u32) -> usize {
+        self.records.iter().map(|record| number(record) as usize).sum()
     }
 
     /// Switch requests sent for one job.
@@ -272,19 +310,25 @@ impl Tally {
         self.records.get(job.0).map_or(0, |record| record.attempts)
     }
 
-    /// Requests that did not go through and were scheduled again.
+    /// Requests that were sent again because an earlier one of this run did not go through; what is sent again
+    /// after a throttle is not among them.
     pub fn retries(&self) -> usize {
-        self.retries
+        self.sum(|record| record.looked_at().saturating_sub(1))
     }
 
     /// Requests the service refused because they came too fast.
     pub fn throttles(&self) -> usize {
-        self.throttles
+        self.sum(|record| record.throttled)
     }
 
-    /// Requests that had no readable answer.
+    /// Requests of this run that had no readable answer.
     pub fn doubts(&self) -> usize {
         self.doubts
+    }
+
+    /// Requests of earlier runs whose end was not known and that were read back first.
+    pub fn inherited_doubts(&self) -> usize {
+        self.inherited_doubts
     }
 
     /// Jobs that an earlier run settled and this one left alone.

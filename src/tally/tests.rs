@@ -62,6 +62,7 @@ fn a_job_is_followed_from_waiting_to_its_verdict() {
         (Event::Sent { job, attempt: 2 }, Standing::InFlight),
         (Event::Doubtful { job, reason: reason() }, Standing::Doubtful),
         (Event::Cleared { job }, Standing::Retrying),
+        (Event::Sent { job, attempt: 3 }, Standing::InFlight),
         (Event::Throttled { job, reason: reason(), rate: 10.0 }, Standing::Retrying),
         (Event::Sent { job, attempt: 3 }, Standing::InFlight),
         (Event::Accepted { job }, Standing::Converging),
@@ -76,8 +77,36 @@ fn a_job_is_followed_from_waiting_to_its_verdict() {
         tally.take(&event);
         assert_eq!(tally.standing(job), Some(&standing), "after {event:?}");
     }
-    assert_eq!((tally.attempts(), tally.retries(), tally.throttles(), tally.doubts()), (3, 1, 1, 1));
-    assert_eq!(tally.attempts_of(job), 3);
+    assert_eq!((tally.attempts(), tally.retries(), tally.throttles(), tally.doubts()), (4, 2, 1, 1));
+    assert_eq!((tally.jobs_sent(), tally.attempts_of(job)), (1, 4));
+}
+
+#[test]
+fn a_refusal_that_is_never_sent_again_is_no_retry() {
+    let job = JobIndex(0);
+    let refused = Event::WillRetry { job, attempt: 1, reason: reason(), after: Duration::ZERO };
+    let tally = tally_after(&[0], &[Event::Sent { job, attempt: 1 }, refused]);
+    assert_eq!((tally.jobs_sent(), tally.retries()), (1, 0));
+}
+
+#[test]
+fn a_doubt_about_a_request_of_an_earlier_run_is_not_a_lost_answer_of_this_one() {
+    let doubtful = |at| Event::Doubtful { job: JobIndex(at), reason: reason() };
+    let sent = Event::Sent { job: JobIndex(1), attempt: 1 };
+    let tally = tally_after(&[0, 0], &[doubtful(0), sent, doubtful(1)]);
+    assert_eq!((tally.doubts(), tally.inherited_doubts()), (1, 1));
+}
+
+#[test]
+fn what_left_its_target_is_not_on_it_whichever_is_told_first() {
+    let job = JobIndex(0);
+    let drifted = Event::Drifted { job, image_version_id: "image-9".into() };
+    let earlier = Event::Settled { job, verdict: Verdict { earlier: true, ..verdict(Outcome::Switched) } };
+    for events in [[drifted.clone(), earlier.clone()], [earlier, drifted]] {
+        let tally = tally_after(&[0, 0], &events);
+        assert_eq!((tally.overall().on_target(), tally.overall().drifted), (0, 1));
+        assert_eq!(tally.waves()[0].on_target(), 0);
+    }
 }
 
 #[test]
@@ -163,6 +192,7 @@ proptest! {
 
             prop_assert_eq!(tally.overall().jobs(), waves.len());
             prop_assert_eq!(tally.outcomes().total(), waves.len());
+            prop_assert_eq!(tally.attempts(), tally.jobs_sent() + tally.retries() + tally.throttles());
 
             let mut over_waves = Outcomes::default();
             for wave in tally.waves() {
