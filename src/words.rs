@@ -54,9 +54,15 @@ pub fn duration(span: Duration) -> String {
     pair(minutes / 60, "h", minutes % 60, "min")
 }
 
-/// A guess at a duration: whole seconds, because more would pretend to know.
+/// A guess at a duration, rounded up to whole seconds, and from a minute on to tens of them, because more would
+/// pretend to know.
 pub fn about(span: Duration) -> String {
-    duration(Duration::from_secs(span.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)))
+    let seconds = u64::try_from(span.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+    duration(Duration::from_secs(if seconds < 60 {
+        seconds
+    } else {
+        seconds.div_ceil(10).saturating_mul(10)
+    }))
 }
 
 fn pair(large: u128, large_unit: &str, small: u128, small_unit: &str) -> String {
@@ -88,6 +94,32 @@ pub fn one_line(text: &str) -> String {
         .map(|sign| if sign.is_control() { ' ' } else { sign })
         .collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What somebody else said, fit for the middle of a sentence: between quotes, on one line without tags or written
+/// line ends, and cut to so many characters.
+pub fn quoted(text: &str, longest: usize) -> String {
+    let text = [r"\r", r"\n", r"\t"].iter().fold(text.to_owned(), |text, escape| text.replace(escape, " "));
+    let text = one_line(&without_tags(&text)).replace('"', "'");
+    format!("\"{}\"", cut(&text, longest))
+}
+
+/// The text with a blank in place of each tag of HTML, also of one that was cut off.
+fn without_tags(text: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('<') {
+        let (before, tag) = rest.split_at(at);
+        kept.push_str(before);
+        if tag[1..].starts_with(|sign: char| sign.is_ascii_alphabetic() || sign == '/' || sign == '!') {
+            kept.push(' ');
+            rest = tag.find('>').map_or("", |end| &tag[end + 1..]);
+        } else {
+            kept.push('<');
+            rest = &tag[1..];
+        }
+    }
+    kept + rest
 }
 
 /// The text, cut to so many characters with an ellipsis as the last one.
@@ -165,9 +197,10 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_does_not_pretend_to_know_tenths() {
+    fn a_guess_does_not_pretend_to_know_more_than_it_does() {
         assert_eq!(about(Duration::from_millis(4_300)), "5 s");
-        assert_eq!(about(Duration::from_millis(61_400)), "1 min 2 s");
+        assert_eq!(about(Duration::from_secs(59)), "59 s");
+        assert_eq!(about(Duration::from_millis(61_400)), "1 min 10 s");
     }
 
     #[test]
@@ -186,6 +219,15 @@ mod tests {
     fn hex_keeps_the_zero_in_front() {
         assert_eq!(hex(&[0x00, 0x0f, 0xa5]), "000fa5");
         assert_eq!(hex(&[]), "");
+    }
+
+    #[test]
+    fn what_somebody_else_said_does_not_run_into_the_sentence() {
+        let page = r"HTTP 502: <html>\r\n<head><title>Bad Gateway</title></head>\n<body class=";
+        assert_eq!(quoted(page, 80), "\"HTTP 502: Bad Gateway\"");
+        assert_eq!(quoted("{\"Response\": {\"Err", 80), "\"{'Response': {'Err\"");
+        assert_eq!(quoted("1 < 2, <- and <", 80), "\"1 < 2, <- and <\"");
+        assert_eq!(quoted(&"x".repeat(200), 80).chars().count(), 82);
     }
 
     #[test]

@@ -33,15 +33,9 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     let predictions = predict(&plan.jobs, &work, seen.as_ref());
     let exit = exit_of(&predictions);
     let rate = settings.rules(None).rate.per_second();
-    let requests = predictions.iter().filter(|prediction| may_be_sent(prediction)).count();
     let rows = plan.jobs.iter().zip(predictions).map(|(job, prediction)| row(plan, job, prediction));
-    let preview = Preview {
-        plan: plan.path.clone(),
-        endpoint,
-        rate,
-        estimate: sending_time(requests, rate),
-        rows: rows.collect(),
-    };
+    let preview =
+        Preview { plan: plan.path.clone(), endpoint, rate, gap: sending_time(2, rate), rows: rows.collect() };
     print_result(&match settings.output {
         Output::Human => report::preview(&preview),
         Output::Json => preview_json(&preview, exit.code()),
@@ -49,15 +43,12 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     Ok(exit)
 }
 
-fn may_be_sent(prediction: &Prediction) -> bool {
-    matches!(prediction, Prediction::Switch { .. } | Prediction::Settle | Prediction::CannotTell(_))
-}
-
 fn row(plan: &Plan, job: &Job, prediction: Prediction) -> PreviewRow {
     let (prediction, detail) = match prediction {
         Prediction::Done(outcome) => (report::Prediction::Done(outcome), None),
         Prediction::Already => (report::Prediction::Already, None),
-        Prediction::Watch | Prediction::Settle => (report::Prediction::InDoubt, None),
+        Prediction::Watch => (report::Prediction::Watch, None),
+        Prediction::Settle => (report::Prediction::InDoubt, None),
         Prediction::Switch { from } => (report::Prediction::Switch { from: Some(from) }, None),
         Prediction::NotFound => (report::Prediction::NotFound, None),
         Prediction::Unfit(why) => (report::Prediction::WouldFail, Some(why)),

@@ -8,17 +8,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::notices::Notices;
-use super::progress::Widths;
 use super::{Scene, Sink, lines, print, progress};
 use crate::event::Event;
-use crate::words;
 
-/// Length of a bar. With the longest name and the counts of a large wave a row stays below 80 columns.
-const BAR_WIDTH: usize = 30;
-/// Longer names of waves are cut.
-const LONGEST_NAME: usize = 16;
 /// More waves than this are shown as a window around the open one, so that bars never fill the screen.
 const MOST_ROWS: usize = 6;
+/// Columns of a terminal that does not tell.
+const USUAL_COLUMNS: usize = 80;
 /// Redrawing more often than this only costs time.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
 
@@ -35,6 +31,10 @@ impl Screen {
     /// True if stderr is a terminal that can move its cursor.
     pub fn can_draw(&self) -> bool {
         !self.0.is_hidden()
+    }
+
+    fn columns() -> usize {
+        console::Term::stderr().size_checked().map_or(USUAL_COLUMNS, |(_, columns)| columns.into())
     }
 
     /// Does something to stderr while the bars are out of the way. Works without bars too.
@@ -86,14 +86,15 @@ impl Bars {
     }
 
     fn draw(&mut self, after: Duration, scene: &Scene) -> io::Result<()> {
+        let columns = Screen::columns();
         let first = first_row(scene, self.rows.len());
-        for (row, text) in self.rows.iter().zip(rows(scene).into_iter().skip(first)) {
+        for (row, text) in self.rows.iter().zip(progress::rows(scene, columns).into_iter().skip(first)) {
             row.set_message(print::for_stderr(&text));
         }
         if let Some(status) = &self.status {
-            status.set_message(print::for_stderr(&progress::status(after, scene)));
+            status.set_message(print::for_stderr(&progress::status(after, scene, columns)));
         }
-        if let Some(trouble) = progress::trouble(scene) {
+        if let Some(trouble) = progress::trouble(scene, columns) {
             let row = match self.trouble.take() {
                 Some(row) => row,
                 None => self.row()?,
@@ -112,20 +113,6 @@ impl Bars {
             row.finish_and_clear();
         }
     }
-}
-
-/// The text of every wave's row.
-fn rows(scene: &Scene) -> Vec<String> {
-    let names = &scene.opening.waves;
-    let counts = scene.tally.waves();
-    let longest_name = names.iter().map(|name| words::one_line(name).chars().count()).max();
-    let longest_count = counts.iter().map(|counts| words::count(counts.jobs()).len()).max();
-    let widths = Widths {
-        name: longest_name.unwrap_or(0).min(LONGEST_NAME),
-        bar: BAR_WIDTH,
-        count: longest_count.unwrap_or(0),
-    };
-    names.iter().zip(counts).map(|(name, counts)| progress::bar_row(name, counts, widths)).collect()
 }
 
 /// The wave in the first row: the open wave keeps its predecessor in sight.
@@ -220,7 +207,7 @@ mod tests {
     #[test]
     fn the_rows_of_a_busy_moment_line_up_and_fit_eighty_columns() {
         let scene = script::busy_scene();
-        let rows: Vec<_> = rows(&scene).iter().map(|row| plain(row)).collect();
+        let rows: Vec<_> = progress::rows(&scene, 80).iter().map(|row| plain(row)).collect();
         assert!(rows.iter().all(|row| row.chars().count() <= 80), "{rows:#?}");
         insta::assert_snapshot!(rows.join("\n"));
     }
@@ -237,6 +224,18 @@ mod tests {
             );
             assert!(first + MOST_ROWS <= 30, "rows from {first} leave the bottom empty");
         }
+    }
+
+    #[test]
+    fn a_log_line_is_collected_until_it_is_whole_and_written_once() {
+        let screen = Screen(MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden()));
+        let mut line = log_writer(&screen).make_writer();
+        for part in ["a log line ", "of a test\n"] {
+            line.write_all(part.as_bytes()).expect("collecting never fails");
+        }
+        assert_eq!(line.text, b"a log line of a test\n");
+        line.flush().expect("writing never fails");
+        assert!(line.text.is_empty(), "what was written would be written again");
     }
 
     #[test]

@@ -34,18 +34,22 @@ struct Document<'a> {
     stopped: Option<Stopped<'a>>,
     /// Length of the run in milliseconds.
     elapsed_ms: u64,
-    /// Switch requests sent.
+    /// Switch requests sent; `jobs_sent`, `retries` and `throttles` add up to it.
     attempts: usize,
-    /// Requests that did not go through and were scheduled again.
+    /// Jobs with a request that was not refused merely because it came too fast.
+    jobs_sent: usize,
+    /// Requests that were sent again, other than after a throttle.
     retries: usize,
     /// Requests refused because they came too fast.
     throttles: usize,
     /// Requests without a readable answer.
     doubts: usize,
+    /// Requests of earlier runs that were read back first.
+    inherited_doubts: usize,
     /// Most switch requests started in any one second.
     worst_second: Option<u32>,
     /// The exact command that goes on with what is left.
-    resume: Option<&'a str>,
+    resume: Option<String>,
     /// Outcomes over the whole plan.
     totals: Totals,
     /// Outcomes of each wave, in the order in which they went.
@@ -139,11 +143,13 @@ pub fn json(opening: &Opening, tally: &Tally, closing: &Closing, exit_code: u8) 
         stopped: closing.stopped.as_ref().map(Stopped::from),
         elapsed_ms: u64::try_from(closing.elapsed.as_millis()).unwrap_or(u64::MAX),
         attempts: tally.attempts(),
+        jobs_sent: tally.jobs_sent(),
         retries: tally.retries(),
         throttles: tally.throttles(),
         doubts: tally.doubts(),
+        inherited_doubts: tally.inherited_doubts(),
         worst_second: closing.worst_second,
-        resume: closing.resume.as_deref(),
+        resume: closing.goes_on(),
         totals: Totals { outcomes: tally.outcomes().into(), earlier: tally.earlier() },
         waves: waves.map(|(name, counts)| Wave { name, outcomes: counts.outcomes().into() }).collect(),
         jobs: jobs.map(|(at, job)| JobEnd::new(opening, tally, JobIndex(at), job)).collect(),

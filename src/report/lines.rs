@@ -140,7 +140,7 @@ mod tests {
         story.push(0, Event::WaveOpened { wave: 0 });
         (1..=300).for_each(|second| story.push(second * 1000, Event::Tick));
         let progress =
-            lines_of(&story).lines().filter(|line| line.contains("0 of 100 done, 100 waiting")).count();
+            lines_of(&story).lines().filter(|line| line.contains("0 of 100 on target, 100 waiting")).count();
         assert_eq!(progress, 5);
     }
 

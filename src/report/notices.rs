@@ -13,6 +13,9 @@ const SHOWN_AT_ONCE: u32 = 3;
 /// After those, one notice of that sort is shown in this time.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// The kind of notices that are left out where they would only repeat the last one.
+const THROTTLED: &str = "throttled";
+
 /// What makes notices the same sort of notice: what happened, and the code it happened with.
 type Sort = (&'static str, String);
 
@@ -23,12 +26,17 @@ struct Held {
     last_shown: Duration,
     waiting: usize,
     last_text: String,
+    last_told: String,
+    /// Notices that would have said again what was told last.
+    repeated: usize,
 }
 
 /// Lets notices through, holds back what would be a flood, and owns up to how many it held back.
 #[derive(Debug, Default)]
 pub struct Notices {
     held: BTreeMap<Sort, Held>,
+    /// That a wave opened, held back until something happens in it.
+    opened: Vec<String>,
 }
 
 impl Notices {
@@ -40,14 +48,44 @@ impl Notices {
             _ => Vec::new(),
         };
         let texts = wording::wording(after, scene, event);
+        match event {
+            Event::WaveOpened { .. } => {
+                self.opened = texts;
+                return shown;
+            }
+            Event::WaveClosed { wave } if !self.opened.is_empty() => {
+                self.opened.clear();
+                shown.extend(wording::idle_wave(scene, *wave));
+                return shown;
+            }
+            // another slowing after full speed is news again
+            Event::FullSpeed { .. } => self.forget_told(THROTTLED),
+            _ => {}
+        }
+        if !costs_nothing(event) {
+            shown.append(&mut self.opened);
+        }
         match sort(event) {
             None => shown.extend(texts),
             Some(sort) => {
+                let is_throttle = sort.0 == THROTTLED;
                 let held = self.held.entry(sort).or_default();
-                shown.extend(texts.into_iter().filter_map(|text| held.pass(after, text)));
+                for text in texts {
+                    if is_throttle && text == held.last_told {
+                        held.repeated += 1;
+                    } else {
+                        shown.extend(held.pass(after, text));
+                    }
+                }
             }
         }
         shown
+    }
+
+    fn forget_told(&mut self, kind: &str) {
+        for (_, held) in self.held.iter_mut().filter(|(sort, _)| sort.0 == kind) {
+            held.last_told.clear();
+        }
     }
 
     fn release(&mut self, due: impl Fn(&Held) -> bool, after: Duration) -> Vec<String> {
@@ -68,11 +106,12 @@ impl Held {
 
     /// The latest notice stands for all that wait.
     fn tell(&mut self, after: Duration) -> String {
-        let others = self.waiting.saturating_sub(1);
+        let others = self.waiting.saturating_sub(1) + std::mem::take(&mut self.repeated);
         self.shown = self.shown.saturating_add(1);
         self.last_shown = after;
         self.waiting = 0;
         let text = std::mem::take(&mut self.last_text);
+        self.last_told.clone_from(&text);
         match others {
             0 => text,
             others => format!("{text} {}", paint::quiet(&format!("(and {} more)", words::count(others)))),
@@ -80,10 +119,19 @@ impl Held {
     }
 }
 
+/// True for what is known of a job without a request: a wave in which nothing else happens had nothing to do.
+fn costs_nothing(event: &Event) -> bool {
+    match event {
+        Event::Settled { verdict, .. } => verdict.earlier || verdict.outcome == Outcome::Already,
+        Event::Opened(_) | Event::Drifted { .. } => true,
+        _ => false,
+    }
+}
+
 /// The sort of an event's notice; none for what happens rarely enough to be shown always.
 fn sort(event: &Event) -> Option<Sort> {
     let sort = match event {
-        Event::Throttled { reason, .. } => ("throttled", reason.code.clone()),
+        Event::Throttled { reason, .. } => (THROTTLED, reason.code.clone()),
         Event::FullSpeed { .. } => ("full speed", String::new()),
         Event::WillRetry { reason, .. } => ("retry", reason.code.clone()),
         Event::Doubtful { reason, .. } => ("doubtful", reason.code.clone()),
@@ -169,6 +217,58 @@ mod tests {
         let mut retries = |code| notices.take(Duration::from_secs(1), &scene, &retry(code)).len();
         let shown: usize = (0..5).map(|_| retries("InternalError")).sum();
         assert_eq!((shown, retries("ResourceUnavailable")), (3, 1));
+    }
+
+    #[test]
+    fn a_throttle_at_the_rate_told_last_is_counted_and_not_told() {
+        let scene = script::fleet(10).scene();
+        let mut notices = Notices::default();
+        let mut throttled = |second, rate| {
+            let reason = script::reason("RequestLimitExceeded", "requests come too fast", "none needed");
+            let event = Event::Throttled { job: JobIndex(0), reason, rate };
+            notices.take(Duration::from_secs(second), &scene, &event)
+        };
+        assert_eq!(throttled(1, 10.0).len(), 1);
+        assert!(throttled(2, 10.0).is_empty() && throttled(20, 10.0).is_empty());
+        let slower = throttled(21, 5.0);
+        assert!(plain(&slower[0]).ends_with("slowed to 5.0/s (and 2 more)"), "{slower:?}");
+        notices.take(Duration::from_secs(30), &scene, &Event::FullSpeed { rate: 20.0 });
+        let reason = script::reason("RequestLimitExceeded", "requests come too fast", "none needed");
+        let again = Event::Throttled { job: JobIndex(0), reason, rate: 5.0 };
+        assert_eq!(
+            notices.take(Duration::from_secs(40), &scene, &again).len(),
+            1,
+            "after full speed it is news"
+        );
+    }
+
+    #[test]
+    fn a_wave_that_earlier_runs_settled_is_one_line() {
+        let mut story = script::Story::new(&[("canary", 2), ("rest", 1)]);
+        story.push(0, Event::WaveOpened { wave: 0 });
+        for job in 0..2 {
+            let mut event = script::settled(job, Outcome::Switched, None);
+            if let Event::Settled { verdict, .. } = &mut event {
+                verdict.earlier = true;
+            }
+            story.push(0, event);
+        }
+        story.push(1, Event::WaveClosed { wave: 0 });
+        story.push(1, Event::WaveOpened { wave: 1 });
+        story.switches(10, 2, 500);
+        story.push(600, Event::WaveClosed { wave: 1 });
+        let (mut scene, mut notices, mut told) = (story.scene(), Notices::default(), Vec::new());
+        for (after, event) in &story.events[1..] {
+            scene.take(*after, event);
+            told.extend(notices.take(*after, &scene, event));
+            scene.leave(event);
+        }
+        let expected = [
+            "wave 1 of 2, canary: nothing left to do",
+            "wave 2 of 2, rest, opens: 1 engine",
+            "wave 2 of 2, rest, over after 0.6 s: 1 of 1 on target",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub enum Prediction {
     Already,
     /// Nothing: the ledger says how it ended.
     Done(Outcome),
+    /// Watch it: the service accepted a request of an earlier run.
+    Watch,
     /// Read it back first: the ledger has a request of it whose end is not known.
     InDoubt,
     /// Fail: the fleet has no such engine.
@@ -38,15 +40,27 @@ pub enum Prediction {
 
 impl Prediction {
     /// The words of all predictions, in the order in which they are shown.
-    const WORDS: [&'static str; 7] =
-        ["switch", "already", "done", "in-doubt", "not-found", "would-fail", "cannot-tell"];
+    const WORDS: [&'static str; 9] = [
+        "switch",
+        "already",
+        "done",
+        "left-failed",
+        "accepted",
+        "in-doubt",
+        "not-found",
+        "would-fail",
+        "cannot-tell",
+    ];
 
     /// The word people and files read.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Switch { .. } => "switch",
             Self::Already => "already",
+            // over, but nothing that a glance should take for done
+            Self::Done(Outcome::Failed) => "left-failed",
             Self::Done(_) => "done",
+            Self::Watch => "accepted",
             Self::InDoubt => "in-doubt",
             Self::NotFound => "not-found",
             Self::WouldFail => "would-fail",
@@ -79,10 +93,27 @@ pub struct Preview {
     pub endpoint: String,
     /// Highest number of switch requests per second of the real run.
     pub rate: u32,
-    /// How long the real run would take to send its requests at that rate.
-    pub estimate: Duration,
+    /// Time between two requests at that rate.
+    pub gap: Duration,
     /// Every row of the plan, in plan order.
     pub rows: Vec<PreviewRow>,
+}
+
+impl Preview {
+    /// How many rows have this prediction.
+    pub(super) fn count(&self, word: &str) -> usize {
+        of_kind(self, word).len()
+    }
+
+    /// Requests that the real run would send, at most.
+    pub(super) fn requests(&self) -> usize {
+        self.count("switch") + self.count("cannot-tell")
+    }
+
+    /// How long sending so many requests takes.
+    pub(super) fn sending(&self, requests: usize) -> Duration {
+        self.gap * u32::try_from(requests).unwrap_or(u32::MAX)
+    }
 }
 
 /// The dry run for people.
@@ -101,7 +132,7 @@ pub fn preview(preview: &Preview) -> String {
     paragraphs.join("\n")
 }
 
-pub(super) fn of_kind<'a>(preview: &'a Preview, word: &str) -> Vec<&'a PreviewRow> {
+fn of_kind<'a>(preview: &'a Preview, word: &str) -> Vec<&'a PreviewRow> {
     preview.rows.iter().filter(|row| row.prediction.word() == word).collect()
 }
 
@@ -144,6 +175,10 @@ fn explained(row: &PreviewRow, whole: bool) -> String {
         Prediction::Switch { from: Some(from) } => format!("{} → {target}", image(from, whole)),
         Prediction::Switch { from: None } => format!("→ {target}"),
         Prediction::Already => format!("on {target}"),
+        Prediction::Done(Outcome::Failed) => {
+            "failed in an earlier run, and --skip-failed leaves it alone".to_owned()
+        }
+        Prediction::Watch => "an earlier run's request was accepted; it is only watched".to_owned(),
         Prediction::Done(outcome) => format!("{outcome}, says the ledger"),
         Prediction::InDoubt => "an earlier request is read back first".to_owned(),
         Prediction::NotFound => format!("no such engine in {}", words::one_line(row.key.region.as_str())),
@@ -183,7 +218,7 @@ fn image(id: &ImageVersionId, whole: bool) -> String {
 fn totals(preview: &Preview) -> String {
     let occurring: Vec<_> =
         Prediction::WORDS.into_iter().filter(|word| !of_kind(preview, word).is_empty()).collect();
-    let mut header = vec!["wave", "rows"];
+    let mut header = vec!["wave", "jobs"];
     header.extend(&occurring);
     let mut waves: Vec<&str> = Vec::new();
     for row in &preview.rows {
@@ -213,16 +248,35 @@ fn count_row(name: &str, of: &[&PreviewRow], occurring: &[&str]) -> Vec<String> 
     cells
 }
 
+/// What the real run would send: surely, perhaps, and after a look.
 fn outlook(preview: &Preview) -> String {
-    let switches = of_kind(preview, "switch").len();
-    if switches == 0 {
-        return "the real run would send nothing\n".to_owned();
-    }
-    let requests = words::plural(switches, "request");
-    let (time, rate) = (words::about(preview.estimate), preview.rate);
-    format!(
-        "the real run would send {requests}, about {time} at {rate} requests/s; the engines converge after that\n"
-    )
+    let (requests, in_doubt) = (preview.requests(), preview.count("in-doubt"));
+    let time = |requests| format!("about {}", words::about(preview.sending(requests)));
+    let rate = format!("at {} requests/s", preview.rate);
+    let told = words::plural(requests, "request");
+    let up_to = if preview.count("cannot-tell") > 0 { "up to " } else { "" };
+    let text = match (requests, in_doubt) {
+        (0, 0) => return "the real run would send nothing\n".to_owned(),
+        (0, _) => {
+            let (told, they) =
+                (words::plural(in_doubt, "request"), if in_doubt == 1 { "it" } else { "them" });
+            let were = if in_doubt == 1 { "it was" } else { "they were" };
+            let time = time(in_doubt);
+            format!(
+                "read back {told} of earlier runs, and send {they} again, {time} {rate}, if {were} not applied"
+            )
+        }
+        _ => format!("send {up_to}{told}, {} {rate}", time(requests)),
+    };
+    let more = if requests > 0 && in_doubt > 0 {
+        let (more, all) = (words::count(in_doubt), time(requests + in_doubt));
+        format!(
+            "up to {more} more, {all} in all, if read-back shows that requests of earlier runs were not applied\n"
+        )
+    } else {
+        String::new()
+    };
+    format!("the real run would {text}; the engines converge after that\n{more}")
 }
 
 #[cfg(test)]
@@ -254,7 +308,7 @@ pub(super) mod tests {
             plan: "fleet.yaml".into(),
             endpoint: "dlc.tencentcloudapi.com".into(),
             rate: 20,
-            estimate: Duration::from_millis(4_600),
+            gap: Duration::from_millis(51),
             rows,
         }
     }
@@ -264,11 +318,13 @@ pub(super) mod tests {
             row(0, "canary", switch(), None),
             row(1, "canary", Prediction::Switch { from: None }, None),
             row(2, "canary", Prediction::Already, None),
-            row(3, "rest", Prediction::Done(Outcome::Failed), Some("left alone with --skip-failed")),
+            row(3, "rest", Prediction::Done(Outcome::Failed), None),
             row(4, "rest", Prediction::InDoubt, None),
             row(5, "rest", Prediction::NotFound, None),
             row(6, "rest", Prediction::WouldFail, Some("the engine is isolated")),
             row(7, "rest", Prediction::CannotTell, Some("the fleet of ap-guangzhou could not be read")),
+            row(8, "rest", Prediction::Watch, None),
+            row(9, "rest", Prediction::Done(Outcome::Switched), None),
         ])
     }
 
@@ -297,13 +353,40 @@ pub(super) mod tests {
 
     #[test]
     fn the_columns_of_every_row_add_up() {
-        for dry_run in [one_of_each(), large()] {
+        for dry_run in [one_of_each(), large(), dry_run(Vec::new())] {
             for line in plain(&totals(&dry_run)).lines().skip(2) {
                 let numbers: Vec<usize> =
                     line.split_whitespace().skip(1).map(|cell| cell.parse().unwrap_or(0)).collect();
                 assert_eq!(numbers[0], numbers[1..].iter().sum::<usize>(), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn the_outlook_counts_what_may_be_sent_and_no_more() {
+        let of = |predictions: &[Prediction]| {
+            let rows = predictions.iter().enumerate();
+            outlook(&dry_run(rows.map(|(at, prediction)| row(at, "all", prediction.clone(), None)).collect()))
+        };
+        let (doubt, unclear) = (Prediction::InDoubt, Prediction::CannotTell);
+        let converge = "; the engines converge after that\n";
+        let idle = [Prediction::Already, Prediction::Done(Outcome::Failed), Prediction::Watch];
+        assert_eq!(of(&idle), "the real run would send nothing\n");
+        let two = [switch(), switch()];
+        let sent = "the real run would send 2 requests, about 1 s at 20 requests/s".to_owned();
+        assert_eq!(of(&two), sent + converge);
+        let sent = "the real run would send up to 1 request, about 1 s at 20 requests/s".to_owned();
+        assert_eq!(of(&[unclear]), sent + converge);
+        let many = [vec![switch(); 60], vec![doubt.clone(); 30]].concat();
+        let sent = "the real run would send 60 requests, about 4 s at 20 requests/s".to_owned();
+        let more = "up to 30 more, about 5 s in all, if read-back shows that requests of earlier runs were not \
+                    applied\n";
+        assert_eq!(of(&many), sent + converge + more);
+        let sent =
+            "the real run would read back 1 request of earlier runs, and send it again, about 1 s at 20 \
+                    requests/s, if it was not applied"
+                .to_owned();
+        assert_eq!(of(&[doubt]), sent + converge);
     }
 
     #[test]

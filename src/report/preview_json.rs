@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::json::written;
-use super::preview::{Prediction, Preview, PreviewRow, of_kind};
+use super::preview::{Prediction, Preview, PreviewRow};
 use crate::job::{ImageVersionId, Outcome};
 
 const SCHEMA: &str = "dlc-fleet.preview/1";
@@ -17,21 +17,28 @@ struct Document<'a> {
     plan: String,
     endpoint: &'a str,
     rate: u32,
-    /// How long the real run would take to send its requests, in milliseconds.
+    /// Requests that the real run would send, at most: rows with `switch` and `cannot-tell`.
+    requests: usize,
+    /// Requests that come on top if read-back shows that those of earlier runs were not applied: rows with
+    /// `in-doubt`.
+    requests_in_doubt: usize,
+    /// How long sending both takes, in milliseconds.
     estimate_ms: u64,
     /// The number the process exits with.
     exit_code: u8,
     totals: Totals,
-    rows: Vec<RowForeseen<'a>>,
+    jobs: Vec<RowForeseen<'a>>,
 }
 
-/// Rows by prediction; all fields but `rows` add up to `rows`.
+/// Rows by prediction; all fields but `jobs` add up to `jobs`.
 #[derive(Serialize)]
 struct Totals {
-    rows: usize,
+    jobs: usize,
     switch: usize,
     already: usize,
     done: usize,
+    left_failed: usize,
+    accepted: usize,
     in_doubt: usize,
     not_found: usize,
     would_fail: usize,
@@ -48,7 +55,7 @@ struct RowForeseen<'a> {
     prediction: &'static str,
     /// The image version it runs now; with `switch` only.
     image_version_id_now: Option<&'a str>,
-    /// How it ended according to the ledger; with `done` only.
+    /// How it ended according to the ledger; with `done` and `left-failed` only.
     outcome: Option<Outcome>,
     detail: Option<&'a str>,
     note: Option<&'a str>,
@@ -56,25 +63,30 @@ struct RowForeseen<'a> {
 
 /// The dry run as one JSON document with a final line break.
 pub fn preview_json(preview: &Preview, exit_code: u8) -> String {
-    let count = |word| of_kind(preview, word).len();
+    let count = |word| preview.count(word);
     written(&Document {
         schema: SCHEMA,
         plan: preview.plan.display().to_string(),
         endpoint: &preview.endpoint,
         rate: preview.rate,
-        estimate_ms: u64::try_from(preview.estimate.as_millis()).unwrap_or(u64::MAX),
+        requests: preview.requests(),
+        requests_in_doubt: count("in-doubt"),
+        estimate_ms: u64::try_from(preview.sending(preview.requests() + count("in-doubt")).as_millis())
+            .unwrap_or(u64::MAX),
         exit_code,
         totals: Totals {
-            rows: preview.rows.len(),
+            jobs: preview.rows.len(),
             switch: count("switch"),
             already: count("already"),
             done: count("done"),
+            left_failed: count("left-failed"),
+            accepted: count("accepted"),
             in_doubt: count("in-doubt"),
             not_found: count("not-found"),
             would_fail: count("would-fail"),
             cannot_tell: count("cannot-tell"),
         },
-        rows: preview.rows.iter().map(RowForeseen::from).collect(),
+        jobs: preview.rows.iter().map(RowForeseen::from).collect(),
     })
 }
 
@@ -114,13 +126,13 @@ mod tests {
     }
 
     #[test]
-    fn its_totals_add_up_to_its_rows() {
+    fn its_totals_add_up_to_its_jobs() {
         let document: Value =
             serde_json::from_str(&preview_json(&one_of_each(), 0)).expect("a JSON document");
         let totals = document["totals"].as_object().expect("an object");
-        let columns = totals.iter().filter(|(name, _)| *name != "rows");
+        let columns = totals.iter().filter(|(name, _)| *name != "jobs");
         let counted: u64 = columns.filter_map(|(_, rows)| rows.as_u64()).sum();
-        assert_eq!(Some(counted), totals["rows"].as_u64());
-        assert_eq!(Some(counted), document["rows"].as_array().map(|rows| rows.len() as u64));
+        assert_eq!(Some(counted), totals["jobs"].as_u64());
+        assert_eq!(Some(counted), document["jobs"].as_array().map(|rows| rows.len() as u64));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use console::{Alignment, measure_text_width, pad_str, truncate_str};
+
 use super::{Scene, paint};
 use crate::event::Opening;
 use crate::job::Outcome;
@@ -10,6 +12,14 @@ use crate::words;
 
 /// Between the parts of a status line.
 const SEPARATOR: &str = " · ";
+/// Longer names of waves are cut.
+const LONGEST_NAME: usize = 16;
+/// A bar gives way to the numbers beside it,
+const LONGEST_BAR: usize = 30;
+/// down to this length.
+const SHORTEST_BAR: usize = 10;
+/// Between the parts of a row.
+const GAP: &str = "  ";
 
 /// `wave 2 of 3, early`; none if the plan has a single wave, because then there is nothing to tell apart.
 pub fn wave_title(opening: &Opening, wave: usize) -> Option<String> {
@@ -18,10 +28,10 @@ pub fn wave_title(opening: &Opening, wave: usize) -> Option<String> {
     Some(format!("wave {} of {waves}, {}", wave + 1, words::one_line(name)))
 }
 
-/// `14 of 24 done, 3 in flight, 4 converging, 1 failed, 2 waiting`: every job is in exactly one of the numbers.
+/// `14 of 24 on target, 3 in flight, 4 converging, 1 failed, 2 waiting`: every job is in exactly one of the numbers.
 pub fn standing(counts: &Counts) -> String {
     let mut parts =
-        vec![format!("{} of {} done", words::count(counts.settled.good()), words::count(counts.jobs()))];
+        vec![format!("{} of {} on target", words::count(counts.on_target()), words::count(counts.jobs()))];
     parts.extend(steady(counts));
     parts.extend(unsteady(counts));
     parts.extend(troubles(counts));
@@ -31,7 +41,7 @@ pub fn standing(counts: &Counts) -> String {
     parts.join(", ")
 }
 
-/// The calm line of a log: `wave 2 of 3, early: 14 of 24 done, 3 in flight, 19.6 requests/s`.
+/// The calm line of a log: `wave 2 of 3, early: 14 of 24 on target, 3 in flight, 19.6 requests/s`.
 pub fn calm_line(after: Duration, scene: &Scene) -> String {
     let Some((wave, _)) = scene.wave else { return between_waves(scene) };
     let Some(counts) = scene.tally.waves().get(wave) else { return between_waves(scene) };
@@ -52,22 +62,40 @@ fn between_waves(scene: &Scene) -> String {
     }
 }
 
-/// The status line below the bars: `0:42  19.6/s · 3 in flight · 4 converging · about 2 min left`.
-pub fn status(after: Duration, scene: &Scene) -> String {
+/// The status line below the bars: `0:42  19.6/s · about 2 min left · 3 in flight · 4 converging`.
+pub fn status(after: Duration, scene: &Scene, columns: usize) -> String {
     let overall = scene.tally.overall();
-    let mut parts = vec![pace(after, scene)];
+    let clock = paint::quiet(&format!("{:>6}", words::clock(after)));
+    let mut parts = vec![format!("{clock}  {}", pace(after, scene))];
+    parts.extend(time_left(after, scene));
     parts.push(format!("{} in flight", words::count(overall.in_flight)));
     parts.push(format!("{} converging", words::count(overall.converging)));
-    parts.extend(time_left(after, scene));
-    format!("{}  {}", paint::quiet(&format!("{:>6}", words::clock(after))), parts.join(SEPARATOR))
+    fit(parts, SEPARATOR, columns)
 }
 
 /// The line below the status line, when not all is well: `12 failed · 2 in doubt · 1 to go again`.
-pub fn trouble(scene: &Scene) -> Option<String> {
+pub fn trouble(scene: &Scene, columns: usize) -> Option<String> {
     let overall = scene.tally.overall();
     let mut parts = troubles(overall);
     parts.extend(unsteady(overall));
-    (!parts.is_empty()).then(|| format!("{:8}{}", "", parts.join(SEPARATOR)))
+    (!parts.is_empty()).then(|| format!("{:8}{}", "", fit(parts, SEPARATOR, columns.saturating_sub(8))))
+}
+
+/// As many whole parts as fit into so many columns, and the first one always: half a number is a wrong number.
+fn fit(parts: Vec<String>, separator: &str, columns: usize) -> String {
+    let mut line = String::new();
+    for part in parts {
+        if line.is_empty() {
+            line = part;
+        } else if measure_text_width(&line) + measure_text_width(separator) + measure_text_width(&part)
+            <= columns
+        {
+            line = line + separator + &part;
+        } else {
+            break;
+        }
+    }
+    line
 }
 
 fn pace(after: Duration, scene: &Scene) -> String {
@@ -90,26 +118,29 @@ fn unsteady(counts: &Counts) -> Vec<String> {
     some([(counts.doubtful, "in doubt"), (counts.retrying, "to go again")])
 }
 
-fn some(columns: [(usize, &str); 2]) -> Vec<String> {
+fn some<const N: usize>(columns: [(usize, &str); N]) -> Vec<String> {
     let shown = columns.into_iter().filter(|(jobs, _)| *jobs > 0);
     shown.map(|(jobs, word)| format!("{} {word}", words::count(jobs))).collect()
 }
 
+/// What has ended and is not on its target.
 fn troubles(counts: &Counts) -> Vec<String> {
-    let columns = [Outcome::Failed, Outcome::Unconverged, Outcome::Unknown, Outcome::NotStarted];
+    let drifted = some([(counts.drifted, "drifted")]).into_iter().map(|text| paint::warn(&text));
+    let columns =
+        [Outcome::Accepted, Outcome::Failed, Outcome::Unconverged, Outcome::Unknown, Outcome::NotStarted];
     let some = columns.into_iter().filter(|&outcome| counts.settled.of(outcome) > 0);
-    some.map(|outcome| {
+    let ended = some.map(|outcome| {
         let text = format!("{} {outcome}", words::count(counts.settled.of(outcome)));
         paint::as_outcome(outcome, &text)
-    })
-    .collect()
+    });
+    ended.chain(drifted).collect()
 }
 
-/// Time left for the open wave: how long later waves soak and converge nobody knows.
+/// Time left for the open wave: how long later waves converge nobody knows.
 fn time_left(after: Duration, scene: &Scene) -> Option<String> {
-    let (wave, _) = scene.wave?;
+    let (wave, _) = scene.wave.filter(|_| scene.tally.stopped().is_none())?;
     let counts = scene.tally.waves().get(wave)?;
-    let left = scene.pulse.time_left(after, counts.unsettled())?;
+    let left = scene.pulse.time_left(after, counts, scene.tally.rate())?;
     let of_what = if scene.opening.waves.len() > 1 { " in wave" } else { "" };
     Some(format!("about {} left{of_what}", words::about(left)))
 }
@@ -123,7 +154,7 @@ pub fn bar(counts: &Counts, width: usize) -> String {
     let ended = share(counts.settled.total(), jobs, width);
     let gone = share(counts.settled.total() + counts.under_way(), jobs, width);
     let full = "━".repeat(ended);
-    let full = match counts.settled.total() - counts.settled.good() {
+    let full = match counts.settled.total() - counts.settled.good() + counts.drifted {
         0 => paint::good(&full),
         _ => paint::bad(&full),
     };
@@ -135,30 +166,35 @@ fn share(some: usize, all: usize, width: usize) -> usize {
     (some * width).checked_div(all).unwrap_or(0).min(width)
 }
 
-/// Widths that all rows of a screen share, in characters.
-#[derive(Clone, Copy, Debug)]
-pub struct Widths {
-    /// Of the name of a wave.
-    pub name: usize,
-    /// Of the bar itself.
-    pub bar: usize,
-    /// Of the largest count.
-    pub count: usize,
+/// A row for each wave: `canary  ━━━━━━━━━━──····  4/6 on target  1 failed`.
+pub fn rows(scene: &Scene, columns: usize) -> Vec<String> {
+    let (names, counts) = (&scene.opening.waves, scene.tally.waves());
+    let longest_count = counts.iter().map(|counts| words::count(counts.jobs()).len()).max().unwrap_or(0);
+    let numbers: Vec<_> = counts.iter().map(|counts| numbers(counts, longest_count)).collect();
+    let longest_numbers = numbers.iter().map(|parts| measure_text_width(&parts.join(GAP))).max().unwrap_or(0);
+    let names: Vec<_> = names.iter().map(|name| words::one_line(name)).collect();
+    let longest_name = names.iter().map(|name| measure_text_width(name)).max().unwrap_or(0).min(LONGEST_NAME);
+    let room = columns.saturating_sub(longest_name + longest_numbers + 2 * GAP.len());
+    let bar_width = room.clamp(SHORTEST_BAR, LONGEST_BAR);
+    let row = |((name, counts), numbers): ((&String, &Counts), Vec<String>)| {
+        let name = truncate_str(name, longest_name, "…");
+        let mut parts = vec![pad_str(&name, longest_name, Alignment::Left, None).into_owned()];
+        let first = numbers.first().map_or(0, |first| measure_text_width(first));
+        if longest_name + bar_width + first + 2 * GAP.len() <= columns {
+            parts.push(bar(counts, bar_width));
+        }
+        parts.extend(numbers);
+        fit(parts, GAP, columns).trim_end().to_owned()
+    };
+    names.iter().zip(counts).zip(numbers).map(row).collect()
 }
 
-/// A whole row of bars: `canary  ━━━━━━━━━━──····  4/6  1 failed`.
-pub fn bar_row(name: &str, counts: &Counts, widths: Widths) -> String {
-    let Widths { name: name_width, bar: bar_width, count: count_width } = widths;
-    let (ended, jobs) = (words::count(counts.settled.total()), words::count(counts.jobs()));
-    let name = words::cut(&words::one_line(name), name_width);
-    let bar = bar(counts, bar_width);
-    let mut row = format!("{name:<name_width$}  {bar}  {ended:>count_width$}/{jobs:<count_width$}");
-    for trouble in troubles(counts) {
-        row.push_str("  ");
-        row.push_str(&trouble);
-    }
-    row.truncate(row.trim_end().len());
-    row
+fn numbers(counts: &Counts, width: usize) -> Vec<String> {
+    let (on_target, jobs) = (words::count(counts.on_target()), words::count(counts.jobs()));
+    let share = format!("{on_target}/{jobs}");
+    let mut parts = vec![format!("{share:>0$} on target", 2 * width + 1)];
+    parts.extend(troubles(counts));
+    parts
 }
 
 #[cfg(test)]
@@ -206,8 +242,8 @@ mod tests {
     #[test]
     fn the_status_of_a_busy_moment_fits_eighty_columns() {
         let scene = script::busy_scene();
-        let status = plain(&status(Duration::from_secs(44), &scene));
-        let trouble = plain(&trouble(&scene).expect("a busy moment has troubles"));
+        let status = plain(&status(Duration::from_secs(44), &scene, 80));
+        let trouble = plain(&trouble(&scene, 80).expect("a busy moment has troubles"));
         for line in [&status, &trouble] {
             assert!(line.chars().count() <= 80, "{line}");
         }
@@ -218,21 +254,51 @@ mod tests {
     fn a_stopping_run_says_so_where_the_rate_was() {
         let story = script::stopped();
         let mut scene = story.scene();
-        scene.tally = story.tally_at(11);
-        let status = plain(&status(Duration::from_secs(10), &scene));
+        scene.tally = story.tally_at(10);
+        let status = plain(&status(Duration::from_secs(10), &scene, 80));
         assert_eq!(status, "  0:10  stopping · 0 in flight · 12 converging");
     }
 
     #[test]
     fn a_run_without_trouble_has_no_line_for_it() {
-        assert_eq!(trouble(&script::all_good().scene()), None);
+        assert_eq!(trouble(&script::all_good().scene(), 80), None);
     }
 
     #[test]
     fn a_row_shows_name_bar_and_numbers() {
-        let tally = script::mixed().tally();
-        let widths = Widths { name: 12, bar: 20, count: 2 };
-        let row = plain(&bar_row("a wave with a very long name", &tally.waves()[1], widths));
-        assert_eq!(row, "a wave with…  ━━━━━━━━━━━━━━━━━━━━  24/24  12 failed  1 unconverged  1 unknown");
+        let mut story = script::mixed();
+        let mut opening = Opening::clone(&story.opening);
+        opening.waves = ["canary", "a wave with a very long name", "rest"].map(String::from).into();
+        story.replace_opening(opening);
+        let mut scene = story.scene();
+        scene.tally = story.tally();
+        let row = plain(&rows(&scene, 80)[1]);
+        let expected = "a wave with a v…  ━━━━━━━━━━  10/24 on target  12 failed  1 unconverged";
+        assert_eq!(row, expected);
+    }
+
+    #[test]
+    fn a_narrow_terminal_shows_fewer_parts_and_no_half_ones() {
+        let scene = script::busy_scene();
+        let lines = |columns| {
+            let mut lines = rows(&scene, columns);
+            lines.push(status(Duration::from_secs(44), &scene, columns));
+            lines.extend(trouble(&scene, columns));
+            lines.iter().map(|line| plain(line)).collect::<Vec<_>>()
+        };
+        let whole = lines(500);
+        for columns in 30..200 {
+            for (line, whole) in lines(columns).iter().zip(&whole) {
+                assert!(measure_text_width(line) <= columns, "{columns}: {line}");
+                let parts = |line: &str| -> Vec<String> {
+                    line.replace(SEPARATOR, GAP).split(GAP).map(|part| part.trim().to_owned()).collect()
+                };
+                let known = parts(whole);
+                for part in parts(line).iter().filter(|part| !part.is_empty() && !part.contains(['━', '─']))
+                {
+                    assert!(known.contains(part), "{columns}: {part} of {line} is not in {whole}");
+                }
+            }
+        }
     }
 }

@@ -51,6 +51,11 @@ fn paragraph(opening: &Opening, tally: &Tally, group: &Group<'_>, regions: bool)
     let head = format!("{} {}", words::count(group.jobs.len()), group.outcome);
     let head = paint::as_outcome(group.outcome, &head);
     let engines = engines(opening, &group.jobs, regions, |job| request_id(tally, job));
+    if wording::is_unproven(group.outcome, group.reason) {
+        let cause = labelled("cause", &format!("{} before read-back could prove it", ended_by(tally)));
+        let remedy = labelled("remedy", "the same command goes on watching");
+        return format!("{head}: accepted by the service, not yet proven\n{cause}{remedy}{engines}");
+    }
     let Some(reason) = group.reason else {
         return format!("{head}\n{}{engines}", labelled("cause", &unexplained(tally, group.outcome)));
     };
@@ -65,14 +70,15 @@ fn paragraph(opening: &Opening, tally: &Tally, group: &Group<'_>, regions: bool)
 
 /// What there is to say where no reason was given: the end of the run itself is the reason.
 fn unexplained(tally: &Tally, outcome: Outcome) -> String {
-    let why = match tally.stopped() {
-        Some(reason) => wording::stop_cause(reason),
-        None => "the run ended".to_owned(),
-    };
+    let why = ended_by(tally);
     match outcome {
         Outcome::NotStarted => format!("{why} before their turn"),
         _ => format!("{why} before they were settled"),
     }
+}
+
+fn ended_by(tally: &Tally) -> String {
+    tally.stopped().map_or_else(|| "the run ended".to_owned(), wording::stop_cause)
 }
 
 fn others_say(tally: &Tally, group: &Group<'_>, message: &str) -> &'static str {

@@ -142,6 +142,18 @@ fn too_fast() -> Reason {
     reason("RequestLimitExceeded", "requests come too fast", "none needed")
 }
 
+/// Why the dispatcher ends what it can no longer follow.
+fn run_ended() -> Reason {
+    Reason {
+        message: Some("the run was stopped by SIGINT".into()),
+        ..reason(
+            "run-ended",
+            "the run ended before this engine's turn was over",
+            "run the same command again: it resumes",
+        )
+    }
+}
+
 /// A plan of one wave.
 pub fn fleet(jobs: usize) -> Story {
     Story::new(&[("all", jobs)])
@@ -169,6 +181,26 @@ pub fn all_good() -> Story {
         story.switches(ms, job, 40_000 + spread);
     }
     story.push(53_000, Event::WaveClosed { wave: 0 });
+    story.finish()
+}
+
+/// Two small waves and then a large one, sent at the full rate; engines take most of a minute.
+pub fn growing() -> Story {
+    let mut story = Story::new(&[("canary", 4), ("early", 4), ("rest", 193)]);
+    let mut opens = 0;
+    let mut job = 0;
+    for (wave, jobs) in [4, 4, 193].into_iter().enumerate() {
+        story.push(opens, Event::WaveOpened { wave });
+        let mut last = opens;
+        for at in 0..jobs {
+            let (sent, takes) = (opens + 50 * at, 50_000 + 500 * (at % 9));
+            story.switches(sent, job, takes);
+            last = last.max(sent + takes);
+            job += 1;
+        }
+        story.push(last + 100, Event::WaveClosed { wave });
+        opens = last + 200;
+    }
     story.finish()
 }
 
@@ -284,10 +316,16 @@ pub fn stopped() -> Story {
     story.switches(150, 1, 8_500);
     story.push(9_000, Event::WaveClosed { wave: 0 });
     story.push(9_000, Event::WaveOpened { wave: 1 });
-    (0..12_usize).for_each(|at| story.switches(9_100 + 50 * at as u64, at + 2, 9_000));
-
+    for at in 0..12_usize {
+        let (ms, job) = (9_100 + 50 * at as u64, JobIndex(at + 2));
+        story.push(ms, Event::Sent { job, attempt: 1 });
+        story.push(ms + 300, Event::Accepted { job });
+    }
     story.push(9_900, Event::Stopping(StopReason::Interrupted { signal: "SIGINT" }));
-    (14..32).for_each(|job| story.push(18_900, settled(job, Outcome::NotStarted, None)));
+    (2..32).for_each(|job| {
+        let outcome = if job < 14 { Outcome::Unconverged } else { Outcome::NotStarted };
+        story.push(10_100, settled(job, outcome, Some(run_ended())));
+    });
     story.finish()
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::table::{Columns, table};
 use super::{paint, reasons, wording};
 use crate::event::{Opening, StopReason};
-use crate::job::{JobIndex, Outcome};
+use crate::job::Outcome;
 use crate::tally::{Outcomes, Tally};
 use crate::words;
 
@@ -18,9 +18,20 @@ pub struct Closing {
     pub elapsed: Duration,
     /// Most switch requests started in any one second, where it was measured.
     pub worst_second: Option<u32>,
-    /// The exact command that goes on with what is left.
+    /// The command of this run as it was typed; [`Self::goes_on`] makes the one of it that goes on.
     pub resume: Option<String>,
 }
+
+impl Closing {
+    /// The exact command that goes on with all that is left, also with what failed.
+    pub(super) fn goes_on(&self) -> Option<String> {
+        let words = self.resume.as_ref()?.split(' ').filter(|word| *word != SKIP_FAILED);
+        Some(words.collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// The flag that leaves alone what failed in an earlier run.
+const SKIP_FAILED: &str = "--skip-failed";
 
 /// The summary for people: headline, table, reasons, facts, ledger, and the command that goes on.
 pub fn summary(opening: &Opening, tally: &Tally, closing: &Closing) -> String {
@@ -34,8 +45,7 @@ pub fn summary(opening: &Opening, tally: &Tally, closing: &Closing) -> String {
 fn headline(tally: &Tally, closing: &Closing) -> String {
     let outcomes = tally.outcomes();
     let jobs = outcomes.total();
-    let drifted = (0..jobs).filter(|&at| left_its_target(tally, JobIndex(at))).count();
-    let on_target = outcomes.of(Outcome::Switched) + outcomes.of(Outcome::Already) - drifted;
+    let on_target = tally.overall().on_target();
     let engines = words::plural(jobs, "engine");
     let all = if jobs == 1 { "the one engine".to_owned() } else { format!("all {engines}") };
     let text = if on_target == jobs {
@@ -49,11 +59,6 @@ fn headline(tally: &Tally, closing: &Closing) -> String {
         Some(reason) => format!("{}, {}; {text}", paint::bad("stopped"), wording::stop_cause(reason)),
         None => text,
     }
-}
-
-fn left_its_target(tally: &Tally, job: JobIndex) -> bool {
-    let counted = matches!(tally.outcome(job), Outcome::Switched | Outcome::Already);
-    counted && tally.drifted_to(job).is_some()
 }
 
 /// One row for each wave and one for all; the columns of a row add up to its jobs.
@@ -100,27 +105,57 @@ fn painted(table: &str, occurring: &[Outcome]) -> String {
 }
 
 fn facts(opening: &Opening, tally: &Tally, closing: &Closing) -> String {
-    let mut facts = vec![words::plural(tally.attempts(), "attempt")];
-    facts.extend(some(tally.retries(), "retry"));
-    facts.extend(some(tally.throttles(), "throttle"));
-    facts.extend(some(tally.doubts(), "doubtful answer"));
+    let sent = words::plural(tally.attempts(), "request");
+    let again = tally.retries() + tally.throttles();
+    // the numbers in the brackets add up to the one before
+    let mut facts = vec![if again == 0 {
+        sent
+    } else {
+        let mut parts = vec![words::plural(tally.jobs_sent(), "engine")];
+        parts.extend(some(tally.retries(), "retry"));
+        parts.extend(some(tally.throttles(), "throttle"));
+        format!("{sent} ({})", parts.join(" + "))
+    }];
+    facts.extend(some(tally.doubts(), "lost answer"));
     if let Some(worst) = closing.worst_second.filter(|&worst| worst > 0) {
         let starts = words::plural(worst as usize, "start");
         facts.push(format!("at most {starts} in any second"));
     }
     facts.push(words::duration(closing.elapsed));
     let ledger = words::one_line(&opening.ledger.display().to_string());
-    format!("{}\nrun {}, ledger {ledger}\n", facts.join(", "), opening.run_id)
+    let inherited = match tally.inherited_doubts() {
+        0 => String::new(),
+        1 => "1 request of an earlier run was read back first\n".to_owned(),
+        several => format!("{} of earlier runs were read back first\n", words::plural(several, "request")),
+    };
+    format!("{}\n{inherited}run {}, ledger {ledger}\n", facts.join(", "), opening.run_id)
 }
 
 fn some(number: usize, noun: &str) -> Option<String> {
     (number > 0).then(|| words::plural(number, noun))
 }
 
+/// The command that goes on, and what `--skip-failed` would change.
 fn resume(tally: &Tally, closing: &Closing) -> Option<String> {
-    let left = tally.outcomes().total() - tally.outcomes().good();
-    let command = closing.resume.as_ref().filter(|_| left > 0)?;
-    Some(format!("to go on with the {} left:\n  {}\n", words::plural(left, "engine"), paint::strong(command)))
+    let outcomes = tally.outcomes();
+    let (left, failed) = (outcomes.total() - outcomes.good(), outcomes.of(Outcome::Failed));
+    let command = closing.goes_on().filter(|_| left > 0)?;
+    let engines = words::plural(left, "engine");
+    let head = if failed == left {
+        format!("{engines} failed and nothing else is left; the same command tries again:")
+    } else if failed > 0 {
+        format!("to go on with the {engines} left, {} of them failed:", words::count(failed))
+    } else {
+        format!("to go on with the {engines} left:")
+    };
+    let denied =
+        matches!(&closing.stopped, Some(StopReason::AccountRefused(reason)) if wording::is_denied(reason));
+    let tail = match failed {
+        0 => String::new(),
+        _ if denied => format!("with {SKIP_FAILED} it goes past the engines that were denied\n"),
+        _ => format!("with {SKIP_FAILED} it leaves alone what failed\n"),
+    };
+    Some(format!("{head}\n  {}\n{tail}", paint::strong(&command)))
 }
 
 #[cfg(test)]
@@ -135,7 +170,7 @@ mod tests {
             stopped: tally.stopped().cloned(),
             elapsed: story.elapsed(),
             worst_second: Some(20),
-            resume: Some("dlc-fleet run fleet.yaml --yes".into()),
+            resume: Some("dlc-fleet run fleet.yaml --skip-failed --yes".into()),
         };
         plain(&summary(&story.opening, &tally, &closing))
     }
@@ -158,6 +193,28 @@ mod tests {
     #[test]
     fn a_resumed_run_counts_earlier_jobs_and_tells_of_drift() {
         insta::assert_snapshot!(summary_of(&script::resumed()));
+    }
+
+    #[test]
+    fn a_run_that_was_refused_as_a_whole_blames_the_account_and_offers_a_way_past() {
+        insta::assert_snapshot!(summary_of(&script::refused_account()));
+    }
+
+    #[test]
+    fn where_all_that_is_left_has_failed_the_same_command_tries_it_again() {
+        let summary = summary_of(&script::flood(3));
+        let end = "3 engines failed and nothing else is left; the same command tries again:\n  dlc-fleet run fleet.yaml --yes\nwith --skip-failed it leaves alone what failed\n";
+        assert!(summary.ends_with(end), "{summary}");
+    }
+
+    #[test]
+    fn requests_of_earlier_runs_are_told_apart_from_lost_answers() {
+        let mut story = script::fleet(2);
+        let reason = script::reason("no-answer", "no answer", "none");
+        story.push(0, crate::event::Event::Doubtful { job: crate::job::JobIndex(0), reason });
+        let summary = summary_of(&story);
+        assert!(summary.contains("1 request of an earlier run was read back first\n"), "{summary}");
+        assert!(!summary.contains("lost answer"), "{summary}");
     }
 
     #[test]

@@ -11,7 +11,10 @@ use crate::words;
 const LISTED_WAVES: usize = 6;
 
 /// Most characters of what the network said; the ledger has all of it.
-const LONGEST_CAUSE: usize = 120;
+const LONGEST_MESSAGE: usize = 80;
+
+/// The code of what ended only because its run did.
+const RUN_ENDED: &str = "run-ended";
 
 /// What there is to say about an event: no line for most, several for some.
 pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
@@ -37,7 +40,10 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
             "{}: {}, {}; read back before anything is sent again",
             name(scene, *job),
             paint::warn("in doubt"),
-            words::cut(&words::one_line(reason.message.as_ref().unwrap_or(&reason.cause)), LONGEST_CAUSE),
+            reason
+                .message
+                .as_ref()
+                .map_or_else(|| cause(reason), |said| words::quoted(said, LONGEST_MESSAGE)),
         )],
         Event::Cleared { job } => {
             vec![format!("{}: read back, the request was not applied; goes again", name(scene, *job))]
@@ -62,12 +68,30 @@ pub fn stop_cause(reason: &StopReason) -> String {
     match reason {
         StopReason::Interrupted { signal } => format!("interrupted by {signal}"),
         StopReason::AccountRefused(reason) => {
-            format!("the account is refused, {}: {}", code(reason), cause(reason))
+            let what = if is_denied(reason) {
+                "the account was denied a permission"
+            } else if reason.code.starts_with(|first: char| first.is_ascii_lowercase()) {
+                // found here and not by the service, which was never asked
+                return format!("{}: {}", code(reason), cause(reason));
+            } else {
+                "the account was refused, not these engines"
+            };
+            format!("{what} ({}: {})", code(reason), cause(reason))
         }
         StopReason::LedgerLost { cause } => {
             format!("the ledger can no longer be written: {}", words::one_line(cause))
         }
     }
+}
+
+/// True if a permission is missing, which a policy can grant for some engines and deny for others.
+pub fn is_denied(reason: &Reason) -> bool {
+    ["UnauthorizedOperation", "NoPermission"].iter().any(|word| reason.code.contains(word))
+}
+
+/// True if an engine was accepted and all that is wrong is that its run ended before the proof.
+pub fn is_unproven(outcome: Outcome, reason: Option<&Reason>) -> bool {
+    outcome == Outcome::Unconverged && reason.is_none_or(|reason| reason.code == RUN_ENDED)
 }
 
 /// The engine of a job, with its region where the plan has several.
@@ -134,6 +158,17 @@ fn wave_closed(after: Duration, scene: &Scene, wave: usize) -> Vec<String> {
     vec![format!("{title}, over after {took}: {}", progress::standing(counts))]
 }
 
+/// The end of a wave for which nothing was sent, watched or read back.
+pub fn idle_wave(scene: &Scene, wave: usize) -> Option<String> {
+    let counts = scene.tally.waves().get(wave)?;
+    let title = progress::wave_title(&scene.opening, wave)?;
+    let standing = match counts.jobs() - counts.on_target() {
+        0 => String::new(),
+        _ => format!(", {}", progress::standing(counts)),
+    };
+    Some(format!("{title}: nothing left to do{standing}"))
+}
+
 fn closed(after: Duration, scene: &Scene) -> String {
     format!("over after {}: {}", words::duration(after), progress::standing(scene.tally.overall()))
 }
@@ -141,7 +176,9 @@ fn closed(after: Duration, scene: &Scene) -> String {
 fn settled(scene: &Scene, job: JobIndex, verdict: &Verdict) -> Option<String> {
     let outcome = verdict.outcome;
     let worth_a_line = matches!(outcome, Outcome::Failed | Outcome::Unconverged | Outcome::Unknown);
-    if verdict.earlier || !worth_a_line {
+    // what the end of the run leaves open is no news about the engine, and the summary has it
+    let left_open = is_unproven(outcome, verdict.reason.as_ref());
+    if verdict.earlier || !worth_a_line || left_open {
         return None;
     }
     let name = name(scene, job);
@@ -152,17 +189,97 @@ fn settled(scene: &Scene, job: JobIndex, verdict: &Verdict) -> Option<String> {
     })
 }
 
+/// What a stop means for the engines under way: a refused account may still read, so what was accepted is watched
+/// to its end; after a signal or without a ledger only answers are worth the wait.
 fn stopping(scene: &Scene, reason: &StopReason) -> String {
-    let engines = scene.tally.overall().under_way();
-    let then = match engines {
-        0 => "nothing is under way".to_owned(),
-        1 => "the one engine under way is settled first".to_owned(),
-        several => format!("the {} engines under way are settled first", words::count(several)),
+    let counts = scene.tally.overall();
+    let answers = match counts.in_flight {
+        0 => "no answer is outstanding".to_owned(),
+        answers => format!("waiting for {}", words::plural(answers, "answer")),
     };
-    let advice = match reason {
-        StopReason::Interrupted { .. } if engines > 0 => "; a second signal leaves at once".to_owned(),
-        StopReason::AccountRefused(reason) => format!("; {}", words::one_line(&reason.remedy)),
-        _ => String::new(),
+    let watched = counts.converging + counts.doubtful;
+    let then = match reason {
+        StopReason::Interrupted { .. } => {
+            let again = if counts.in_flight > 0 { " (again to leave at once)" } else { "" };
+            let left = match watched {
+                0 => String::new(),
+                left => format!("; {} not yet proven left to the next run", words::plural(left, "engine")),
+            };
+            format!("{answers}{again}{left}")
+        }
+        StopReason::AccountRefused(reason) => {
+            let watched = match watched {
+                0 => "nothing is left to be watched".to_owned(),
+                watched => format!("{} still watched (Ctrl-C to leave)", words::plural(watched, "engine")),
+            };
+            format!("{answers}, {watched}; {}", words::one_line(&reason.remedy))
+        }
+        StopReason::LedgerLost { .. } => answers,
     };
-    format!("{}, {}: nothing more is sent, {then}{advice}", paint::bad("stopping"), stop_cause(reason))
+    format!("{}, {}: nothing more is sent; {then}", paint::bad("stopping"), stop_cause(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::paint::plain;
+    use crate::report::script;
+
+    fn stopping_while_busy(reason: StopReason) -> String {
+        let mut scene = script::busy_scene();
+        for at in 34..37 {
+            scene.take(Duration::from_secs(44), &Event::Sent { job: JobIndex(at), attempt: 1 });
+        }
+        let counts = scene.tally.overall();
+        assert_eq!((counts.in_flight, counts.converging, counts.doubtful), (7, 1, 2));
+        plain(&wording(Duration::from_secs(45), &scene, &Event::Stopping(reason))[0])
+    }
+
+    #[test]
+    fn a_signal_says_that_only_answers_are_awaited_and_what_is_left_to_the_next_run() {
+        assert_eq!(
+            stopping_while_busy(StopReason::Interrupted { signal: "SIGTERM" }),
+            "stopping, interrupted by SIGTERM: nothing more is sent; waiting for 7 answers (again to leave at \
+             once); 3 engines not yet proven left to the next run"
+        );
+    }
+
+    #[test]
+    fn a_refused_account_says_that_what_was_accepted_is_still_watched() {
+        let refused = script::reason("AuthFailure.InvalidSecretId", "no such key", "check the key");
+        assert_eq!(
+            stopping_while_busy(StopReason::AccountRefused(refused)),
+            "stopping, the account was refused, not these engines (AuthFailure.InvalidSecretId: no such key): \
+             nothing more is sent; waiting for 7 answers, 3 engines still watched (Ctrl-C to leave); check the key"
+        );
+    }
+
+    #[test]
+    fn a_lost_ledger_says_that_only_answers_are_awaited() {
+        assert_eq!(
+            stopping_while_busy(StopReason::LedgerLost { cause: "no space left\non device".into() }),
+            "stopping, the ledger can no longer be written: no space left on device: nothing more is sent; \
+             waiting for 7 answers"
+        );
+    }
+
+    #[test]
+    fn a_cause_found_here_is_not_called_a_refusal_of_the_account() {
+        let untrusted = script::reason("untrusted-peer", "the certificate was not accepted", "check it");
+        let cause = stop_cause(&StopReason::AccountRefused(untrusted));
+        assert_eq!(cause, "untrusted-peer: the certificate was not accepted");
+    }
+
+    #[test]
+    fn what_the_network_said_is_quoted_and_short() {
+        let reason = Reason {
+            message: Some(format!("HTTP 502: <html>\\r\\n<h1>Bad \"Gateway\"</h1>{}", "x".repeat(200))),
+            ..script::reason("no-answer", "no answer", "none")
+        };
+        let scene = script::fleet(1).scene();
+        let text = plain(&wording(Duration::ZERO, &scene, &Event::Doubtful { job: JobIndex(0), reason })[0]);
+        let (start, end) =
+            (": in doubt, \"HTTP 502: Bad 'Gateway' xxx", "xx…\"; read back before anything is sent again");
+        assert!(text.contains(start) && text.ends_with(end), "{text}");
+    }
 }
