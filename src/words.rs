@@ -97,11 +97,19 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// What somebody else said, fit for the middle of a sentence: between quotes, on one line without tags or written
-/// line ends, and cut to so many characters.
+/// line ends, and cut to so many characters. The cut is in the middle: what happened is told first, why last.
 pub fn quoted(text: &str, longest: usize) -> String {
     let text = [r"\r", r"\n", r"\t"].iter().fold(text.to_owned(), |text, escape| text.replace(escape, " "));
     let text = one_line(&without_tags(&text)).replace('"', "'");
-    format!("\"{}\"", cut(&text, longest))
+    let length = text.chars().count();
+    if length <= longest {
+        return format!("\"{text}\"");
+    }
+    let head = longest / 3;
+    let tail = longest.saturating_sub(head + 1);
+    let (first, last): (String, String) =
+        (text.chars().take(head).collect(), text.chars().skip(length - tail).collect());
+    format!("\"{first}…{last}\"")
 }
 
 /// The text with a blank in place of each tag of HTML, also of one that was cut off.
@@ -227,7 +235,10 @@ mod tests {
         assert_eq!(quoted(page, 80), "\"HTTP 502: Bad Gateway\"");
         assert_eq!(quoted("{\"Response\": {\"Err", 80), "\"{'Response': {'Err\"");
         assert_eq!(quoted("1 < 2, <- and <", 80), "\"1 < 2, <- and <\"");
-        assert_eq!(quoted(&"x".repeat(200), 80).chars().count(), 82);
+        let long = format!("sending failed{}: reset by peer", ": client error".repeat(20));
+        let short = quoted(&long, 80);
+        assert!(short.starts_with("\"sending failed: ") && short.ends_with(": reset by peer\""), "{short}");
+        assert_eq!(short.chars().count(), 82);
     }
 
     #[test]

@@ -203,7 +203,10 @@ fn stopping(scene: &Scene, reason: &StopReason) -> String {
             let again = if counts.in_flight > 0 { " (again to leave at once)" } else { "" };
             let left = match watched {
                 0 => String::new(),
-                left => format!("; {} not yet proven left to the next run", words::plural(left, "engine")),
+                1 => "; 1 engine not yet proven is left to the next run".to_owned(),
+                left => {
+                    format!("; {} not yet proven are left to the next run", words::plural(left, "engine"))
+                }
             };
             format!("{answers}{again}{left}")
         }
@@ -240,7 +243,7 @@ mod tests {
         assert_eq!(
             stopping_while_busy(StopReason::Interrupted { signal: "SIGTERM" }),
             "stopping, interrupted by SIGTERM: nothing more is sent; waiting for 7 answers (again to leave at \
-             once); 3 engines not yet proven left to the next run"
+             once); 3 engines not yet proven are left to the next run"
         );
     }
 
@@ -279,7 +282,7 @@ mod tests {
         let scene = script::fleet(1).scene();
         let text = plain(&wording(Duration::ZERO, &scene, &Event::Doubtful { job: JobIndex(0), reason })[0]);
         let (start, end) =
-            (": in doubt, \"HTTP 502: Bad 'Gateway' xxx", "xx…\"; read back before anything is sent again");
+            (": in doubt, \"HTTP 502: Bad 'Gateway' xx…xxx", "xx\"; read back before anything is sent again");
         assert!(text.contains(start) && text.ends_with(end), "{text}");
     }
 }
