@@ -18,7 +18,7 @@ pub struct Closing {
     pub elapsed: Duration,
     /// Most switch requests started in any one second, where it was measured.
     pub worst_second: Option<u32>,
-    /// The command of this run as it was typed; [`Self::goes_on`] makes the one of it that goes on.
+    /// The command of this run as it was typed; shown without `--skip-failed`, because that would leave out jobs.
     pub resume: Option<String>,
 }
 
