@@ -9,8 +9,8 @@ use crate::exit::Exit;
 use crate::job::JobKey;
 use crate::ledger::{self, JobMemory, LedgerError, Memory, Repaired};
 use crate::report::print::to_stderr;
-use crate::report::words::plural;
 use crate::report::{Columns, table};
+use crate::words::plural;
 
 pub(super) fn ledger(args: &LedgerArgs) -> Result<Exit, Failure> {
     match &args.command {
@@ -149,7 +149,7 @@ impl<'a> Row<'a> {
             new_image_version_id: key.new_image_version_id.as_str(),
             standing: job.standing.word().to_owned(),
             attempts: job.attempts,
-            image_version_id_before: job.image_before.as_ref().map(|image| image.as_str()),
+            image_version_id_before: job.image_before.as_ref().map(super::super::job::ImageVersionId::as_str),
             code: trouble.map(|trouble| trouble.code.as_str()).filter(|code| !code.is_empty()),
             message: trouble.and_then(|trouble| trouble.message.as_deref()),
             request_id: trouble

@@ -111,7 +111,7 @@ fn a_dry_run_after_a_run_knows_what_is_done() {
     stage.write_plan(&rows(6));
     let ran = stage.run(&["--dry-run", "--output", "json"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let words: Vec<String> = ran.json()["rows"]
+    let words: Vec<String> = ran.json()["jobs"]
         .as_array()
         .expect("jobs")
         .iter()
