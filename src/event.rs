@@ -129,7 +129,8 @@ pub enum Event {
         /// The image version it runs now.
         image_version_id: String,
     },
-    /// Nothing more is sent; what is under way is settled.
+    /// Nothing more is sent. What was accepted is still watched after a refusal of the account; otherwise only
+    /// answers to requests under way are awaited.
     Stopping(StopReason),
     /// A second has passed.
     Tick,

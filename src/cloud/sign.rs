@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+
+use crate::words::hex;
 use zeroize::Zeroizing;
 
 /// Name of the algorithm, as it stands in the `Authorization` header.
@@ -86,14 +88,6 @@ fn keyed(key: &[u8], text: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
     mac.update(text);
     mac.finalize().into_bytes().to_vec()
-}
-
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

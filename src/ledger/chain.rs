@@ -1,8 +1,10 @@
 //! The chain of checks: each line's check covers the line and the check before it.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use sha2::{Digest, Sha256};
+
+use crate::words::hex;
 
 /// Hex digits of one check.
 const DIGITS: usize = 16;
@@ -33,12 +35,7 @@ impl fmt::Display for Check {
 impl Check {
     fn of(&self, content: &str) -> Self {
         let digest = Sha256::new().chain_update(&self.0).chain_update(content).finalize();
-        let mut hex = String::with_capacity(DIGITS);
-        for byte in digest.iter().take(DIGITS / 2) {
-            // a write to a String cannot fail
-            let _ = write!(hex, "{byte:02x}");
-        }
-        Self(hex)
+        Self(hex(&digest[..DIGITS / 2]))
     }
 
     /// Closes a JSON object (`{…}`) with its check; returns the line without LF, and its check.
