@@ -30,8 +30,8 @@ fn main() -> ExitCode {
     if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// One run; false when a promise was broken. An engine that is refused in the last second is waited for after all
-/// others, so the pace is judged up to the last first attempt; from first to last arrival is shown as well.
+/// One run; false when a promise was broken. With some seeds an engine is refused within the last half second, and is
+/// waited for after all others; the last column shows the pace without such a straggler.
 fn measure(seed: u64, table: &mut String) -> bool {
     let (good_exit, simulator) = run(seed);
     let stats = simulator.stats();
@@ -54,7 +54,7 @@ fn measure(seed: u64, table: &mut String) -> bool {
         took(last),
         ideal(last),
     );
-    good_exit && once == ENGINES && worst <= 20 && pace <= 1.03
+    good_exit && once == ENGINES && worst <= 20 && whole <= 1.03
 }
 
 fn run(seed: u64) -> (bool, Simulator) {
