@@ -82,6 +82,9 @@ impl From<LedgerError> for Failure {
         let next = match &error {
             LedgerError::Io { .. } => "nothing was sent; mend that, or choose another place with --ledger",
             LedgerError::Locked { .. } => "nothing was sent; wait until that run has ended, or stop it",
+            LedgerError::Newer { .. } => {
+                "nothing was sent; use the version of dlc-fleet that wrote it, or another ledger with --ledger"
+            }
             LedgerError::Damaged { .. } => {
                 "nothing was sent; restore the file from a copy, or set the damaged end aside with `dlc-fleet \
                  ledger repair`"

@@ -126,8 +126,8 @@ pub enum Event {
     Drifted {
         /// Which.
         job: JobIndex,
-        /// The image version it runs now.
-        image_version_id: String,
+        /// Where it is now, in a few words: `on 5f2c11aa`, `not listed`.
+        seen: String,
     },
     /// Nothing more is sent. What was accepted is still watched after a refusal of the account; otherwise only
     /// answers to requests under way are awaited.

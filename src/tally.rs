@@ -214,8 +214,8 @@ impl Tally {
             }
             Event::WillRetry { job, .. } | Event::Cleared { job } => self.stand(*job, Standing::Retrying),
             Event::Settled { job, verdict } => self.stand(*job, Standing::Settled(verdict.clone())),
-            Event::Drifted { job, image_version_id } => {
-                self.change(*job, |record| record.drifted_to = Some(image_version_id.clone()));
+            Event::Drifted { job, seen } => {
+                self.change(*job, |record| record.drifted_to = Some(seen.clone()));
             }
             Event::Stopping(reason) => self.stopped = Some(reason.clone()),
             Event::Opened(_)

@@ -46,6 +46,7 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
 fn row(plan: &Plan, job: &Job, prediction: Prediction) -> PreviewRow {
     let (prediction, detail) = match prediction {
         Prediction::Done(outcome) => (report::Prediction::Done(outcome), None),
+        Prediction::Drifted(seen) => (report::Prediction::Drifted, Some(seen)),
         Prediction::Already => (report::Prediction::Already, None),
         Prediction::Watch => (report::Prediction::Watch, None),
         Prediction::Settle => (report::Prediction::InDoubt, None),
@@ -66,9 +67,14 @@ fn exit_of(predictions: &[Prediction]) -> Exit {
     };
     if predictions.iter().any(fails) {
         Exit::Failed
-    } else if predictions.iter().any(|prediction| matches!(prediction, Prediction::CannotTell(_))) {
+    } else if predictions.iter().any(is_open) {
         Exit::Unsettled
     } else {
         Exit::Success
     }
+}
+
+/// Rows of which nobody can say that they are, or will be, on their target.
+fn is_open(prediction: &Prediction) -> bool {
+    matches!(prediction, Prediction::CannotTell(_) | Prediction::Drifted(_))
 }

@@ -25,14 +25,15 @@ pub(super) fn check(cli: &Cli) -> Result<(), Failure> {
         Command::Run(args) => [Some(args.plan.clone()), args.ledger.clone()]
             .into_iter()
             .flatten()
+            .chain(args.target.simulate.iter().map(PathBuf::from))
             .chain(["ledger.jsonl", "simulated.ledger.jsonl"].map(|ending| args.plan.with_extension(ending)))
             .collect(),
         Command::Check(args) => vec![args.plan.clone()],
         Command::Ledger(args) => vec![args.file().to_owned()],
         Command::Simulate(args) => args.plan.iter().chain(&args.scenario).cloned().collect(),
     };
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if others.iter().any(|other| real(other) == real(log_file)) {
+    let names = |other: &Path| [real(other), real(&PathBuf::from(format!("{}.lock", other.display())))];
+    if others.iter().any(|other| names(other).contains(&real(log_file))) {
         let what = format!(
             "--log-file {}: that file has another use in this run: choose another place",
             log_file.display()
@@ -40,6 +41,13 @@ pub(super) fn check(cli: &Cli) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, what));
     }
     Ok(())
+}
+
+/// Where a file is or will be, however its path is spelt.
+fn real(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let whole = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(whole).unwrap_or_else(|| path.to_owned())
 }
 
 /// Starts recording. Lines to stderr go around the bars, so that neither tears the other.

@@ -16,11 +16,24 @@ pub(super) fn listen() -> std::io::Result<Signals> {
         (SignalKind::hangup(), Signal::HangUp),
     ];
     for (kind, name) in kinds {
+        if name == Signal::HangUp && hang_up_is_ignored() {
+            // somebody started us with nohup, and means it
+            continue;
+        }
         let mut stream = signal(kind)?;
         let sender = sender.clone();
         tokio::spawn(async move { while stream.recv().await.is_some() && sender.send(name).is_ok() {} });
     }
     Ok(receiver)
+}
+
+/// True where SIGHUP was ignored when this process began, as `nohup` arranges it. Told by the kernel's mask of ignored
+/// signals, whose lowest bit is SIGHUP; where there is none to read, nothing is known of it.
+#[cfg(unix)]
+fn hang_up_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Listens from now on, until the process ends.

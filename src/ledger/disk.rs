@@ -100,6 +100,7 @@ pub fn private(_options: &mut OpenOptions) {}
 /// Makes the name of a new file as durable as its content.
 #[cfg(unix)]
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    let path = path.canonicalize()?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }

@@ -73,7 +73,9 @@ fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
     let (allowed, to): (&[S], S) = match step {
         Step::Already => (&[S::Throttled, S::NotSent, S::Cleared, S::Failed], S::Already),
         Step::Sent { .. } => (&[S::Throttled, S::Refused, S::NotSent, S::Cleared, S::Failed], S::Sent),
-        Step::Accepted { .. } => (&[S::Sent, S::Refused, S::Doubtful], S::Accepted),
+        Step::Accepted { .. } => {
+            (&[S::Sent, S::Throttled, S::Refused, S::NotSent, S::Doubtful, S::Cleared], S::Accepted)
+        }
         Step::Throttled(_) => (&[S::Sent], S::Throttled),
         Step::Refused(_) => (&[S::Sent], S::Refused),
         Step::NotSent { .. } => (&[S::Sent], S::NotSent),
@@ -98,6 +100,8 @@ pub struct JobMemory {
     pub standing: Standing,
     /// Requests that left, over all runs.
     pub attempts: u64,
+    /// Number of the line that announced the latest request; zero where none was.
+    pub sent_line: u64,
     /// The image the engine was on before the last request.
     pub image_before: Option<ImageVersionId>,
     /// `RequestId` of the latest accepting answer.
@@ -169,21 +173,23 @@ impl Memory {
         let job = self.jobs.entry(key.clone()).or_insert(JobMemory {
             standing,
             attempts: 0,
+            sent_line: 0,
             image_before: None,
             request_id: None,
             trouble: None,
         });
         job.standing = standing;
-        job.remember(step);
+        job.remember(step, self.lines + 1);
         Ok(())
     }
 }
 
 impl JobMemory {
-    fn remember(&mut self, step: &Step) {
+    fn remember(&mut self, step: &Step, line: u64) {
         match step {
             Step::Sent { image_before, .. } => {
                 self.attempts += 1;
+                self.sent_line = line;
                 if image_before.is_some() {
                     self.image_before.clone_from(image_before);
                 }
@@ -326,7 +332,8 @@ mod tests {
     /// The table again, written the other way round: what may come next, for each standing.
     fn kinds_after(standing: Option<&str>) -> &'static [&'static str] {
         match standing {
-            None | Some("throttled" | "not-sent" | "cleared" | "failed") => &["already", "sent", "failed"],
+            None | Some("failed") => &["already", "sent", "failed"],
+            Some("throttled" | "not-sent" | "cleared") => &["already", "sent", "accepted", "failed"],
             Some("sent") => &["accepted", "throttled", "refused", "not-sent", "doubtful", "failed"],
             Some("refused") => &["sent", "accepted", "failed", "unknown"],
             Some("doubtful") => &["accepted", "cleared", "failed", "unconverged", "unknown"],

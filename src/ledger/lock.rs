@@ -35,7 +35,10 @@ impl fmt::Display for Holder {
 pub struct Lock {
     /// Shares its lock with the file that is written to.
     ledger: File,
-    path: PathBuf,
+    /// Where the file really is, whatever link leads to it.
+    real: PathBuf,
+    /// True where this process made the file.
+    created: bool,
     card: PathBuf,
 }
 
@@ -47,6 +50,7 @@ impl Lock {
             let mut options = OpenOptions::new();
             options.append(true).create(true);
             private(&mut options);
+            let created = !path.exists();
             let file = options.open(path).map_err(failed("open"))?;
             if !file.metadata().map_err(failed("open"))?.is_file() {
                 return Err(failed("open")(std::io::Error::other("it is not a regular file")));
@@ -65,7 +69,7 @@ impl Lock {
             if is_at(&file, path) {
                 sign(&card).map_err(failed("lock"))?;
                 let ledger = file.try_clone().map_err(failed("lock"))?;
-                return Ok((file, Self { ledger, path: path.to_owned(), card }));
+                return Ok((file, Self { ledger, real, created, card }));
             }
         }
     }
@@ -75,8 +79,8 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // a run that was refused before it wrote anything leaves nothing behind
         let empty = self.ledger.metadata().is_ok_and(|about| about.len() == 0);
-        if empty && is_at(&self.ledger, &self.path) {
-            let _ = std::fs::remove_file(&self.path);
+        if empty && self.created && is_at(&self.ledger, &self.real) {
+            let _ = std::fs::remove_file(&self.real);
         }
         let _ = std::fs::remove_file(&self.card);
     }
@@ -137,6 +141,19 @@ mod tests {
         }
         std::fs::remove_file(folder.path().join("plan.jsonl.lock")).expect("removed");
         assert!(matches!(Lock::take(&ledger), Err(LedgerError::Locked { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_run_that_wrote_nothing_leaves_links_and_files_of_others_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, link) = (folder.path().join("store.jsonl"), folder.path().join("link.jsonl"));
+        std::os::unix::fs::symlink(&store, &link).expect("a link");
+        drop(Lock::take(&link).expect("free"));
+        assert!(!store.exists() && link.is_symlink(), "what it made is gone, and the link is not");
+        std::fs::write(&store, "").expect("an empty file");
+        drop(Lock::take(&link).expect("free"));
+        assert!(store.exists(), "an empty file of somebody else stays");
     }
 
     #[test]

@@ -22,7 +22,7 @@
 //! | --- | --- | --- |
 //! | `already` | the engine was on its target without our doing | nothing, `throttled`, `not-sent`, `cleared`, `failed` |
 //! | `sent` | a request is about to leave | nothing, `throttled`, `refused`, `not-sent`, `cleared`, `failed` |
-//! | `accepted` | the service took it, or `read_back` shows that it was applied | `sent`, `refused`, `doubtful` |
+//! | `accepted` | the service took it, or `read_back` shows that it was applied | `sent`, `throttled`, `refused`, `not-sent`, `doubtful`, `cleared` |
 //! | `throttled` | refused as too fast; not applied | `sent` |
 //! | `refused` | refused in a way that may pass; to be read back first | `sent` |
 //! | `not-sent` | the request never left | `sent` |
@@ -81,6 +81,16 @@ pub enum LedgerError {
         path: PathBuf,
         /// Who holds it.
         holder: Holder,
+    },
+    /// A later version wrote it.
+    #[error("the ledger {} was written by a later version: line {line} has the schema {schema}", path.display())]
+    Newer {
+        /// The ledger.
+        path: PathBuf,
+        /// Number of the line, counted from one.
+        line: u64,
+        /// The schema it names.
+        schema: String,
     },
     /// A line is not what was written, or does not follow from the lines before it.
     #[error("the ledger {} is damaged at line {line}: {what}", path.display())]

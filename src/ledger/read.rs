@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
 
+use serde::Deserialize;
+
 use super::LedgerError;
 use super::chain::Check;
-use super::entry::Line;
+use super::entry::{Line, SCHEMA};
 use super::fold::Memory;
 
 /// Longest line that is read; ours stay far below, so a longer one is damage and not worth the memory.
@@ -49,7 +51,12 @@ fn fold(recalled: &mut Recalled, mut source: impl BufRead, path: &Path) -> Resul
         let damaged = |what: String| LedgerError::Damaged { path: path.to_owned(), line: number, what };
         match bytes.split_last() {
             None => return Ok(()),
-            Some((b'\n', line)) => recalled.take(line, bytes.len() as u64).map_err(damaged)?,
+            Some((b'\n', line)) => {
+                if let Some(schema) = newer_schema(line) {
+                    return Err(LedgerError::Newer { path: path.to_owned(), line: number, schema });
+                }
+                recalled.take(line, bytes.len() as u64).map_err(damaged)?;
+            }
             Some(_) if bytes.len() as u64 == LONGEST_LINE => {
                 return Err(damaged(format!("it is longer than {LONGEST_LINE} bytes")));
             }
@@ -68,6 +75,22 @@ pub(super) fn read_good(bytes: &[u8], path: &Path) -> Result<Recalled, LedgerErr
         Ok(()) | Err(LedgerError::Damaged { .. }) => Ok(recalled),
         Err(error) => Err(error),
     }
+}
+
+/// The schema of a line that a later version wrote. Such a line is not damaged, and nobody should mend it.
+fn newer_schema(line: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Opening {
+        schema: String,
+    }
+    let opening: Opening = serde_json::from_slice(line).ok()?;
+    let (ours, theirs) = (version(SCHEMA)?, version(&opening.schema)?);
+    (theirs > ours).then_some(opening.schema)
+}
+
+/// `1` of `dlc-fleet.ledger/1`.
+fn version(schema: &str) -> Option<u32> {
+    schema.strip_prefix("dlc-fleet.ledger/")?.parse().ok()
 }
 
 impl Recalled {

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::LedgerError;
-use super::disk::private;
+use super::disk::{private, sync_folder};
 use super::lock::Lock;
 use super::read::{Recalled, read_good};
 use super::write::new_run_id;
@@ -28,6 +28,11 @@ pub fn repair(path: &Path) -> Result<Option<Repaired>, LedgerError> {
     let (file, _lock) = Lock::take(path)?;
     let bytes = std::fs::read(path).map_err(failed)?;
     let Recalled { memory, whole_bytes, .. } = read_good(&bytes, path)?;
+    if memory.lines == 0 && !bytes.is_empty() {
+        // not one good line: perhaps it is no ledger at all, and cutting it would leave nothing
+        let what = "not one line of it is good, so there is nothing to keep".to_owned();
+        return Err(LedgerError::Damaged { path: path.to_owned(), line: 1, what });
+    }
     let good = usize::try_from(whole_bytes).unwrap_or(usize::MAX).min(bytes.len());
     if good == bytes.len() {
         return Ok(None);
@@ -37,7 +42,7 @@ pub fn repair(path: &Path) -> Result<Option<Repaired>, LedgerError> {
     options.write(true).create_new(true);
     private(&mut options);
     let mut kept = options.open(&copy).map_err(failed)?;
-    kept.write_all(&bytes).and_then(|()| kept.sync_all()).map_err(failed)?;
+    kept.write_all(&bytes).and_then(|()| kept.sync_all()).and_then(|()| sync_folder(path)).map_err(failed)?;
     file.set_len(whole_bytes).and_then(|()| file.sync_all()).map_err(failed)?;
     Ok(Some(Repaired { kept_lines: memory.lines, copy, named: engines_named(&bytes[good..]) }))
 }

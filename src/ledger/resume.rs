@@ -13,6 +13,13 @@ pub enum Work {
     Send {
         /// Unless this target of an earlier request for the same engine is still open.
         open_elsewhere: Option<ImageVersionId>,
+        /// True where a request left in an earlier run.
+        sent_before: bool,
+    },
+    /// Nothing can be done: a later request for the same engine is still open.
+    Blocked {
+        /// The target of that request.
+        by: ImageVersionId,
     },
     /// A request may have been applied: read back before anything is sent.
     Settle {
@@ -45,22 +52,35 @@ pub enum Work {
 
 /// What each job of a plan still needs, in plan order. With `skip_failed` failures are left as they are.
 pub fn remaining_work(jobs: &[Job], memory: &Memory, skip_failed: bool) -> Vec<Work> {
-    let open: HashMap<_, _> = memory
-        .jobs
-        .iter()
-        .filter(|(_, job)| job.standing.is_open())
-        .map(|(key, _)| ((&key.region, &key.data_engine_id), &key.new_image_version_id))
-        .collect();
-    let work = |job: &Job| match memory.jobs.get(&job.key) {
-        Some(known) => work_of(known, skip_failed),
-        None => Work::Send { open_elsewhere: None },
+    // the latest request for each engine that has not come to its end; the ones before it did, or it would not
+    // have been sent
+    let mut open: HashMap<_, (u64, &ImageVersionId)> = HashMap::new();
+    for (key, job) in memory.jobs.iter().filter(|(_, job)| job.standing.is_open()) {
+        let latest = open.entry((&key.region, &key.data_engine_id)).or_insert((0, &key.new_image_version_id));
+        if job.sent_line >= latest.0 {
+            *latest = (job.sent_line, &key.new_image_version_id);
+        }
+    }
+    let one = |job: &Job| {
+        let known = memory.jobs.get(&job.key);
+        let work = known.map_or_else(unsent, |known| work_of(known, skip_failed));
+        let own_line = known.map_or(0, |known| known.sent_line);
+        let later = open
+            .get(&(&job.key.region, &job.key.data_engine_id))
+            .filter(|(line, target)| **target != job.key.new_image_version_id && *line > own_line);
+        match (work, later) {
+            (work, None) => work,
+            (Work::Send { sent_before, .. }, Some((_, other))) => {
+                Work::Send { open_elsewhere: Some((*other).clone()), sent_before }
+            }
+            (_, Some((_, other))) => Work::Blocked { by: (*other).clone() },
+        }
     };
-    jobs.iter()
-        .map(|job| match (work(job), open.get(&(&job.key.region, &job.key.data_engine_id))) {
-            (Work::Send { .. }, Some(other)) => Work::Send { open_elsewhere: Some((*other).clone()) },
-            (work, _) => work,
-        })
-        .collect()
+    jobs.iter().map(one).collect()
+}
+
+fn unsent() -> Work {
+    Work::Send { open_elsewhere: None, sent_before: false }
 }
 
 fn work_of(job: &JobMemory, skip_failed: bool) -> Work {
@@ -70,8 +90,9 @@ fn work_of(job: &JobMemory, skip_failed: bool) -> Work {
         Standing::Switched => Work::Nothing { outcome: Outcome::Switched, image_before, trouble: None },
         Standing::Already => Work::Nothing { outcome: Outcome::Already, image_before, trouble: None },
         Standing::Failed if skip_failed => Work::Nothing { outcome: Outcome::Failed, image_before, trouble },
-        Standing::Failed | Standing::Throttled | Standing::NotSent | Standing::Cleared => {
-            Work::Send { open_elsewhere: None }
+        Standing::Failed => unsent(),
+        Standing::Throttled | Standing::NotSent | Standing::Cleared => {
+            Work::Send { open_elsewhere: None, sent_before: true }
         }
         Standing::Accepted => Work::Watch { image_before, request_id },
         standing @ (Standing::Sent
@@ -138,6 +159,7 @@ mod tests {
             Work::Settle { .. } => "settle",
             Work::Watch { .. } => "watch",
             Work::Nothing { .. } => "nothing",
+            Work::Blocked { .. } => "blocked",
         }
     }
 
@@ -152,8 +174,7 @@ mod tests {
             let mut jobs = BTreeMap::new();
             for (number, standing) in standings.iter().enumerate() {
                 if let Some(standing) = *standing {
-                    let memory = JobMemory { standing, attempts: 1, image_before: None, request_id: None, trouble: None };
-                    jobs.insert(job(number).key, memory);
+                    jobs.insert(job(number).key, memory(standing, 2));
                 }
             }
             // rows in another order than the ledger's, so that position cannot matter
@@ -168,20 +189,50 @@ mod tests {
         }
     }
 
+    fn memory(standing: Standing, sent_line: u64) -> JobMemory {
+        JobMemory { standing, attempts: 1, sent_line, image_before: None, request_id: None, trouble: None }
+    }
+
+    fn to(target: &str) -> Job {
+        let mut job = job(1);
+        job.key.new_image_version_id = ImageVersionId::new(target);
+        job
+    }
+
     #[test]
     fn a_changed_target_waits_for_the_request_that_is_still_open() {
         for standing in STANDINGS {
-            let memory =
-                JobMemory { standing, attempts: 1, image_before: None, request_id: None, trouble: None };
-            let memory = Memory { jobs: [(job(1).key, memory)].into(), ..Memory::default() };
-            let mut changed = job(1);
-            changed.key.new_image_version_id = ImageVersionId::new("another");
+            let memory = Memory { jobs: [(to("a").key, memory(standing, 2))].into(), ..Memory::default() };
             let open = ["Sent", "Refused", "Doubtful", "Accepted", "Unconverged", "Unknown"];
             let open_elsewhere =
-                open.contains(&format!("{standing:?}").as_str()).then(|| ImageVersionId::new("new"));
-            let work = remaining_work(&[changed, job(2)], &memory, false);
-            assert_eq!(work[0], Work::Send { open_elsewhere }, "{standing:?}");
-            assert_eq!(work[1], Work::Send { open_elsewhere: None });
+                open.contains(&format!("{standing:?}").as_str()).then(|| ImageVersionId::new("a"));
+            let work = remaining_work(&[to("b"), job(2)], &memory, false);
+            assert_eq!(work[0], Work::Send { open_elsewhere, sent_before: false }, "{standing:?}");
+            assert_eq!(work[1], unsent());
         }
+    }
+
+    #[test]
+    fn of_several_open_requests_the_latest_counts_whatever_its_name() {
+        for (first, second) in [("a", "z"), ("z", "a")] {
+            let jobs = [
+                (to(first).key, memory(Standing::Unconverged, 2)),
+                (to(second).key, memory(Standing::Doubtful, 5)),
+            ];
+            let memory = Memory { jobs: jobs.into(), ..Memory::default() };
+            let open_elsewhere = Some(ImageVersionId::new(second));
+            let work = remaining_work(&[to("m"), to(first), to(second)], &memory, false);
+            assert_eq!(work[0], Work::Send { open_elsewhere, sent_before: false });
+            assert_eq!(work[1], Work::Blocked { by: ImageVersionId::new(second) });
+            assert!(matches!(work[2], Work::Settle { .. }), "the latest one itself is settled");
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_done_is_not_called_done_while_a_later_request_is_open() {
+        let jobs = [(to("a").key, memory(Standing::Switched, 2)), (to("b").key, memory(Standing::Sent, 5))];
+        let memory = Memory { jobs: jobs.into(), ..Memory::default() };
+        let work = remaining_work(&[to("a")], &memory, false);
+        assert_eq!(work, [Work::Blocked { by: ImageVersionId::new("b") }]);
     }
 }

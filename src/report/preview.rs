@@ -26,6 +26,9 @@ pub enum Prediction {
     Already,
     /// Nothing: the ledger says how it ended.
     Done(Outcome),
+    /// Leave it alone: the ledger says that it was on its target, and it is not there any more; the row's detail says
+    /// where it is.
+    Drifted,
     /// Watch it: the service accepted a request of an earlier run.
     Watch,
     /// Read it back first: the ledger has a request of it whose end is not known.
@@ -40,11 +43,12 @@ pub enum Prediction {
 
 impl Prediction {
     /// The words of all predictions, in the order in which they are shown.
-    const WORDS: [&'static str; 9] = [
+    const WORDS: [&'static str; 10] = [
         "switch",
         "already",
         "done",
         "left-failed",
+        "drifted",
         "accepted",
         "in-doubt",
         "not-found",
@@ -60,6 +64,7 @@ impl Prediction {
             // over, but nothing that a glance should take for done
             Self::Done(Outcome::Failed) => "left-failed",
             Self::Done(_) => "done",
+            Self::Drifted => "drifted",
             Self::Watch => "accepted",
             Self::InDoubt => "in-doubt",
             Self::NotFound => "not-found",
@@ -178,6 +183,7 @@ fn explained(row: &PreviewRow, whole: bool) -> String {
         Prediction::Done(Outcome::Failed) => {
             "failed in an earlier run, and --skip-failed leaves it alone".to_owned()
         }
+        Prediction::Drifted => "an earlier run brought it to its target, and now it is".to_owned(),
         Prediction::Watch => "an earlier run's request was accepted; it is only watched".to_owned(),
         Prediction::Done(outcome) => format!("{outcome}, says the ledger"),
         Prediction::InDoubt => "an earlier request is read back first".to_owned(),
@@ -185,7 +191,11 @@ fn explained(row: &PreviewRow, whole: bool) -> String {
         Prediction::WouldFail | Prediction::CannotTell => String::new(),
     };
     if let Some(detail) = &row.detail {
-        let gap = if text.is_empty() { "" } else { ", " };
+        let gap = match &row.prediction {
+            Prediction::Drifted => " ",
+            _ if text.is_empty() => "",
+            _ => ", ",
+        };
         text.push_str(gap);
         text.push_str(&words::one_line(detail));
     }
@@ -325,6 +335,7 @@ pub(super) mod tests {
             row(7, "rest", Prediction::CannotTell, Some("the fleet of ap-guangzhou could not be read")),
             row(8, "rest", Prediction::Watch, None),
             row(9, "rest", Prediction::Done(Outcome::Switched), None),
+            row(10, "rest", Prediction::Drifted, Some("on 5f2c11aa")),
         ])
     }
 

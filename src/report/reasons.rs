@@ -102,11 +102,11 @@ fn drifted(opening: &Opening, tally: &Tally, regions: bool) -> Option<String> {
     let mut text = paint::warn(&format!("{} drifted", words::count(jobs.len()))) + "\n";
     text.push_str(&labelled(
         "cause",
-        "an earlier run switched them and they are not on their target any more",
+        "an earlier run brought them to their target and they are not on their target any more",
     ));
     text.push_str(&labelled("remedy", "find out who moved them; this run left them alone"));
     text.push_str(&engines(opening, &jobs, regions, |job| {
-        Some(format!("now on {}", words::one_line(tally.drifted_to(job)?)))
+        Some(format!("now {}", words::one_line(tally.drifted_to(job)?)))
     }));
     Some(text)
 }

@@ -357,7 +357,7 @@ pub fn resumed() -> Story {
         let verdict = Verdict { outcome: Outcome::Switched, reason: None, earlier: true, image_before: None };
         story.push(0, Event::Settled { job: JobIndex(at), verdict });
     }
-    story.push(0, Event::Drifted { job: JobIndex(4), image_version_id: "5f2c11aa".into() });
+    story.push(0, Event::Drifted { job: JobIndex(4), seen: "on 5f2c11aa".into() });
     story.push(10, Event::WaveOpened { wave: 0 });
     story.switches(100, 18, 6_000);
     story.switches(150, 19, 6_500);

@@ -52,11 +52,11 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
         Event::SweepFailed { reason } => {
             vec![format!("read-back did not work, {} ({}); it is tried again", code(reason), cause(reason))]
         }
-        Event::Drifted { job, image_version_id } => vec![format!(
-            "{}: {}, an earlier run switched it but now it is on {}; it is left alone",
+        Event::Drifted { job, seen } => vec![format!(
+            "{}: {}, an earlier run brought it to its target and now it is {}; it is left alone",
             name(scene, *job),
             paint::warn("drifted"),
-            words::one_line(image_version_id),
+            words::one_line(seen),
         )],
         Event::Stopping(reason) => vec![stopping(scene, reason)],
         Event::Sent { .. } | Event::Accepted { .. } | Event::Tick => Vec::new(),

@@ -13,6 +13,7 @@ use super::sight::FleetView;
 use super::track::{Change, Phase, Track};
 use crate::cloud::EngineKind;
 use crate::job::{ImageVersionId, Job, JobIndex, JobKey, Reason, Region};
+use crate::ledger::Work;
 
 /// The jobs and where each of them is. A plan may have a hundred thousand rows, and a turn of the dispatcher must
 /// not look at all of them: it looks at queues, counts and the jobs that are under way.
@@ -36,16 +37,22 @@ pub(super) struct Board {
     held_images: HashMap<(Region, ImageVersionId), Reason>,
     /// Regions that were refused, and why.
     held_regions: HashMap<Region, Reason>,
+    /// True until the jobs are ended that were held back last.
+    newly_held: bool,
 }
 
 impl Board {
-    pub(super) fn new(jobs: Arc<[Job]>) -> Self {
+    pub(super) fn new(jobs: Arc<[Job]>, work: &[Work]) -> Self {
         let mut unsettled = vec![0; jobs.iter().map(|job| job.wave + 1).max().unwrap_or(0)];
         for job in jobs.iter() {
             unsettled[job.wave] += 1;
         }
         Self {
-            tracks: (0..jobs.len()).map(|number| Track::new(JobIndex(number))).collect(),
+            tracks: (0..jobs.len())
+                .map(JobIndex)
+                .zip(work)
+                .map(|(index, work)| Track::new(index, work))
+                .collect(),
             jobs,
             again: VecDeque::new(),
             fresh: VecDeque::new(),
@@ -55,6 +62,7 @@ impl Board {
             open_wave: 0,
             held_images: HashMap::new(),
             held_regions: HashMap::new(),
+            newly_held: false,
         }
     }
 
@@ -126,16 +134,18 @@ impl Board {
         let key = &self.jobs[index.0].key;
         let image = (key.region.clone(), key.new_image_version_id.clone());
         self.held_images.entry(image).or_insert_with(|| held_back(because));
+        self.newly_held = true;
     }
 
     /// Holds back every job of this region, from now on.
     pub(super) fn hold_region(&mut self, index: JobIndex, because: &Reason) {
         let region = self.jobs[index.0].key.region.clone();
         self.held_regions.entry(region).or_insert_with(|| held_back(because));
+        self.newly_held = true;
     }
 
     /// Ends a job that is held back and has nothing under way.
-    pub(super) fn end_if_held(&self, track: &Track) -> Option<Change> {
+    fn end_if_held(&self, track: &Track) -> Option<Change> {
         if self.held_images.is_empty() && self.held_regions.is_empty() {
             return None;
         }
@@ -145,9 +155,13 @@ impl Board {
         track.hold_back(reason.clone())
     }
 
-    /// Ends all jobs that are held back and have nothing under way.
-    pub(super) fn end_held(&self) -> Vec<Change> {
-        self.tracks.iter().filter_map(|track| self.end_if_held(track)).collect()
+    /// Ends jobs that are held back and have nothing under way: all of them where something has come to be held
+    /// back, else those among the jobs that just changed.
+    pub(super) fn end_held(&mut self, changed: &[JobIndex]) -> Vec<Change> {
+        if std::mem::take(&mut self.newly_held) {
+            return self.tracks.iter().filter_map(|track| self.end_if_held(track)).collect();
+        }
+        changed.iter().filter_map(|index| self.end_if_held(self.track(*index))).collect()
     }
 
     /// Jobs that have not ended, in plan order.
@@ -195,11 +209,6 @@ impl Board {
         changes.filter(|change| change.track != *self.track(change.track.job)).collect()
     }
 
-    /// When a sweep is wanted by jobs that cannot go on without one.
-    pub(super) fn urgent_sweep_due(&self) -> Option<Instant> {
-        self.under_way().filter_map(Track::urgent_look_due).min()
-    }
-
     /// Jobs that are about to be sent, in no particular order.
     pub(super) fn ready(&self) -> impl Iterator<Item = &Track> {
         self.again
@@ -207,11 +216,6 @@ impl Board {
             .chain(&self.fresh)
             .map(|index| self.track(*index))
             .filter(|track| track.phase == Phase::Ready)
-    }
-
-    /// When the next sweep for everybody is wanted.
-    pub(super) fn routine_sweep_due(&self, last_sweep: Option<Instant>, rules: &Rules) -> Option<Instant> {
-        self.under_way().filter_map(|track| track.routine_look_due(last_sweep, rules)).min()
     }
 
     /// When time alone next changes a job.

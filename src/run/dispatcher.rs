@@ -16,7 +16,7 @@ use super::board::Board;
 use super::journal::Journal;
 use super::looked::Look;
 use super::reasons::reading_failed;
-use super::sight::{FleetView, Forecast, forecast};
+use super::sight::{FleetView, Forecast, forecast, strayed};
 use super::start::{Ended, Start};
 use super::stop::{Signals, Stopping};
 use super::sweeps::{Sweeps, Swept};
@@ -76,7 +76,7 @@ impl<C: Cloud> Dispatcher<C> {
         let judge = |(job, work)| forecast(job, work, start.view.as_ref());
         let forecasts = jobs.iter().zip(&start.work).map(judge).collect();
         let dispatcher = Self {
-            board: Board::new(Arc::clone(jobs)),
+            board: Board::new(Arc::clone(jobs), &start.work),
             cloud: start.cloud,
             opening: start.opening,
             rules: start.rules,
@@ -108,17 +108,10 @@ impl<C: Cloud> Dispatcher<C> {
             return;
         }
         self.tell(&Event::WaveOpened { wave: 0 });
-        for track in &self.board.tracks {
-            let job = self.board.job(track.job);
-            let image = self.view.engine(&job.key).and_then(|record| record.image_version_id.clone());
-            let done = matches!(
-                &forecasts[track.job.0],
-                Forecast::Done { outcome: Outcome::Switched | Outcome::Already, .. }
-            );
-            if let (true, Some(image)) = (done, image.filter(|image| *image != job.key.new_image_version_id))
-            {
-                let event = Event::Drifted { job: track.job, image_version_id: image.to_string() };
-                self.listener.hear(self.begun.elapsed(), &event);
+        let forecasts_by_job = self.board.jobs.iter().zip(&forecasts).enumerate();
+        for (number, (job, forecast)) in forecasts_by_job.filter(|_| self.rules.read_back) {
+            if let Some(seen) = strayed(job, forecast, &self.view) {
+                self.listener.hear(self.begun.elapsed(), &Event::Drifted { job: JobIndex(number), seen });
             }
         }
         let now = Instant::now();
@@ -165,7 +158,9 @@ impl<C: Cloud> Dispatcher<C> {
             self.depart_next().await;
         }
         let may_leave = self.stopping == Stopping::No && self.board.departing().is_some();
-        let wake = self.next_wake();
+        // a job that turned out to need no request makes room for the next one at once
+        let more = self.may_depart() && self.board.next_to_send().is_some();
+        let wake = if more { Instant::now() } else { self.next_wake() };
         tokio::select! {
             biased;
             Some(signal) = self.signals.recv() => self.signalled(signal),
@@ -259,7 +254,7 @@ impl<C: Cloud> Dispatcher<C> {
     }
 
     async fn swept(&mut self, swept: Swept) {
-        self.sweeps.note(&swept.sweep, &self.rules, &mut self.random);
+        self.sweeps.note(&swept, &self.rules, &mut self.random);
         if let Some((_, fault)) = swept.sweep.failed.first() {
             self.tell(&Event::SweepFailed { reason: reading_failed(fault) });
         }
@@ -276,18 +271,16 @@ impl<C: Cloud> Dispatcher<C> {
             let entries: Vec<Entry> = pending.iter().flat_map(|change| self.entries(change)).collect();
             // where the ledger is lost, what is known still goes to the listener, so that it can be told
             self.record(entries).await;
-            let mut following = Vec::new();
+            let mut touched = Vec::with_capacity(pending.len());
             for change in std::mem::take(&mut pending) {
-                let index = change.track.job;
-                let effect = change.effect.clone();
+                let (index, effect) = (change.track.job, change.effect.clone());
                 self.commit(change);
+                touched.push(index);
                 if let Some(effect) = effect {
-                    following.extend(self.follow(index, effect));
-                } else if self.board.track(index).phase == Phase::Ready {
-                    following.extend(self.board.end_if_held(self.board.track(index)));
+                    self.follow(index, effect);
                 }
             }
-            pending = following;
+            pending = self.board.end_held(&touched);
         }
     }
 

@@ -22,6 +22,8 @@ use crate::cloud::{EngineKind, EngineRecord, EngineState, Fault, Receipt, Refusa
 use crate::job::{DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
 use crate::ledger::{Entry, Line, Memory, RunOpened, SCHEMA, Standing, Step, Work};
 
+const UNSENT: Work = Work::Send { open_elsewhere: None, sent_before: false };
+
 fn job() -> Job {
     Job {
         key: JobKey {
@@ -65,7 +67,7 @@ impl Stage {
     fn in_flight(rules: Rules) -> Self {
         let now = Instant::now();
         let from = Some(ImageVersionId::new("old"));
-        let track = Track::new(JobIndex(0)).begin(Forecast::Switch { from }, now, &rules).track;
+        let track = Track::new(JobIndex(0), &UNSENT).begin(Forecast::Switch { from }, now, &rules).track;
         let track = track.depart().track.leave().track;
         Self { track, rules, now, steps: Vec::new(), effect: None }
     }
@@ -388,4 +390,22 @@ fn a_run_cut_short_calls_nothing_failed_that_may_still_succeed() {
     assert_eq!(cut(|stage| stage.refuse("InternalError")), Some(Outcome::Unknown));
     assert_eq!(cut(|stage| stage.accept()), Some(Outcome::Unconverged));
     assert_eq!(cut(|stage| stage.refuse("RequestLimitExceeded")), Some(Outcome::NotStarted));
+}
+
+#[test]
+fn a_job_on_its_way_back_does_not_go_again_while_its_engine_is_busy() {
+    let busy = |stage: &Stage| {
+        stage.track.reconsidered(&job(), &view("old", 0), stage.now, &stage.rules).track.phase
+    };
+    let mut refused = Stage::in_flight(Rules::default());
+    refused.refuse("InternalError").wait(1).look("old", 2);
+    assert_eq!(refused.track.phase, Phase::Ready);
+    assert!(matches!(busy(&refused), Phase::Looking { .. }));
+    let mut cleared = Stage::in_flight(Rules::default());
+    cleared.lose_answer().look("old", 2).wait(60).look("old", 2);
+    assert_eq!(cleared.track.phase, Phase::Ready);
+    assert!(matches!(busy(&cleared), Phase::Looking { .. }));
+    let change = cleared.track.reconsidered(&job(), &view("new", 2), cleared.now, &cleared.rules);
+    cleared.take(change).look("new", 2).wait(10).look("new", 2);
+    assert_eq!(cleared.outcome(), Some(Outcome::Switched), "applied late, and proven");
 }

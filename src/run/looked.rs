@@ -33,8 +33,15 @@ impl Track {
         let target = &job.key.new_image_version_id;
         let sight = Sight::of(record, target, self.image_before.as_ref());
         match self.phase {
-            Phase::Looking { since, .. } if look.asked >= since => Some(match self.refused {
-                None => self.begin(first_sight(job, None, look.view), look.seen, rules),
+            Phase::Looking { since, .. } if look.asked >= since => Some(match self.class_of_return() {
+                None => {
+                    let mut change = self.begin(first_sight(job, None, look.view), look.seen, rules);
+                    if let Phase::Looking { since: begun, .. } = &mut change.track.phase {
+                        // it goes on looking, and the time that this may take goes on as well
+                        *begun = since;
+                    }
+                    change
+                }
                 Some(class) => self.looked_after_refusal(class, &sight, since, look, rules),
             }),
             Phase::Doubtful { since, quiet_since, accepted } if look.asked >= since => {
@@ -53,13 +60,24 @@ impl Track {
     pub(super) fn reconsidered(&self, job: &Job, view: &FleetView, now: Instant, rules: &Rules) -> Change {
         let sight =
             Sight::of(view.engine(&job.key), &job.key.new_image_version_id, self.image_before.as_ref());
-        match (self.refused, sight) {
-            (None, _) => self.begin(first_sight(job, None, view), now, rules),
-            (Some(_), Sight::Target { .. }) => self.applied_after_all(false, now, rules),
-            (Some(_), sight) => {
-                self.went_elsewhere(&sight).unwrap_or_else(|| self.to(Phase::Ready, Vec::new()))
+        let Some(class) = self.class_of_return() else {
+            return self.begin(first_sight(job, None, view), now, rules);
+        };
+        match &sight {
+            Sight::Target { .. } => self.applied_after_all(false, now, rules),
+            Sight::Old { state, .. } if state.is_none_or(|state| state == EngineState::INITIALISING) => {
+                // busy, perhaps with a request of ours that was given up for lost
+                let phase = Phase::Looking { since: now, due: now + rules.sweep_every };
+                Self { refused: Some(class), ..self.clone() }.to(phase, Vec::new())
             }
+            Sight::Old { image, .. } => self.on(image).to(Phase::Ready, Vec::new()),
+            _ => self.went_elsewhere(&sight).unwrap_or_else(|| self.to(Phase::Ready, Vec::new())),
         }
+    }
+
+    /// For a job that was sent before, the class of what sent it back; none for one that was never sent.
+    fn class_of_return(&self) -> Option<Class> {
+        self.refused.or(self.sent.then_some(Class::Busy))
     }
 
     fn looked_after_refusal(
@@ -71,7 +89,7 @@ impl Track {
         rules: &Rules,
     ) -> Change {
         match sight {
-            Sight::Target { running } => self.applied_after_all(*running, look.seen, rules),
+            Sight::Target { state } => self.applied_after_all(is_running(*state), look.seen, rules),
             Sight::Old { image, state: Some(state) } if *state != EngineState::INITIALISING => {
                 let stands_still = class == Class::NotRunning && *state != EngineState::RUNNING;
                 if stands_still || self.attempts >= rules.max_attempts {
@@ -95,7 +113,7 @@ impl Track {
         rules: &Rules,
     ) -> Change {
         match sight {
-            Sight::Target { running } => self.applied_after_all(*running, look.seen, rules),
+            Sight::Target { state } => self.applied_after_all(is_running(*state), look.seen, rules),
             Sight::Old { image, state: Some(EngineState::RUNNING) } => match quiet_since {
                 Some(quiet) if look.asked >= quiet + rules.grace => self.not_applied(image, rules),
                 earlier => self.on(image).to(doubtful(earlier.or(Some(look.seen))), Vec::new()),
@@ -114,7 +132,7 @@ impl Track {
     ) -> Change {
         let converging = |good_since| Phase::Converging { since, good_since };
         match sight {
-            Sight::Target { running: true } => {
+            Sight::Target { state: Some(EngineState::RUNNING) } => {
                 let proven = good_since.is_some_and(|good| look.asked >= good + rules.settle);
                 if !proven {
                     return self.to(converging(good_since.or(Some(look.seen))), Vec::new());
@@ -131,7 +149,7 @@ impl Track {
     }
 
     /// No answer said so, but the engine is on its target.
-    fn applied_after_all(&self, running: bool, seen: Instant, rules: &Rules) -> Change {
+    pub(super) fn applied_after_all(&self, running: bool, seen: Instant, rules: &Rules) -> Change {
         let step = Step::Accepted { request_id: None, latency_ms: None, read_back: true };
         let change = if rules.wait {
             let good_since = running.then_some(seen);
@@ -169,4 +187,8 @@ impl Track {
     fn on(&self, image: &ImageVersionId) -> Self {
         Self { image_before: Some(image.clone()), ..self.clone() }
     }
+}
+
+fn is_running(state: Option<EngineState>) -> bool {
+    state == Some(EngineState::RUNNING)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::readback::Reader;
 use super::reasons::{ENGINE_NOT_FOUND, reading_failed};
-use super::sight::{FleetView, Forecast, forecast};
+use super::sight::{FleetView, Forecast, forecast, strayed};
 use crate::cloud::{EngineState, Fault, Fleet, ImageRecord};
 use crate::job::{ImageVersionId, Job, Outcome, Reason, Region};
 use crate::ledger::Work;
@@ -18,6 +18,8 @@ const ENGINE_TYPES: [&str; 5] = ["SparkSQL", "PrestoSQL", "SparkBatch", "Standar
 pub enum Prediction {
     /// The ledger says that it is over.
     Done(Outcome),
+    /// The ledger says that it is on its target, and it is not there any more. It is left alone.
+    Drifted(String),
     /// The engine is on its target.
     Already,
     /// An earlier run's request was accepted; it is only watched.
@@ -86,12 +88,17 @@ fn engine_types(view: &FleetView, jobs: &[Job]) -> BTreeSet<(Region, String)> {
 /// Predicts every row, in plan order. Without a look at the fleet, what would be sent cannot be told.
 pub fn predict(jobs: &[Job], work: &[Work], seen: Option<&Seen>) -> Vec<Prediction> {
     let one = |(job, work)| match forecast(job, work, seen.map(|seen| &seen.view)) {
-        Forecast::Done { outcome, .. } => Prediction::Done(outcome),
+        forecast @ Forecast::Done { outcome, .. } => seen
+            .and_then(|seen| strayed(job, &forecast, &seen.view))
+            .map_or(Prediction::Done(outcome), Prediction::Drifted),
+        Forecast::Arriving => Prediction::CannotTell("it shows its target and is still initialising".into()),
         Forecast::Already => Prediction::Already,
         Forecast::Watch { .. } => Prediction::Watch,
         Forecast::Settle { .. } => Prediction::Settle,
         Forecast::Unfit(reason) if reason.code == ENGINE_NOT_FOUND => Prediction::NotFound,
-        Forecast::Unfit(reason) => Prediction::Unfit(reason.message.unwrap_or(reason.cause)),
+        Forecast::Unfit(reason) | Forecast::Blocked(reason) => {
+            Prediction::Unfit(reason.message.unwrap_or(reason.cause))
+        }
         Forecast::Switch { from } => match (from, seen) {
             (Some(from), Some(seen)) => switch(job, from, seen),
             (None, Some(_)) => {

@@ -69,7 +69,7 @@ impl<F: Fleet> Reader<F> {
         let scope: Scope = regions.iter().flat_map(everything).collect();
         let mut view = FleetView::default();
         for _ in 0..2 {
-            for (region, fault) in self.sweep(&scope, &mut view).await.failed {
+            for (region, fault) in self.sweep(&scope, self.rules.max_attempts, &mut view).await.failed {
                 match class_of(&fault) {
                     Some(Class::Final(Reach::Region)) => view.refuse_region(&region, reading_failed(&fault)),
                     _ => return Err(fault),
@@ -85,13 +85,14 @@ impl<F: Fleet> Reader<F> {
     }
 
     /// Lists parts of the fleet into a view.
-    pub(super) async fn sweep(&self, scope: &Scope, view: &mut FleetView) -> Sweep {
+    pub(super) async fn sweep(&self, scope: &Scope, attempts: u32, view: &mut FleetView) -> Sweep {
         let mut sweep = Sweep { read: scope.clone(), failed: Vec::new() };
         let mut pages = JoinSet::new();
         // how far each listing has been asked for; every page may say that there are more engines
         let mut asked: BTreeMap<(Region, EngineKind), u32> = BTreeMap::new();
         for (region, kind) in scope {
-            self.ask(&mut pages, region, EnginePage { kind: *kind, offset: 0, limit: LARGEST_PAGE });
+            let first = EnginePage { kind: *kind, offset: 0, limit: LARGEST_PAGE };
+            self.ask(&mut pages, region, first, attempts);
             asked.insert((region.clone(), *kind), LARGEST_PAGE);
         }
         while let Some(finished) = pages.join_next().await {
@@ -103,7 +104,7 @@ impl<F: Fleet> Reader<F> {
                 Ok(listing) => {
                     let next = asked.entry(place.clone()).or_default();
                     while *next < listing.total.min(MOST_ENGINES) {
-                        self.ask(&mut pages, &place.0, EnginePage { offset: *next, ..page });
+                        self.ask(&mut pages, &place.0, EnginePage { offset: *next, ..page }, attempts);
                         *next += LARGEST_PAGE;
                     }
                     view.take(&place.0, listing.engines);
@@ -124,21 +125,28 @@ impl<F: Fleet> Reader<F> {
         pages: &mut JoinSet<(Region, EnginePage, Result<EngineListing, Fault>)>,
         region: &Region,
         page: EnginePage,
+        attempts: u32,
     ) {
         let (reader, region) = (self.clone(), region.clone());
         pages.spawn(async move {
-            let answer = reader.patiently(&reader.engines, || reader.fleet.engines(&region, page)).await;
+            let answer =
+                reader.patiently(&reader.engines, attempts, || reader.fleet.engines(&region, page)).await;
             (region, page, answer)
         });
     }
 
     /// Lists the image versions for an engine type.
     pub async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
-        self.patiently(&self.images, || self.fleet.images(region, engine_type)).await
+        self.patiently(&self.images, self.rules.max_attempts, || self.fleet.images(region, engine_type)).await
     }
 
     /// Calls through a gate until there is an answer, a refusal that will not pass, or no attempt left.
-    async fn patiently<T, Call>(&self, gate: &Mutex<Gate>, call: impl Fn() -> Call) -> Result<T, Fault>
+    async fn patiently<T, Call>(
+        &self,
+        gate: &Mutex<Gate>,
+        attempts: u32,
+        call: impl Fn() -> Call,
+    ) -> Result<T, Fault>
     where
         Call: Future<Output = Result<T, Fault>>,
     {
@@ -165,7 +173,7 @@ impl<F: Fleet> Reader<F> {
                     throttles += 1;
                     gate.lock().await.throttled();
                 }
-                Kind::MayPass if failures + 1 < self.rules.max_attempts => {
+                Kind::MayPass if failures + 1 < attempts => {
                     failures += 1;
                     until(Instant::now() + self.rules.delays.transient.wait(failures, &mut random)).await;
                 }

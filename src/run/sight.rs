@@ -54,8 +54,8 @@ pub(super) enum Sight {
     Lost(EngineState),
     /// On the target image.
     Target {
-        /// State 2: done, if it stays so.
-        running: bool,
+        /// Its state, where the service told it. Running is done, if it stays so.
+        state: Option<EngineState>,
     },
     /// Not on the target image, and nothing says that somebody else moved it.
     Old {
@@ -84,7 +84,7 @@ impl Sight {
         }
         match &record.image_version_id {
             None => Self::Blank,
-            Some(image) if image == target => Self::Target { running: state == Some(EngineState::RUNNING) },
+            Some(image) if image == target => Self::Target { state },
             Some(image) if before.is_some_and(|before| before != image) => Self::Third(image.clone()),
             Some(image) => Self::Old { image: image.clone(), state },
         }
@@ -110,6 +110,10 @@ pub enum Forecast {
     },
     /// Nothing: the engine is on its target.
     Already,
+    /// Nothing yet: the engine shows its target and is still initialising.
+    Arriving,
+    /// Nothing: a later request for the same engine, to another target, has not come to its end.
+    Blocked(Reason),
     /// A request may have been applied: read back first.
     Settle {
         /// Where the ledger stands.
@@ -145,7 +149,8 @@ pub fn forecast(job: &Job, work: &Work, view: Option<&FleetView>) -> Forecast {
             Forecast::Settle { standing, image_before, request_id, trouble }
         }
         Work::Watch { image_before, request_id } => Forecast::Watch { image_before, request_id },
-        Work::Send { open_elsewhere } => match (view, open_elsewhere) {
+        Work::Blocked { by } => Forecast::Blocked(still_open(&by)),
+        Work::Send { open_elsewhere, .. } => match (view, open_elsewhere) {
             (Some(view), open_elsewhere) => first_sight(job, open_elsewhere.as_ref(), view),
             (None, None) => Forecast::Switch { from: None },
             (None, Some(other)) => Forecast::Unfit(still_open(&other)),
@@ -166,6 +171,7 @@ pub(super) fn first_sight(job: &Job, open_elsewhere: Option<&ImageVersionId>, vi
             let seen = format!("the engine is {} (State {})", state.word(), state.0);
             Forecast::Unfit(found(reasons::ENGINE_UNFIT, seen))
         }
+        Sight::Target { state: Some(EngineState::INITIALISING) } => Forecast::Arriving,
         Sight::Target { .. } => Forecast::Already,
         Sight::Third(image) => Forecast::Unfit(unexpected(&format!("it is on {image}"), expected)),
         Sight::Blank if expected.is_some() => {
@@ -179,6 +185,19 @@ pub(super) fn first_sight(job: &Job, open_elsewhere: Option<&ImageVersionId>, vi
                 None => Forecast::Switch { from: Some(image) },
             }
         }
+    }
+}
+
+/// Where an engine is that an earlier run brought to its target, if it is not there any more.
+pub(super) fn strayed(job: &Job, forecast: &Forecast, view: &FleetView) -> Option<String> {
+    if !matches!(forecast, Forecast::Done { outcome: Outcome::Switched | Outcome::Already, .. }) {
+        return None;
+    }
+    match Sight::of(view.engine(&job.key), &job.key.new_image_version_id, None) {
+        Sight::Missing => Some("not listed".to_owned()),
+        Sight::Lost(state) => Some(format!("{} (State {})", state.word(), state.0)),
+        Sight::Old { image, .. } | Sight::Third(image) => Some(format!("on {image}")),
+        Sight::Target { .. } | Sight::Blank => None,
     }
 }
 

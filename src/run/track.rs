@@ -14,7 +14,7 @@ use super::sight::Forecast;
 use crate::cloud::catalogue::{Class, look_up};
 use crate::event::Event;
 use crate::job::{ImageVersionId, JobIndex, Outcome, Reason, Verdict};
-use crate::ledger::{Standing, Step};
+use crate::ledger::{Standing, Step, Work};
 
 /// Where a job is.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +73,8 @@ pub(super) struct Track {
     pub(super) request_id: Option<String>,
     /// The class of a refusal after which the engine has to be read back before anything else is sent.
     pub(super) refused: Option<Class>,
+    /// True once a request left, in this run or in one that is on record.
+    pub(super) sent: bool,
 }
 
 /// What a change means beyond its own job.
@@ -115,7 +117,7 @@ impl Change {
 
 impl Track {
     /// A job before anything is known of it.
-    pub(super) fn new(job: JobIndex) -> Self {
+    pub(super) fn new(job: JobIndex, work: &Work) -> Self {
         Self {
             job,
             phase: Phase::Queued,
@@ -124,6 +126,7 @@ impl Track {
             trouble: None,
             request_id: None,
             refused: None,
+            sent: matches!(work, Work::Send { sent_before: true, .. }),
         }
     }
 
@@ -172,7 +175,12 @@ impl Track {
                 let event = Event::Settled { job: self.job, verdict: verdict.clone() };
                 Change { events: vec![event], ..self.to(Phase::Settled(verdict), Vec::new()) }
             }
+            Forecast::Already if self.sent => self.applied_after_all(false, now, rules),
             Forecast::Already => self.end(Outcome::Already, None, vec![Step::Already]),
+            Forecast::Arriving => {
+                self.to(Phase::Looking { since: now, due: now + rules.sweep_every }, Vec::new())
+            }
+            Forecast::Blocked(reason) => self.end(Outcome::NotStarted, Some(reason), Vec::new()),
             Forecast::Unfit(reason) => self.fail(reason, None, Vec::new()),
             Forecast::Switch { from } => {
                 Self { image_before: from, ..self.clone() }.to(Phase::Ready, Vec::new())
@@ -236,7 +244,7 @@ impl Track {
     /// The request leaves.
     pub(super) fn leave(&self) -> Change {
         let event = Event::Sent { job: self.job, attempt: self.attempts };
-        self.to(Phase::InFlight, Vec::new()).telling(event)
+        Self { sent: true, ..self.clone() }.to(Phase::InFlight, Vec::new()).telling(event)
     }
 
     /// The request does not leave after all.
@@ -272,7 +280,7 @@ impl Track {
             Phase::Looking { since, .. } if late(*since) => Some(match self.refused {
                 None => {
                     let waited =
-                        format!("not read within {}, so nothing was sent", spell(rules.wait_timeout));
+                        format!("not seen at rest within {}, so nothing was sent", spell(rules.wait_timeout));
                     self.end(Outcome::NotStarted, Some(found(reasons::NOT_READ_BACK, waited)), Vec::new())
                 }
                 // a server fault may have been applied all the same; the other refusals are sure that they were not

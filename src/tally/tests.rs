@@ -100,7 +100,7 @@ fn a_doubt_about_a_request_of_an_earlier_run_is_not_a_lost_answer_of_this_one() 
 #[test]
 fn what_left_its_target_is_not_on_it_whichever_is_told_first() {
     let job = JobIndex(0);
-    let drifted = Event::Drifted { job, image_version_id: "image-9".into() };
+    let drifted = Event::Drifted { job, seen: "on image-9".into() };
     let earlier = Event::Settled { job, verdict: Verdict { earlier: true, ..verdict(Outcome::Switched) } };
     for events in [[drifted.clone(), earlier.clone()], [earlier, drifted]] {
         let tally = tally_after(&[0, 0], &events);
@@ -174,7 +174,7 @@ fn any_event(jobs: usize) -> impl Strategy<Value = Event> {
             5 => Event::Doubtful { job, reason: reason() },
             6 => Event::Cleared { job },
             7 | 8 => Event::Settled { job, verdict: Verdict { earlier, ..verdict(outcome) } },
-            9 => Event::Drifted { job, image_version_id: "image-9".into() },
+            9 => Event::Drifted { job, seen: "on image-9".into() },
             _ => Event::Tick,
         }
     })

@@ -80,7 +80,7 @@ fn the_region_comes_from_flag_or_environment_where_the_plan_names_none() {
 #[test]
 fn the_log_file_has_every_step_and_call_and_cannot_be_the_plan_or_the_ledger() {
     let stage = Stage::new(&rows(3), CALM);
-    for other in ["plan.csv", LEDGER] {
+    for other in ["plan.csv", LEDGER, &format!("./{LEDGER}"), &format!("{LEDGER}.lock")] {
         assert_eq!(stage.run(&["--log-file", other]).code, Some(2), "{other}");
     }
     assert_eq!(stage.run(&["--log-file", "run.log"]).code, Some(0));

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dlc_fleet::cloud::{EngineListing, EnginePage, Fault, Fleet, ImageRecord, Refusal, SWITCH};
+use dlc_fleet::cloud::{
+    Cloud, EngineListing, EnginePage, Fault, Fleet, ImageRecord, Receipt, Refusal, SWITCH,
+};
 use dlc_fleet::event::{Event, Listener, Opening, StopReason};
 use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region};
 use dlc_fleet::ledger::{self, Check, Disk, Memory, RunOpened, Writer, remaining_work};
@@ -20,6 +23,7 @@ use tokio::sync::mpsc;
 struct Memo {
     lines: Arc<Mutex<Vec<String>>>,
     fails_after: Option<usize>,
+    delay: Duration,
 }
 
 impl Disk for Memo {
@@ -33,6 +37,7 @@ impl Disk for Memo {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        std::thread::sleep(self.delay);
         Ok(())
     }
 }
@@ -122,6 +127,11 @@ impl Staging {
     }
 
     async fn run(self) -> Told {
+        self.run_in(|simulator| simulator).await
+    }
+
+    /// Runs in a cloud that is made of the simulator.
+    async fn run_in<C: Cloud>(self, make: impl FnOnce(Simulator) -> C) -> Told {
         let rows: Vec<(JobKey, bool)> = self
             .jobs
             .iter()
@@ -131,7 +141,7 @@ impl Staging {
         let world = World::holding(self.scenario.seed, &rows);
         let simulator = Simulator::new(world, self.scenario.clone());
         simulator.with_world(self.change_world);
-        let cloud = Arc::new(simulator.clone());
+        let cloud = Arc::new(make(simulator.clone()));
         let reader = Reader::new(Arc::clone(&cloud), self.rules);
         let view = Some(reader.survey(&self.jobs).await.expect("a survey"));
         let opening = Arc::new(opening(&self.jobs, &self.rules));
@@ -432,6 +442,94 @@ async fn a_held_image_stays_held_for_engines_that_were_waiting_to_go_again() {
     assert!(requests < 12, "{requests} requests for an image that is known not to work");
     assert_eq!(told.count(Outcome::Failed), 1);
     assert_eq!(told.tally.outcomes().total(), 30);
+}
+
+/// In real time, since only a disk that is slower than the gate makes answers pile up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_that_come_together_hold_each_job_back_once() {
+    let weather = "latency: {median: 300ms, worst: 500ms}\n\
+                   spells:\n  - {fate: ResourceNotFound.ImageVersionNotActivity}\n";
+    let mut runs = tokio::task::JoinSet::new();
+    for seed in 0..12 {
+        let mut staging = Staging::new(jobs(60, 1), &format!("seed: {seed}\n{weather}"));
+        staging.disk.delay = Duration::from_millis(90);
+        for (number, job) in staging.jobs.iter_mut().enumerate() {
+            job.key.new_image_version_id = ImageVersionId::new(["image-a", "image-b"][number % 2]);
+        }
+        runs.spawn(staging.run());
+    }
+    for told in runs.join_all().await {
+        assert_eq!(told.ended.stopped, None);
+        let settled = told.events.iter().filter(|event| matches!(event, Event::Settled { .. })).count();
+        assert_eq!(settled, 60, "every job ends once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_job_that_is_throttled_is_not_sent_again() {
+    let throttled: Vec<String> = (1..12).map(|number| format!("DataEngine-{number:04}")).collect();
+    let weather = format!(
+        "latency: {{median: 300ms, worst: 300ms}}\nspells:\n\
+         \x20 - {{fate: ResourceNotFound.ImageVersionNotActivity, engines: [DataEngine-0000]}}\n\
+         \x20 - {{fate: RequestLimitExceeded, engines: [{}]}}\n",
+        throttled.join(", ")
+    );
+    let told = Staging::new(jobs(12, 1), &weather).run().await;
+    assert_eq!(told.ended.stopped, None);
+    assert_eq!((told.count(Outcome::Failed), told.count(Outcome::NotStarted)), (1, 11));
+    let requests = told.simulator.stats().action(SWITCH).received;
+    assert!(requests <= 12, "{requests} requests");
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_that_turn_out_to_need_no_request_do_not_hold_up_the_others() {
+    let mut staging = Staging::new(jobs(1_000, 1), "latency: {median: 50ms, worst: 60ms}\n");
+    staging.meddle = Some((Duration::from_secs(3), |world| {
+        for number in 100..900 {
+            let (region, id) =
+                (Region::new("ap-guangzhou"), DataEngineId::new(format!("DataEngine-{number:04}")));
+            assert!(world.set_image(&region, &id, Some(ImageVersionId::new("image-new"))));
+        }
+    }));
+    let told = staging.run().await;
+    assert_eq!(told.count(Outcome::Switched) + told.count(Outcome::Already), 1_000);
+    assert!(told.count(Outcome::Already) > 100, "the meddling must bite");
+    assert!(told.ended.elapsed < Duration::from_secs(75), "{:?}", told.ended.elapsed);
+}
+
+/// A cloud whose listings of one region never come back once the run has begun.
+struct OneRegionHangs {
+    simulator: Simulator,
+    begun: AtomicBool,
+}
+
+impl Fleet for OneRegionHangs {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+        if self.begun.load(Ordering::Relaxed) && region.as_str() == "ap-beijing" {
+            std::future::pending::<()>().await;
+        }
+        self.simulator.engines(region, page).await
+    }
+
+    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
+        self.simulator.images(region, engine_type).await
+    }
+}
+
+impl Cloud for OneRegionHangs {
+    async fn switch(&self, key: &JobKey) -> Result<Receipt, Fault> {
+        self.begun.store(true, Ordering::Relaxed);
+        self.simulator.switch(key).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_whose_listing_hangs_holds_up_nobody_but_itself() {
+    let mut staging = Staging::new(jobs(10, 1), "latency: {median: 50ms, worst: 60ms}\n");
+    staging.jobs[9].key.region = Region::new("ap-beijing");
+    staging.rules.wait_timeout = Duration::from_secs(300);
+    let told = staging.run_in(|simulator| OneRegionHangs { simulator, begun: AtomicBool::new(false) }).await;
+    assert_eq!((told.count(Outcome::Switched), told.count(Outcome::Unconverged)), (9, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,14 +7,14 @@ use crate::cloud::Cloud;
 use crate::event::{Event, StopReason};
 use crate::job::{JobIndex, Reason};
 use crate::run::stop::{Signal, Stopping};
-use crate::run::track::{Change, Effect};
+use crate::run::track::Effect;
 
 /// Denials in a row that are taken to concern the whole account.
 const DENIALS_THAT_STOP: u32 = 3;
 
 impl<C: Cloud> Dispatcher<C> {
-    /// What a change means for others.
-    pub(super) fn follow(&mut self, index: JobIndex, effect: Effect) -> Vec<Change> {
+    /// What a change means for others. What is held back from now on is ended once the whole batch is true.
+    pub(super) fn follow(&mut self, index: JobIndex, effect: Effect) {
         match effect {
             Effect::Accepted => {
                 self.accepted_any = true;
@@ -28,16 +28,9 @@ impl<C: Cloud> Dispatcher<C> {
                 }
             }
             Effect::Stop(reason) => self.refuse_account(reason),
-            Effect::HoldImage(reason) => {
-                self.board.hold_image(index, &reason);
-                return self.board.end_held();
-            }
-            Effect::HoldRegion(reason) => {
-                self.board.hold_region(index, &reason);
-                return self.board.end_held();
-            }
+            Effect::HoldImage(reason) => self.board.hold_image(index, &reason),
+            Effect::HoldRegion(reason) => self.board.hold_region(index, &reason),
         }
-        Vec::new()
     }
 
     /// Slows down. A service that has let nothing through for as long as a run waits for anything is not waited

@@ -1,6 +1,7 @@
 //! Judgements before anything is sent in this run: what earlier runs left, and what the fleet shows.
 
 use super::*;
+use crate::run::sight::strayed;
 
 #[test]
 fn what_an_earlier_run_left_in_doubt_is_read_back_first() {
@@ -9,13 +10,13 @@ fn what_an_earlier_run_left_in_doubt_is_read_back_first() {
     for standing in [Standing::Sent, Standing::Doubtful, Standing::Unconverged, Standing::Unknown] {
         let image_before = Some(ImageVersionId::new("old"));
         let forecast = Forecast::Settle { standing, image_before, request_id: None, trouble: None };
-        let change = Track::new(JobIndex(0)).begin(forecast, now, &rules);
+        let change = Track::new(JobIndex(0), &UNSENT).begin(forecast, now, &rules);
         assert!(matches!(change.track.phase, Phase::Doubtful { .. }), "{standing:?}");
         assert_eq!(change.steps.is_empty(), standing == Standing::Doubtful, "{standing:?}");
     }
     let standing = Standing::Refused;
     let forecast = Forecast::Settle { standing, image_before: None, request_id: None, trouble: None };
-    let change = Track::new(JobIndex(0)).begin(forecast, now, &rules);
+    let change = Track::new(JobIndex(0), &UNSENT).begin(forecast, now, &rules);
     assert!(matches!(change.track.phase, Phase::Looking { .. }));
     assert_eq!(change.track.refused, Some(Class::Transient));
 }
@@ -25,7 +26,7 @@ fn what_an_earlier_run_gave_up_on_is_given_up_on_again_and_not_called_unknown() 
     let (rules, now) = (Rules::default(), Instant::now());
     let (standing, request_id) = (Standing::Unconverged, Some("id".to_owned()));
     let forecast = Forecast::Settle { standing, image_before: None, request_id, trouble: None };
-    let track = Track::new(JobIndex(0)).begin(forecast, now, &rules).track;
+    let track = Track::new(JobIndex(0), &UNSENT).begin(forecast, now, &rules).track;
     let change = track.overdue(now + rules.wait_timeout, &rules).expect("a change");
     let Phase::Settled(verdict) = change.track.phase else { panic!("{:?}", change.track.phase) };
     assert_eq!(verdict.outcome, Outcome::Unconverged);
@@ -41,7 +42,7 @@ fn an_engine_whose_state_is_not_told_is_still_recognised_on_its_target() {
         let mut record = stateless.engine(&job.key).expect("there").clone();
         record.state = None;
         stateless.take(&job.key.region, vec![record]);
-        forecast(&job, &Work::Send { open_elsewhere: None }, Some(&stateless))
+        forecast(&job, &UNSENT, Some(&stateless))
     };
     assert_eq!(on("new", None), Forecast::Already);
     assert!(matches!(on("old", None), Forecast::Switch { .. }));
@@ -51,11 +52,54 @@ fn an_engine_whose_state_is_not_told_is_still_recognised_on_its_target() {
 #[test]
 fn an_engine_with_a_request_to_another_target_still_open_is_not_sent() {
     let open = |image: &str, state| {
-        let work = Work::Send { open_elsewhere: Some(ImageVersionId::new("elsewhere")) };
+        let work = Work::Send { open_elsewhere: Some(ImageVersionId::new("elsewhere")), sent_before: false };
         forecast(&job(), &work, Some(&view(image, state)))
     };
     assert!(matches!(open("old", 2), Forecast::Unfit(reason) if reason.code == "earlier-request-still-open"));
     assert!(matches!(open("elsewhere", 0), Forecast::Unfit(_)));
     assert!(matches!(open("elsewhere", 2), Forecast::Switch { .. }), "it has arrived there");
     assert_eq!(open("new", 2), Forecast::Already);
+}
+
+#[test]
+fn an_engine_that_shows_its_target_but_initialises_is_watched_until_it_runs() {
+    let rules = Rules::default();
+    let mut stage = Stage::in_flight(rules);
+    stage.track = Track::new(JobIndex(0), &UNSENT);
+    stage.track.phase = Track::looking(stage.now);
+    stage.look("new", 0);
+    assert!(matches!(stage.track.phase, Phase::Looking { .. }));
+    stage.wait(30).look("new", 2);
+    assert_eq!(stage.outcome(), Some(Outcome::Already));
+    assert_eq!(forecast(&job(), &UNSENT, Some(&view("new", 0))), Forecast::Arriving);
+    assert_eq!(forecast(&job(), &UNSENT, Some(&view("new", 1))), Forecast::Already, "suspended is at rest");
+}
+
+#[test]
+fn an_engine_that_initialises_for_ever_ends_without_anything_sent() {
+    let mut stage = Stage::in_flight(Rules::default());
+    stage.track = Track::new(JobIndex(0), &UNSENT);
+    stage.track.phase = Track::looking(stage.now);
+    for _ in 0..200 {
+        stage.look("new", 0).wait(10);
+    }
+    assert_eq!(stage.outcome(), Some(Outcome::NotStarted));
+}
+
+#[test]
+fn a_job_that_was_sent_before_is_never_called_already() {
+    let sent_before = Work::Send { open_elsewhere: None, sent_before: true };
+    let (rules, now) = (Rules::default(), Instant::now());
+    let change = Track::new(JobIndex(0), &sent_before).begin(Forecast::Already, now, &rules);
+    assert!(matches!(change.track.phase, Phase::Converging { .. }), "it is proven like any other");
+}
+
+#[test]
+fn what_is_done_but_gone_from_its_target_has_strayed() {
+    let done = Forecast::Done { outcome: Outcome::Switched, image_before: None, trouble: None };
+    let where_is_it = |view: &FleetView| strayed(&job(), &done, view);
+    assert_eq!(where_is_it(&view("new", 2)), None);
+    assert_eq!(where_is_it(&view("old", 2)), Some("on old".into()));
+    assert_eq!(where_is_it(&view("new", -1)), Some("failed (State -1)".into()));
+    assert_eq!(where_is_it(&FleetView::default()), Some("not listed".into()));
 }

@@ -89,7 +89,7 @@ proptest! {
         let line = Line { seq: 1, at: Timestamp::UNIX_EPOCH, run: "run-1".into(), entry: opened };
         memory.take(&line).map_err(TestCaseError::fail)?;
         let mut stage = Stage::in_flight(Rules { wait_timeout: Duration::from_secs(600), ..Rules::default() });
-        stage.track = Track { phase: Phase::Ready, attempts: 0, ..stage.track.clone() };
+        stage.track = Track { phase: Phase::Ready, attempts: 0, sent: false, ..stage.track.clone() };
         for number in numbers {
             happen(&mut stage, number, &mut memory).map_err(TestCaseError::fail)?;
         }
