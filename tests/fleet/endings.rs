@@ -1,7 +1,7 @@
 //! How the executable ends: every exit code, and what it says and leaves behind.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use dlc_fleet::cli::EXIT_CODES;
 use dlc_fleet::exit::Exit;
@@ -144,6 +144,28 @@ fn a_ledger_serves_only_the_service_it_tells_of() {
     rehearsal.args(["run", "plan.csv", "--simulate"]);
     assert_eq!(finish(rehearsal).code, Some(6));
     assert_eq!(other.requests(), 0);
+}
+
+#[test]
+fn a_run_that_was_started_with_nohup_outlives_its_terminal() {
+    let stage = Stage::new(&rows(12), CALM);
+    let run = stage.command(&["--yes"]);
+    let mut shell = Command::new("sh");
+    shell
+        .current_dir(stage.folder.path())
+        .arg("-c")
+        .arg("trap '' HUP; exec \"$0\" \"$@\"")
+        .arg(run.get_program());
+    shell
+        .args(run.get_args())
+        .env_clear()
+        .envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = shell.spawn().expect("it starts");
+    wait_until("requests arrive", || stage.requests() >= 3);
+    signal(child.id(), "HUP");
+    let ran = wait_for(child);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
 }
 
 #[test]

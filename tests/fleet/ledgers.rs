@@ -73,6 +73,28 @@ fn a_damaged_ledger_is_refused_by_line_repaired_and_then_resumed() {
 }
 
 #[test]
+fn what_is_no_ledger_or_comes_from_a_later_version_is_never_cut() {
+    let stage = after_a_run(3);
+    let plan = std::fs::read_to_string(stage.path("plan.csv")).expect("a plan");
+    let ran = ledger(&stage, &["repair", "plan.csv"]);
+    assert_eq!(ran.code, Some(6), "{}", ran.stdout);
+    assert_eq!(std::fs::read_to_string(stage.path("plan.csv")).expect("a plan"), plan);
+    let newer = stage.ledger().replacen("dlc-fleet.ledger/1", "dlc-fleet.ledger/2", 1);
+    std::fs::write(stage.path(LEDGER), &newer).expect("written");
+    for command in ["verify", "repair", "show"] {
+        let ran = ledger(&stage, &[command, LEDGER]);
+        assert_eq!(ran.code, Some(6), "{command}");
+        assert!(
+            ran.stderr.contains("later version") && !ran.stderr.contains("ledger repair"),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert_eq!(stage.run(&[]).code, Some(6));
+    assert_eq!(stage.ledger(), newer);
+}
+
+#[test]
 fn a_ledger_that_is_not_there_is_a_slip_of_the_pen() {
     let stage = Stage::new(&rows(1), CALM);
     for command in ["verify", "repair", "show", "export"] {
