@@ -10,4 +10,5 @@ mod main_job;
 mod plans;
 mod rooms;
 mod stage;
+mod staging;
 mod virtual_time;

@@ -1,0 +1,204 @@
+//! How one run of the library is staged in virtual time: a plan, a simulated cloud, a disk, signals, and listeners.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dlc_fleet::cloud::Cloud;
+use dlc_fleet::event::{Event, Listener, Opening};
+use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region};
+use dlc_fleet::ledger::{self, Check, Disk, Memory, RunOpened, Writer, remaining_work};
+use dlc_fleet::run::{Ended, Reader, Rules, Signal, Start, execute};
+use dlc_fleet::sim::{Scenario, Simulator, World};
+use dlc_fleet::tally::Tally;
+use tokio::sync::mpsc;
+
+/// A disk that keeps everything, or fails from a certain line on.
+#[derive(Clone, Default)]
+pub struct Memo {
+    pub lines: Arc<Mutex<Vec<String>>>,
+    pub fails_after: Option<usize>,
+    pub delay: Duration,
+}
+
+impl Disk for Memo {
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let mut lines = self.lines.lock().expect("no panic");
+        if self.fails_after.is_some_and(|limit| lines.len() >= limit) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        lines.push(String::from_utf8_lossy(line).into_owned());
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        std::thread::sleep(self.delay);
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+struct Heard(Arc<Mutex<(Tally, Vec<Event>)>>);
+
+impl Listener for Heard {
+    fn hear(&mut self, _: Duration, event: &Event) {
+        let mut heard = self.0.lock().expect("no panic");
+        heard.0.take(event);
+        heard.1.push(event.clone());
+    }
+}
+
+/// What a run left behind.
+pub struct Told {
+    pub simulator: Simulator,
+    pub tally: Tally,
+    pub events: Vec<Event>,
+    pub ended: Ended,
+    pub ledger: Vec<String>,
+}
+
+impl Told {
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.tally.outcomes().of(outcome)
+    }
+
+    pub fn applied_once(&self) -> bool {
+        self.simulator.stats().applied_more_than_once.is_empty()
+    }
+
+    pub fn lines(&self, kind: &str) -> usize {
+        let kind = format!("\"kind\":\"{kind}\"");
+        self.ledger.iter().filter(|line| line.contains(&kind)).count()
+    }
+}
+
+/// A plan of `count` engines over `waves` waves of equal size.
+pub fn jobs(count: usize, waves: usize) -> Vec<Job> {
+    (0..count)
+        .map(|number| Job {
+            key: JobKey {
+                region: Region::new("ap-guangzhou"),
+                data_engine_id: DataEngineId::new(format!("DataEngine-{number:04}")),
+                new_image_version_id: ImageVersionId::new("image-new"),
+            },
+            wave: number * waves / count,
+            expected_image_version_id: None,
+            note: None,
+        })
+        .collect()
+}
+
+pub type Meddling = (Duration, fn(&mut World));
+
+/// How one run is staged.
+pub struct Staging {
+    pub jobs: Vec<Job>,
+    pub scenario: Scenario,
+    pub rules: Rules,
+    pub disk: Memo,
+    /// Signals, and when they come.
+    pub signals: Vec<(Duration, Signal)>,
+    pub change_world: fn(&mut World),
+    /// What somebody else does to the world, and when.
+    pub meddle: Option<Meddling>,
+    /// So many of the last rows name engines that the world does not have.
+    pub missing: usize,
+}
+
+impl Staging {
+    pub fn new(jobs: Vec<Job>, scenario: &str) -> Self {
+        let scenario = Scenario::parse(scenario, "test").expect("a scenario");
+        let rules = Rules::default();
+        Self {
+            jobs,
+            scenario,
+            rules,
+            disk: Memo::default(),
+            signals: vec![],
+            change_world: |_| {},
+            meddle: None,
+            missing: 0,
+        }
+    }
+
+    pub async fn run(self) -> Told {
+        self.run_in(|simulator| simulator).await
+    }
+
+    /// Runs in a cloud that is made of the simulator.
+    pub async fn run_in<C: Cloud>(self, make: impl FnOnce(Simulator) -> C) -> Told {
+        let rows: Vec<(JobKey, bool)> = self
+            .jobs
+            .iter()
+            .map(|job| (job.key.clone(), false))
+            .take(self.jobs.len() - self.missing)
+            .collect();
+        let world = World::holding(self.scenario.seed, &rows);
+        let simulator = Simulator::new(world, self.scenario.clone());
+        simulator.with_world(self.change_world);
+        let cloud = Arc::new(make(simulator.clone()));
+        let reader = Reader::new(Arc::clone(&cloud), self.rules);
+        let view = Some(reader.survey(&self.jobs).await.expect("a survey"));
+        let opening = Arc::new(opening(&self.jobs, &self.rules));
+        let heard = Heard(Arc::new(Mutex::new((Tally::new(&opening), Vec::new()))));
+        let (sender, signals) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let begun = tokio::time::Instant::now();
+            for (at, signal) in self.signals {
+                tokio::time::sleep_until(begun + at).await;
+                let _ = sender.send(signal);
+            }
+            std::future::pending::<()>().await;
+        });
+        if let Some((at, act)) = self.meddle {
+            let simulator = simulator.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(at).await;
+                simulator.with_world(act);
+            });
+        }
+        let work = remaining_work(&self.jobs, &Memory::default(), false);
+        let disk = Box::new(self.disk.clone());
+        let writer = Writer::new(disk, Path::new("ledger"), "run-1", Memory::default(), Check::default());
+        let listener = Box::new(heard.clone());
+        let (header, rules) = (header(), self.rules);
+        let start = Start { cloud, reader, opening, header, work, view, writer, rules, listener, signals };
+        let ended = execute(start).await;
+        let (tally, events) = {
+            let heard = heard.0.lock().expect("no panic");
+            (heard.0.clone(), heard.1.clone())
+        };
+        let ledger = self.disk.lines.lock().expect("no panic").clone();
+        Told { simulator, tally, events, ended, ledger }
+    }
+}
+
+fn opening(jobs: &[Job], rules: &Rules) -> Opening {
+    let waves = jobs.iter().map(|job| job.wave).max().unwrap_or(0) + 1;
+    Opening {
+        run_id: "run-1".into(),
+        parent_run_id: None,
+        plan: "plan.csv".into(),
+        ledger: "plan.ledger.jsonl".into(),
+        endpoint: "simulator".into(),
+        rate: rules.rate.per_second(),
+        max_attempts: rules.max_attempts,
+        jobs: jobs.to_vec().into(),
+        waves: (0..waves).map(|wave| format!("wave-{wave}")).collect(),
+    }
+}
+
+fn header() -> RunOpened {
+    RunOpened {
+        schema: ledger::SCHEMA.into(),
+        parent_run: None,
+        tool_version: "0".into(),
+        plan: "plan.csv".into(),
+        plan_digest: "0".into(),
+        regions: vec!["ap-guangzhou".into()],
+        endpoint: "simulator".into(),
+        simulated: true,
+        rate: 20,
+    }
+}
