@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::print_result;
-use super::target::{check_ledger_fits, reach, sending_time};
+use super::target::{check_ledger_fits, reach, request_gap};
 use crate::cli::Output;
 use crate::cloud::http::HttpFleet;
 use crate::error::Failure;
@@ -32,10 +32,15 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     };
     let predictions = predict(&plan.jobs, &work, seen.as_ref());
     let exit = exit_of(&predictions);
-    let rate = settings.rules(None).rate.per_second();
+    let rate = settings.rules(None).rate;
     let rows = plan.jobs.iter().zip(predictions).map(|(job, prediction)| row(plan, job, prediction));
-    let preview =
-        Preview { plan: plan.path.clone(), endpoint, rate, gap: sending_time(2, rate), rows: rows.collect() };
+    let preview = Preview {
+        plan: plan.path.clone(),
+        endpoint,
+        rate: rate.per_second(),
+        gap: request_gap(rate),
+        rows: rows.collect(),
+    };
     print_result(&match settings.output {
         Output::Human => report::preview(&preview),
         Output::Json => preview_json(&preview, exit.code()),

@@ -14,6 +14,7 @@ use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::{Job, JobKey};
 use crate::ledger::{JobMemory, Memory, Standing};
+use crate::pace::{HEADROOM, Rate};
 use crate::settings::{SIMULATOR, Target};
 use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
 
@@ -120,8 +121,7 @@ async fn start(scenario: Scenario, world: World) -> Result<Service, Failure> {
     })
 }
 
-/// Longest sending time of so many requests at a rate, headroom included.
-pub(super) fn sending_time(requests: usize, rate: u32) -> Duration {
-    let gap = (Duration::from_secs(1) + crate::pace::HEADROOM) / rate;
-    gap * u32::try_from(requests.saturating_sub(1)).unwrap_or(u32::MAX)
+/// Time between two requests at a rate, headroom included.
+pub(super) fn request_gap(rate: Rate) -> Duration {
+    (Duration::from_secs(1) + HEADROOM) / rate.per_second()
 }

@@ -15,7 +15,7 @@ fn check(plan: &str) -> Ran {
 }
 
 #[test]
-fn every_example_plan_is_good_and_can_be_rehearsed_offline() {
+fn every_example_plan_is_good_and_its_dry_run_finds_nothing_wrong() {
     for plan in ["plans/fleet.csv", "plans/staged.yaml", "plans/fleet-rest.csv"] {
         let ran = check(plan);
         assert_eq!(ran.code, Some(0), "{plan}: {}", ran.stderr);
