@@ -129,8 +129,8 @@ pub enum Event {
         /// Where it is now, in a few words: `on 5f2c11aa`, `not listed`.
         seen: String,
     },
-    /// Nothing more is sent. What was accepted is still watched after a refusal of the account; otherwise only
-    /// answers to requests under way are awaited.
+    /// Nothing more is sent. After a signal only answers to requests under way are awaited; otherwise what was
+    /// accepted or is in doubt is still watched.
     Stopping(StopReason),
     /// A second has passed.
     Tick,

@@ -38,39 +38,6 @@ impl Disk for Named {
     }
 }
 
-/// A disk that claims to be durable and is not: the negative control of the kill loop.
-#[cfg(debug_assertions)]
-pub(super) struct Forgetful {
-    named: Named,
-    lines: Vec<u8>,
-}
-
-#[cfg(debug_assertions)]
-impl Forgetful {
-    pub(super) fn new(named: Named) -> Self {
-        Self { named, lines: Vec::new() }
-    }
-}
-
-#[cfg(debug_assertions)]
-impl Disk for Forgetful {
-    fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        self.lines.extend_from_slice(line);
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[cfg(debug_assertions)]
-impl Drop for Forgetful {
-    fn drop(&mut self) {
-        let _ = self.named.append(&self.lines);
-    }
-}
-
 /// True if a path still leads to this open file.
 #[cfg(unix)]
 pub(super) fn is_at(file: &File, path: &Path) -> bool {

@@ -196,6 +196,11 @@ struct Kind {
 }
 
 impl Line {
+    /// True where the line says what became of a job, and not only what is about to be done or how many ended how.
+    pub fn is_finding(&self) -> bool {
+        matches!(&self.entry, Entry::Job { step, .. } if !matches!(step, Step::Sent { .. }))
+    }
+
     /// The JSON object, without check.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         let head = Head { seq: self.seq, at: format!("{:.3}", self.at), run: self.run.clone() };

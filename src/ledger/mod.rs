@@ -41,6 +41,8 @@
 mod chain;
 mod disk;
 mod entry;
+#[cfg(debug_assertions)]
+mod faults;
 mod fold;
 mod lock;
 mod read;

@@ -21,8 +21,11 @@ pub struct Writer {
     run: String,
     memory: Memory,
     check: Check,
+    /// Number of the line that comes next.
+    next: u64,
     /// Set by the first failure: what is on disk is no longer certain, so nothing more is written.
     broken: bool,
+    unrecorded: Vec<Line>,
     /// Held until the writer goes.
     lock: Option<Lock>,
 }
@@ -30,42 +33,74 @@ pub struct Writer {
 impl Writer {
     /// A writer that goes on after what `memory` and `check` stand for.
     pub fn new(disk: Box<dyn Disk>, path: &Path, run: &str, memory: Memory, check: Check) -> Self {
-        Self { disk, path: path.to_owned(), run: run.to_owned(), memory, check, broken: false, lock: None }
+        Self {
+            disk,
+            path: path.to_owned(),
+            run: run.to_owned(),
+            next: memory.lines + 1,
+            memory,
+            check,
+            broken: false,
+            unrecorded: Vec::new(),
+            lock: None,
+        }
     }
 
-    /// Appends lines and returns once they are durable. After a failure nothing is ever written again.
+    /// Appends lines and returns once they are durable. After a failure nothing is ever written again; what the
+    /// lines say is kept, see [`Writer::unrecorded`].
     pub fn append(&mut self, entries: Vec<Entry>) -> Result<(), LedgerError> {
-        if self.broken {
-            let cause = io::Error::other("an earlier write failed");
-            return Err(LedgerError::Io { doing: "write", path: self.path.clone(), cause });
+        let lines = self.numbered(entries);
+        let written = if self.broken {
+            Err(self.failed(io::Error::other("an earlier write failed")))
+        } else {
+            self.write(&lines)
+        };
+        if written.is_err() {
+            self.broken = true;
+            // a request leaves only after its intent is on record, so of those there is nothing to tell
+            self.unrecorded.extend(lines.into_iter().filter(Line::is_finding));
         }
-        let written = self.write(entries);
-        self.broken = written.is_err();
         written
     }
 
-    fn write(&mut self, entries: Vec<Entry>) -> Result<(), LedgerError> {
-        let failed = |path: &Path, cause| LedgerError::Io { doing: "write", path: path.to_owned(), cause };
-        for entry in entries {
-            let line = Line { seq: self.memory.lines + 1, at: now(), run: self.run.clone(), entry };
+    fn numbered(&mut self, entries: Vec<Entry>) -> Vec<Line> {
+        let number = |entry| {
+            let seq = self.next;
+            self.next += 1;
+            Line { seq, at: now(), run: self.run.clone(), entry }
+        };
+        entries.into_iter().map(number).collect()
+    }
+
+    fn write(&mut self, lines: &[Line]) -> Result<(), LedgerError> {
+        for line in lines {
             // the fold judges our own lines before they are written, so that no run can leave a ledger
             // that the next one refuses
-            self.memory.take(&line).map_err(|what| LedgerError::Damaged {
+            self.memory.take(line).map_err(|what| LedgerError::Damaged {
                 path: self.path.clone(),
                 line: line.seq,
                 what,
             })?;
-            let object = line.to_json().map_err(|error| failed(&self.path, error.into()))?;
+            let object = line.to_json().map_err(|error| self.failed(error.into()))?;
             let (mut sealed, check) = self.check.seal(&object);
             sealed.push('\n');
             if sealed.len() as u64 >= LONGEST_LINE {
-                let cause = io::Error::other(format!("a line of {} bytes is too long", sealed.len()));
-                return Err(failed(&self.path, cause));
+                let cause = format!("a line of {} bytes is too long", sealed.len());
+                return Err(self.failed(io::Error::other(cause)));
             }
-            self.disk.append(sealed.as_bytes()).map_err(|cause| failed(&self.path, cause))?;
+            self.disk.append(sealed.as_bytes()).map_err(|cause| self.failed(cause))?;
             self.check = check;
         }
-        self.disk.sync().map_err(|cause| failed(&self.path, cause))
+        self.disk.sync().map_err(|cause| self.failed(cause))
+    }
+
+    fn failed(&self, cause: io::Error) -> LedgerError {
+        LedgerError::Io { doing: "write", path: self.path.clone(), cause }
+    }
+
+    /// What happened and may be missing from the ledger, because a write or sync failed.
+    pub fn unrecorded(&self) -> &[Line] {
+        &self.unrecorded
     }
 
     /// What the ledger knows, this run's lines included.
@@ -93,26 +128,14 @@ pub fn open(path: &Path, run: &str) -> Result<(Writer, Option<PathBuf>), LedgerE
         Some(aside)
     };
     sync_folder(path).map_err(failed)?;
-    let disk = disk(Named::new(file, path));
+    let named = Named::new(file, path);
+    #[cfg(debug_assertions)]
+    let disk = super::faults::disk(named, path).map_err(failed)?;
+    #[cfg(not(debug_assertions))]
+    let disk = Box::new(named);
     let mut writer = Writer::new(disk, path, run, recalled.memory, recalled.check);
     writer.lock = Some(lock);
     Ok((writer, set_aside))
-}
-
-/// The file itself.
-#[cfg(not(debug_assertions))]
-fn disk(named: Named) -> Box<dyn Disk> {
-    Box::new(named)
-}
-
-/// The file itself; or, for the test that has to notice it, one that writes nothing before the run is over. No
-/// release build has it.
-#[cfg(debug_assertions)]
-fn disk(named: Named) -> Box<dyn Disk> {
-    match std::env::var_os("DLC_FLEET_TEST_FORGETFUL_LEDGER") {
-        Some(_) => Box::new(super::disk::Forgetful::new(named)),
-        None => Box::new(named),
-    }
 }
 
 /// An id for a new run: the time first, so that ids sort as runs began.
@@ -284,6 +307,8 @@ mod tests {
             writer.append(vec![opened()]).expect("the first goes well");
             assert!(writer.append(vec![sent(1)]).is_err());
             assert!(writer.append(vec![accepted(1)]).is_err());
+            let unrecorded: Vec<_> = writer.unrecorded().iter().map(|line| (line.seq, &line.entry)).collect();
+            assert_eq!(unrecorded, [(3, &accepted(1))], "what was not acted on is not told");
         }
     }
 

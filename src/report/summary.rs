@@ -148,6 +148,10 @@ fn resume(tally: &Tally, closing: &Closing) -> Option<String> {
     } else {
         format!("to go on with the {engines} left:")
     };
+    let head = match &closing.stopped {
+        Some(StopReason::LedgerLost { .. }) => format!("once the ledger can be written again, {head}"),
+        _ => head,
+    };
     let denied =
         matches!(&closing.stopped, Some(StopReason::AccountRefused(reason)) if wording::is_denied(reason));
     let tail = match failed {

@@ -211,15 +211,18 @@ fn stopping(scene: &Scene, reason: &StopReason) -> String {
             format!("{answers}{again}{left}")
         }
         StopReason::AccountRefused(reason) => {
-            let watched = match watched {
-                0 => "nothing is left to be watched".to_owned(),
-                watched => format!("{} still watched (Ctrl-C to leave)", words::plural(watched, "engine")),
-            };
-            format!("{answers}, {watched}; {}", words::one_line(&reason.remedy))
+            format!("{answers}, {}; {}", still_watched(watched), words::one_line(&reason.remedy))
         }
-        StopReason::LedgerLost { .. } => answers,
+        StopReason::LedgerLost { .. } => format!("{answers}, {}", still_watched(watched)),
     };
     format!("{}, {}: nothing more is sent; {then}", paint::bad("stopping"), stop_cause(reason))
+}
+
+fn still_watched(engines: usize) -> String {
+    match engines {
+        0 => "nothing is left to be watched".to_owned(),
+        engines => format!("{} still watched (Ctrl-C to leave)", words::plural(engines, "engine")),
+    }
 }
 
 #[cfg(test)]
@@ -258,11 +261,11 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_ledger_says_that_only_answers_are_awaited() {
+    fn a_lost_ledger_says_that_what_was_accepted_is_still_watched() {
         assert_eq!(
             stopping_while_busy(StopReason::LedgerLost { cause: "no space left\non device".into() }),
             "stopping, the ledger can no longer be written: no space left on device: nothing more is sent; \
-             waiting for 7 answers"
+             waiting for 7 answers, 3 engines still watched (Ctrl-C to leave)"
         );
     }
 

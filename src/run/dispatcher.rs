@@ -299,7 +299,7 @@ impl<C: Cloud> Dispatcher<C> {
     /// Appends to the ledger. False means that nothing more may be sent.
     async fn record(&mut self, entries: Vec<Entry>) -> bool {
         let Err(failure) = self.journal.append(entries).await else { return true };
-        self.stopping = self.stopping.max(Stopping::Draining);
+        self.stopping = self.stopping.max(Stopping::NoMoreSends);
         self.stop_because(StopReason::LedgerLost { cause: failure.to_string() });
         false
     }
@@ -320,7 +320,12 @@ impl<C: Cloud> Dispatcher<C> {
         let closed = RunClosed { outcomes: self.outcomes(), stopped };
         self.record(vec![Entry::Closed(closed)]).await;
         self.tell(&Event::Closed);
-        Ended { stopped: self.stopped, worst_second: self.gate.worst_second(), elapsed: self.begun.elapsed() }
+        Ended {
+            unrecorded: self.journal.unrecorded(),
+            worst_second: self.gate.worst_second(),
+            elapsed: self.begun.elapsed(),
+            stopped: self.stopped,
+        }
     }
 
     fn outcomes(&self) -> BTreeMap<Outcome, u64> {

@@ -1,6 +1,6 @@
 //! The ledger as the dispatcher uses it: written off the threads that run tasks, and never again after a failure.
 
-use crate::ledger::{Entry, LedgerError, Writer};
+use crate::ledger::{Entry, LedgerError, Line, Writer};
 
 /// Takes entries in order and returns once they are durable.
 pub(super) struct Journal {
@@ -34,6 +34,11 @@ impl Journal {
             written.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         self.writer = Some(writer);
         result
+    }
+
+    /// What happened and may be missing from the ledger.
+    pub(super) fn unrecorded(&self) -> Vec<Line> {
+        self.writer.as_ref().map_or_else(Vec::new, |writer| writer.unrecorded().to_vec())
     }
 }
 

@@ -8,7 +8,7 @@ use super::readback::Reader;
 use super::sight::FleetView;
 use super::stop::Signals;
 use crate::event::{Listener, Opening, StopReason};
-use crate::ledger::{RunOpened, Work, Writer};
+use crate::ledger::{Line, RunOpened, Work, Writer};
 
 /// Everything a run begins with.
 pub struct Start<C> {
@@ -43,4 +43,6 @@ pub struct Ended {
     pub worst_second: u32,
     /// From opening to the end.
     pub elapsed: Duration,
+    /// What happened and may be missing from the ledger, because it could not be written.
+    pub unrecorded: Vec<Line>,
 }

@@ -54,7 +54,7 @@ fn play(seed: u64, kills: usize, forgetful: bool, counts: &Counts) {
     let command = || {
         let mut command = stage.command(&flags);
         if forgetful {
-            command.env("DLC_FLEET_TEST_FORGETFUL_LEDGER", "1");
+            command.env("DLC_FLEET_TEST_LEDGER", "forgetful");
         }
         command
     };

@@ -1,6 +1,7 @@
 //! Drives the library in virtual time, and the real executable against the simulator over HTTP.
 
 mod codes;
+mod disk_faults;
 mod endings;
 mod flags;
 mod kill_loop;
