@@ -228,6 +228,9 @@ pub struct LimitArgs {
     /// How long an engine must stay on its old image before an unanswered request counts as not applied [default: 1m]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub grace: Option<Duration>,
+    /// Take InternalError and other server faults for no answer: wait the grace time before sending again
+    #[arg(long, conflicts_with = "no_read_back")]
+    pub distrust_internal_errors: bool,
     /// Longest wait for an engine to run its new image, or for a doubt to be settled [default: 30m]
     #[arg(long, value_name = "TIME", value_parser = positive)]
     pub wait_timeout: Option<Duration>,

@@ -82,6 +82,11 @@ pub enum Event {
         /// Requests per second from now on.
         rate: f64,
     },
+    /// The service refused a signature because of its time; from now on requests are signed with the service's.
+    ClockOff {
+        /// Seconds by which the service's clock is ahead of this machine's; 0 where this machine's is right again.
+        ahead: i64,
+    },
     /// The gate recovered to its full rate after throttling.
     FullSpeed {
         /// Requests per second from now on.

@@ -221,6 +221,7 @@ impl Tally {
             Event::Opened(_)
             | Event::WaveOpened { .. }
             | Event::WaveClosed { .. }
+            | Event::ClockOff { .. }
             | Event::SweepFailed { .. }
             | Event::Tick
             | Event::Closed => {}

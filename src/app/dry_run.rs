@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::job::Job;
 use crate::ledger::{self, remaining_work};
 use crate::plan::Plan;
+use crate::report::print::to_stderr;
 use crate::report::{self, Preview, PreviewRow, preview_json};
 use crate::run::Reader;
 use crate::run::preview::{Prediction, look, predict};
@@ -26,7 +27,11 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
             let rules = settings.rules(service.clock.as_ref());
             let fleet = HttpFleet::new(service.endpoint, service.credentials, rules.request_timeout)?;
             let reader = Reader::new(Arc::new(fleet), rules);
-            (Some(look(&reader, &plan.jobs).await?), service.name)
+            let seen = look(&reader, &plan.jobs).await?;
+            if let Some(note) = report::clock_note(reader.clock_ahead()) {
+                to_stderr(&format!("{note}\n"));
+            }
+            (Some(seen), service.name)
         }
         DryRun::Offline | DryRun::Online => (None, settings.target.name()),
     };

@@ -1,23 +1,26 @@
 //! The service behind HTTPS: signs, sends once, and says what came of it. Never sleeps and never sends again.
 
 mod failure;
+mod service_clock;
 
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, InvalidHeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue, InvalidHeaderValue};
 use reqwest::{Client, ClientBuilder, Request, Response, redirect, retry, tls};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::catalogue::{Class, look_up};
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::sign::Signable;
 use super::wire::{self, Answered, Unanswered};
 use super::{Cloud, EngineListing, EnginePage, Fault, Fleet, ImageRecord, Receipt};
 use crate::job::{DataEngineId, JobKey, Region};
+use service_clock::{Came, ServiceClock, unix_seconds};
 
 /// Name of the service in signatures, the same for every host form.
 const SERVICE: &str = "dlc";
@@ -44,6 +47,7 @@ pub struct HttpFleet {
     client: Client,
     endpoint: Endpoint,
     credentials: Credentials,
+    clock: ServiceClock,
     largest_answer: usize,
 }
 
@@ -84,7 +88,13 @@ impl HttpFleet {
         let client = client_builder(&endpoint, request_timeout)
             .build()
             .map_err(|error| HttpError::Setup { cause: failure::chain(&error) })?;
-        Ok(Self { client, endpoint, credentials, largest_answer: LARGEST_ANSWER })
+        Ok(Self {
+            client,
+            endpoint,
+            credentials,
+            clock: ServiceClock::default(),
+            largest_answer: LARGEST_ANSWER,
+        })
     }
 
     /// One call, start to end, told to the log.
@@ -108,12 +118,20 @@ impl HttpFleet {
         body: Vec<u8>,
     ) -> Result<Answered<A>, Fault> {
         let request = self.request(call, body)?;
+        let left = Instant::now();
         let response = self.client.execute(request).await.map_err(failure::without_answer)?;
+        let came = Came { at: unix_seconds(SystemTime::now()), after: left.elapsed() };
         let http_status = response.status().as_u16();
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
         let body = self.read(response).await?;
         wire::judge(&body).map_err(|unanswered| match unanswered {
             Unanswered::Refused(mut refusal) => {
                 refusal.message = self.credentials.redact(&refusal.message);
+                if look_up(&refusal.code).class == Class::Stale
+                    && let Err(why) = self.clock.learn(date.as_deref(), came)
+                {
+                    refusal.message = format!("{}; {why}", refusal.message);
+                }
                 Fault::Refused(refusal)
             }
             Unanswered::Unreadable { why } => {
@@ -136,7 +154,7 @@ impl HttpFleet {
 
     /// Signs `body`; only content type and host are signed, as in the vendor's SDKs (document 1155/48995).
     fn headers(&self, call: Call<'_>, body: &[u8]) -> Result<HeaderMap, InvalidHeaderValue> {
-        let timestamp = unix_seconds(SystemTime::now());
+        let timestamp = self.clock.now();
         let host = self.endpoint.host_header();
         let signed = [("content-type", JSON), ("host", host)];
         let signable = Signable { service: SERVICE, headers: &signed, body, timestamp };
@@ -180,6 +198,10 @@ impl HttpFleet {
 }
 
 impl Fleet for HttpFleet {
+    fn clock_ahead(&self) -> i64 {
+        self.clock.ahead()
+    }
+
     async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
         let call = Call { action: super::LIST_ENGINES, region, engine: None };
         let answered = self.call::<wire::EnginesAnswer>(call, &wire::EnginesRequest::new(page)).await?;
@@ -201,6 +223,10 @@ impl HttpCloud {
 }
 
 impl Fleet for HttpCloud {
+    fn clock_ahead(&self) -> i64 {
+        self.fleet.clock_ahead()
+    }
+
     async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
         self.fleet.engines(region, page).await
     }
@@ -261,13 +287,4 @@ fn sensitive(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     let mut value = HeaderValue::from_str(text)?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// Seconds since 1970. A clock before that gives 0, which the service answers with `AuthFailure.SignatureExpire`.
-fn unix_seconds(moment: SystemTime) -> i64 {
-    moment
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_secs()).ok())
-        .unwrap_or_default()
 }

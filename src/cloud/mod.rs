@@ -43,6 +43,12 @@ pub trait Fleet: Send + Sync + 'static {
         region: &Region,
         engine_type: &str,
     ) -> impl Future<Output = Result<Vec<ImageRecord>, Fault>> + Send;
+
+    /// Seconds by which the service's clock is known to be ahead of this machine's: 0 until it refuses a signature
+    /// because of its time.
+    fn clock_ahead(&self) -> i64 {
+        0
+    }
 }
 
 /// A fleet that can also be switched.

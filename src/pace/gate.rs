@@ -91,6 +91,15 @@ impl Gate {
         self.tempo.take(now);
     }
 
+    /// This process stood still until now, so the calls under way may only now be leaving: as far as the limit
+    /// goes, they start now.
+    pub fn stood_still(&mut self, under_way: usize) {
+        let now = Instant::now();
+        for start in self.starts.iter_mut().rev().take(under_way) {
+            *start = now;
+        }
+    }
+
     /// The service refused a call as too fast: slow down for everybody, and come back step by step.
     pub fn throttled(&mut self) {
         self.tempo.throttled(Instant::now());
@@ -207,6 +216,26 @@ mod tests {
             }
         }
         assert!(worst_window(&starts) <= 20, "{}", worst_window(&starts));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_may_leave_only_after_a_standstill_count_as_leaving_then() {
+        for under_way in [0, 1, 7, 20, 64] {
+            let mut gate = Gate::new(Rate::FULL);
+            for _ in 0..30 {
+                gate.ready().await;
+                gate.start();
+            }
+            until(Instant::now() + Duration::from_secs(600)).await;
+            let mut arrivals = vec![Instant::now(); under_way];
+            gate.stood_still(under_way);
+            for _ in 0..60 {
+                gate.ready().await;
+                gate.start();
+                arrivals.push(Instant::now());
+            }
+            assert_eq!(worst_window(&arrivals), under_way.max(20), "{under_way} under way");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -39,6 +39,7 @@ pub use print::{ColorChoice, set_color};
 pub use pulse::Pulse;
 pub use summary::{Closing, summary};
 pub use table::{Columns, table};
+pub use wording::clock_note;
 
 /// What a run looks like at the moment: the fold of all events so far.
 #[derive(Debug)]

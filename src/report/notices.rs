@@ -133,6 +133,7 @@ fn sort(event: &Event) -> Option<Sort> {
     let sort = match event {
         Event::Throttled { reason, .. } => (THROTTLED, reason.code.clone()),
         Event::FullSpeed { .. } => ("full speed", String::new()),
+        Event::ClockOff { .. } => ("clock", String::new()),
         Event::WillRetry { reason, .. } => ("retry", reason.code.clone()),
         Event::Doubtful { reason, .. } => ("doubtful", reason.code.clone()),
         Event::Cleared { .. } => ("cleared", String::new()),

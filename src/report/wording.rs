@@ -27,12 +27,17 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
             let slowed = paint::warn(&format!("slowed to {}", words::per_second(*rate)));
             vec![format!("requests come too fast ({}): {slowed}", words::one_line(&reason.code))]
         }
+        Event::ClockOff { ahead } => vec![clock_off(*ahead)],
         Event::FullSpeed { rate } => vec![format!("full speed again: {}", words::per_second(*rate))],
         Event::WillRetry { job, attempt, reason, after } => {
             let most = scene.opening.max_attempts;
-            let (code, cause, wait) = (code(reason), cause(reason), words::duration(*after));
+            let (code, cause) = (code(reason), cause(reason));
+            let when = match *after {
+                Duration::ZERO => "at once".to_owned(),
+                after => format!("in {}", words::duration(after)),
+            };
             vec![format!(
-                "{}: {code} on attempt {attempt} of {most} ({cause}), goes again in {wait}",
+                "{}: {code} on attempt {attempt} of {most} ({cause}), goes again {when}",
                 name(scene, *job)
             )]
         }
@@ -60,6 +65,27 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
         )],
         Event::Stopping(reason) => vec![stopping(scene, reason)],
         Event::Sent { .. } | Event::Accepted { .. } | Event::Tick => Vec::new(),
+    }
+}
+
+/// The same for a command that is no run; none where nothing is known to be wrong.
+pub fn clock_note(ahead: i64) -> Option<String> {
+    (ahead != 0).then(|| clock_off(ahead))
+}
+
+/// How far the clocks are apart. Seconds alone would not be telling: what was refused is minutes off.
+fn clock_off(ahead: i64) -> String {
+    let apart = words::about(Duration::from_secs(ahead.unsigned_abs()));
+    match ahead {
+        0 => "this machine's clock agrees with the service's again".to_owned(),
+        1.. => format!(
+            "{}: {apart} behind the service's; requests are signed with the service's time; synchronise it",
+            paint::warn("this machine's clock is wrong")
+        ),
+        _ => format!(
+            "{}: {apart} ahead of the service's; requests are signed with the service's time; synchronise it",
+            paint::warn("this machine's clock is wrong")
+        ),
     }
 }
 

@@ -91,7 +91,12 @@ impl Track {
                 let track = Self { attempts: self.attempts.saturating_sub(1), ..self.clone() };
                 track.to(Phase::Ready, vec![Step::Throttled(record)]).with(Effect::Throttled(reason))
             }
+            Class::Stale if !self.stale => self.sign_again(reason, Step::Refused(record)),
+            Class::Stale => self.fail(reason.clone(), latency_ms, Vec::new()).with(Effect::Stop(reason)),
             class @ (Class::Transient | Class::Busy | Class::NotRunning) => {
+                if class == Class::Transient && rules.distrust_internal_errors {
+                    return self.distrusted(reason, latency_ms, now);
+                }
                 self.may_pass(class, reason, Step::Refused(record), now, rules, random)
             }
             Class::Denied => self.fail(reason.clone(), latency_ms, Vec::new()).with(Effect::Denied(reason)),
@@ -105,6 +110,20 @@ impl Track {
                 }
             }
         }
+    }
+
+    /// A signature that was not of the service's time: refused before the request was read, so it counts as no
+    /// attempt and needs no look.
+    fn sign_again(&self, reason: Reason, step: Step) -> Change {
+        let again = Event::WillRetry {
+            job: self.job,
+            attempt: self.attempts,
+            reason: reason.clone(),
+            after: Duration::ZERO,
+        };
+        let attempts = self.attempts.saturating_sub(1);
+        let track = Self { attempts, trouble: Some(reason), stale: true, ..self.clone() };
+        track.to(Phase::Ready, vec![step]).telling(again).with(Effect::Stale)
     }
 
     /// A refusal that may pass. A server fault says nothing certain about the engine, so it is read back
@@ -135,6 +154,21 @@ impl Track {
             }
             _ => track.fail(reason, None, vec![step]),
         }
+    }
+
+    /// A server fault that is taken for no answer at all.
+    fn distrusted(&self, reason: Reason, latency_ms: Option<u64>, now: Instant) -> Change {
+        let mut message = reason.code.clone();
+        if let Some(said) = &reason.message {
+            message = format!("{message}: {said}");
+        }
+        if let Some(id) = &reason.request_id {
+            message = format!("{message} (RequestId {id})");
+        }
+        let doubtful = Step::Doubtful { message, http_status: None, latency_ms };
+        let event = Event::Doubtful { job: self.job, reason: reason.clone() };
+        let phase = Phase::Doubtful { since: now, quiet_since: None, accepted: false };
+        Self { trouble: Some(reason), ..self.clone() }.to(phase, vec![doubtful]).telling(event)
     }
 
     fn back_off(

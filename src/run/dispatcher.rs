@@ -30,6 +30,9 @@ use crate::pace::{Gate, until};
 /// Between two ticks that listeners hear.
 const TICK: Duration = Duration::from_secs(1);
 
+/// A tick that is so late shows that the process, or the whole machine, stood still.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
 /// Runs until every job has ended or the run is stopped.
 pub async fn execute<C: Cloud>(start: Start<C>) -> Ended {
     let (mut dispatcher, forecasts, header) = Dispatcher::new(start);
@@ -62,6 +65,8 @@ struct Dispatcher<C> {
     stopped: Option<StopReason>,
     /// Since when every answer of the service was that requests come too fast.
     throttled_since: Option<Instant>,
+    /// Seconds by which the service's clock was last told to be ahead.
+    clock_ahead: i64,
     accepted_any: bool,
     denied_in_a_row: u32,
     begun: Instant,
@@ -92,6 +97,7 @@ impl<C: Cloud> Dispatcher<C> {
             stopping: Stopping::No,
             stopped: None,
             throttled_since: None,
+            clock_ahead: 0,
             accepted_any: start.work.iter().any(was_accepted),
             denied_in_a_row: 0,
             begun: now,
@@ -107,6 +113,8 @@ impl<C: Cloud> Dispatcher<C> {
         if !self.record(vec![Entry::Opened(header)]).await {
             return;
         }
+        // the survey may have learned it
+        self.tell_clock();
         self.tell(&Event::WaveOpened { wave: 0 });
         let forecasts_by_job = self.board.jobs.iter().zip(&forecasts).enumerate();
         for (number, (job, forecast)) in forecasts_by_job.filter(|_| self.rules.read_back) {
@@ -183,7 +191,21 @@ impl<C: Cloud> Dispatcher<C> {
         self.rules.read_back && self.stopping < Stopping::Draining
     }
 
+    /// True right after a standstill; the gate then knows of it.
+    fn stood_still(&mut self) -> bool {
+        let now = Instant::now();
+        let stood_still = now > self.next_tick + STANDSTILL;
+        if stood_still {
+            self.gate.stood_still(self.attempts.len());
+            self.next_tick = now + TICK;
+        }
+        stood_still
+    }
+
     fn tick_if_due(&mut self) {
+        if self.stood_still() {
+            self.tell(&Event::Tick);
+        }
         let now = Instant::now();
         if now >= self.next_tick {
             self.next_tick = now + TICK;
@@ -216,8 +238,12 @@ impl<C: Cloud> Dispatcher<C> {
         }
     }
 
-    /// Lets the departing request go. The gate has just given leave.
+    /// Lets the departing request go. The gate has just given leave; but if the process stood still meanwhile, what
+    /// left before may be arriving only now, and the gate has to think again.
     fn leave(&mut self) {
+        if self.stood_still() {
+            return;
+        }
         let Some(track) = self.board.departing() else { return };
         let (index, leaving) = (track.job, track.leave());
         let was_full = self.gate.at_full_rate();
@@ -255,8 +281,10 @@ impl<C: Cloud> Dispatcher<C> {
 
     async fn swept(&mut self, swept: Swept) {
         self.sweeps.note(&swept, &self.rules, &mut self.random);
+        self.tell_clock();
         if let Some((_, fault)) = swept.sweep.failed.first() {
             self.tell(&Event::SweepFailed { reason: reading_failed(fault) });
+            self.give_up_watching_if_blind(fault);
         }
         let look = Look { view: &swept.view, asked: swept.asked, seen: Instant::now() };
         let changes = self.board.looked(look, &swept.sweep.read, &self.view, &self.rules);

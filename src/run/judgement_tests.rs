@@ -3,6 +3,7 @@
 mod first_sight;
 mod legality;
 mod limits_of_sight;
+mod passing_refusals;
 
 use std::time::Duration;
 
@@ -265,29 +266,6 @@ fn doubts_that_were_never_applied_end_as_failed_after_the_last_attempt() {
 }
 
 #[test]
-fn a_server_fault_is_read_back_before_it_goes_again() {
-    let mut stage = Stage::in_flight(Rules::default());
-    stage.refuse("InternalError");
-    assert!(matches!(stage.track.phase, Phase::BackingOff { .. }));
-    stage.look("old", 2);
-    assert!(matches!(stage.track.phase, Phase::BackingOff { .. }), "a look during the wait is too early");
-    stage.wait(1);
-    assert!(matches!(stage.track.phase, Phase::Looking { .. }));
-    stage.look("old", 2);
-    assert_eq!(stage.track.phase, Phase::Ready);
-}
-
-#[test]
-fn a_server_fault_whose_switch_was_applied_is_not_sent_again() {
-    let mut stage = Stage::in_flight(Rules::default());
-    stage.refuse("InternalError.InternalSystemException").wait(1).look("old", 0);
-    assert!(matches!(stage.track.phase, Phase::Looking { .. }), "busy engines are waited for");
-    stage.wait(5).look("new", 2).wait(10).look("new", 2);
-    assert_eq!(stage.outcome(), Some(Outcome::Switched));
-    assert_eq!(stage.track.attempts, 1);
-}
-
-#[test]
 fn the_last_server_fault_is_read_back_before_it_is_called_failed() {
     let rules = Rules { max_attempts: 1, ..Rules::default() };
     let mut stage = Stage::in_flight(rules);
@@ -295,19 +273,6 @@ fn the_last_server_fault_is_read_back_before_it_is_called_failed() {
     assert_eq!((stage.outcome(), stage.code()), (Some(Outcome::Failed), Some("InternalError")));
     let mut stage = Stage::in_flight(rules);
     stage.refuse("InternalError").wait(1).look("new", 2).wait(10).look("new", 2);
-    assert_eq!(stage.outcome(), Some(Outcome::Switched));
-}
-
-#[test]
-fn a_throttled_attempt_does_not_count() {
-    let mut stage = Stage::in_flight(Rules { max_attempts: 1, ..Rules::default() });
-    for _ in 0..50 {
-        stage.refuse("RequestLimitExceeded.UinLimitExceeded");
-        assert_eq!(stage.track.phase, Phase::Ready);
-        assert!(matches!(stage.effect, Some(Effect::Throttled(_))));
-        stage.send();
-    }
-    stage.accept().look("new", 2).wait(10).look("new", 2);
     assert_eq!(stage.outcome(), Some(Outcome::Switched));
 }
 

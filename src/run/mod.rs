@@ -65,6 +65,8 @@ pub struct Rules {
     pub wait: bool,
     /// False with `--no-read-back`: the fleet is never listed.
     pub read_back: bool,
+    /// True where a server fault is taken for no answer: the grace time passes before anything is sent again.
+    pub distrust_internal_errors: bool,
     /// Waits between attempts.
     pub delays: Delays,
 }
@@ -82,6 +84,7 @@ impl Default for Rules {
             sweep_every: Duration::from_secs(5),
             wait: true,
             read_back: true,
+            distrust_internal_errors: false,
             delays: Delays::default(),
         }
     }

@@ -61,6 +61,11 @@ impl<F: Fleet> Reader<F> {
         Self { fleet, engines: gate(), images: gate(), rules }
     }
 
+    /// Seconds by which the service's clock is known to be ahead of this machine's.
+    pub fn clock_ahead(&self) -> i64 {
+        self.fleet.clock_ahead()
+    }
+
     /// Lists every engine of the regions of these jobs, of all kinds. A region that the service does not serve is
     /// noted in the view; whatever else cannot be read is an error.
     pub async fn survey(&self, jobs: &[Job]) -> Result<FleetView, Fault> {
@@ -151,7 +156,7 @@ impl<F: Fleet> Reader<F> {
         Call: Future<Output = Result<T, Fault>>,
     {
         let mut random = fastrand::Rng::new();
-        let (mut failures, mut throttles) = (0, 0);
+        let (mut failures, mut throttles, mut stale) = (0, 0, false);
         loop {
             {
                 let mut gate = gate.lock().await;
@@ -173,6 +178,7 @@ impl<F: Fleet> Reader<F> {
                     throttles += 1;
                     gate.lock().await.throttled();
                 }
+                Kind::Stale if !stale => stale = true,
                 Kind::MayPass if failures + 1 < attempts => {
                     failures += 1;
                     until(Instant::now() + self.rules.delays.transient.wait(failures, &mut random)).await;
@@ -185,6 +191,7 @@ impl<F: Fleet> Reader<F> {
 
 enum Kind {
     Throttled,
+    Stale,
     MayPass,
     Final,
 }
@@ -193,6 +200,7 @@ fn kind_of(fault: &Fault) -> Kind {
     match fault {
         Fault::Refused(_) => match class_of(fault) {
             Some(Class::Throttled) => Kind::Throttled,
+            Some(Class::Stale) => Kind::Stale,
             Some(Class::Transient | Class::Busy) => Kind::MayPass,
             _ => Kind::Final,
         },

@@ -57,7 +57,7 @@ const FINDINGS: [Finding; 15] = [
     ),
     (
         NOT_APPLIED,
-        "every attempt went unanswered, and read-back shows that none was applied",
+        "no attempt was answered clearly, and read-back shows that none was applied",
         "check the network between here and the endpoint, then run the same command again",
     ),
     (

@@ -7,9 +7,6 @@ use super::world::Objection;
 use crate::cloud::sign::{ALGORITHM, Signable};
 use crate::cloud::{API_VERSION, LIST_ENGINES, LIST_IMAGES, SWITCH};
 
-/// Seconds by which a call's clock may be off (document 1155/48995).
-const MOST_SKEW: u64 = 300;
-
 /// The service's name in the scope of a signature.
 const SERVICE: &str = "dlc";
 
@@ -34,6 +31,15 @@ impl Keys {
     }
 }
 
+/// The service's clock at the moment of a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ServiceTime {
+    /// Unix seconds.
+    pub(super) now: i64,
+    /// Seconds by which the time stamp of a signature may differ.
+    pub(super) validity: u64,
+}
+
 /// The parts of an `Authorization` header.
 struct Authorization<'a> {
     secret_id: &'a str,
@@ -42,9 +48,13 @@ struct Authorization<'a> {
     signature: &'a str,
 }
 
-/// Lets a request pass, or says what is wrong with it, in the order in which a gateway would notice. `now` is the
-/// service's clock in Unix seconds.
-pub(super) fn check(headers: &HeaderMap, body: &[u8], keys: &Keys, now: i64) -> Result<(), Objection> {
+/// Lets a request pass, or says what is wrong with it, in the order in which a gateway would notice.
+pub(super) fn check(
+    headers: &HeaderMap,
+    body: &[u8],
+    keys: &Keys,
+    time: ServiceTime,
+) -> Result<(), Objection> {
     let authorization = text(headers, "authorization")
         .and_then(Authorization::parse)
         .ok_or_else(|| failure("InvalidAuthorization", "the Authorization header is missing or malformed"))?;
@@ -52,9 +62,12 @@ pub(super) fn check(headers: &HeaderMap, body: &[u8], keys: &Keys, now: i64) -> 
         return Err(failure("SecretIdNotFound", "the SecretId is not found"));
     }
     let timestamp = timestamp(headers)?;
-    if timestamp.abs_diff(now) > MOST_SKEW {
-        let what = format!("the clocks differ by {} s, more than {MOST_SKEW} s", timestamp.abs_diff(now));
-        return Err(failure("SignatureExpire", &what));
+    let (apart, most) = (timestamp.abs_diff(time.now), time.validity);
+    if apart > most {
+        return Err(failure(
+            "SignatureExpire",
+            &format!("the clocks differ by {apart} s, more than {most} s"),
+        ));
     }
     check_signature(headers, body, keys, &authorization, timestamp)?;
     match text(headers, "x-tc-version") {

@@ -5,6 +5,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use super::*;
 
 const NOW: i64 = 1_735_872_007;
+const TIME: ServiceTime = ServiceTime { now: NOW, validity: 300 };
 const BODY: &[u8] = br#"{"DataEngineId":"DataEngine-a","NewImageVersionId":"b"}"#;
 
 fn keys(token: Option<&str>) -> Keys {
@@ -53,7 +54,7 @@ fn without(name: &str) -> HeaderMap {
 }
 
 fn code(headers: &HeaderMap) -> String {
-    check(headers, BODY, &keys(None), NOW)
+    check(headers, BODY, &keys(None), TIME)
         .err()
         .map_or_else(|| "passed".to_owned(), |objection| objection.code)
 }
@@ -79,7 +80,7 @@ fn a_signature_that_does_not_cover_what_was_received_fails() {
     assert_eq!(code(&without("host")), wrong);
     // another second of the same day: the scope still matches, the signature does not
     assert_eq!(code(&with("x-tc-timestamp", &(NOW + 1).to_string())), wrong);
-    let objection = check(&good(), b"{}", &keys(None), NOW).expect_err("another body");
+    let objection = check(&good(), b"{}", &keys(None), TIME).expect_err("another body");
     assert_eq!(objection.code, wrong);
 }
 
@@ -125,7 +126,7 @@ fn a_clock_more_than_five_minutes_off_has_expired() {
 fn the_token_must_be_the_one_that_goes_with_the_keys() {
     let ask = |header: Option<&str>, ours: Option<&str>| {
         let headers = header.map_or_else(good, |token| with("x-tc-token", token));
-        check(&headers, BODY, &keys(ours), NOW).map_err(|objection| objection.code)
+        check(&headers, BODY, &keys(ours), TIME).map_err(|objection| objection.code)
     };
     let wrong = Err("AuthFailure.TokenFailure".to_owned());
     assert_eq!(ask(Some("TOKEN"), Some("TOKEN")), Ok(()));

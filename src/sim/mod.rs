@@ -26,6 +26,7 @@ mod yaml;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::SignedDuration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub use book::{ActionStats, Arrival, OK, Stats};
@@ -50,6 +51,7 @@ use service::{Answer, Arriving, Call, FOR_EVER, Payload, Service};
 pub struct Simulator {
     scenario: Arc<Scenario>,
     service: Arc<Mutex<Service>>,
+    skew: Arc<Mutex<SignedDuration>>,
 }
 
 impl Simulator {
@@ -57,12 +59,23 @@ impl Simulator {
     pub fn new(world: World, scenario: Scenario) -> Self {
         let scenario = Arc::new(scenario);
         let service = Service::new(world, Arc::clone(&scenario));
-        Self { scenario, service: Arc::new(Mutex::new(service)) }
+        let skew = Arc::new(Mutex::new(scenario.skew));
+        Self { scenario, service: Arc::new(Mutex::new(service)), skew }
     }
 
     /// The scenario in force.
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
+    }
+
+    /// How far the service's clock is ahead of this machine's.
+    pub fn skew(&self) -> SignedDuration {
+        *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Steps the service's clock; or, as far as a client can tell, the client's the other way.
+    pub fn step_clock(&self, skew: SignedDuration) {
+        *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = skew;
     }
 
     /// What happened so far.

@@ -8,6 +8,7 @@
 //! window: sliding                          # or fixed: shape of the rate limit
 //! limit: 20                                # calls of one action in one second
 //! skew: 10m                                # how far the service's clock is ahead
+//! signature_validity: 5m                   # for how long a signature is good
 //! clock: {settle: 1s, sweep: 500ms}        # shorter waits for the tool itself
 //! spells:
 //!   - {fate: InternalError, engines: 3%, times: 1}
@@ -55,6 +56,8 @@ pub struct Scenario {
     pub limit: u32,
     /// How far the service's clock is ahead of this machine's.
     pub skew: SignedDuration,
+    /// By how much the time of a signature may differ from the service's; whole seconds.
+    pub signature_validity: Duration,
     /// Shorter waits for the tool itself.
     pub clock: FastClock,
     /// What goes wrong.
@@ -159,6 +162,8 @@ impl Default for Scenario {
             window: Window::Sliding,
             limit: 20,
             skew: SignedDuration::ZERO,
+            // document 1155/48995
+            signature_validity: Duration::from_secs(300),
             clock: FastClock::default(),
             spells: Vec::new(),
         }

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::answer::{Dropped, JSON, render, response};
-use super::gateway::{self, Keys};
+use super::gateway::{self, Keys, ServiceTime};
 use super::service::{Answer, Arriving};
 use super::world::Objection;
 use super::{Simulator, wire};
@@ -102,14 +102,14 @@ async fn respond(
     simulator: &Simulator,
     keys: &Keys,
 ) -> Result<Response<Full<Bytes>>, Dropped> {
-    let now = || Timestamp::now().saturating_add(simulator.scenario().skew).unwrap_or(Timestamp::MAX);
+    let now = || Timestamp::now().saturating_add(simulator.skew()).unwrap_or(Timestamp::MAX);
     let (head, body) = request.into_parts();
     if head.method == Method::GET && head.uri.path() == "/stats" {
         let stats = serde_json::to_string_pretty(&simulator.stats()).unwrap_or_default();
         return Ok(response(200, JSON, stats, now()));
     }
     let answer = match Limited::new(body, LARGEST_BODY).collect().await {
-        Ok(body) => answer(at, &head, &body.to_bytes(), simulator, keys, now().as_second()),
+        Ok(body) => answer(at, &head, &body.to_bytes(), simulator, keys, now()),
         Err(error) if error.is::<LengthLimitError>() => {
             let what = format!("the body is larger than {LARGEST_BODY} bytes");
             turn_away(at, &head, simulator, Objection::new("RequestSizeLimitExceeded", what))
@@ -125,8 +125,17 @@ async fn respond(
     }
 }
 
-fn answer(at: Instant, head: &Parts, body: &[u8], simulator: &Simulator, keys: &Keys, now: i64) -> Answer {
-    if let Err(objection) = check(head, body, keys, now) {
+fn answer(
+    at: Instant,
+    head: &Parts,
+    body: &[u8],
+    simulator: &Simulator,
+    keys: &Keys,
+    now: Timestamp,
+) -> Answer {
+    let time =
+        ServiceTime { now: now.as_second(), validity: simulator.scenario().signature_validity.as_secs() };
+    if let Err(objection) = check(head, body, keys, time) {
         return turn_away(at, head, simulator, objection);
     }
     let action = action(head);
@@ -135,7 +144,7 @@ fn answer(at: Instant, head: &Parts, body: &[u8], simulator: &Simulator, keys: &
     simulator.lock().receive(Arriving { at, action, engine: engine.as_ref() }, call)
 }
 
-fn check(head: &Parts, body: &[u8], keys: &Keys, now: i64) -> Result<(), Objection> {
+fn check(head: &Parts, body: &[u8], keys: &Keys, time: ServiceTime) -> Result<(), Objection> {
     if head.method != Method::POST {
         let what = format!("{} is not served; use POST", head.method);
         return Err(Objection::new("UnsupportedProtocol", what));
@@ -143,7 +152,7 @@ fn check(head: &Parts, body: &[u8], keys: &Keys, now: i64) -> Result<(), Objecti
     if head.uri.path() != "/" || head.uri.query().is_some() {
         return Err(Objection::new("InvalidRequest", "the API is at / and takes no query"));
     }
-    gateway::check(&head.headers, body, keys, now)
+    gateway::check(&head.headers, body, keys, time)
 }
 
 fn turn_away(at: Instant, head: &Parts, simulator: &Simulator, objection: Objection) -> Answer {

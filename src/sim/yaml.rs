@@ -20,6 +20,7 @@ struct RawScenario {
     window: Option<RawWindow>,
     limit: Option<Spanned<u32>>,
     skew: Option<Skew>,
+    signature_validity: Option<Length>,
     #[serde(default)]
     clock: RawClock,
     #[serde(default)]
@@ -134,6 +135,7 @@ impl RawScenario {
             },
             limit,
             skew: self.skew.map_or(calm.skew, |skew| skew.0),
+            signature_validity: self.signature_validity.map_or(calm.signature_validity, |length| length.0),
             clock: self.clock.plain(),
             spells: self.spells.into_iter().map(RawSpell::checked).collect::<Result<_, _>>()?,
         })

@@ -27,6 +27,7 @@ image_changes: at-start
 window: fixed
 limit: 15
 skew: -10m
+signature_validity: 30s
 clock: {settle: 1s, grace: 2s, sweep: 500ms, wait_timeout: 60s, request_timeout: 2s, backoff: 100ms, longest_backoff: 1s}
 spells:
   - {fate: InternalError, engines: 3%, times: 1}
@@ -40,6 +41,7 @@ spells:
     assert_eq!((scenario.seed, scenario.limit, scenario.window), (7, 15, Window::Fixed));
     assert_eq!(scenario.image_changes, ImageChanges::AtStart);
     assert_eq!(scenario.skew, SignedDuration::from_mins(-10));
+    assert_eq!(scenario.signature_validity, Duration::from_secs(30));
     assert_eq!(scenario.clock.sweep, Some(Duration::from_millis(500)));
     let [refusal, reset, page, other, third] = scenario.spells.as_slice() else { panic!("five spells") };
     assert_eq!(refusal.fate, Fate::Refused("InternalError".to_owned()));

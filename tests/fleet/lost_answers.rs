@@ -162,11 +162,26 @@ fn without_read_back_nothing_in_doubt_is_sent_again_and_it_is_called_unknown() {
 #[test]
 fn a_server_fault_that_is_applied_after_the_read_back_is_still_told_truthfully() {
     // nothing tells such a fault from one that was never applied; the engine ends on its target, and the
-    // second switch is the price of not waiting the grace time after every server fault
+    // second switch is the price of not waiting the grace time after every server fault, as the next test does
     let cells = play_all(vec![("InternalError", "late 1s")], &[]);
     print(&cells);
     let cell = cells.values().next().expect("a cell");
     assert_eq!(cell.switched, ENGINES, "{cell:?}");
     assert!(cell.requests <= 2 * ENGINES, "{cell:?}");
     assert_eq!(cell.applied_once + cell.applied_more, ENGINES, "{cell:?}");
+}
+
+#[test]
+fn a_distrusted_server_fault_never_switches_an_engine_twice() {
+    let faults = ["before", "never", "late 1s"].map(|applied| ("InternalError", applied));
+    let cells = play_all(faults.into(), &["--distrust-internal-errors"]);
+    print(&cells);
+    for ((_, applied), cell) in &cells {
+        assert_eq!((cell.switched, cell.applied_once, cell.applied_more), (ENGINES, ENGINES, 0), "{cell:?}");
+        assert_eq!(
+            cell.requests,
+            if applied == "never" { 2 * ENGINES } else { ENGINES },
+            "{applied}: {cell:?}"
+        );
+    }
 }

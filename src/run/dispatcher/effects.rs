@@ -3,7 +3,8 @@
 use tokio::time::Instant;
 
 use super::Dispatcher;
-use crate::cloud::Cloud;
+use crate::cloud::catalogue::{Class, Reach, look_up};
+use crate::cloud::{Cloud, Fault};
 use crate::event::{Event, StopReason};
 use crate::job::{JobIndex, Reason};
 use crate::run::stop::{Signal, Stopping};
@@ -21,6 +22,7 @@ impl<C: Cloud> Dispatcher<C> {
                 self.denied_in_a_row = 0;
             }
             Effect::Throttled(reason) => self.throttled(index, reason),
+            Effect::Stale => self.tell_clock(),
             Effect::Denied(reason) => {
                 self.denied_in_a_row += 1;
                 if !self.accepted_any || self.denied_in_a_row >= DENIALS_THAT_STOP {
@@ -45,9 +47,28 @@ impl<C: Cloud> Dispatcher<C> {
         }
     }
 
+    /// Tells how far the clocks are apart, once for each difference.
+    pub(super) fn tell_clock(&mut self) {
+        let ahead = self.cloud.clock_ahead();
+        if ahead != self.clock_ahead {
+            self.clock_ahead = ahead;
+            self.tell(&Event::ClockOff { ahead });
+        }
+    }
+
     fn refuse_account(&mut self, reason: Reason) {
         self.stopping = self.stopping.max(Stopping::NoMoreSends);
         self.stop_because(StopReason::AccountRefused(reason));
+    }
+
+    /// Where the account is refused and the fleet cannot be read for the same kind of reason, there is nothing to
+    /// be gained from watching.
+    pub(super) fn give_up_watching_if_blind(&mut self, fault: &Fault) {
+        let Fault::Refused(refusal) = fault else { return };
+        let blind = matches!(look_up(&refusal.code).class, Class::Stale | Class::Final(Reach::Account));
+        if blind && matches!(self.stopped, Some(StopReason::AccountRefused(_))) {
+            self.stopping = self.stopping.max(Stopping::Draining);
+        }
     }
 
     pub(super) fn signalled(&mut self, signal: Signal) {
