@@ -5,7 +5,7 @@ use std::fmt;
 use crate::cloud::catalogue::{Class, look_up};
 use crate::cloud::credentials::CredentialsError;
 use crate::cloud::endpoint::EndpointError;
-use crate::cloud::http::HttpError;
+use crate::cloud::signed::HttpError;
 use crate::cloud::{Fault, LIST_ENGINES};
 use crate::exit::Exit;
 use crate::ledger::LedgerError;

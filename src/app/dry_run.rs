@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::print_result;
 use super::target::{check_ledger_fits, reach, request_gap};
 use crate::cli::Output;
-use crate::cloud::http::HttpFleet;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::Job;
@@ -25,13 +24,13 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
         DryRun::Online if settings.reads_back() => {
             let service = reach(&settings.target, &plan.jobs, &recalled.memory.jobs).await?;
             let rules = settings.rules(service.clock.as_ref());
-            let fleet = HttpFleet::new(service.endpoint, service.credentials, rules.request_timeout)?;
-            let reader = Reader::new(Arc::new(fleet), rules);
+            let name = service.name.clone();
+            let reader = Reader::new(Arc::new(service.fleet(rules.request_timeout)?), rules);
             let seen = look(&reader, &plan.jobs).await?;
             if let Some(note) = report::clock_note(reader.clock_ahead()) {
                 to_stderr(&format!("{note}\n"));
             }
-            (Some(seen), service.name)
+            (Some(seen), name)
         }
         DryRun::Offline | DryRun::Online => (None, settings.target.name()),
     };

@@ -9,7 +9,7 @@ use super::target::{check_ledger_fits, reach};
 use super::{environment, print_result, signals};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
-use crate::cloud::http::{HttpCloud, HttpFleet};
+use crate::cloud::http::HttpCloud;
 use crate::error::Failure;
 use crate::event::{Opening, StopReason};
 use crate::exit::Exit;
@@ -44,17 +44,16 @@ async fn switch(settings: &RunSettings, plan: Plan, screen: &Screen) -> Result<E
     let work = remaining_work(&plan.jobs, writer.memory(), settings.skip_failed);
     let service = reach(&settings.target, &plan.jobs, &writer.memory().jobs).await?;
     let rules = settings.rules(service.clock.as_ref());
-    let fleet = HttpFleet::new(service.endpoint, service.credentials, rules.request_timeout)?;
-    let cloud = Arc::new(HttpCloud::new(fleet));
+    let endpoint = service.name.clone();
+    let cloud = Arc::new(HttpCloud::new(service.fleet(rules.request_timeout)?));
     let reader = Reader::new(Arc::clone(&cloud), rules);
     let signals = signals::listen()
         .map_err(|error| Failure::new(Exit::Defect, format!("signals cannot be listened to: {error}")))?;
-    let (view, signals) =
-        match survey_and_ask(settings, &plan, &work, &reader, &service.name, signals).await? {
-            Leave::Given(view, signals) => (view, signals),
-            Leave::Interrupted(exit) => return Ok(exit),
-        };
-    let (opening, header) = introduce(settings, plan, &run_id, &writer, service.name, &rules);
+    let (view, signals) = match survey_and_ask(settings, &plan, &work, &reader, &endpoint, signals).await? {
+        Leave::Given(view, signals) => (view, signals),
+        Leave::Interrupted(exit) => return Ok(exit),
+    };
+    let (opening, header) = introduce(settings, plan, &run_id, &writer, endpoint, &rules);
     let reporter = Reporter::on_stderr(screen);
     let witness = reporter.witness();
     let ended = execute(Start {

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::environment;
-use crate::cloud::credentials::{self, Credentials};
+use super::environment as variable;
+use crate::cloud::credentials::{Credentials, Keyring, environment};
 use crate::cloud::endpoint::Endpoint;
+use crate::cloud::http::HttpFleet;
+use crate::cloud::signed::{ServiceClock, SignedClient};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::{Job, JobKey};
@@ -21,11 +24,19 @@ use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
 /// Somewhere to send requests, with the keys to sign them.
 pub(super) struct Service {
     pub(super) endpoint: Endpoint,
-    pub(super) credentials: Credentials,
+    pub(super) keyring: Arc<Keyring>,
     /// What people and the ledger call it.
     pub(super) name: String,
     /// Waits that suit the simulator.
     pub(super) clock: Option<FastClock>,
+}
+
+impl Service {
+    /// A client for it; opens no connection.
+    pub(super) fn fleet(self, request_timeout: Duration) -> Result<HttpFleet, Failure> {
+        let clock = Arc::new(ServiceClock::default());
+        Ok(HttpFleet::new(SignedClient::new(self.endpoint, request_timeout, clock)?, self.keyring))
+    }
 }
 
 /// A ledger serves only the service that it tells of: engines of another site, or of a rehearsal, are others.
@@ -58,7 +69,7 @@ pub(super) async fn reach(
     match target {
         Target::Service(endpoint) => Ok(Service {
             endpoint: endpoint.clone(),
-            credentials: credentials::environment::read(environment)?,
+            keyring: Arc::new(Keyring::of(environment::read(variable)?, "the environment")),
             name: target.name(),
             clock: None,
         }),
@@ -113,9 +124,10 @@ async fn start(scenario: Scenario, world: World) -> Result<Service, Failure> {
     let (secret_id, secret_key) = (format!("AKID{}", key()), key());
     let keys = Keys::new(secret_id.clone(), secret_key.clone(), None);
     tokio::spawn(serve(listener, Simulator::new(world, scenario), keys));
+    let credentials = Credentials::new(secret_id, Zeroizing::new(secret_key), None);
     Ok(Service {
         endpoint: format!("http://{address}").parse()?,
-        credentials: Credentials::new(secret_id, Zeroizing::new(secret_key), None),
+        keyring: Arc::new(Keyring::of(credentials, SIMULATOR)),
         name: SIMULATOR.into(),
         clock: Some(clock),
     })

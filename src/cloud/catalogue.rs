@@ -23,9 +23,6 @@ pub enum Reach {
 pub enum Class {
     /// Too fast: the gate slows down for everybody; uses up no attempt.
     Throttled,
-    /// Signed for a time that is not the service's: refused before it was read, so it is signed and sent once
-    /// more, with the time that the answer tells. A second time for the same engine it stops the run.
-    Stale,
     /// May pass: wait, read back, send again.
     Transient,
     /// May pass, but not within seconds: the same with longer waits.

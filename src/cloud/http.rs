@@ -1,54 +1,30 @@
-//! The service behind HTTPS: signs, sends once, and says what came of it. Never sleeps and never sends again.
-
-mod failure;
-mod service_clock;
+//! The service behind HTTPS: the calls of the traits, signed with the keys that are good at the moment.
 
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue, InvalidHeaderValue};
-use reqwest::{Client, ClientBuilder, Request, Response, redirect, retry, tls};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::catalogue::{Class, look_up};
-use super::credentials::Credentials;
-use super::endpoint::Endpoint;
-use super::sign::Signable;
-use super::wire::{self, Answered, Unanswered};
+use super::credentials::Keyring;
+use super::signed::{Call, SignedClient};
+use super::wire::{self, Answered};
 use super::{Cloud, EngineListing, EnginePage, Fault, Fleet, ImageRecord, Receipt};
 use crate::job::{DataEngineId, JobKey, Region};
-use service_clock::{Came, ServiceClock, unix_seconds};
 
-/// Name of the service in signatures, the same for every host form.
+/// Name of the service in signatures.
 const SERVICE: &str = "dlc";
 
-/// Lower case and without a charset, so that the bytes sent and the bytes signed agree.
-const JSON: &str = "application/json";
-
-/// What `X-TC-RequestClient` tells the service about us.
-const REQUEST_CLIENT: &str = concat!("dlc-fleet_", env!("CARGO_PKG_VERSION"));
-
-/// Longest wait for a connection, TLS handshake included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The service closes idle connections by itself and the vendor's Go SDK drops them after 30 s. Letting go
-/// earlier keeps a request from meeting a connection that is just being closed, which leaves its fate unknown.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Bytes of the largest answer that the service gives (document 306/75053).
-const LARGEST_ANSWER: usize = 50 * 1024 * 1024;
+/// The code of a token that is not, or no longer, accepted.
+const TOKEN_FAILURE: &str = "AuthFailure.TokenFailure";
 
 /// Reads the fleet over HTTPS. Has no way to switch anything.
 #[derive(Debug)]
 pub struct HttpFleet {
-    client: Client,
-    endpoint: Endpoint,
-    credentials: Credentials,
-    clock: ServiceClock,
-    largest_answer: usize,
+    client: SignedClient,
+    keyring: Arc<Keyring>,
 }
 
 /// A fleet over HTTPS that can also be switched.
@@ -57,161 +33,48 @@ pub struct HttpCloud {
     fleet: HttpFleet,
 }
 
-/// Why there is no client.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HttpError {
-    /// The TLS library found no roots to trust, or could not start.
-    #[error(
-        "HTTPS cannot be set up: {cause}: install the system's CA certificates, or name a file of them in SSL_CERT_FILE"
-    )]
-    Setup {
-        /// What the library said.
-        cause: String,
-    },
-}
-
-/// What one request is about.
-#[derive(Clone, Copy)]
-struct Call<'a> {
-    action: &'static str,
-    region: &'a Region,
-    engine: Option<&'a DataEngineId>,
-}
-
 impl HttpFleet {
-    /// Sets up the client; opens no connection. `request_timeout` spans one whole call, answer included.
-    pub fn new(
-        endpoint: Endpoint,
-        credentials: Credentials,
-        request_timeout: Duration,
-    ) -> Result<Self, HttpError> {
-        let client = client_builder(&endpoint, request_timeout)
-            .build()
-            .map_err(|error| HttpError::Setup { cause: failure::chain(&error) })?;
-        Ok(Self {
-            client,
-            endpoint,
-            credentials,
-            clock: ServiceClock::default(),
-            largest_answer: LARGEST_ANSWER,
-        })
+    /// The service that a client leads to, called with the keys of a keyring.
+    pub fn new(client: SignedClient, keyring: Arc<Keyring>) -> Self {
+        Self { client, keyring }
     }
 
-    /// One call, start to end, told to the log.
     async fn call<A: DeserializeOwned>(
         &self,
-        call: Call<'_>,
+        action: &'static str,
+        region: &Region,
+        engine: Option<&DataEngineId>,
         body: &impl Serialize,
     ) -> Result<Answered<A>, Fault> {
-        let begun = Instant::now();
-        let result = match serde_json::to_vec(body) {
-            Ok(body) => self.exchange(call, body).await,
-            Err(error) => Err(Fault::NotSent { cause: error.to_string() }),
-        };
-        call.tell(begun.elapsed(), result.as_ref().map(|answered| answered.request_id.as_str()));
-        result
-    }
-
-    async fn exchange<A: DeserializeOwned>(
-        &self,
-        call: Call<'_>,
-        body: Vec<u8>,
-    ) -> Result<Answered<A>, Fault> {
-        let request = self.request(call, body)?;
-        let left = Instant::now();
-        let response = self.client.execute(request).await.map_err(failure::without_answer)?;
-        let came = Came { at: unix_seconds(SystemTime::now()), after: left.elapsed() };
-        let http_status = response.status().as_u16();
-        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
-        let body = self.read(response).await?;
-        wire::judge(&body).map_err(|unanswered| match unanswered {
-            Unanswered::Refused(mut refusal) => {
-                refusal.message = self.credentials.redact(&refusal.message);
-                if look_up(&refusal.code).class == Class::Stale
-                    && let Err(why) = self.clock.learn(date.as_deref(), came)
-                {
-                    refusal.message = format!("{}; {why}", refusal.message);
-                }
-                Fault::Refused(refusal)
+        let credentials = self.keyring.current(self.client.clock()).await?;
+        let region = region.as_str();
+        let call = Call { service: SERVICE, version: super::API_VERSION, action, region, engine };
+        match self.client.call(call, Some(&credentials), body).await {
+            Err(Fault::Refused(refusal))
+                if refusal.code == TOKEN_FAILURE && self.keyring.can_replace(&credentials) =>
+            {
+                Err(Fault::Outdated(refusal))
             }
-            Unanswered::Unreadable { why } => {
-                let mut cause = format!("HTTP {http_status}, {why}");
-                if !body.is_empty() {
-                    cause = format!("{cause}: {}", failure::excerpt(&body, &self.credentials));
-                }
-                Fault::NoAnswer { cause, http_status: Some(http_status) }
-            }
-        })
-    }
-
-    fn request(&self, call: Call<'_>, body: Vec<u8>) -> Result<Request, Fault> {
-        let headers = self.headers(call, &body).map_err(|error| Fault::NotSent {
-            cause: format!("the region or a key cannot stand in a header: {error}"),
-        })?;
-        let request = self.client.post(self.endpoint.url()).headers(headers).body(body);
-        request.build().map_err(failure::without_answer)
-    }
-
-    /// Signs `body`; only content type and host are signed, as in the vendor's SDKs (document 1155/48995).
-    fn headers(&self, call: Call<'_>, body: &[u8]) -> Result<HeaderMap, InvalidHeaderValue> {
-        let timestamp = self.clock.now();
-        let host = self.endpoint.host_header();
-        let signed = [("content-type", JSON), ("host", host)];
-        let signable = Signable { service: SERVICE, headers: &signed, body, timestamp };
-        let authorization =
-            signable.authorization(self.credentials.secret_id(), self.credentials.secret_key());
-
-        let mut headers = HeaderMap::new();
-        headers.insert(HOST, HeaderValue::from_str(host)?);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
-        headers.insert(AUTHORIZATION, sensitive(&authorization)?);
-        headers.insert("x-tc-action", HeaderValue::from_static(call.action));
-        headers.insert("x-tc-version", HeaderValue::from_static(super::API_VERSION));
-        headers.insert("x-tc-timestamp", HeaderValue::from(timestamp));
-        headers.insert("x-tc-region", HeaderValue::from_str(call.region.as_str())?);
-        headers.insert("x-tc-language", HeaderValue::from_static("en-US"));
-        headers.insert("x-tc-requestclient", HeaderValue::from_static(REQUEST_CLIENT));
-        if let Some(token) = self.credentials.token() {
-            headers.insert("x-tc-token", sensitive(token)?);
-        }
-        Ok(headers)
-    }
-
-    /// The whole body, so that the connection can be used again; no more of it than the service may send.
-    async fn read(&self, mut response: Response) -> Result<Vec<u8>, Fault> {
-        let http_status = Some(response.status().as_u16());
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > self.largest_answer => {
-                    let cause = format!("the answer is larger than {} bytes", self.largest_answer);
-                    return Err(Fault::NoAnswer { cause, http_status });
-                }
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return Ok(body),
-                Err(error) => {
-                    return Err(Fault::NoAnswer { cause: failure::chain(&error.without_url()), http_status });
-                }
-            }
+            answered => answered,
         }
     }
 }
 
 impl Fleet for HttpFleet {
-    fn clock_ahead(&self) -> i64 {
-        self.clock.ahead()
-    }
-
     async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
-        let call = Call { action: super::LIST_ENGINES, region, engine: None };
-        let answered = self.call::<wire::EnginesAnswer>(call, &wire::EnginesRequest::new(page)).await?;
+        let body = wire::EnginesRequest::new(page);
+        let answered = self.call::<wire::EnginesAnswer>(super::LIST_ENGINES, region, None, &body).await?;
         Ok(answered.answer.into_listing(page))
     }
 
     async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
-        let call = Call { action: super::LIST_IMAGES, region, engine: None };
-        let answered = self.call::<wire::ImagesAnswer>(call, &wire::ImagesRequest { engine_type }).await?;
+        let body = wire::ImagesRequest { engine_type };
+        let answered = self.call::<wire::ImagesAnswer>(super::LIST_IMAGES, region, None, &body).await?;
         Ok(answered.answer.into_records())
+    }
+
+    fn clock_ahead(&self) -> i64 {
+        self.client.clock().ahead()
     }
 }
 
@@ -223,10 +86,6 @@ impl HttpCloud {
 }
 
 impl Fleet for HttpCloud {
-    fn clock_ahead(&self) -> i64 {
-        self.fleet.clock_ahead()
-    }
-
     async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
         self.fleet.engines(region, page).await
     }
@@ -234,57 +93,18 @@ impl Fleet for HttpCloud {
     async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
         self.fleet.images(region, engine_type).await
     }
+
+    fn clock_ahead(&self) -> i64 {
+        self.fleet.clock_ahead()
+    }
 }
 
 impl Cloud for HttpCloud {
     async fn switch(&self, key: &JobKey) -> Result<Receipt, Fault> {
-        let call = Call { action: super::SWITCH, region: &key.region, engine: Some(&key.data_engine_id) };
-        let answered = self.fleet.call::<wire::SwitchAnswer>(call, &wire::SwitchRequest::new(key)).await?;
+        let body = wire::SwitchRequest::new(key);
+        let engine = Some(&key.data_engine_id);
+        let answered =
+            self.fleet.call::<wire::SwitchAnswer>(super::SWITCH, &key.region, engine, &body).await?;
         Ok(Receipt { request_id: answered.request_id })
     }
-}
-
-impl Call<'_> {
-    /// Tells the log how the call went: never headers, never keys.
-    fn tell(self, latency: Duration, result: Result<&str, &Fault>) {
-        let Self { action, region, engine } = self;
-        let (region, engine) = (region.as_str(), engine.map(DataEngineId::as_str));
-        let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-        match result {
-            Ok(request_id) => tracing::debug!(action, region, engine, latency_ms, request_id, "answered"),
-            Err(Fault::Refused(refusal)) => {
-                let (code, request_id) = (refusal.code.as_str(), refusal.request_id.as_deref());
-                tracing::debug!(action, region, engine, latency_ms, request_id, code, "refused");
-            }
-            Err(fault) => tracing::debug!(action, region, engine, latency_ms, %fault, "not answered"),
-        }
-    }
-}
-
-/// A client that sends what it is told, once, and follows nothing.
-fn client_builder(endpoint: &Endpoint, request_timeout: Duration) -> ClientBuilder {
-    // ends well before the whole call does, so that "never connected" is not mistaken for "never answered"
-    let connect_timeout = CONNECT_TIMEOUT.min(request_timeout * 3 / 4);
-    let builder = Client::builder()
-        .retry(retry::never())
-        .redirect(redirect::Policy::none())
-        .timeout(request_timeout)
-        .connect_timeout(connect_timeout)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .tls_version_min(tls::Version::TLS_1_2)
-        .http1_only();
-    // a proxy is somebody else's machine: what is meant for this one must not reach it
-    let builder = if endpoint.is_loopback() { builder.no_proxy() } else { builder };
-    if endpoint.is_plain() {
-        // no certificate is ever looked at, so a machine without CA certificates can still run the simulator
-        builder.tls_certs_only([])
-    } else {
-        builder.https_only(true)
-    }
-}
-
-fn sensitive(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
-    let mut value = HeaderValue::from_str(text)?;
-    value.set_sensitive(true);
-    Ok(value)
 }

@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod endpoint;
 pub mod http;
 pub mod sign;
+pub mod signed;
 mod wire;
 
 use std::future::Future;
@@ -232,6 +233,16 @@ pub enum Fault {
     /// The service read the request and said no.
     #[error("{}: {}", .0.code, .0.message)]
     Refused(Refusal),
+    /// Refused before it was read, because of the time or the token it was signed with. The next signature will have
+    /// better ones.
+    #[error("{}: {}", .0.code, .0.message)]
+    Outdated(Refusal),
+    /// There are no keys to sign with, so nothing was sent.
+    #[error("there is nothing to sign with: {cause}")]
+    NoCredentials {
+        /// What the source of the keys said.
+        cause: String,
+    },
     /// The request never left this machine: connection refused, no such host. Safe to send again.
     #[error("nothing was sent: {cause}")]
     NotSent {

@@ -50,12 +50,10 @@ impl Track {
         match &answer.result {
             Ok(receipt) => self.accepted(receipt, latency_ms, now, rules),
             Err(Fault::Refused(refusal)) => self.refused(refusal, latency_ms, now, rules, random),
+            Err(Fault::Outdated(refusal)) => self.outdated(refusal, latency_ms),
             Err(Fault::NotSent { cause }) => self.not_sent(cause, now, rules, random),
-            Err(Fault::Untrusted { cause }) => {
-                let reason = found(reasons::UNTRUSTED_PEER, cause.clone());
-                let step = Step::NotSent { message: cause.clone() };
-                self.fail(reason.clone(), None, vec![step]).with(Effect::Stop(reason))
-            }
+            Err(Fault::Untrusted { cause }) => self.stop(reasons::UNTRUSTED_PEER, cause),
+            Err(Fault::NoCredentials { cause }) => self.stop(reasons::NO_CREDENTIALS, cause),
             Err(Fault::NoAnswer { cause, http_status }) => {
                 let step = Step::Doubtful { message: cause.clone(), http_status: *http_status, latency_ms };
                 self.doubtful(cause, step, now, rules)
@@ -91,8 +89,6 @@ impl Track {
                 let track = Self { attempts: self.attempts.saturating_sub(1), ..self.clone() };
                 track.to(Phase::Ready, vec![Step::Throttled(record)]).with(Effect::Throttled(reason))
             }
-            Class::Stale if !self.stale => self.sign_again(reason, Step::Refused(record)),
-            Class::Stale => self.fail(reason.clone(), latency_ms, Vec::new()).with(Effect::Stop(reason)),
             class @ (Class::Transient | Class::Busy | Class::NotRunning) => {
                 if class == Class::Transient && rules.distrust_internal_errors {
                     return self.distrusted(reason, latency_ms, now);
@@ -112,9 +108,21 @@ impl Track {
         }
     }
 
-    /// A signature that was not of the service's time: refused before the request was read, so it counts as no
-    /// attempt and needs no look.
-    fn sign_again(&self, reason: Reason, step: Step) -> Change {
+    /// Nothing was sent, and nothing else can be.
+    fn stop(&self, code: &'static str, cause: &str) -> Change {
+        let reason = found(code, cause);
+        let step = Step::NotSent { message: cause.into() };
+        self.fail(reason.clone(), None, vec![step]).with(Effect::Stop(reason))
+    }
+
+    /// A signature with a time or a token that the service does not accept: refused before the request was read, so
+    /// it counts as no attempt and needs no look. The next one is better; if that is refused as well, nothing is.
+    fn outdated(&self, refusal: &Refusal, latency_ms: Option<u64>) -> Change {
+        let reason = reasons::refused(refusal);
+        if self.outdated {
+            return self.fail(reason.clone(), latency_ms, Vec::new()).with(Effect::Stop(reason));
+        }
+        let step = Step::Refused(recorded(&reason, latency_ms));
         let again = Event::WillRetry {
             job: self.job,
             attempt: self.attempts,
@@ -122,8 +130,8 @@ impl Track {
             after: Duration::ZERO,
         };
         let attempts = self.attempts.saturating_sub(1);
-        let track = Self { attempts, trouble: Some(reason), stale: true, ..self.clone() };
-        track.to(Phase::Ready, vec![step]).telling(again).with(Effect::Stale)
+        let track = Self { attempts, trouble: Some(reason), outdated: true, ..self.clone() };
+        track.to(Phase::Ready, vec![step]).telling(again).with(Effect::Outdated)
     }
 
     /// A refusal that may pass. A server fault says nothing certain about the engine, so it is read back

@@ -156,7 +156,7 @@ impl<F: Fleet> Reader<F> {
         Call: Future<Output = Result<T, Fault>>,
     {
         let mut random = fastrand::Rng::new();
-        let (mut failures, mut throttles, mut stale) = (0, 0, false);
+        let (mut failures, mut throttles, mut outdated) = (0, 0, false);
         loop {
             {
                 let mut gate = gate.lock().await;
@@ -178,7 +178,7 @@ impl<F: Fleet> Reader<F> {
                     throttles += 1;
                     gate.lock().await.throttled();
                 }
-                Kind::Stale if !stale => stale = true,
+                Kind::Outdated if !outdated => outdated = true,
                 Kind::MayPass if failures + 1 < attempts => {
                     failures += 1;
                     until(Instant::now() + self.rules.delays.transient.wait(failures, &mut random)).await;
@@ -191,7 +191,7 @@ impl<F: Fleet> Reader<F> {
 
 enum Kind {
     Throttled,
-    Stale,
+    Outdated,
     MayPass,
     Final,
 }
@@ -200,12 +200,12 @@ fn kind_of(fault: &Fault) -> Kind {
     match fault {
         Fault::Refused(_) => match class_of(fault) {
             Some(Class::Throttled) => Kind::Throttled,
-            Some(Class::Stale) => Kind::Stale,
             Some(Class::Transient | Class::Busy) => Kind::MayPass,
             _ => Kind::Final,
         },
+        Fault::Outdated(_) => Kind::Outdated,
         Fault::NotSent { .. } | Fault::NoAnswer { .. } => Kind::MayPass,
-        Fault::Untrusted { .. } => Kind::Final,
+        Fault::Untrusted { .. } | Fault::NoCredentials { .. } => Kind::Final,
     }
 }
 

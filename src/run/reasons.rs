@@ -17,6 +17,7 @@ pub(super) const NO_ANSWER: &str = "no-answer";
 pub(super) const NOT_APPLIED: &str = "not-applied";
 pub(super) const NOT_SENT: &str = "not-sent";
 pub(super) const UNTRUSTED_PEER: &str = "untrusted-peer";
+pub(super) const NO_CREDENTIALS: &str = "no-credentials";
 pub(super) const NOT_CONVERGED: &str = "not-converged";
 pub(super) const NOT_READ_BACK: &str = "not-read-back";
 pub(super) const READ_BACK_OFF: &str = "read-back-off";
@@ -24,7 +25,7 @@ pub(super) const HELD_BACK: &str = "held-back";
 pub(super) const RUN_ENDED: &str = "run-ended";
 pub(super) const STILL_OPEN: &str = "earlier-request-still-open";
 
-const FINDINGS: [Finding; 15] = [
+const FINDINGS: [Finding; 16] = [
     (
         ENGINE_NOT_FOUND,
         "the service lists no such engine in this region",
@@ -69,6 +70,11 @@ const FINDINGS: [Finding; 15] = [
         UNTRUSTED_PEER,
         "the endpoint's certificate was not accepted, so nothing was sent",
         "check the endpoint, the clock and the system's certificates; a proxy may be in between",
+    ),
+    (
+        NO_CREDENTIALS,
+        "there are no good keys to sign with any more, so nothing was sent",
+        "renew the keys, then run the same command again",
     ),
     (
         NOT_CONVERGED,
@@ -118,8 +124,9 @@ pub(super) fn remembered(trouble: &Refused) -> Reason {
 /// Any fault of a call that reads.
 pub fn reading_failed(fault: &Fault) -> Reason {
     match fault {
-        Fault::Refused(refusal) => refused(refusal),
+        Fault::Refused(refusal) | Fault::Outdated(refusal) => refused(refusal),
         Fault::NotSent { cause } => found(NOT_SENT, cause.clone()),
+        Fault::NoCredentials { cause } => found(NO_CREDENTIALS, cause.clone()),
         Fault::Untrusted { cause } => found(UNTRUSTED_PEER, cause.clone()),
         Fault::NoAnswer { cause, .. } => found(NOT_READ_BACK, cause.clone()),
     }

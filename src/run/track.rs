@@ -73,8 +73,8 @@ pub(super) struct Track {
     pub(super) request_id: Option<String>,
     /// The class of a refusal after which the engine has to be read back before anything else is sent.
     pub(super) refused: Option<Class>,
-    /// True once a request of this run was refused because of the time for which it was signed.
-    pub(super) stale: bool,
+    /// True once a request of this run was refused for the time or the token of its signature.
+    pub(super) outdated: bool,
     /// True once a request left, in this run or in one that is on record.
     pub(super) sent: bool,
 }
@@ -86,8 +86,8 @@ pub(super) enum Effect {
     Accepted,
     /// The gate must slow down.
     Throttled(Reason),
-    /// The clocks differ, or the request was long on its way.
-    Stale,
+    /// The clocks differ, a token ran out, or the request was long on its way.
+    Outdated,
     /// A permission is missing, perhaps for this engine only.
     Denied(Reason),
     /// Every job with this target image in this region would fail alike.
@@ -130,7 +130,7 @@ impl Track {
             trouble: None,
             request_id: None,
             refused: None,
-            stale: false,
+            outdated: false,
             sent: matches!(work, Work::Send { sent_before: true, .. }),
         }
     }

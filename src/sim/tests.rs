@@ -210,7 +210,7 @@ async fn each_broken_answer_is_the_matching_fault_and_is_applied_or_not_as_the_s
                 assert_ne!(word, "no-connection");
                 assert_eq!(*http_status, expected, "{fate}");
             }
-            Fault::Refused(_) | Fault::Untrusted { .. } => panic!("{fate} is {fault:?}"),
+            other => panic!("{fate} is {other:?}"),
         }
         let stats = simulator.stats();
         assert_eq!((stats.applied, stats.answered(SWITCH, word)), (applied, 1), "{fate}");

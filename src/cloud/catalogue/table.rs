@@ -4,7 +4,6 @@
 use super::{CatalogueEntry, Class, Reach};
 
 const TRANSIENT: Class = Class::Transient;
-const STALE: Class = Class::Stale;
 const BUSY: Class = Class::Busy;
 const THROTTLED: Class = Class::Throttled;
 const NOT_RUNNING: Class = Class::NotRunning;
@@ -43,7 +42,7 @@ pub(super) const LINES: &[CatalogueEntry] = lines! {
     "AuthFailure.SecretIdNotFound" => STOP,
         "the key does not exist, or is disabled",
         "check the SecretId for typing errors, and that key and endpoint belong to the same site";
-    "AuthFailure.SignatureExpire" => STALE,
+    "AuthFailure.SignatureExpire" => STOP,
         "the request was signed more than five minutes before it arrived, or for a time still to come",
         "synchronise the clock of this machine, then run again";
     "AuthFailure.SignatureFailure" => STOP,

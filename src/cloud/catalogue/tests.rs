@@ -72,12 +72,11 @@ fn each_common_code_has_its_class() {
     assert_class(
         STOP,
         "ActionOffline AuthFailure.InvalidAuthorization AuthFailure.InvalidSecretId AuthFailure.MFAFailure
-         AuthFailure.SecretIdNotFound AuthFailure.SignatureFailure
+         AuthFailure.SecretIdNotFound AuthFailure.SignatureExpire AuthFailure.SignatureFailure
          AuthFailure.TokenFailure InvalidAction InvalidRequest IpInBlacklist IpNotInWhitelist MissingParameter
          NoSuchProduct NoSuchVersion UnknownParameter UnsupportedProtocol",
     );
     assert_class(Class::Denied, "AuthFailure.UnauthorizedOperation UnauthorizedOperation");
-    assert_class(Class::Stale, "AuthFailure.SignatureExpire");
     assert_class(Class::Transient, "InternalError ServiceUnavailable");
     assert_class(Class::Busy, "ResourceInUse ResourceInsufficient ResourceUnavailable");
     assert_class(

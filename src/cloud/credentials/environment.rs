@@ -11,6 +11,9 @@ pub const SECRET_KEY: &str = "TENCENTCLOUD_SECRET_KEY";
 /// Variable of the token of temporary keys (vendor's command line).
 pub const TOKEN: &str = "TENCENTCLOUD_TOKEN";
 
+/// The same by the name that the vendor's Terraform provider uses.
+pub const SECURITY_TOKEN: &str = "TENCENTCLOUD_SECURITY_TOKEN";
+
 /// Reads the keys through `lookup`, which answers with the value of a variable. An empty value counts as unset,
 /// as it does for the vendor's Python SDK.
 pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Credentials, CredentialsError> {
@@ -18,7 +21,11 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Credentials, Cred
     let missing = |present, missing| Err(CredentialsError::Incomplete { present, missing });
     match (value_of(SECRET_ID)?, value_of(SECRET_KEY)?) {
         (Some(secret_id), Some(secret_key)) => {
-            Ok(Credentials::new(secret_id.to_string(), secret_key, value_of(TOKEN)?))
+            let token = match (value_of(TOKEN)?, value_of(SECURITY_TOKEN)?) {
+                (Some(token), Some(other)) if token != other => return Err(CredentialsError::TwoTokens),
+                (token, other) => token.or(other),
+            };
+            Ok(Credentials::new(secret_id.to_string(), secret_key, token))
         }
         (Some(_), None) => missing(SECRET_ID, SECRET_KEY),
         (None, Some(_)) => missing(SECRET_KEY, SECRET_ID),
@@ -58,6 +65,19 @@ mod tests {
     fn both_halves_and_the_token_are_read() {
         let read = read_from(&[(SECRET_ID, "AKID"), (SECRET_KEY, "K#;=+/"), (TOKEN, "T")]).expect("keys");
         assert_eq!((read.secret_id(), read.secret_key(), read.token()), ("AKID", "K#;=+/", Some("T")));
+    }
+
+    #[test]
+    fn a_token_has_two_names_that_must_not_disagree() {
+        let keys = [(SECRET_ID, "AKID"), (SECRET_KEY, "K")];
+        let with = |tokens: &[(&str, &str)]| read_from(&[&keys[..], tokens].concat());
+        let token = |tokens: &[(&str, &str)]| with(tokens).expect("keys").token().map(str::to_owned);
+        assert_eq!(token(&[(SECURITY_TOKEN, "T")]), Some("T".to_owned()));
+        assert_eq!(token(&[(TOKEN, "T"), (SECURITY_TOKEN, "T")]), Some("T".to_owned()));
+        assert_eq!(token(&[(TOKEN, ""), (SECURITY_TOKEN, "T")]), Some("T".to_owned()));
+        let error = with(&[(TOKEN, "PRIVATE-1"), (SECURITY_TOKEN, "PRIVATE-2")]).expect_err("which one");
+        assert_eq!(error, CredentialsError::TwoTokens);
+        assert!(!error.to_string().contains("PRIVATE"));
     }
 
     #[test]

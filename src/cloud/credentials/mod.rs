@@ -1,10 +1,13 @@
 //! The keys that sign requests: held so that they cannot be printed, and wiped from memory when dropped.
 
 pub mod environment;
+mod keyring;
 
 use std::fmt;
 
 use zeroize::Zeroizing;
+
+pub use keyring::{Fetching, Keyring, Source};
 
 /// What stands in place of a secret wherever one would otherwise show.
 const REDACTED: &str = "[redacted]";
@@ -14,12 +17,25 @@ pub struct Credentials {
     secret_id: String,
     secret_key: Zeroizing<String>,
     token: Option<Zeroizing<String>>,
+    expires: Option<i64>,
 }
 
 impl Credentials {
     /// Takes the keys as they stand, unchecked; `token` belongs to temporary keys only.
     pub fn new(secret_id: String, secret_key: Zeroizing<String>, token: Option<Zeroizing<String>>) -> Self {
-        Self { secret_id, secret_key, token }
+        Self { secret_id, secret_key, token, expires: None }
+    }
+
+    /// The same keys, good until a moment in Unix seconds.
+    #[must_use]
+    pub fn until(mut self, expires: i64) -> Self {
+        self.expires = Some(expires);
+        self
+    }
+
+    /// Until when they are good, in Unix seconds; none where nobody said.
+    pub fn expires(&self) -> Option<i64> {
+        self.expires
     }
 
     /// The public half: says which key signs.
@@ -54,6 +70,7 @@ impl fmt::Debug for Credentials {
             .field("secret_id", &REDACTED)
             .field("secret_key", &REDACTED)
             .field("token", &self.token.as_ref().map(|_| REDACTED))
+            .field("expires", &self.expires)
             .finish()
     }
 }
@@ -88,6 +105,28 @@ pub enum CredentialsError {
         /// The variable at fault.
         variable: &'static str,
     },
+    /// Two variables that mean the same say different things.
+    #[error(
+        "{} and {} hold different tokens: unset one of them",
+        environment::TOKEN,
+        environment::SECURITY_TOKEN
+    )]
+    TwoTokens,
+    /// Another source could not give its keys.
+    #[error("{what}")]
+    Source {
+        /// What happened, where, and what to do next.
+        what: String,
+        /// True for what may pass by itself, such as a network that does not answer.
+        may_pass: bool,
+    },
+}
+
+impl CredentialsError {
+    /// True for what may pass by itself.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Source { may_pass: true, .. })
+    }
 }
 
 #[cfg(test)]

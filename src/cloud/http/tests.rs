@@ -5,7 +5,10 @@ mod server;
 
 use zeroize::Zeroizing;
 
+use std::time::Duration;
+
 use super::*;
+use crate::cloud::credentials::Credentials;
 use crate::cloud::{EngineKind, Refusal};
 use crate::job::ImageVersionId;
 use server::{Reply, Server};
@@ -16,8 +19,13 @@ fn cloud_at(endpoint: &str, request_timeout: Duration) -> HttpCloud {
     let token = Some(Zeroizing::new("TOKENEXAMPLE".to_owned()));
     let secret_key = Zeroizing::new("SECRETEXAMPLE".to_owned());
     let credentials = Credentials::new("AKIDEXAMPLE".to_owned(), secret_key, token);
+    cloud_with(endpoint, request_timeout, credentials)
+}
+
+fn cloud_with(endpoint: &str, request_timeout: Duration, credentials: Credentials) -> HttpCloud {
     let endpoint = endpoint.parse().expect("an endpoint");
-    HttpCloud::new(HttpFleet::new(endpoint, credentials, request_timeout).expect("a client"))
+    let client = SignedClient::new(endpoint, request_timeout, Arc::default()).expect("a client");
+    HttpCloud::new(HttpFleet::new(client, Arc::new(Keyring::of(credentials, "a test"))))
 }
 
 /// A client with time enough for everything but silence.
@@ -191,7 +199,7 @@ async fn an_answer_over_the_limit_is_not_read_to_its_end() {
     for (body, fits) in [(RECEIPT.to_owned(), true), (format!("{RECEIPT} "), false)] {
         let server = Server::start([Reply::json(&body)]).await;
         let mut cloud = cloud_of(&server);
-        cloud.fleet.largest_answer = limit;
+        cloud.fleet.client.largest_answer = limit;
         let result = cloud.switch(&key()).await;
         assert_eq!(result.is_ok(), fits, "{result:?}");
         if !fits {
@@ -205,7 +213,7 @@ async fn an_answer_over_the_limit_is_not_read_to_its_end() {
     let endless = format!("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n{}", "x".repeat(100_000));
     let server = Server::start([Reply::Bytes(endless.into_bytes())]).await;
     let mut cloud = cloud_of(&server);
-    cloud.fleet.largest_answer = 1000;
+    cloud.fleet.client.largest_answer = 1000;
     let (status, cause) = status_and_cause(cloud.switch(&key()).await);
     assert_eq!((status, cause.as_str()), (Some(200), "the answer is larger than 1000 bytes"));
 }

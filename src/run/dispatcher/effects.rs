@@ -22,7 +22,7 @@ impl<C: Cloud> Dispatcher<C> {
                 self.denied_in_a_row = 0;
             }
             Effect::Throttled(reason) => self.throttled(index, reason),
-            Effect::Stale => self.tell_clock(),
+            Effect::Outdated => self.tell_clock(),
             Effect::Denied(reason) => {
                 self.denied_in_a_row += 1;
                 if !self.accepted_any || self.denied_in_a_row >= DENIALS_THAT_STOP {
@@ -65,7 +65,7 @@ impl<C: Cloud> Dispatcher<C> {
     /// be gained from watching.
     pub(super) fn give_up_watching_if_blind(&mut self, fault: &Fault) {
         let Fault::Refused(refusal) = fault else { return };
-        let blind = matches!(look_up(&refusal.code).class, Class::Stale | Class::Final(Reach::Account));
+        let blind = look_up(&refusal.code).class == Class::Final(Reach::Account);
         if blind && matches!(self.stopped, Some(StopReason::AccountRefused(_))) {
             self.stopping = self.stopping.max(Stopping::Draining);
         }

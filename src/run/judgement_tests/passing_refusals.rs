@@ -18,9 +18,16 @@ fn a_throttled_attempt_does_not_count() {
 #[test]
 fn a_signature_out_of_time_is_sent_again_at_once_and_the_second_time_it_stops_the_run() {
     let mut stage = Stage::in_flight(Rules { max_attempts: 1, ..Rules::default() });
-    stage.refuse("AuthFailure.SignatureExpire");
-    assert_eq!((&stage.track.phase, stage.effect.clone()), (&Phase::Ready, Some(Effect::Stale)));
-    stage.send().refuse("AuthFailure.SignatureExpire");
+    let outdated = || {
+        Err(Fault::Outdated(Refusal {
+            code: "AuthFailure.SignatureExpire".to_owned(),
+            message: String::new(),
+            request_id: None,
+        }))
+    };
+    stage.answer(outdated());
+    assert_eq!((&stage.track.phase, stage.effect.clone()), (&Phase::Ready, Some(Effect::Outdated)));
+    stage.send().answer(outdated());
     assert_eq!(stage.outcome(), Some(Outcome::Failed));
     assert!(matches!(stage.effect, Some(Effect::Stop(_))));
 }

@@ -18,7 +18,7 @@ const LONGEST_WAIT: i64 = 120;
 
 /// This machine's clock, and how far the service's is ahead of it.
 #[derive(Debug, Default)]
-pub(super) struct ServiceClock {
+pub struct ServiceClock {
     ahead: AtomicI64,
 }
 
@@ -33,12 +33,12 @@ pub(super) struct Came {
 
 impl ServiceClock {
     /// Unix seconds, as the service counts them.
-    pub(super) fn now(&self) -> i64 {
+    pub fn now(&self) -> i64 {
         unix_seconds(SystemTime::now()).saturating_add(self.ahead())
     }
 
     /// Seconds by which the service's clock is ahead of this machine's.
-    pub(super) fn ahead(&self) -> i64 {
+    pub fn ahead(&self) -> i64 {
         self.ahead.load(Ordering::Relaxed)
     }
 

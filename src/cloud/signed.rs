@@ -1,0 +1,289 @@
+//! One call of API 3.0 over HTTPS: signed, sent once, read and judged. Never sleeps and never sends again.
+
+mod failure;
+mod service_clock;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue, InvalidHeaderValue};
+use reqwest::{Client, ClientBuilder, Request, Response, redirect, retry, tls};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::credentials::Credentials;
+use super::endpoint::Endpoint;
+use super::sign::Signable;
+use super::wire::{self, Answered, Unanswered};
+use super::{Fault, Refusal};
+use crate::job::DataEngineId;
+pub use service_clock::ServiceClock;
+use service_clock::{Came, unix_seconds};
+
+/// Lower case and without a charset, so that the bytes sent and the bytes signed agree.
+const JSON: &str = "application/json";
+
+/// What `X-TC-RequestClient` tells the service about us.
+const REQUEST_CLIENT: &str = concat!("dlc-fleet_", env!("CARGO_PKG_VERSION"));
+
+/// Stands in place of a signature where the caller has no keys yet (vendor's Python SDK, `abstract_client.py`).
+const UNSIGNED: &str = "SKIP";
+
+/// The code of a signature whose time is not the service's.
+const SIGNATURE_EXPIRE: &str = "AuthFailure.SignatureExpire";
+
+/// Longest wait for a connection, TLS handshake included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The service closes idle connections by itself and the vendor's Go SDK drops them after 30 s. Letting go
+/// earlier keeps a request from meeting a connection that is just being closed, which leaves its fate unknown.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Bytes of the largest answer that the service gives (document 306/75053).
+const LARGEST_ANSWER: usize = 50 * 1024 * 1024;
+
+/// One host of API 3.0. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct SignedClient {
+    client: Client,
+    endpoint: Endpoint,
+    clock: Arc<ServiceClock>,
+    pub(super) largest_answer: usize,
+}
+
+/// Why there is no client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// The TLS library found no roots to trust, or could not start.
+    #[error(
+        "HTTPS cannot be set up: {cause}: install the system's CA certificates, or name a file of them in SSL_CERT_FILE"
+    )]
+    Setup {
+        /// What the library said.
+        cause: String,
+    },
+}
+
+/// What one call is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call<'a> {
+    /// Name of the service in signatures, the same for every host form: `dlc`, `sts`.
+    pub(super) service: &'static str,
+    /// `X-TC-Version`
+    pub(super) version: &'static str,
+    /// `X-TC-Action`
+    pub(super) action: &'static str,
+    /// `X-TC-Region`
+    pub(super) region: &'a str,
+    /// The engine it concerns, for the log.
+    pub(super) engine: Option<&'a DataEngineId>,
+}
+
+impl SignedClient {
+    /// Sets up the client; opens no connection. `request_timeout` spans one whole call, answer included. Services of
+    /// one site share a clock.
+    pub fn new(
+        endpoint: Endpoint,
+        request_timeout: Duration,
+        clock: Arc<ServiceClock>,
+    ) -> Result<Self, HttpError> {
+        let client = client_builder(&endpoint, request_timeout)
+            .build()
+            .map_err(|error| HttpError::Setup { cause: failure::chain(&error) })?;
+        Ok(Self { client, endpoint, clock, largest_answer: LARGEST_ANSWER })
+    }
+
+    /// The service's clock, as far as it is known.
+    pub(super) fn clock(&self) -> &ServiceClock {
+        &self.clock
+    }
+
+    /// One call, start to end, told to the log. Without credentials it goes unsigned.
+    pub(super) async fn call<A: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+        credentials: Option<&Credentials>,
+        body: &impl Serialize,
+    ) -> Result<Answered<A>, Fault> {
+        let begun = Instant::now();
+        let result = match serde_json::to_vec(body) {
+            Ok(body) => self.exchange(call, credentials, body).await,
+            Err(error) => Err(Fault::NotSent { cause: error.to_string() }),
+        };
+        call.tell(begun.elapsed(), result.as_ref().map(|answered| answered.request_id.as_str()));
+        result
+    }
+
+    async fn exchange<A: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+        credentials: Option<&Credentials>,
+        body: Vec<u8>,
+    ) -> Result<Answered<A>, Fault> {
+        let request = self.request(call, credentials, body)?;
+        let left = Instant::now();
+        let response = self.client.execute(request).await.map_err(failure::without_answer)?;
+        let came = Came { at: unix_seconds(SystemTime::now()), after: left.elapsed() };
+        let http_status = response.status().as_u16();
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
+        let body = self.read(response).await?;
+        wire::judge(&body).map_err(|unanswered| match unanswered {
+            Unanswered::Refused(mut refusal) => {
+                if let Some(credentials) = credentials {
+                    refusal.message = credentials.redact(&refusal.message);
+                }
+                self.refused(refusal, date.as_deref(), came)
+            }
+            Unanswered::Unreadable { why } => {
+                let mut cause = format!("HTTP {http_status}, {why}");
+                if !body.is_empty() {
+                    cause = format!("{cause}: {}", failure::excerpt(&body, credentials));
+                }
+                Fault::NoAnswer { cause, http_status: Some(http_status) }
+            }
+        })
+    }
+
+    /// A refusal; where it was for the time of the signature, the answer may teach a better one.
+    fn refused(&self, mut refusal: Refusal, date: Option<&str>, came: Came) -> Fault {
+        if refusal.code != SIGNATURE_EXPIRE {
+            return Fault::Refused(refusal);
+        }
+        match self.clock.learn(date, came) {
+            Ok(()) => Fault::Outdated(refusal),
+            Err(why) => {
+                refusal.message = format!("{}; {why}", refusal.message);
+                Fault::Refused(refusal)
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        call: Call<'_>,
+        credentials: Option<&Credentials>,
+        body: Vec<u8>,
+    ) -> Result<Request, Fault> {
+        let headers = self.headers(call, credentials, &body).map_err(|error| Fault::NotSent {
+            cause: format!("the region or a key cannot stand in a header: {error}"),
+        })?;
+        let request = self.client.post(self.endpoint.url()).headers(headers).body(body);
+        request.build().map_err(failure::without_answer)
+    }
+
+    /// Signs `body`; only content type and host are signed, as in the vendor's SDKs (document 1155/48995).
+    fn headers(
+        &self,
+        call: Call<'_>,
+        credentials: Option<&Credentials>,
+        body: &[u8],
+    ) -> Result<HeaderMap, InvalidHeaderValue> {
+        let timestamp = self.clock.now();
+        let host = self.endpoint.host_header();
+        let signed = [("content-type", JSON), ("host", host)];
+        let signable = Signable { service: call.service, headers: &signed, body, timestamp };
+        let authorization = credentials.map_or_else(
+            || UNSIGNED.to_owned(),
+            |credentials| signable.authorization(credentials.secret_id(), credentials.secret_key()),
+        );
+
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_str(host)?);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+        headers.insert(AUTHORIZATION, sensitive(&authorization)?);
+        headers.insert("x-tc-action", HeaderValue::from_static(call.action));
+        headers.insert("x-tc-version", HeaderValue::from_static(call.version));
+        headers.insert("x-tc-timestamp", HeaderValue::from(timestamp));
+        headers.insert("x-tc-region", HeaderValue::from_str(call.region)?);
+        headers.insert("x-tc-language", HeaderValue::from_static("en-US"));
+        headers.insert("x-tc-requestclient", HeaderValue::from_static(REQUEST_CLIENT));
+        if let Some(token) = credentials.and_then(Credentials::token) {
+            headers.insert("x-tc-token", sensitive(token)?);
+        }
+        Ok(headers)
+    }
+
+    /// The whole body, so that the connection can be used again; no more of it than the service may send.
+    async fn read(&self, mut response: Response) -> Result<Vec<u8>, Fault> {
+        let http_status = Some(response.status().as_u16());
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > self.largest_answer => {
+                    let cause = format!("the answer is larger than {} bytes", self.largest_answer);
+                    return Err(Fault::NoAnswer { cause, http_status });
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(body),
+                Err(error) => {
+                    return Err(Fault::NoAnswer { cause: failure::chain(&error.without_url()), http_status });
+                }
+            }
+        }
+    }
+}
+
+impl Call<'_> {
+    /// Tells the log how the call went: never headers, never keys.
+    fn tell(self, latency: Duration, result: Result<&str, &Fault>) {
+        let Self { action, region, engine, .. } = self;
+        let engine = engine.map(DataEngineId::as_str);
+        let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        match result {
+            Ok(request_id) => tracing::debug!(action, region, engine, latency_ms, request_id, "answered"),
+            Err(Fault::Refused(refusal) | Fault::Outdated(refusal)) => {
+                let (code, request_id) = (refusal.code.as_str(), refusal.request_id.as_deref());
+                tracing::debug!(action, region, engine, latency_ms, request_id, code, "refused");
+            }
+            Err(fault) => tracing::debug!(action, region, engine, latency_ms, %fault, "not answered"),
+        }
+    }
+}
+
+/// A client that sends what it is told, once, and follows nothing.
+fn client_builder(endpoint: &Endpoint, request_timeout: Duration) -> ClientBuilder {
+    // ends well before the whole call does, so that "never connected" is not mistaken for "never answered"
+    let connect_timeout = CONNECT_TIMEOUT.min(request_timeout * 3 / 4);
+    let builder = Client::builder()
+        .retry(retry::never())
+        .redirect(redirect::Policy::none())
+        .timeout(request_timeout)
+        .connect_timeout(connect_timeout)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .tls_version_min(tls::Version::TLS_1_2)
+        .http1_only();
+    // a proxy is somebody else's machine: what is meant for this one must not reach it
+    let builder = if endpoint.is_loopback() { builder.no_proxy() } else { builder };
+    if endpoint.is_plain() {
+        // no certificate is ever looked at, so a machine without CA certificates can still run the simulator
+        builder.tls_certs_only([])
+    } else {
+        builder.https_only(true)
+    }
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::from_str(text)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    #[test]
+    fn headers_that_carry_secrets_are_marked() {
+        let client = SignedClient::new(Endpoint::default(), Duration::from_secs(1), Arc::default());
+        let token = Some(Zeroizing::new("TOKENEXAMPLE".to_owned()));
+        let secret_key = Zeroizing::new("SECRETEXAMPLE".to_owned());
+        let credentials = Credentials::new("AKIDEXAMPLE".to_owned(), secret_key, token);
+        let call = Call { service: "dlc", version: "v", action: "A", region: "ap-guangzhou", engine: None };
+        let headers = client.expect("a client").headers(call, Some(&credentials), b"{}").expect("headers");
+        let marked: Vec<&str> =
+            headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.as_str()).collect();
+        assert_eq!(marked, ["authorization", "x-tc-token"]);
+    }
+}
