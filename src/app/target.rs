@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::environment as variable;
-use crate::cloud::credentials::{Credentials, Keyring, environment};
+use crate::cloud::credentials::{self, Credentials, Keyring, Surroundings};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
 use crate::cloud::signed::{ServiceClock, SignedClient};
@@ -69,7 +69,11 @@ pub(super) async fn reach(
     match target {
         Target::Service(endpoint) => Ok(Service {
             endpoint: endpoint.clone(),
-            keyring: Arc::new(Keyring::of(environment::read(variable)?, "the environment")),
+            keyring: Arc::new(Keyring::new(credentials::find(&Surroundings {
+                variable: &variable,
+                home: variable("HOME").map(PathBuf::from),
+                profile: None,
+            })?)),
             name: target.name(),
             clock: None,
         }),

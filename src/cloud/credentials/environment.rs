@@ -1,8 +1,11 @@
 //! Reads the keys from environment variables, by the names that the vendor's own tools use.
 
+use std::sync::Mutex;
+
 use zeroize::Zeroizing;
 
-use super::{Credentials, CredentialsError};
+use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings};
+use crate::cloud::signed::ServiceClock;
 
 /// Variable of the `SecretId` (vendor's Python SDK, Go SDK and command line).
 pub const SECRET_ID: &str = "TENCENTCLOUD_SECRET_ID";
@@ -13,6 +16,35 @@ pub const TOKEN: &str = "TENCENTCLOUD_TOKEN";
 
 /// The same by the name that the vendor's Terraform provider uses.
 pub const SECURITY_TOKEN: &str = "TENCENTCLOUD_SECURITY_TOKEN";
+
+/// Keys from the environment, where both halves are set; half a key is an error.
+pub fn find(surroundings: &Surroundings<'_>) -> Found {
+    match read(surroundings.variable) {
+        Ok(credentials) => Ok(Some(Box::new(Environment { credentials: Mutex::new(Some(credentials)) }))),
+        Err(CredentialsError::Absent) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Keys that were in the environment when the process began, and never change.
+struct Environment {
+    credentials: Mutex<Option<Credentials>>,
+}
+
+impl Source for Environment {
+    fn name(&self) -> String {
+        format!("the environment ({SECRET_ID})")
+    }
+
+    fn fetch<'a>(&'a self, _clock: &'a ServiceClock) -> Fetching<'a> {
+        let credentials = self.credentials.lock().ok().and_then(|mut held| held.take());
+        Box::pin(std::future::ready(credentials.ok_or(CredentialsError::Absent)))
+    }
+
+    fn renews(&self) -> bool {
+        false
+    }
+}
 
 /// Reads the keys through `lookup`, which answers with the value of a variable. An empty value counts as unset,
 /// as it does for the vendor's Python SDK.

@@ -1,5 +1,6 @@
 //! The keys that sign requests: held so that they cannot be printed, and wiped from memory when dropped.
 
+mod chain;
 pub mod environment;
 mod keyring;
 
@@ -7,6 +8,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+pub use chain::{Found, Surroundings, find};
 pub use keyring::{Fetching, Keyring, Source};
 
 /// What stands in place of a secret wherever one would otherwise show.
