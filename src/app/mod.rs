@@ -5,6 +5,7 @@ mod confirm;
 mod dry_run;
 mod ledger;
 mod logs;
+mod memory;
 mod run;
 mod signals;
 mod simulate;
@@ -18,6 +19,7 @@ use crate::report::{ColorChoice, Screen, set_color};
 
 /// Runs one command from start to end.
 pub fn main(cli: &Cli) -> Exit {
+    memory::forbid_core_dumps();
     set_color(match cli.everywhere.color {
         Color::Auto => ColorChoice::Auto,
         Color::Always => ColorChoice::Always,

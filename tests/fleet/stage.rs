@@ -13,8 +13,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-const SECRET_ID: &str = "AKIDstagestagestage";
-const SECRET_KEY: &str = "stage-secret-key";
+/// Stands in every key, and must stand in nothing that any command prints or writes.
+pub const CANARY: &str = "cAnArY";
+pub const SECRET_ID: &str = "AKIDcAnArYcAnArY";
+pub const SECRET_KEY: &str = "cAnArY-secret-key";
+pub const TOKEN: &str = "cAnArY-token";
 
 /// The ledger beside `plan.csv`; a service on this machine is a rehearsal and has one of its own.
 pub const LEDGER: &str = "plan.simulated.ledger.jsonl";
@@ -78,7 +81,7 @@ impl Stage {
         let runtime = runtime.expect("a runtime");
         let listener = runtime.block_on(bind(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("a listener");
         let address = listener.local_addr().expect("an address");
-        let keys = Keys::new(SECRET_ID, SECRET_KEY, None);
+        let keys = Keys::new(SECRET_ID, SECRET_KEY, Some(TOKEN.to_owned()));
         runtime.spawn(serve(listener, simulator.clone(), keys));
         let folder = tempfile::tempdir().expect("a folder");
         let stage = Self { simulator, address, folder, _runtime: runtime };
@@ -125,11 +128,24 @@ impl Stage {
     }
 }
 
+/// Whatever the commands wrote beside the plan holds no key.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let files = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten();
+        for path in files.map(|file| file.path()).filter(|path| path.is_file()) {
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            let found = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+            assert!(!found || std::thread::panicking(), "a key stands in {}", path.display());
+        }
+    }
+}
+
 /// The executable, with keys and nothing else of this machine's environment.
 pub fn executable(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dlc-fleet"));
     command.current_dir(folder).env_clear();
     command.env("TENCENTCLOUD_SECRET_ID", SECRET_ID).env("TENCENTCLOUD_SECRET_KEY", SECRET_KEY);
+    command.env("TENCENTCLOUD_TOKEN", TOKEN);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -149,7 +165,11 @@ pub fn wait_for(child: Child) -> Ran {
         panic!("the executable hung for {PATIENCE:?}");
     };
     let _ = waiter.join();
-    output.expect("output").into()
+    let ran: Ran = output.expect("output").into();
+    for text in [&ran.stdout, &ran.stderr] {
+        assert!(!text.contains(CANARY), "a key was printed: {text}");
+    }
+    ran
 }
 
 /// Sends a signal, by name.
