@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use dlc_fleet::cloud::SWITCH;
 use serde_json::Value;
 
-use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows};
+use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, survived};
 
 const ENGINES: usize = 4;
 
@@ -165,6 +165,21 @@ fn whatever_the_disk_does_no_request_leaves_without_its_line_and_no_answer_is_lo
             "| {fault} | {met} | {requests} | {requests_without_intent} | {answers_lost} | {twice} | {lost} |"
         );
     }
+    let sum = |count: fn(&Counts) -> usize| counts.values().map(count).sum::<usize>();
+    survived(
+        "a ledger whose disk is full, over quota, read-only, without permission, failing or failing to sync, or that is \
+         removed or replaced, from each of its writes on",
+        &format!(
+            "{} runs, {} requests; requests without their line in the ledger: {}, answers neither in the ledger nor on \
+             stderr: {}, engines switched twice: {}, runs not resumed: {}",
+            sum(|count| count.met),
+            sum(|count| count.requests),
+            sum(|count| count.requests_without_intent),
+            sum(|count| count.answers_lost),
+            sum(|count| count.engines_switched_twice),
+            sum(|count| count.not_resumed),
+        ),
+    );
     assert_eq!(counts.len(), FAULTS.len());
     for (fault, sum) in &counts {
         assert!(sum.met >= 8, "{fault}: {sum:?}");

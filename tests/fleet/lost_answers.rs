@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
-use crate::stage::{Stage, rows};
+use crate::stage::{Stage, rows, survived};
 
 /// Engines of one cell; the answer of every first request is lost.
 const ENGINES: usize = 4;
@@ -89,6 +89,27 @@ fn play_all(cells: Vec<(&'static str, &'static str)>, flags: &[&str]) -> BTreeMa
     done.into_inner().expect("no panic")
 }
 
+/// The sums of a table, for the README.
+fn sum_up(what: &str, cells: &BTreeMap<(String, String), Cell>) {
+    let sum = |count: fn(&Cell) -> usize| cells.values().map(count).sum::<usize>();
+    let mut counted = format!(
+        "{} of {ENGINES} engines, {} requests: {} engines `switched`",
+        dlc_fleet::words::plural(cells.len(), "cell"),
+        sum(|cell| cell.requests),
+        sum(|cell| cell.switched),
+    );
+    let mut otherwise: BTreeMap<&str, usize> = BTreeMap::new();
+    for (word, count) in cells.values().flat_map(|cell| &cell.otherwise) {
+        *otherwise.entry(word).or_default() += count;
+    }
+    for (word, count) in otherwise {
+        write!(counted, ", {count} `{word}`").expect("a write to a String");
+    }
+    let twice = sum(|cell| cell.applied_more);
+    write!(counted, "; the switch was applied twice to {twice}").expect("a write to a String");
+    survived(what, &counted);
+}
+
 #[expect(clippy::print_stdout, reason = "the table is what it is run for")]
 fn print(cells: &BTreeMap<(String, String), Cell>) {
     let mut table = String::from(
@@ -131,6 +152,11 @@ fn settled_by_reading_back() -> Vec<(&'static str, &'static str)> {
 fn wherever_reading_back_can_settle_it_every_engine_is_switched_exactly_once() {
     let cells = play_all(settled_by_reading_back(), &[]);
     print(&cells);
+    sum_up(
+        "every way to lose an answer × applied, never applied, applied late (in one cell the answer is an untrue \
+         \"accepted\")",
+        &cells,
+    );
     assert_eq!(cells.len(), 31);
     for ((fate, applied), cell) in &cells {
         let name = format!("{fate}, applied {applied}: {cell:?}");
@@ -151,6 +177,7 @@ fn without_read_back_nothing_in_doubt_is_sent_again_and_it_is_called_unknown() {
     let cells =
         play_all(settled_by_reading_back().into_iter().filter(in_doubt).collect(), &["--no-read-back"]);
     print(&cells);
+    sum_up("the same without read-back: nothing in doubt is sent again", &cells);
     for ((fate, applied), cell) in &cells {
         let name = format!("{fate}, applied {applied}: {cell:?}");
         assert_eq!(cell.requests, ENGINES, "{name}");
@@ -165,6 +192,7 @@ fn a_server_fault_that_is_applied_after_the_read_back_is_still_told_truthfully()
     // second switch is the price of not waiting the grace time after every server fault, as the next test does
     let cells = play_all(vec![("InternalError", "late 1s")], &[]);
     print(&cells);
+    sum_up("`InternalError` whose switch is applied after it was read back", &cells);
     let cell = cells.values().next().expect("a cell");
     assert_eq!(cell.switched, ENGINES, "{cell:?}");
     assert!(cell.requests <= 2 * ENGINES, "{cell:?}");
@@ -176,6 +204,7 @@ fn a_distrusted_server_fault_never_switches_an_engine_twice() {
     let faults = ["before", "never", "late 1s"].map(|applied| ("InternalError", applied));
     let cells = play_all(faults.into(), &["--distrust-internal-errors"]);
     print(&cells);
+    sum_up("`InternalError`, applied at once, never or late, with `--distrust-internal-errors`", &cells);
     for ((_, applied), cell) in &cells {
         assert_eq!((cell.switched, cell.applied_once, cell.applied_more), (ENGINES, ENGINES, 0), "{cell:?}");
         assert_eq!(

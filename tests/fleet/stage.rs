@@ -172,6 +172,12 @@ pub fn wait_for(child: Child) -> Ran {
     ran
 }
 
+/// Prints what a test counted, as a row of the README's table; `.ci/survives` collects the rows.
+#[expect(clippy::print_stdout, reason = "the counts are what such a test is run for")]
+pub fn survived(what: &str, counted: &str) {
+    println!("survived: {what} | {counted}");
+}
+
 /// Sends a signal, by name.
 pub fn signal(process: u32, name: &str) {
     let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
