@@ -1,6 +1,8 @@
 //! The service a run talks to: the real one, or a simulator that is started for it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +22,9 @@ use crate::ledger::{JobMemory, Memory, Standing};
 use crate::pace::{HEADROOM, Rate};
 use crate::settings::{SIMULATOR, Target};
 use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
+
+/// Largest scenario; one that lists a hundred thousand engines takes 3 MB.
+const LARGEST_SCENARIO: u64 = 4 << 20;
 
 /// Somewhere to send requests, with the keys to sign them.
 pub(super) struct Service {
@@ -91,10 +96,23 @@ pub(super) async fn reach(
 /// A scenario file.
 pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = scenario_text(path).map_err(|error| {
         Failure::new(Exit::Usage, format!("the scenario {name} cannot be read: {error}: check the path"))
     })?;
     Ok(Scenario::parse(&text, &name)?)
+}
+
+/// A file, neither something that waits for a writer nor something without end.
+fn scenario_text(path: &Path) -> io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(LARGEST_SCENARIO + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST_SCENARIO {
+        return Err(io::Error::other(format!("it is larger than {LARGEST_SCENARIO} bytes")));
+    }
+    Ok(text)
 }
 
 /// The plan's engines. Those that an earlier rehearsal moved are where it left them.
@@ -117,7 +135,7 @@ pub(super) fn world(scenario: &Scenario, jobs: &[Job], memory: &BTreeMap<JobKey,
 }
 
 async fn start(scenario: Scenario, world: World) -> Result<Service, Failure> {
-    let failed = |error: std::io::Error| {
+    let failed = |error: io::Error| {
         Failure::new(Exit::Refused, format!("the simulator cannot listen on loopback: {error}"))
     };
     let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.map_err(failed)?;

@@ -3,14 +3,17 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
-use super::disk::{is_at, private};
+use super::disk::{be_a_file, is_at, open_to_read, private};
+
+/// Bytes of a card that are read; ours have about a hundred.
+const LARGEST_CARD: u64 = 4096;
 
 /// Who holds a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,10 +54,10 @@ impl Lock {
             options.append(true).create(true);
             private(&mut options);
             let created = !path.exists();
-            let file = options.open(path).map_err(failed("open"))?;
-            if !file.metadata().map_err(failed("open"))?.is_file() {
-                return Err(failed("open")(std::io::Error::other("it is not a regular file")));
+            if !created {
+                be_a_file(path).map_err(failed("open"))?;
             }
+            let file = options.open(path).map_err(failed("open"))?;
             // a link leads to the same card as the file itself
             let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
             let card = PathBuf::from(format!("{}.lock", real.display()));
@@ -87,6 +90,9 @@ impl Drop for Lock {
 }
 
 fn sign(card: &Path) -> std::io::Result<()> {
+    if card.exists() {
+        be_a_file(card)?;
+    }
     let since = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let holder = Holder { pid: std::process::id(), host: host(), since };
     let mut options = OpenOptions::new();
@@ -97,7 +103,9 @@ fn sign(card: &Path) -> std::io::Result<()> {
 
 /// What the holder wrote. It may be read in the instant before it wrote anything.
 fn holder(card: &Path) -> Holder {
-    let text = std::fs::read_to_string(card).unwrap_or_default();
+    let mut text = String::new();
+    // what is no card of ours may be of any size
+    let _ = open_to_read(card).and_then(|card| card.take(LARGEST_CARD).read_to_string(&mut text));
     let unknown = || Holder { pid: 0, host: "this host".into(), since: "a moment ago".into() };
     serde_json::from_str(&text).unwrap_or_else(|_| unknown())
 }

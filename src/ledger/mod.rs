@@ -55,7 +55,7 @@ pub use disk::{Disk, private};
 pub use entry::{Entry, Line, Refused, RunClosed, RunOpened, SCHEMA, Step};
 pub use fold::{JobMemory, Memory, Standing};
 pub use lock::{Holder, Lock};
-pub use read::{Recalled, read};
+pub use read::{Recalled, read, read_from};
 pub use repair::{Repaired, repair};
 pub use resume::{Work, remaining_work};
 pub use write::{Writer, new_run_id, open};

@@ -1,6 +1,5 @@
 //! Reads a ledger as it lies on disk, without changing it.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use serde::Deserialize;
 
 use super::LedgerError;
 use super::chain::Check;
+use super::disk::open_to_read;
 use super::entry::{Line, SCHEMA};
 use super::fold::Memory;
 
@@ -29,13 +29,17 @@ pub struct Recalled {
 
 /// Reads a ledger; one that does not exist is empty.
 pub fn read(path: &Path) -> Result<Recalled, LedgerError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Recalled::default()),
-        Err(cause) => return Err(LedgerError::Io { doing: "open", path: path.to_owned(), cause }),
-    };
+    match open_to_read(path) {
+        Ok(file) => read_from(BufReader::new(file), path),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Recalled::default()),
+        Err(cause) => Err(LedgerError::Io { doing: "open", path: path.to_owned(), cause }),
+    }
+}
+
+/// Reads a ledger from anywhere; `path` stands for it in errors.
+pub fn read_from(source: impl BufRead, path: &Path) -> Result<Recalled, LedgerError> {
     let mut recalled = Recalled::default();
-    fold(&mut recalled, BufReader::new(file), path)?;
+    fold(&mut recalled, source, path)?;
     Ok(recalled)
 }
 
@@ -69,9 +73,9 @@ fn fold(recalled: &mut Recalled, mut source: impl BufRead, path: &Path) -> Resul
 }
 
 /// Folds whole lines up to the first that is damaged, or to the end.
-pub(super) fn read_good(bytes: &[u8], path: &Path) -> Result<Recalled, LedgerError> {
+pub(super) fn read_good(source: impl BufRead, path: &Path) -> Result<Recalled, LedgerError> {
     let mut recalled = Recalled::default();
-    match fold(&mut recalled, bytes, path) {
+    match fold(&mut recalled, source, path) {
         Ok(()) | Err(LedgerError::Damaged { .. }) => Ok(recalled),
         Err(error) => Err(error),
     }

@@ -27,7 +27,7 @@ pub fn repair(path: &Path) -> Result<Option<Repaired>, LedgerError> {
     let failed = |cause| LedgerError::Io { doing: "repair", path: path.to_owned(), cause };
     let (file, _lock) = Lock::take(path)?;
     let bytes = std::fs::read(path).map_err(failed)?;
-    let Recalled { memory, whole_bytes, .. } = read_good(&bytes, path)?;
+    let Recalled { memory, whole_bytes, .. } = read_good(bytes.as_slice(), path)?;
     if memory.lines == 0 && !bytes.is_empty() {
         // not one good line: perhaps it is no ledger at all, and cutting it would leave nothing
         let what = "not one line of it is good, so there is nothing to keep".to_owned();

@@ -103,3 +103,24 @@ fn a_ledger_that_is_not_there_is_a_slip_of_the_pen() {
         assert!(!stage.path("nowhere.jsonl").exists());
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn nobody_waits_at_a_pipe_that_stands_where_a_file_should() {
+    let stage = Stage::new(&rows(1), CALM);
+    assert!(Command::new("mkfifo").arg(stage.path("pipe")).status().expect("mkfifo").success());
+    for (line, code) in [
+        ("ledger verify pipe", 6),
+        ("ledger repair pipe", 6),
+        ("run plan.csv --simulate --ledger pipe", 6),
+        ("run plan.csv --dry-run --offline --ledger pipe", 6),
+        ("run plan.csv --simulate=pipe", 2),
+        ("simulate --scenario pipe", 2),
+    ] {
+        let mut command = executable(stage.folder.path());
+        command.args(line.split(' '));
+        let ran = finish(command);
+        assert_eq!(ran.code, Some(code), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("not a regular file"), "{line}: {}", ran.stderr);
+    }
+}
