@@ -1,11 +1,13 @@
 //! The JSON of requests and answers (documents 1342/86308, 1342/99266, 1342/99270), turned into our nouns.
 
+mod json;
 #[cfg(test)]
 mod tests;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use self::json::{List, Object};
 use super::{EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, ImageRecord, Refusal};
 use crate::job::{DataEngineId, ImageVersionId, JobKey};
 
@@ -64,14 +66,14 @@ pub(super) struct SwitchAnswer {}
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct EnginesAnswer {
-    data_engines: Option<Vec<EngineShape>>,
+    data_engines: Option<List<EngineShape>>,
     total_count: Option<u32>,
 }
 
 impl EnginesAnswer {
     /// The records of `page`. Where the service leaves the count out, a full page counts as one of several.
     pub(super) fn into_listing(self, page: EnginePage) -> EngineListing {
-        let shapes = self.data_engines.unwrap_or_default();
+        let shapes = self.data_engines.map_or_else(Vec::new, |list| list.0);
         let listed = u32::try_from(shapes.len()).unwrap_or(u32::MAX);
         let total = self.total_count.unwrap_or_else(|| {
             let seen = page.offset.saturating_add(listed);
@@ -119,16 +121,13 @@ impl EngineShape {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ImagesAnswer {
-    image_parent_versions: Option<Vec<ImageShape>>,
+    image_parent_versions: Option<List<ImageShape>>,
 }
 
 impl ImagesAnswer {
     pub(super) fn into_records(self) -> Vec<ImageRecord> {
-        self.image_parent_versions
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(ImageShape::into_record)
-            .collect()
+        let shapes = self.image_parent_versions.map_or_else(Vec::new, |list| list.0);
+        shapes.into_iter().filter_map(ImageShape::into_record).collect()
     }
 }
 
@@ -183,13 +182,13 @@ pub(super) enum Unanswered {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Envelope<R> {
-    response: R,
+    response: Object<R>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Head {
-    error: Option<ErrorShape>,
+    error: Option<Object<ErrorShape>>,
     request_id: Option<String>,
 }
 
@@ -207,7 +206,7 @@ pub(super) fn judge<A: DeserializeOwned>(body: &[u8]) -> Result<Answered<A>, Una
     }
     let head: Head = open(body)?;
     let request_id = filled(head.request_id);
-    if let Some(error) = head.error {
+    if let Some(Object(error)) = head.error {
         let Some(code) = filled(error.code) else {
             return Err(Unanswered::Unreadable { why: "the answer is an error without a code" });
         };
@@ -222,8 +221,8 @@ pub(super) fn judge<A: DeserializeOwned>(body: &[u8]) -> Result<Answered<A>, Una
 }
 
 fn open<R: DeserializeOwned>(body: &[u8]) -> Result<R, Unanswered> {
-    let envelope: Result<Envelope<R>, _> = serde_json::from_slice(body);
-    envelope.map(|envelope| envelope.response).map_err(|error| {
+    let envelope: Result<Object<Envelope<R>>, _> = serde_json::from_slice(body);
+    envelope.map(|Object(envelope)| envelope.response.0).map_err(|error| {
         let why = match error.classify() {
             serde_json::error::Category::Eof => "the answer is cut short",
             serde_json::error::Category::Data => "the answer is not shaped as documented",

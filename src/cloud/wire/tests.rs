@@ -152,3 +152,26 @@ fn what_the_service_did_not_say_whole_is_no_answer() {
     assert_eq!(unreadable(r#"{"Response":{"TotalCount":0}}"#), "the answer has no RequestId");
     assert_eq!(unreadable(r#"{"Response":{"Error":{"Code":""}}}"#), "the answer is an error without a code");
 }
+
+#[test]
+fn a_list_is_never_taken_for_an_object_whatever_it_holds() {
+    for body in [
+        r#"[{"RequestId":"r"}]"#,
+        r#"{"Response":[null,"r"]}"#,
+        r#"{"Response":{"RequestId":"r","Error":["C.D","m"]}}"#,
+        r#"{"Response":{"RequestId":"r","DataEngines":[["a",null,2,"i"]]}}"#,
+    ] {
+        assert_eq!(unreadable(body), "the answer is not shaped as documented", "{body}");
+    }
+    assert!(matches!(judge::<SwitchAnswer>(br#"[{"RequestId":"r"}]"#), Err(Unanswered::Unreadable { .. })));
+}
+
+#[test]
+fn a_list_far_beyond_a_page_is_not_held() {
+    let body = |records: usize| {
+        let records = vec!["{}"; records].join(",");
+        format!(r#"{{"Response":{{"RequestId":"r","DataEngines":[{records}]}}}}"#)
+    };
+    assert!(judge::<EnginesAnswer>(body(10_000).as_bytes()).is_ok());
+    assert_eq!(unreadable(&body(10_001)), "the answer is not shaped as documented");
+}
