@@ -10,6 +10,13 @@ use serde::{Deserialize, Serialize};
 use self::json::{List, Object};
 use super::{EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, ImageRecord, Refusal};
 use crate::job::{DataEngineId, ImageVersionId, JobKey};
+use crate::words::cut;
+
+/// Characters of an id, a name or a code that are kept.
+const LONGEST_TEXT: usize = 256;
+
+/// Characters of a message that are kept.
+const LONGEST_MESSAGE: usize = 2_000;
 
 /// Body of `SwitchDataEngineImage`.
 #[derive(Serialize)]
@@ -156,9 +163,10 @@ impl ImageShape {
     }
 }
 
-/// An empty text says as little as an absent one.
+/// An empty text says as little as an absent one. A monstrous one is cut: it goes into the ledger, whose lines are
+/// bounded, and no id of a plan is long enough to be equal to what is left of it.
 fn filled(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
+    text.filter(|text| !text.is_empty()).map(|text| cut(&text, LONGEST_TEXT))
 }
 
 /// An answer that the service itself gave, and its number.
@@ -210,7 +218,7 @@ pub(super) fn judge<A: DeserializeOwned>(body: &[u8]) -> Result<Answered<A>, Una
         let Some(code) = filled(error.code) else {
             return Err(Unanswered::Unreadable { why: "the answer is an error without a code" });
         };
-        let message = error.message.unwrap_or_default();
+        let message = cut(&error.message.unwrap_or_default(), LONGEST_MESSAGE);
         return Err(Unanswered::Refused(Refusal { code, message, request_id }));
     }
     // every processed request has one (document 1342/99266), so an answer without was not given by the service

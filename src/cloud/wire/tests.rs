@@ -175,3 +175,20 @@ fn a_list_far_beyond_a_page_is_not_held() {
     assert!(judge::<EnginesAnswer>(body(10_000).as_bytes()).is_ok());
     assert_eq!(unreadable(&body(10_001)), "the answer is not shaped as documented");
 }
+
+#[test]
+fn monstrous_texts_are_cut_before_they_reach_a_ledger() {
+    let long = "x".repeat(3 << 20);
+    let body =
+        format!(r#"{{"Response":{{"RequestId":"{long}","Error":{{"Code":"{long}","Message":"{long}"}}}}}}"#);
+    let Err(Unanswered::Refused(refusal)) = judge::<EnginesAnswer>(body.as_bytes()) else {
+        panic!("not refused")
+    };
+    assert_eq!((refusal.code.chars().count(), refusal.message.chars().count()), (256, 2000));
+    assert_eq!(refusal.request_id.map(|id| id.chars().count()), Some(256));
+    let listing = listing(&format!(
+        r#"{{"RequestId":"r","DataEngines":[{{"DataEngineId":"a","ImageVersionId":"{long}"}}]}}"#
+    ));
+    let image = listing.engines[0].image_version_id.as_ref().expect("an image");
+    assert_eq!(image.as_str().chars().count(), 256);
+}
