@@ -20,6 +20,12 @@ const SERVICE: &str = "dlc";
 /// The code of a token that is not, or no longer, accepted.
 const TOKEN_FAILURE: &str = "AuthFailure.TokenFailure";
 
+/// Bytes of the largest page that is read. A page of a hundred engines has a few hundred thousand.
+const LARGEST_LISTING: usize = 8 << 20;
+
+/// Bytes of the largest answer to a switch that is read; a receipt has about a hundred, and many may be under way.
+const LARGEST_RECEIPT: usize = 256 << 10;
+
 /// Reads the fleet over HTTPS. Has no way to switch anything.
 #[derive(Debug)]
 pub struct HttpFleet {
@@ -47,8 +53,14 @@ impl HttpFleet {
         body: &impl Serialize,
     ) -> Result<Answered<A>, Fault> {
         let credentials = self.keyring.current(self.client.clock()).await?;
-        let region = region.as_str();
-        let call = Call { service: SERVICE, version: super::API_VERSION, action, region, engine };
+        let call = Call {
+            service: SERVICE,
+            version: super::API_VERSION,
+            action,
+            region: region.as_str(),
+            engine,
+            largest: if action == super::SWITCH { LARGEST_RECEIPT } else { LARGEST_LISTING },
+        };
         match self.client.call(call, Some(&credentials), body).await {
             Err(Fault::Refused(refusal))
                 if refusal.code == TOKEN_FAILURE && self.keyring.can_replace(&credentials) =>

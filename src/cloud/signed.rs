@@ -39,16 +39,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// earlier keeps a request from meeting a connection that is just being closed, which leaves its fate unknown.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Bytes of the largest answer that the service gives (document 306/75053).
-const LARGEST_ANSWER: usize = 50 * 1024 * 1024;
-
 /// One host of API 3.0. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct SignedClient {
     client: Client,
     endpoint: Endpoint,
     clock: Arc<ServiceClock>,
-    pub(super) largest_answer: usize,
 }
 
 /// Why there is no client.
@@ -77,6 +73,9 @@ pub(super) struct Call<'a> {
     pub(super) region: &'a str,
     /// The engine it concerns, for the log.
     pub(super) engine: Option<&'a DataEngineId>,
+    /// Bytes of the answer that are read: the 50 MB that the service may send (document 306/75053) would be too much
+    /// to hold for many calls at once.
+    pub(super) largest: usize,
 }
 
 impl SignedClient {
@@ -90,7 +89,7 @@ impl SignedClient {
         let client = client_builder(&endpoint, request_timeout)
             .build()
             .map_err(|error| HttpError::Setup { cause: failure::chain(&error) })?;
-        Ok(Self { client, endpoint, clock, largest_answer: LARGEST_ANSWER })
+        Ok(Self { client, endpoint, clock })
     }
 
     /// The service's clock, as far as it is known.
@@ -126,7 +125,7 @@ impl SignedClient {
         let came = Came { at: unix_seconds(SystemTime::now()), after: left.elapsed() };
         let http_status = response.status().as_u16();
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
-        let body = self.read(response).await?;
+        let body = read(response, call.largest).await?;
         wire::judge(&body).map_err(|unanswered| match unanswered {
             Unanswered::Refused(mut refusal) => {
                 if let Some(credentials) = credentials {
@@ -202,25 +201,6 @@ impl SignedClient {
         }
         Ok(headers)
     }
-
-    /// The whole body, so that the connection can be used again; no more of it than the service may send.
-    async fn read(&self, mut response: Response) -> Result<Vec<u8>, Fault> {
-        let http_status = Some(response.status().as_u16());
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > self.largest_answer => {
-                    let cause = format!("the answer is larger than {} bytes", self.largest_answer);
-                    return Err(Fault::NoAnswer { cause, http_status });
-                }
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return Ok(body),
-                Err(error) => {
-                    return Err(Fault::NoAnswer { cause: failure::chain(&error.without_url()), http_status });
-                }
-            }
-        }
-    }
 }
 
 impl Call<'_> {
@@ -262,6 +242,25 @@ fn client_builder(endpoint: &Endpoint, request_timeout: Duration) -> ClientBuild
     }
 }
 
+/// The whole body, so that the connection can be used again; no more of it than the service may send.
+async fn read(mut response: Response, largest: usize) -> Result<Vec<u8>, Fault> {
+    let http_status = Some(response.status().as_u16());
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > largest => {
+                let cause = format!("the answer is larger than {largest} bytes");
+                return Err(Fault::NoAnswer { cause, http_status });
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(error) => {
+                return Err(Fault::NoAnswer { cause: failure::chain(&error.without_url()), http_status });
+            }
+        }
+    }
+}
+
 fn sensitive(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     let mut value = HeaderValue::from_str(text)?;
     value.set_sensitive(true);
@@ -280,7 +279,14 @@ mod tests {
         let token = Some(Zeroizing::new("TOKENEXAMPLE".to_owned()));
         let secret_key = Zeroizing::new("SECRETEXAMPLE".to_owned());
         let credentials = Credentials::new("AKIDEXAMPLE".to_owned(), secret_key, token);
-        let call = Call { service: "dlc", version: "v", action: "A", region: "ap-guangzhou", engine: None };
+        let call = Call {
+            service: "dlc",
+            version: "v",
+            action: "A",
+            region: "ap-guangzhou",
+            engine: None,
+            largest: 0,
+        };
         let headers = client.expect("a client").headers(call, Some(&credentials), b"{}").expect("headers");
         let marked: Vec<&str> =
             headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.as_str()).collect();

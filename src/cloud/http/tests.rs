@@ -195,27 +195,24 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn an_answer_over_the_limit_is_not_read_to_its_end() {
-    let limit = RECEIPT.len();
-    for (body, fits) in [(RECEIPT.to_owned(), true), (format!("{RECEIPT} "), false)] {
-        let server = Server::start([Reply::json(&body)]).await;
-        let mut cloud = cloud_of(&server);
-        cloud.fleet.client.largest_answer = limit;
-        let result = cloud.switch(&key()).await;
+    for (padding, fits) in [(LARGEST_RECEIPT - RECEIPT.len(), true), (LARGEST_RECEIPT, false)] {
+        let result = switch_once(Reply::json(&format!("{RECEIPT}{}", " ".repeat(padding)))).await;
         assert_eq!(result.is_ok(), fits, "{result:?}");
-        if !fits {
-            assert_eq!(
-                status_and_cause(result),
-                (Some(200), format!("the answer is larger than {limit} bytes"))
-            );
-        }
     }
     // an answer without end would otherwise keep the call busy until its time limit
-    let endless = format!("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n{}", "x".repeat(100_000));
-    let server = Server::start([Reply::Bytes(endless.into_bytes())]).await;
-    let mut cloud = cloud_of(&server);
-    cloud.fleet.client.largest_answer = 1000;
-    let (status, cause) = status_and_cause(cloud.switch(&key()).await);
-    assert_eq!((status, cause.as_str()), (Some(200), "the answer is larger than 1000 bytes"));
+    let endless = format!("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n{}", "x".repeat(300_000));
+    let (status, cause) = status_and_cause(switch_once(Reply::Bytes(endless.into_bytes())).await);
+    assert_eq!((status, cause.as_str()), (Some(200), "the answer is larger than 262144 bytes"));
+}
+
+#[tokio::test]
+async fn a_page_may_be_larger_than_a_receipt_but_not_endless() {
+    let nothing = r#"{"Response":{"RequestId":"r"}}"#;
+    for (padding, fits) in [(LARGEST_LISTING - nothing.len(), true), (LARGEST_LISTING, false)] {
+        let server = Server::start([Reply::json(&format!("{nothing}{}", " ".repeat(padding)))]).await;
+        let result = cloud_of(&server).engines(&key().region, page()).await;
+        assert_eq!(result.is_ok(), fits, "{result:?}");
+    }
 }
 
 #[tokio::test]
