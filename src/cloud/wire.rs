@@ -78,12 +78,13 @@ pub(super) struct EnginesAnswer {
 }
 
 impl EnginesAnswer {
-    /// The records of `page`. Where the service leaves the count out, a full page counts as one of several.
+    /// The records of `page`. Where the service leaves the count out, or counts fewer engines than it has listed, a
+    /// full page counts as one of several.
     pub(super) fn into_listing(self, page: EnginePage) -> EngineListing {
         let shapes = self.data_engines.map_or_else(Vec::new, |list| list.0);
         let listed = u32::try_from(shapes.len()).unwrap_or(u32::MAX);
-        let total = self.total_count.unwrap_or_else(|| {
-            let seen = page.offset.saturating_add(listed);
+        let seen = page.offset.saturating_add(listed);
+        let total = self.total_count.filter(|total| listed == 0 || *total >= seen).unwrap_or_else(|| {
             if listed > 0 && listed >= page.limit { seen.saturating_add(1) } else { seen }
         });
         let engines = shapes.into_iter().filter_map(|shape| shape.into_record(page.kind)).collect();

@@ -30,8 +30,7 @@ impl Track {
     /// phase proves nothing and is passed over.
     pub(super) fn looked(&self, job: &Job, look: Look<'_>, rules: &Rules) -> Option<Change> {
         let record = look.view.engine(&job.key);
-        let target = &job.key.new_image_version_id;
-        let sight = Sight::of(record, target, self.image_before.as_ref());
+        let sight = look.view.sight(&job.key, self.image_before.as_ref());
         match self.phase {
             Phase::Looking { since, .. } if look.asked >= since => Some(match self.class_of_return() {
                 None => {
@@ -58,17 +57,20 @@ impl Track {
     /// Judges once more a job that is about to be sent, by the newest look there is. Time has passed since it
     /// became ready, perhaps much.
     pub(super) fn reconsidered(&self, job: &Job, view: &FleetView, now: Instant, rules: &Rules) -> Change {
-        let sight =
-            Sight::of(view.engine(&job.key), &job.key.new_image_version_id, self.image_before.as_ref());
+        let sight = view.sight(&job.key, self.image_before.as_ref());
         let Some(class) = self.class_of_return() else {
             return self.begin(first_sight(job, None, view), now, rules);
         };
+        let look_again = || {
+            let phase = Phase::Looking { since: now, due: now + rules.sweep_every };
+            Self { refused: Some(class), ..self.clone() }.to(phase, Vec::new())
+        };
         match &sight {
             Sight::Target { .. } => self.applied_after_all(false, now, rules),
+            Sight::Unclear => look_again(),
+            // busy, perhaps with a request of ours that was given up for lost
             Sight::Old { state, .. } if state.is_none_or(|state| state == EngineState::INITIALISING) => {
-                // busy, perhaps with a request of ours that was given up for lost
-                let phase = Phase::Looking { since: now, due: now + rules.sweep_every };
-                Self { refused: Some(class), ..self.clone() }.to(phase, Vec::new())
+                look_again()
             }
             Sight::Old { image, .. } => self.on(image).to(Phase::Ready, Vec::new()),
             _ => self.went_elsewhere(&sight).unwrap_or_else(|| self.to(Phase::Ready, Vec::new())),

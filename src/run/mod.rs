@@ -21,6 +21,7 @@ mod dispatcher;
 mod journal;
 #[cfg(test)]
 mod judgement_tests;
+mod listing;
 mod looked;
 pub mod preview;
 mod readback;

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Rules;
+use super::listing::Listing;
 use super::reasons::reading_failed;
 use super::sight::FleetView;
 use crate::cloud::catalogue::{Class, Reach, look_up};
@@ -19,9 +20,6 @@ use crate::pace::{Gate, Rate, until};
 /// Throttled reads in a row that are borne before a reading is given up.
 const MOST_THROTTLES: u32 = 100;
 
-/// Engines of one kind in one region beyond which a listing's own count is not believed.
-const MOST_ENGINES: u32 = 1_000_000;
-
 /// How a sweep went.
 #[derive(Clone, Debug)]
 pub(super) struct Sweep {
@@ -31,8 +29,11 @@ pub(super) struct Sweep {
     pub(super) failed: Vec<(Region, Fault)>,
 }
 
-/// Which part of the fleet to list.
-pub(super) type Scope = BTreeSet<(Region, EngineKind)>;
+/// A part of the fleet that is listed by itself.
+type Place = (Region, EngineKind);
+
+/// Which parts of the fleet to list.
+pub(super) type Scope = BTreeSet<Place>;
 
 /// Reads engines and images; each action has its own gate.
 #[derive(Debug)]
@@ -74,12 +75,14 @@ impl<F: Fleet> Reader<F> {
         let scope: Scope = regions.iter().flat_map(everything).collect();
         let mut view = FleetView::default();
         for _ in 0..2 {
-            for (region, fault) in self.sweep(&scope, self.rules.max_attempts, &mut view).await.failed {
+            let mut look = FleetView::default();
+            for (region, fault) in self.sweep(&scope, self.rules.max_attempts, &mut look).await.failed {
                 match class_of(&fault) {
-                    Some(Class::Final(Reach::Region)) => view.refuse_region(&region, reading_failed(&fault)),
+                    Some(Class::Final(Reach::Region)) => look.refuse_region(&region, reading_failed(&fault)),
                     _ => return Err(fault),
                 }
             }
+            view.absorb(look);
             // engines that come and go while pages are read can hide another one, so what is missing is asked
             // for once more
             if jobs.iter().all(|job| view.engine(&job.key).is_some()) {
@@ -93,28 +96,28 @@ impl<F: Fleet> Reader<F> {
     pub(super) async fn sweep(&self, scope: &Scope, attempts: u32, view: &mut FleetView) -> Sweep {
         let mut sweep = Sweep { read: scope.clone(), failed: Vec::new() };
         let mut pages = JoinSet::new();
-        // how far each listing has been asked for; every page may say that there are more engines
-        let mut asked: BTreeMap<(Region, EngineKind), u32> = BTreeMap::new();
-        for (region, kind) in scope {
-            let first = EnginePage { kind: *kind, offset: 0, limit: LARGEST_PAGE };
-            self.ask(&mut pages, region, first, attempts);
-            asked.insert((region.clone(), *kind), LARGEST_PAGE);
+        let mut listings: BTreeMap<Place, Listing> = BTreeMap::new();
+        for place in scope {
+            let listing = listings.entry(place.clone()).or_default();
+            while let Some(offset) = listing.next_page() {
+                self.ask(&mut pages, place, offset, attempts);
+            }
         }
         while let Some(finished) = pages.join_next().await {
             // a panic in a page is a defect of ours and goes where all panics go
-            let (region, page, answer) =
+            let (place, answer) =
                 finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-            let place = (region, page.kind);
             match answer {
-                Ok(listing) => {
-                    let next = asked.entry(place.clone()).or_default();
-                    while *next < listing.total.min(MOST_ENGINES) {
-                        self.ask(&mut pages, &place.0, EnginePage { offset: *next, ..page }, attempts);
-                        *next += LARGEST_PAGE;
+                Ok(page) => {
+                    let listing = listings.entry(place.clone()).or_default();
+                    listing.take(&page);
+                    while let Some(offset) = listing.next_page() {
+                        self.ask(&mut pages, &place, offset, attempts);
                     }
-                    view.take(&place.0, listing.engines);
+                    view.take(&place.0, page.engines);
                 }
                 Err(fault) => {
+                    listings.entry(place.clone()).or_default().give_up();
                     // told once for each place
                     if sweep.read.remove(&place) {
                         sweep.failed.push((place.0, fault));
@@ -127,16 +130,17 @@ impl<F: Fleet> Reader<F> {
 
     fn ask(
         &self,
-        pages: &mut JoinSet<(Region, EnginePage, Result<EngineListing, Fault>)>,
-        region: &Region,
-        page: EnginePage,
+        pages: &mut JoinSet<(Place, Result<EngineListing, Fault>)>,
+        place: &Place,
+        offset: u32,
         attempts: u32,
     ) {
-        let (reader, region) = (self.clone(), region.clone());
+        let (reader, place) = (self.clone(), place.clone());
         pages.spawn(async move {
+            let page = EnginePage { kind: place.1, offset, limit: LARGEST_PAGE };
             let answer =
-                reader.patiently(&reader.engines, attempts, || reader.fleet.engines(&region, page)).await;
-            (region, page, answer)
+                reader.patiently(&reader.engines, attempts, || reader.fleet.engines(&place.0, page)).await;
+            (place, answer)
         });
     }
 

@@ -1,6 +1,6 @@
 //! What a look at the fleet means for one job: before the first request, and after.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::reasons::{self, found};
 use crate::cloud::{EngineRecord, EngineState};
@@ -11,6 +11,8 @@ use crate::ledger::{Refused, Standing, Work};
 #[derive(Clone, Debug, Default)]
 pub struct FleetView {
     engines: HashMap<(Region, DataEngineId), EngineRecord>,
+    /// Engines that the latest look showed more than once, and differently.
+    unclear: HashSet<(Region, DataEngineId)>,
     /// Regions that the service does not serve.
     unserved: BTreeMap<Region, Reason>,
 }
@@ -21,17 +23,32 @@ impl FleetView {
         self.engines.get(&(key.region.clone(), key.data_engine_id.clone()))
     }
 
-    /// Takes in what a listing of one region showed.
+    /// Takes in what a listing of one region showed, all in one look.
     pub fn take(&mut self, region: &Region, records: Vec<EngineRecord>) {
+        let told = |record: &EngineRecord| (record.image_version_id.clone(), record.state);
         for record in records {
-            self.engines.insert((region.clone(), record.data_engine_id.clone()), record);
+            let place = (region.clone(), record.data_engine_id.clone());
+            if self.engines.get(&place).is_some_and(|earlier| told(earlier) != told(&record)) {
+                self.unclear.insert(place.clone());
+            }
+            self.engines.insert(place, record);
         }
     }
 
-    /// Takes in what another view shows; where both show an engine, the other is newer.
+    /// Takes in what another look showed; where both show an engine, the other is newer.
     pub(super) fn absorb(&mut self, newer: Self) {
+        self.unclear.retain(|place| !newer.engines.contains_key(place));
+        self.unclear.extend(newer.unclear);
         self.engines.extend(newer.engines);
         self.unserved.extend(newer.unserved);
+    }
+
+    /// Judges a job's engine. Where the image before is not known, any image but the target counts as the old one.
+    pub(super) fn sight(&self, key: &JobKey, before: Option<&ImageVersionId>) -> Sight {
+        if self.unclear.contains(&(key.region.clone(), key.data_engine_id.clone())) {
+            return Sight::Unclear;
+        }
+        Sight::of(self.engine(key), &key.new_image_version_id, before)
     }
 
     /// Notes that the service does not serve a region.
@@ -68,15 +85,12 @@ pub(super) enum Sight {
     Third(ImageVersionId),
     /// The service left out the image.
     Blank,
+    /// One look showed it more than once, and differently, so it proves nothing.
+    Unclear,
 }
 
 impl Sight {
-    /// Judges a record. Where the image before is not known, any image but the target counts as the old one.
-    pub(super) fn of(
-        record: Option<&EngineRecord>,
-        target: &ImageVersionId,
-        before: Option<&ImageVersionId>,
-    ) -> Self {
+    fn of(record: Option<&EngineRecord>, target: &ImageVersionId, before: Option<&ImageVersionId>) -> Self {
         let Some(record) = record else { return Self::Missing };
         let state = record.state;
         if let Some(lost) = state.filter(|state| is_lost(*state)) {
@@ -112,6 +126,8 @@ pub enum Forecast {
     Already,
     /// Nothing yet: the engine shows its target and is still initialising.
     Arriving,
+    /// Nothing yet: the listing says two things about the engine.
+    Unclear,
     /// Nothing: a later request for the same engine, to another target, has not come to its end.
     Blocked(Reason),
     /// A request may have been applied: read back first.
@@ -165,7 +181,8 @@ pub(super) fn first_sight(job: &Job, open_elsewhere: Option<&ImageVersionId>, vi
         return Forecast::Unfit(reason.clone());
     }
     let expected = job.expected_image_version_id.as_ref();
-    match Sight::of(view.engine(&job.key), &job.key.new_image_version_id, expected) {
+    match view.sight(&job.key, expected) {
+        Sight::Unclear => Forecast::Unclear,
         Sight::Missing => Forecast::Unfit(found(reasons::ENGINE_NOT_FOUND, "")),
         Sight::Lost(state) => {
             let seen = format!("the engine is {} (State {})", state.word(), state.0);
@@ -193,11 +210,11 @@ pub(super) fn strayed(job: &Job, forecast: &Forecast, view: &FleetView) -> Optio
     if !matches!(forecast, Forecast::Done { outcome: Outcome::Switched | Outcome::Already, .. }) {
         return None;
     }
-    match Sight::of(view.engine(&job.key), &job.key.new_image_version_id, None) {
+    match view.sight(&job.key, None) {
         Sight::Missing => Some("not listed".to_owned()),
         Sight::Lost(state) => Some(format!("{} (State {})", state.word(), state.0)),
         Sight::Old { image, .. } | Sight::Third(image) => Some(format!("on {image}")),
-        Sight::Target { .. } | Sight::Blank => None,
+        Sight::Target { .. } | Sight::Blank | Sight::Unclear => None,
     }
 }
 

@@ -182,7 +182,7 @@ impl Track {
             }
             Forecast::Already if self.sent => self.applied_after_all(false, now, rules),
             Forecast::Already => self.end(Outcome::Already, None, vec![Step::Already]),
-            Forecast::Arriving => {
+            Forecast::Arriving | Forecast::Unclear => {
                 self.to(Phase::Looking { since: now, due: now + rules.sweep_every }, Vec::new())
             }
             Forecast::Blocked(reason) => self.end(Outcome::NotStarted, Some(reason), Vec::new()),

@@ -49,7 +49,7 @@ fn request_bodies_are_spelt_as_documented() {
 #[test]
 fn an_engine_is_read_with_every_field_and_unknown_ones_are_ignored() {
     let listing = listing(
-        r#"{"RequestId":"r","TotalCount":7,"Novelty":{"a":[1]},"DataEngines":[{"DataEngineId":"DataEngine-a",
+        r#"{"RequestId":"r","TotalCount":207,"Novelty":{"a":[1]},"DataEngines":[{"DataEngineId":"DataEngine-a",
         "DataEngineName":"n","State":9,"ImageVersionId":"i","ImageVersionName":"Standard-S 1.1",
         "ChildImageVersionId":"c","EngineTypeDetail":"StandardSpark","Novelty":null}]}"#,
     );
@@ -63,7 +63,7 @@ fn an_engine_is_read_with_every_field_and_unknown_ones_are_ignored() {
         engine_type_detail: Some("StandardSpark".to_owned()),
         kind: PAGE.kind,
     };
-    assert_eq!(listing, EngineListing { engines: vec![expected], total: 7 });
+    assert_eq!(listing, EngineListing { engines: vec![expected], total: 207 });
 }
 
 #[test]
@@ -84,20 +84,24 @@ fn null_empty_and_absent_are_the_same() {
 }
 
 #[test]
-fn without_a_count_a_full_page_counts_as_one_of_several() {
-    let with = |records: &str| listing(&format!(r#"{{"RequestId":"r","DataEngines":[{records}]}}"#)).total;
-    assert_eq!(with(r#"{"DataEngineId":"a"}"#), 201);
-    assert_eq!(with(r#"{"DataEngineId":"a"},{"DataEngineId":"b"}"#), 203);
+fn without_a_count_that_can_be_true_a_full_page_counts_as_one_of_several() {
+    for count in ["null", "0", "200"] {
+        let with = |records: &str| {
+            listing(&format!(r#"{{"RequestId":"r","TotalCount":{count},"DataEngines":[{records}]}}"#)).total
+        };
+        assert_eq!(with(r#"{"DataEngineId":"a"}"#), 201, "{count}");
+        assert_eq!(with(r#"{"DataEngineId":"a"},{"DataEngineId":"b"}"#), 203, "{count}");
+    }
 }
 
 #[test]
 fn an_engine_without_identifier_is_left_out_and_the_others_stay() {
     let listing = listing(
-        r#"{"RequestId":"r","TotalCount":3,"DataEngines":[{"DataEngineName":"n"},{"DataEngineId":""},
+        r#"{"RequestId":"r","TotalCount":203,"DataEngines":[{"DataEngineName":"n"},{"DataEngineId":""},
         {"DataEngineId":"a"}]}"#,
     );
     assert_eq!(listing.engines.len(), 1);
-    assert_eq!(listing.total, 3);
+    assert_eq!(listing.total, 203);
 }
 
 #[test]

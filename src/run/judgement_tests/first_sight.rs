@@ -38,9 +38,9 @@ fn an_engine_whose_state_is_not_told_is_still_recognised_on_its_target() {
     let on = |image: &str, expected: Option<&str>| {
         let mut job = job();
         job.expected_image_version_id = expected.map(ImageVersionId::new);
-        let mut stateless = view(image, 2);
-        let mut record = stateless.engine(&job.key).expect("there").clone();
+        let mut record = view(image, 2).engine(&job.key).expect("there").clone();
         record.state = None;
+        let mut stateless = FleetView::default();
         stateless.take(&job.key.region, vec![record]);
         forecast(&job, &UNSENT, Some(&stateless))
     };
@@ -102,4 +102,23 @@ fn what_is_done_but_gone_from_its_target_has_strayed() {
     assert_eq!(where_is_it(&view("old", 2)), Some("on old".into()));
     assert_eq!(where_is_it(&view("new", -1)), Some("failed (State -1)".into()));
     assert_eq!(where_is_it(&FleetView::default()), Some("not listed".into()));
+}
+
+#[test]
+fn an_engine_that_one_look_shows_in_two_ways_is_looked_at_again() {
+    let job = job();
+    let [on_target, on_old] =
+        ["new", "old"].map(|image| view(image, 2).engine(&job.key).expect("there").clone());
+    for records in [[on_target.clone(), on_old.clone()], [on_old.clone(), on_target]] {
+        let mut view = FleetView::default();
+        view.take(&job.key.region, records.to_vec());
+        assert_eq!(forecast(&job, &UNSENT, Some(&view)), Forecast::Unclear);
+        let now = Instant::now();
+        let track = Track::new(JobIndex(0), &UNSENT).begin(Forecast::Unclear, now, &Rules::default()).track;
+        assert!(matches!(track.phase, Phase::Looking { .. }));
+        let mut newer = FleetView::default();
+        newer.take(&job.key.region, vec![on_old.clone(), on_old.clone()]);
+        view.absorb(newer);
+        assert!(matches!(forecast(&job, &UNSENT, Some(&view)), Forecast::Switch { .. }), "a clear look");
+    }
 }
