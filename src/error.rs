@@ -12,6 +12,7 @@ use crate::ledger::LedgerError;
 use crate::plan::PlanError;
 use crate::run::reading_failed;
 use crate::sim::ScenarioError;
+use crate::words::one_line;
 
 /// Why a command ended without doing what it was asked to.
 #[derive(Debug)]
@@ -23,9 +24,10 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure that is told in one sentence, its remedy included.
-    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), next: None }
+    /// A failure that is told in one sentence, its remedy included. What a file or the service says in it cannot
+    /// steer the terminal.
+    pub fn new(exit: Exit, what: impl AsRef<str>) -> Self {
+        Self { exit, what: one_line(what.as_ref()), next: None }
     }
 
     /// The same, with what to do next on a line of its own.

@@ -10,7 +10,7 @@ use crate::job::JobKey;
 use crate::ledger::{self, JobMemory, LedgerError, Memory, Repaired};
 use crate::report::print::to_stderr;
 use crate::report::{Columns, table};
-use crate::words::plural;
+use crate::words::{one_line, plural};
 
 pub(super) fn ledger(args: &LedgerArgs) -> Result<Exit, Failure> {
     match &args.command {
@@ -59,7 +59,7 @@ fn repair(file: &Path) -> Result<Exit, Failure> {
                 copy.display(),
             ));
             if !named.is_empty() {
-                let engines: Vec<&str> = named.iter().map(String::as_str).collect();
+                let engines: Vec<String> = named.iter().map(|name| one_line(name)).collect();
                 to_stderr(&format!(
                     "note: what was set aside names {}, which may have been sent: {}\n next: wait until nothing is \
                      switching, then run the same command again; it reads the fleet before anything is sent\n",
@@ -93,12 +93,12 @@ fn show(file: &Path, failed: bool, json: bool) -> Result<Exit, Failure> {
         .map(|(key, job)| {
             let row = Row::of(key, job);
             vec![
-                row.data_engine_id.to_owned(),
-                row.region.to_owned(),
+                one_line(row.data_engine_id),
+                one_line(row.region),
                 row.standing,
                 row.attempts.to_string(),
-                row.code.unwrap_or_default().to_owned(),
-                row.request_id.unwrap_or_default().to_owned(),
+                one_line(row.code.unwrap_or_default()),
+                one_line(row.request_id.unwrap_or_default()),
             ]
         })
         .collect();

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
+use dlc_fleet::ledger::{self as file, Entry, RunOpened, SCHEMA, Step};
 use serde_json::Value;
 
 use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows};
@@ -122,5 +124,43 @@ fn nobody_waits_at_a_pipe_that_stands_where_a_file_should() {
         let ran = finish(command);
         assert_eq!(ran.code, Some(code), "{line}: {}", ran.stderr);
         assert!(ran.stderr.contains("not a regular file"), "{line}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn nothing_that_a_ledger_holds_steers_the_terminal() {
+    let stage = Stage::new(&rows(1), CALM);
+    let (red, title) = ("\u{1b}[31m", "\u{1b}]0;owned\u{7}");
+    let (mut writer, _) = file::open(&stage.path("evil.jsonl"), &format!("run{red}")).expect("a new ledger");
+    let opened = RunOpened {
+        schema: SCHEMA.into(),
+        parent_run: None,
+        tool_version: "0".into(),
+        plan: "plan.csv".into(),
+        plan_digest: "0".into(),
+        regions: vec!["ap-guangzhou".into()],
+        endpoint: format!("nowhere{red}"),
+        simulated: true,
+        rate: 20,
+    };
+    let key = JobKey {
+        region: Region::new("ap-guangzhou"),
+        data_engine_id: DataEngineId::new(format!("DataEngine-{title}")),
+        new_image_version_id: ImageVersionId::new("image-new"),
+    };
+    let job = |step| Entry::Job { key: key.clone(), step };
+    let accepted = Step::Accepted { request_id: Some(title.into()), latency_ms: None, read_back: false };
+    let sent = job(Step::Sent { attempt: 1, image_before: None });
+    writer.append(vec![Entry::Opened(opened), sent, job(accepted)]).expect("written");
+    drop(writer);
+    let text = std::fs::read_to_string(stage.path("evil.jsonl")).expect("there");
+    std::fs::write(stage.path("cut.jsonl"), text.replacen("image-new", "image-old", 1)).expect("written");
+    let run = format!("run plan.csv --endpoint http://{} --ledger", stage.address);
+    for line in ["ledger show evil.jsonl", &format!("{run} evil.jsonl"), "ledger repair cut.jsonl"] {
+        let mut command = executable(stage.folder.path());
+        command.args(["--color", "always"]).args(line.split(' '));
+        let ran = finish(command);
+        let said = ran.stdout + &ran.stderr;
+        assert!(!said.contains(red) && !said.contains(title) && !said.contains('\u{7}'), "{line}: {said:?}");
     }
 }
