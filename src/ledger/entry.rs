@@ -166,7 +166,7 @@ pub struct Refused {
 }
 
 /// The fields every line has, in the order in which they are written.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Head {
     seq: u64,
     at: String,
@@ -190,8 +190,12 @@ enum Frame {
     Closed(RunClosed),
 }
 
+/// The fields that every line is read by.
 #[derive(Deserialize)]
-struct Kind {
+struct Face {
+    seq: u64,
+    at: String,
+    run: String,
     kind: String,
 }
 
@@ -220,16 +224,16 @@ impl Line {
         fn parse<'a, Shape: Deserialize<'a>>(text: &'a str) -> Result<Shape, String> {
             serde_json::from_str(text).map_err(|error| error.to_string())
         }
-        let head: Head = parse(text)?;
-        let entry = match parse::<Kind>(text)?.kind.as_str() {
+        let Face { seq, at, run, kind } = parse(text)?;
+        let entry = match kind.as_str() {
             "run" | "closed" => match parse(text)? {
                 Frame::Run(opened) => Entry::Opened(opened),
                 Frame::Closed(closed) => Entry::Closed(closed),
             },
             _ => Entry::Job { key: parse(text)?, step: parse(text)? },
         };
-        let at = head.at.parse().map_err(|_| format!("`at` is not a time: {}", head.at))?;
-        Ok(Self { seq: head.seq, at, run: head.run, entry })
+        let at = at.parse().map_err(|_| format!("`at` is not a time: {at}"))?;
+        Ok(Self { seq, at, run, entry })
     }
 }
 

@@ -56,10 +56,10 @@ fn fold(recalled: &mut Recalled, mut source: impl BufRead, path: &Path) -> Resul
         match bytes.split_last() {
             None => return Ok(()),
             Some((b'\n', line)) => {
-                if let Some(schema) = newer_schema(line) {
-                    return Err(LedgerError::Newer { path: path.to_owned(), line: number, schema });
-                }
-                recalled.take(line, bytes.len() as u64).map_err(damaged)?;
+                recalled.take(line, bytes.len() as u64).map_err(|what| match newer_schema(line) {
+                    Some(schema) => LedgerError::Newer { path: path.to_owned(), line: number, schema },
+                    None => damaged(what),
+                })?;
             }
             Some(_) if bytes.len() as u64 == LONGEST_LINE => {
                 return Err(damaged(format!("it is longer than {LONGEST_LINE} bytes")));
