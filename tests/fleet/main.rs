@@ -14,4 +14,5 @@ mod plans;
 mod rooms;
 mod stage;
 mod staging;
+mod torture;
 mod virtual_time;

@@ -1,0 +1,163 @@
+//! The real executable before damaged ledgers: verify names the line, repair invents nothing, and the run that comes
+//! after switches no engine twice.
+
+use std::fs;
+use std::sync::Mutex;
+
+use dlc_fleet::cloud::EngineState;
+
+use super::damage::{Damage, Flip};
+use super::oracle::{Oracle, Verdict};
+use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, wait_for, wait_until};
+
+const ENGINES: usize = 16;
+
+/// Refusals, throttles and lost answers, so that many kinds of line are in the ledger.
+const WEATHER: &str = "latency: {median: 30ms, worst: 90ms}\nswitching: {least: 300ms, most: 900ms}\nspells:\n\
+                       \x20 - {fate: InternalError, engines: 20%, times: 1}\n\
+                       \x20 - {fate: RequestLimitExceeded, engines: 10%, times: 1}\n\
+                       \x20 - {fate: reset-after-reading, engines: [DataEngine-0002], times: 1}\n";
+
+/// A fleet in the middle of its move: one run was killed, the next one too.
+struct Scene {
+    stage: Stage,
+    oracle: Oracle,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let stage = Stage::new(&rows(ENGINES), WEATHER);
+        for sent in [ENGINES / 3, ENGINES - 2] {
+            let child = stage.command(&["--yes", "--grace", "1s"]).spawn().expect("it starts");
+            wait_until("requests arrive", || stage.requests() >= sent);
+            signal(child.id(), "KILL");
+            wait_for(child);
+        }
+        let mut bytes = fs::read(stage.path(LEDGER)).expect("a ledger");
+        // a kill can tear the last line, which is a damage of its own
+        bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1));
+        Self { stage, oracle: Oracle::new(bytes) }
+    }
+
+    fn ledger(&self, command: &str) -> Ran {
+        let mut call = executable(self.stage.folder.path());
+        call.args(["ledger", command, LEDGER]);
+        finish(call)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        fs::read(self.stage.path(LEDGER)).expect("a ledger")
+    }
+
+    /// The copy that a repair kept of the whole.
+    fn copy(&self) -> Vec<u8> {
+        let entries = fs::read_dir(self.stage.folder.path()).expect("a folder");
+        let mut copies = entries
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.to_string_lossy().contains(".before-repair-"));
+        let copy = copies.next().expect("a copy");
+        assert_eq!(copies.next(), None, "one copy");
+        fs::read(copy).expect("a copy")
+    }
+
+    /// Meets one damage, from verify to the end of the move.
+    fn meet(&self, damage: &Damage) {
+        let damaged = damage.inflict(&self.oracle);
+        fs::write(self.stage.path(LEDGER), &damaged).expect("written");
+        let verified = self.ledger("verify");
+        match damage.expected(&self.oracle) {
+            Verdict::Resumed(lines) => {
+                assert_eq!(verified.code, Some(0), "{damage:?}: {}", verified.stderr);
+                assert!(
+                    verified.stdout.contains(&format!("{lines} line")),
+                    "{damage:?}: {}",
+                    verified.stdout
+                );
+            }
+            Verdict::Refused(line) => {
+                for ran in [verified, self.stage.run(&[])] {
+                    assert_eq!(ran.code, Some(6), "{damage:?}: {}", ran.stderr);
+                    assert!(ran.stderr.contains(&format!("at line {line}:")), "{damage:?}: {}", ran.stderr);
+                }
+                assert_eq!(self.bytes(), damaged, "{damage:?}: a refused ledger is left alone");
+                if line == 1 {
+                    return self.has_nothing_to_keep(damage, &damaged);
+                }
+                self.mend(damage, &damaged, line);
+            }
+            other => panic!("{damage:?}: {other:?} is not of the sample"),
+        }
+        self.finish_the_move(damage);
+    }
+
+    fn has_nothing_to_keep(&self, damage: &Damage, damaged: &[u8]) {
+        let repaired = self.ledger("repair");
+        assert_eq!(repaired.code, Some(6), "{damage:?}: {}", repaired.stderr);
+        assert_eq!(self.bytes(), damaged, "{damage:?}: nothing is good, so nothing is cut");
+    }
+
+    fn mend(&self, damage: &Damage, damaged: &[u8], line: u64) {
+        let repaired = self.ledger("repair");
+        assert_eq!(repaired.code, Some(0), "{damage:?}: {}", repaired.stderr);
+        let kept = self.bytes();
+        assert!(damaged.starts_with(&kept), "{damage:?}: what is kept is the beginning of what was there");
+        let lines = kept.split_inclusive(|byte| *byte == b'\n').count() as u64;
+        assert_eq!(
+            (lines, kept.last()),
+            (line - 1, Some(&b'\n')),
+            "{damage:?}: every line before the damage"
+        );
+        assert_eq!(self.copy(), damaged, "{damage:?}");
+        assert_eq!(self.ledger("verify").code, Some(0), "{damage:?}");
+    }
+
+    /// Does as the repair says: waits until nothing is switching, then runs the same command again.
+    fn finish_the_move(&self, damage: &Damage) {
+        wait_until("nothing is switching", || {
+            self.stage
+                .simulator
+                .with_world(|world| world.engines().all(|engine| engine.state == EngineState::RUNNING))
+        });
+        let ran = self.stage.run(&["--grace", "1s"]);
+        assert_eq!(ran.code, Some(0), "{damage:?}: {}{}", ran.stdout, ran.stderr);
+        let stats = self.stage.simulator.stats();
+        assert_eq!(stats.applied_by_engine.len(), ENGINES, "{damage:?}");
+        assert!(stats.applied_more_than_once.is_empty(), "{damage:?}: {:?}", stats.applied_more_than_once);
+    }
+}
+
+/// Twelve damages, each in a world of its own.
+fn sample(number: usize, oracle: &Oracle) -> Damage {
+    let (last, whole) = (oracle.lines(), oracle.bytes().len());
+    let middle = last / 2;
+    let within = |line: usize| oracle.begin_of(line) + 40;
+    match number {
+        0 => Damage::Cut(whole - 9),
+        1 => Damage::Cut(oracle.begin_of(middle)),
+        2 => Damage::Cut(within(2 * last / 3)),
+        3 => Damage::Flip(within(1), Flip::Xor(0x20)),
+        4 => Damage::Flip(within(middle), Flip::Xor(0x01)),
+        5 => Damage::Flip(within(last), Flip::Xor(0x80)),
+        6 => Damage::Flip(within(middle), Flip::Into(b'\n')),
+        7 => Damage::Drop(middle),
+        8 => Damage::Repeat(last - 1),
+        9 => Damage::Swap(middle, middle + 1),
+        10 => Damage::RepeatAll(1, oracle.runs()[0].1),
+        _ => Damage::Insert(middle, b"{\"seq\":1}\n".to_vec()),
+    }
+}
+
+#[test]
+fn after_any_damage_the_executable_says_so_mends_it_and_switches_nothing_twice() {
+    let numbers = Mutex::new((0..12).collect::<Vec<usize>>());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(number) = { numbers.lock().expect("no panic").pop() } {
+                    let scene = Scene::new();
+                    scene.meet(&sample(number, &scene.oracle));
+                }
+            });
+        }
+    });
+}
