@@ -116,8 +116,8 @@ impl Review {
             self.reject(path, title, "split the plan into several, and run them one after the other");
             return Ok(None);
         }
-        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-            self.reject(path, "the file is UTF-16", "save it as UTF-8 without BOM");
+        if let Some(encoding) = foreign_encoding(&bytes) {
+            self.reject(path, format!("the file is {encoding}"), "save it as UTF-8 without BOM");
             return Ok(None);
         }
         Ok(self.take(path, &bytes))
@@ -169,6 +169,18 @@ impl Review {
         self.sources.push(Source { shown_path, text: Arc::clone(&text) });
         Opened { file, text, begin }
     }
+}
+
+/// The encoding that a file's first bytes announce, where it is not UTF-8.
+fn foreign_encoding(bytes: &[u8]) -> Option<&'static str> {
+    // the mark of UTF-16 is the beginning of one of UTF-32
+    let marks: [(&[u8], &str); 4] = [
+        (&[0xff, 0xfe, 0, 0], "UTF-32"),
+        (&[0, 0, 0xfe, 0xff], "UTF-32"),
+        (&[0xff, 0xfe], "UTF-16"),
+        (&[0xfe, 0xff], "UTF-16"),
+    ];
+    marks.into_iter().find(|(mark, _)| bytes.starts_with(mark)).map(|(_, encoding)| encoding)
 }
 
 #[cfg(test)]

@@ -111,7 +111,15 @@ fn line_fault(text: &str, limit: usize) -> Option<String> {
     if text.contains(char::is_control) {
         return Some("it contains a control character or a line break".to_owned());
     }
+    if text.contains(turns_direction) {
+        return Some("it contains a mark that turns the direction of writing".to_owned());
+    }
     too_long(text, limit)
+}
+
+/// Marks with which a text can look like another one wherever it is shown.
+fn turns_direction(letter: char) -> bool {
+    matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn too_long(text: &str, limit: usize) -> Option<String> {
@@ -153,6 +161,16 @@ mod tests {
         assert_eq!(id_fault("a b").as_deref(), Some("it contains white space"));
         assert_eq!(id_fault("a\u{200b}b").as_deref(), Some("it contains U+200B"));
         assert!(id_fault(&"x".repeat(129)).is_some());
+    }
+
+    #[test]
+    fn names_and_notes_are_one_line_in_one_direction() {
+        for (text, sound) in
+            [("nightly reports", true), ("夜间 ÄÖ שלום", true), ("a\u{202e}b", false), ("a\nb", false)]
+        {
+            assert_eq!(Field::Note.fault(text).is_none(), sound, "{text:?}");
+            assert_eq!(Field::Wave.fault(text).is_none(), sound, "{text:?}");
+        }
     }
 
     #[test]
