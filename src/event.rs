@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::job::{Job, JobIndex, Reason, Verdict};
+use crate::job::{Job, JobIndex, Reason, Verdict, Wave};
 
 /// What is known when a run opens.
 #[derive(Clone, Debug)]
@@ -25,8 +25,8 @@ pub struct Opening {
     pub max_attempts: u32,
     /// Every row of the plan, in plan order; `JobIndex` points into it.
     pub jobs: Arc<[Job]>,
-    /// Names of the waves, in the order in which they go.
-    pub waves: Arc<[String]>,
+    /// The waves, in the order in which they go.
+    pub waves: Arc<[Wave]>,
 }
 
 /// Why a run sends nothing more although jobs are left.

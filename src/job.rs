@@ -62,6 +62,20 @@ impl fmt::Display for JobKey {
     }
 }
 
+/// Jobs of a plan that go together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wave {
+    /// What people call it.
+    pub name: String,
+}
+
+impl Wave {
+    /// A wave of this name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into() }
+    }
+}
+
 /// One row of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {

@@ -64,7 +64,7 @@ fn row(plan: &Plan, job: &Job, prediction: Prediction) -> PreviewRow {
         Prediction::Unfit(why) => (report::Prediction::WouldFail, Some(why)),
         Prediction::CannotTell(why) => (report::Prediction::CannotTell, Some(why)),
     };
-    let wave = plan.waves.get(job.wave).cloned().unwrap_or_default();
+    let wave = plan.waves.get(job.wave).map_or_else(String::new, |wave| wave.name.clone());
     PreviewRow { key: job.key.clone(), wave, prediction, detail, note: job.note.clone() }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Region};
+use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Region, Wave};
 
 use super::MAX_JOBS;
 use super::finding::{Finding, Place, Review, quote};
@@ -36,8 +36,8 @@ pub(super) enum Fallback {
 #[derive(Default)]
 pub(super) struct Draft {
     pub rows: Vec<Row>,
-    /// Names of the waves, in order; empty when the plan has no waves.
-    pub waves: Vec<String>,
+    /// The waves, in order; empty when the plan has none.
+    pub waves: Vec<Wave>,
     pub region: Fallback,
     pub target: Fallback,
 }
@@ -58,9 +58,9 @@ impl Review {
 }
 
 impl Draft {
-    /// Compares the rows, reports what is wrong, and makes the jobs and the names of their waves. They mean
-    /// something only when the review is clean.
-    pub fn into_jobs(self, review: &mut Review, default_region: Option<&Region>) -> (Vec<Job>, Vec<String>) {
+    /// Compares the rows, reports what is wrong, and makes the jobs and their waves. They mean something only
+    /// when the review is clean.
+    pub fn into_jobs(self, review: &mut Review, default_region: Option<&Region>) -> (Vec<Job>, Vec<Wave>) {
         let region = match (&self.region, default_region) {
             (Fallback::Given(region), _) => Some(region.as_str()),
             (Fallback::Absent, Some(region)) => Some(region.as_str()),
@@ -79,7 +79,7 @@ impl Draft {
             self.rows.into_iter().map(|row| row.into_job(region.unwrap_or_default(), target)).collect();
         // stable: inside a wave the plan's own order stays
         jobs.sort_by_key(|job| job.wave);
-        let waves = if self.waves.is_empty() { vec![UNSTAGED.to_owned()] } else { self.waves };
+        let waves = if self.waves.is_empty() { vec![Wave::named(UNSTAGED)] } else { self.waves };
         (jobs, waves)
     }
 

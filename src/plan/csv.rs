@@ -13,6 +13,7 @@ use super::finding::{Finding, Place, Review, quote};
 use super::names;
 use super::source::Opened;
 use super::value::{Field, Value};
+use crate::job::Wave;
 use crate::words::plural;
 
 /// The columns, as this tool spells them.
@@ -47,7 +48,7 @@ pub(super) enum Role {
 pub(super) struct Sheet {
     pub rows: Vec<Row>,
     /// Waves in the order of their first rows; empty when the file names none.
-    pub waves: Vec<String>,
+    pub waves: Vec<Wave>,
 }
 
 /// Reads a file, and reports everything that is wrong with it.
@@ -275,7 +276,7 @@ impl Table<'_> {
         }
         let number = self.sheet.waves.len();
         self.wave_numbers.insert(name.text.clone(), number);
-        self.sheet.waves.push(name.text);
+        self.sheet.waves.push(Wave::named(name.text));
         number
     }
 

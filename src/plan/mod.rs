@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::job::{Job, Region};
+use crate::job::{Job, Region, Wave};
 use crate::words;
 
 use check::Draft;
@@ -59,8 +59,8 @@ pub struct Plan {
     pub path: PathBuf,
     /// One for each engine, wave by wave, and inside a wave in the order of the plan.
     pub jobs: Vec<Job>,
-    /// Names of the waves, in order; only `all` when the plan names none.
-    pub waves: Vec<String>,
+    /// The waves, in order; only `all` when the plan names none.
+    pub waves: Vec<Wave>,
     /// SHA-256, in lower-case hex, of what the plan asks for: waves, regions, engines, image versions. The same
     /// for both formats, and whatever the order of rows, the comments and the notes.
     pub digest: String,
@@ -144,7 +144,7 @@ fn parse(review: &mut Review, opened: &Opened, path: &Path, format: Format) -> O
 
 /// What the plan asks for, in one spelling. No value can hold a tab or a line feed, so none can be mistaken
 /// for another.
-fn digest(jobs: &[Job], waves: &[String]) -> String {
+fn digest(jobs: &[Job], waves: &[Wave]) -> String {
     let mut lines: Vec<(usize, String)> = jobs
         .iter()
         .map(|job| {
@@ -160,8 +160,8 @@ fn digest(jobs: &[Job], waves: &[String]) -> String {
     let mut hash = Sha256::new();
     hash.update("dlc-fleet.plan/1\n");
     let mut lines = lines.into_iter().peekable();
-    for (number, name) in waves.iter().enumerate() {
-        hash.update(format!("wave\t{name}\n"));
+    for (number, wave) in waves.iter().enumerate() {
+        hash.update(format!("wave\t{}\n", wave.name));
         while let Some((_, line)) = lines.next_if(|(wave, _)| *wave == number) {
             hash.update(line);
         }

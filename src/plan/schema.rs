@@ -12,6 +12,7 @@ use super::names;
 use super::source::Opened;
 use super::value::{Field, Value};
 use super::yaml::{Node, Shape};
+use crate::job::Wave;
 
 const PLAN_KEYS: [&str; 4] = ["region", "new_image_version_id", "waves", "engines"];
 const WAVE_KEYS: [&str; 2] = ["name", "engines"];
@@ -84,7 +85,7 @@ impl Reader<'_> {
         let mut named: HashMap<String, Place> = HashMap::new();
         for (number, wave) in waves.iter().enumerate() {
             let name = self.wave(wave, number);
-            self.draft.waves.push(name.text.clone());
+            self.draft.waves.push(Wave::named(name.text.clone()));
             if name.text.is_empty() {
                 continue;
             }

@@ -69,7 +69,7 @@ fn every_example_plan_loads() {
 #[test]
 fn the_staged_example_has_the_waves_it_promises() {
     let plan = load(Path::new("plans/staged.yaml"), None).expect("valid");
-    assert_eq!(plan.waves, ["canary", "early", "rest"]);
+    assert_eq!(plan.waves, ["canary", "early", "rest"].map(Wave::named));
     let sizes = [0, 1, 2].map(|wave| plan.jobs.iter().filter(|job| job.wave == wave).count());
     assert_eq!(sizes, [2, 6, 16]);
     assert_eq!(plan.jobs[0].key.region.as_str(), "ap-guangzhou");
@@ -270,7 +270,7 @@ proptest! {
 
     #[test]
     fn jobs_written_as_csv_or_yaml_are_read_back_the_same(jobs in jobs()) {
-        let waves = vec!["first wave".to_owned(), "second".to_owned(), "no".to_owned()];
+        let waves = ["first wave", "second", "no"].map(Wave::named).to_vec();
         for (name, text) in [("a.csv", as_csv(&jobs, &waves)), ("a.yaml", as_yaml(&jobs, &waves))] {
             match review(name, text.as_bytes()) {
                 Ok(plan) => prop_assert_eq!((&plan.jobs, &plan.waves), (&jobs, &waves)),
@@ -306,7 +306,7 @@ fn jobs() -> impl Strategy<Value = Vec<Job>> {
     })
 }
 
-fn as_csv(jobs: &[Job], waves: &[String]) -> String {
+fn as_csv(jobs: &[Job], waves: &[Wave]) -> String {
     let mut text =
         "note,data_engine_id,wave,new_image_version_id,region,expected_image_version_id\n".to_owned();
     for job in jobs {
@@ -316,7 +316,7 @@ fn as_csv(jobs: &[Job], waves: &[String]) -> String {
         let values = [
             note,
             key.data_engine_id.as_str(),
-            &waves[job.wave],
+            &waves[job.wave].name,
             key.new_image_version_id.as_str(),
             key.region.as_str(),
             expected,
@@ -327,11 +327,11 @@ fn as_csv(jobs: &[Job], waves: &[String]) -> String {
     text
 }
 
-fn as_yaml(jobs: &[Job], waves: &[String]) -> String {
+fn as_yaml(jobs: &[Job], waves: &[Wave]) -> String {
     let quoted = |value: &str| format!("'{}'", value.replace('\'', "''"));
     let mut lines = vec!["waves:".to_owned()];
-    for (number, name) in waves.iter().enumerate() {
-        lines.extend([format!("- name: {name}"), "  engines:".to_owned()]);
+    for (number, wave) in waves.iter().enumerate() {
+        lines.extend([format!("- name: {}", wave.name), "  engines:".to_owned()]);
         for job in jobs.iter().filter(|job| job.wave == number) {
             let key = &job.key;
             let expected = job.expected_image_version_id.as_ref();

@@ -53,7 +53,7 @@ struct Document<'a> {
     /// Outcomes over the whole plan.
     totals: Totals,
     /// Outcomes of each wave, in the order in which they went.
-    waves: Vec<Wave<'a>>,
+    waves: Vec<WaveEnd<'a>>,
     /// Every row of the plan, in plan order.
     jobs: Vec<JobEnd<'a>>,
 }
@@ -89,7 +89,7 @@ struct Totals {
 }
 
 #[derive(Serialize)]
-struct Wave<'a> {
+struct WaveEnd<'a> {
     name: &'a str,
     #[serde(flatten)]
     outcomes: OutcomeCounts,
@@ -151,7 +151,9 @@ pub fn json(opening: &Opening, tally: &Tally, closing: &Closing, exit_code: u8) 
         worst_second: closing.worst_second,
         resume: closing.goes_on(),
         totals: Totals { outcomes: tally.outcomes().into(), earlier: tally.earlier() },
-        waves: waves.map(|(name, counts)| Wave { name, outcomes: counts.outcomes().into() }).collect(),
+        waves: waves
+            .map(|(wave, counts)| WaveEnd { name: &wave.name, outcomes: counts.outcomes().into() })
+            .collect(),
         jobs: jobs.map(|(at, job)| JobEnd::new(opening, tally, JobIndex(at), job)).collect(),
     })
 }
@@ -195,7 +197,7 @@ impl<'a> JobEnd<'a> {
             region: job.key.region.as_str(),
             data_engine_id: job.key.data_engine_id.as_str(),
             new_image_version_id: job.key.new_image_version_id.as_str(),
-            wave: opening.waves.get(job.wave).map(String::as_str),
+            wave: opening.waves.get(job.wave).map(|wave| wave.name.as_str()),
             outcome: tally.outcome(at),
             earlier: verdict.is_some_and(|verdict| verdict.earlier),
             reason: verdict.and_then(|verdict| verdict.reason.as_ref()).map(ReasonGiven::from),

@@ -24,7 +24,7 @@ const GAP: &str = "  ";
 /// `wave 2 of 3, early`; none if the plan has a single wave, because then there is nothing to tell apart.
 pub fn wave_title(opening: &Opening, wave: usize) -> Option<String> {
     let waves = opening.waves.len();
-    let name = opening.waves.get(wave).filter(|_| waves > 1)?;
+    let name = &opening.waves.get(wave).filter(|_| waves > 1)?.name;
     Some(format!("wave {} of {waves}, {}", wave + 1, words::one_line(name)))
 }
 
@@ -168,11 +168,11 @@ fn share(some: usize, all: usize, width: usize) -> usize {
 
 /// A row for each wave: `canary  ━━━━━━━━━━──····  4/6 on target  1 failed`.
 pub fn rows(scene: &Scene, columns: usize) -> Vec<String> {
-    let (names, counts) = (&scene.opening.waves, scene.tally.waves());
+    let (waves, counts) = (&scene.opening.waves, scene.tally.waves());
     let longest_count = counts.iter().map(|counts| words::count(counts.jobs()).len()).max().unwrap_or(0);
     let numbers: Vec<_> = counts.iter().map(|counts| numbers(counts, longest_count)).collect();
     let longest_numbers = numbers.iter().map(|parts| measure_text_width(&parts.join(GAP))).max().unwrap_or(0);
-    let names: Vec<_> = names.iter().map(|name| words::one_line(name)).collect();
+    let names: Vec<_> = waves.iter().map(|wave| words::one_line(&wave.name)).collect();
     let longest_name = names.iter().map(|name| measure_text_width(name)).max().unwrap_or(0).min(LONGEST_NAME);
     let room = columns.saturating_sub(longest_name + longest_numbers + 2 * GAP.len());
     let bar_width = room.clamp(SHORTEST_BAR, LONGEST_BAR);
@@ -200,6 +200,7 @@ fn numbers(counts: &Counts, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Wave;
     use crate::report::paint::plain;
     use crate::report::script;
 
@@ -268,7 +269,7 @@ mod tests {
     fn a_row_shows_name_bar_and_numbers() {
         let mut story = script::mixed();
         let mut opening = Opening::clone(&story.opening);
-        opening.waves = ["canary", "a wave with a very long name", "rest"].map(String::from).into();
+        opening.waves = ["canary", "a wave with a very long name", "rest"].map(Wave::named).into();
         story.replace_opening(opening);
         let mut scene = story.scene();
         scene.tally = story.tally();

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::{Scene, Sink};
 use crate::event::{Event, Listener, Opening, StopReason};
-use crate::job::{DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Outcome, Reason, Region, Verdict};
+use crate::job::{
+    DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Outcome, Reason, Region, Verdict, Wave,
+};
 use crate::tally::{Counts, Tally};
 
 /// What happened in a run, and when.
@@ -38,7 +40,7 @@ impl Story {
             rate: 20,
             max_attempts: 6,
             jobs: jobs.collect(),
-            waves: waves.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            waves: waves.iter().map(|(name, _)| Wave::named(*name)).collect(),
         });
         Self { events: vec![(Duration::ZERO, Event::Opened(Arc::clone(&opening)))], opening }
     }

@@ -71,7 +71,7 @@ fn counts(opening: &Opening, tally: &Tally) -> String {
     let mut rows = Vec::new();
     if tally.waves().len() > 1 {
         for (wave, counts) in tally.waves().iter().enumerate() {
-            let name = opening.waves.get(wave).map_or("", String::as_str);
+            let name = opening.waves.get(wave).map_or("", |wave| wave.name.as_str());
             rows.push(count_row(&words::cut(&words::one_line(name), 32), &counts.outcomes(), &occurring));
         }
     }

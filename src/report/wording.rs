@@ -157,9 +157,9 @@ fn wave_sizes(opening: &Opening) -> String {
     if !(2..=LISTED_WAVES).contains(&opening.waves.len()) {
         return String::new();
     }
-    let sizes = opening.waves.iter().enumerate().map(|(wave, name)| {
-        let jobs = opening.jobs.iter().filter(|job| job.wave == wave).count();
-        format!("{} {}", words::one_line(name), words::count(jobs))
+    let sizes = opening.waves.iter().enumerate().map(|(at, wave)| {
+        let jobs = opening.jobs.iter().filter(|job| job.wave == at).count();
+        format!("{} {}", words::one_line(&wave.name), words::count(jobs))
     });
     format!(" ({})", sizes.collect::<Vec<_>>().join(", "))
 }

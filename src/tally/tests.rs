@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Reason, Region};
+use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Reason, Region, Wave};
 
 fn opening(waves_of_jobs: &[usize]) -> Opening {
     let jobs = waves_of_jobs.iter().enumerate().map(|(at, &wave)| Job {
@@ -27,7 +27,7 @@ fn opening(waves_of_jobs: &[usize]) -> Opening {
         rate: 20,
         max_attempts: 6,
         jobs: jobs.collect(),
-        waves: ["canary", "rest"].map(String::from).into(),
+        waves: ["canary", "rest"].map(Wave::named).into(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dlc_fleet::cloud::Cloud;
 use dlc_fleet::event::{Event, Listener, Opening};
-use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region};
+use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region, Wave};
 use dlc_fleet::ledger::{self, Check, Disk, Memory, RunOpened, Writer, remaining_work};
 use dlc_fleet::run::{Ended, Reader, Rules, Signal, Start, execute};
 use dlc_fleet::sim::{Scenario, Simulator, World};
@@ -185,7 +185,7 @@ fn opening(jobs: &[Job], rules: &Rules) -> Opening {
         rate: rules.rate.per_second(),
         max_attempts: rules.max_attempts,
         jobs: jobs.to_vec().into(),
-        waves: (0..waves).map(|wave| format!("wave-{wave}")).collect(),
+        waves: (0..waves).map(|wave| Wave::named(format!("wave-{wave}"))).collect(),
     }
 }
 

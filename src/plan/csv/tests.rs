@@ -1,6 +1,7 @@
 //! Each mistake of a CSV plan, at its place.
 
 use super::super::tests::{Found, found, review};
+use crate::job::Wave;
 
 const HEADER: &str = "data_engine_id,new_image_version_id,region,wave,expected_image_version_id,note\n";
 
@@ -23,13 +24,13 @@ fn columns_come_in_any_order_and_in_the_spelling_of_the_api() {
     let key = &plan.jobs[0].key;
     let read = (key.data_engine_id.as_str(), key.new_image_version_id.as_str(), key.region.as_str());
     assert_eq!(read, ("e", "v", "ap-a"));
-    assert_eq!(plan.waves, ["all"]);
+    assert_eq!(plan.waves, [Wave::named("all")]);
 }
 
 #[test]
 fn waves_go_in_the_order_of_their_first_rows_and_jobs_wave_by_wave() {
     let plan = review("a.csv", format!("{HEADER}a,v,,z,,\nb,v,,a,,\nc,v,,z,,\n").as_bytes()).expect("valid");
-    assert_eq!(plan.waves, ["z", "a"]);
+    assert_eq!(plan.waves, ["z", "a"].map(Wave::named));
     let order: Vec<_> = plan.jobs.iter().map(|job| (job.key.data_engine_id.as_str(), job.wave)).collect();
     assert_eq!(order, [("a", 0), ("c", 0), ("b", 1)]);
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::super::tests::{Found, found, review};
 use super::super::{Findings, Plan, PlanError, load};
+use crate::job::Wave;
 
 fn at(line: usize, column: usize, title: &str) -> Found {
     (line, column, title.to_owned())
@@ -25,7 +26,7 @@ fn engines_may_be_ids_or_mappings_and_ids_stay_as_written() {
         .map(|job| (job.key.data_engine_id.as_str(), job.key.new_image_version_id.as_str()))
         .collect();
     assert_eq!(read, [("no", "1.10"), ("0123", "1.10"), ("1e3", "true")]);
-    assert_eq!(plan.waves, ["all"]);
+    assert_eq!(plan.waves, [Wave::named("all")]);
 }
 
 #[test]
