@@ -1,6 +1,7 @@
 //! The nouns every room shares: what is to be done, and how it ended. No I/O.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,12 +68,15 @@ impl fmt::Display for JobKey {
 pub struct Wave {
     /// What people call it.
     pub name: String,
+    /// How long the next wave waits once every job of this one has ended, before this one is read back; nothing
+    /// where it does not soak.
+    pub soak: Duration,
 }
 
 impl Wave {
-    /// A wave of this name.
+    /// A wave of this name that does not soak.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into() }
+        Self { name: name.into(), soak: Duration::ZERO }
     }
 }
 

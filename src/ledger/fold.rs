@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::entry::{Entry, Line, Refused, RunOpened, SCHEMA, Step};
 use crate::job::{ImageVersionId, JobKey};
 
@@ -98,6 +100,8 @@ fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
 pub struct JobMemory {
     /// Where it stands.
     pub standing: Standing,
+    /// Since when: the time of its last line.
+    pub at: Timestamp,
     /// Requests that left, over all runs.
     pub attempts: u64,
     /// Number of the line that announced the latest request; zero where none was.
@@ -139,7 +143,7 @@ impl Memory {
                     return Err(format!("it belongs to run {}, which is not open here", line.run));
                 }
                 match other {
-                    Entry::Job { key, step } => self.step(key, step)?,
+                    Entry::Job { key, step } => self.step(key, step, line.at)?,
                     _ => self.closed = true,
                 }
             }
@@ -164,7 +168,7 @@ impl Memory {
         Ok(())
     }
 
-    fn step(&mut self, key: &JobKey, step: &Step) -> Result<(), String> {
+    fn step(&mut self, key: &JobKey, step: &Step, at: Timestamp) -> Result<(), String> {
         let before = self.jobs.get(key).map(|job| job.standing);
         let Some(standing) = next(before, step) else {
             let before = before.map_or_else(|| "nothing".to_owned(), |standing| format!("{standing:?}"));
@@ -172,6 +176,7 @@ impl Memory {
         };
         let job = self.jobs.entry(key.clone()).or_insert(JobMemory {
             standing,
+            at,
             attempts: 0,
             sent_line: 0,
             image_before: None,
@@ -179,6 +184,7 @@ impl Memory {
             trouble: None,
         });
         job.standing = standing;
+        job.at = at;
         job.remember(step, self.lines + 1);
         Ok(())
     }
@@ -218,7 +224,6 @@ impl JobMemory {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::super::entry::RunClosed;

@@ -48,6 +48,7 @@ mod lock;
 mod read;
 mod repair;
 mod resume;
+mod soak;
 mod write;
 
 pub use chain::Check;
@@ -58,6 +59,7 @@ pub use lock::{Holder, Lock};
 pub use read::{Recalled, read, read_from};
 pub use repair::{Repaired, repair};
 pub use resume::{Work, remaining_work};
+pub use soak::remaining_soaks;
 pub use write::{Writer, new_run_id, open};
 
 use std::io;

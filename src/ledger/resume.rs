@@ -107,6 +107,7 @@ fn work_of(job: &JobMemory, skip_failed: bool) -> Work {
 mod tests {
     use std::collections::BTreeMap;
 
+    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
@@ -190,7 +191,16 @@ mod tests {
     }
 
     fn memory(standing: Standing, sent_line: u64) -> JobMemory {
-        JobMemory { standing, attempts: 1, sent_line, image_before: None, request_id: None, trouble: None }
+        let at = Timestamp::UNIX_EPOCH;
+        JobMemory {
+            standing,
+            at,
+            attempts: 1,
+            sent_line,
+            image_before: None,
+            request_id: None,
+            trouble: None,
+        }
     }
 
     fn to(target: &str) -> Job {
