@@ -35,7 +35,7 @@ Exit codes:
   2    the command line or the plan is invalid; nothing was sent
   3    refused before the first write: credentials, read rights, no service to be reached, or no confirmation
   4    no failures, but rows are unknown, unconverged, not started, or were moved away since
-  5    stopped early by an account-wide refusal
+  5    stopped early by an account-wide refusal, or by a wave that did not come through its soak
   6    the ledger is locked, damaged or not writable
   70   a defect of dlc-fleet
   129  interrupted by SIGHUP; the ledger is valid and the same command resumes

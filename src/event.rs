@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::job::{Job, JobIndex, Reason, Verdict, Wave};
+use crate::job::{DataEngineId, Job, JobIndex, Reason, Verdict, Wave};
 
 /// What is known when a run opens.
 #[derive(Clone, Debug)]
@@ -39,11 +39,26 @@ pub enum StopReason {
     },
     /// The service refuses this account, key or address, whatever the engine.
     AccountRefused(Reason),
+    /// A wave did not come through its soak, so the next one does not open.
+    SoakFailed(SoakFailure),
     /// The ledger can no longer be written.
     LedgerLost {
         /// What the system said.
         cause: String,
     },
+}
+
+/// How a wave did not come through its soak.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoakFailure {
+    /// Name of the wave.
+    pub wave: String,
+    /// How many of its engines are not where they were left, or were not to be read back in time.
+    pub engines: usize,
+    /// One of them.
+    pub first: DataEngineId,
+    /// Where that one is now, in a few words: `on 5f2c11aa`, `suspended (State 1)`, `not listed`.
+    pub seen: String,
 }
 
 /// One fact.
@@ -60,6 +75,22 @@ pub enum Event {
     WaveClosed {
         /// Position of the wave.
         wave: usize,
+    },
+    /// A wave that has closed soaks: no other one opens, and the run does not end, before that is over.
+    WaveSoaking {
+        /// Position of the wave.
+        wave: usize,
+        /// How much longer.
+        left: Duration,
+        /// Whether it is read back after that.
+        read_back: bool,
+    },
+    /// A wave has soaked.
+    WaveSoaked {
+        /// Position of the wave.
+        wave: usize,
+        /// True where it was read back and its engines are where they were left; false where nobody looked.
+        read_back: bool,
     },
     /// A switch request left.
     Sent {
@@ -127,7 +158,8 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
-    /// An engine that an earlier run switched is not on its target any more; it is left alone.
+    /// An engine that was on its target, in an earlier run or before its wave soaked, is not as it was left; it is left
+    /// alone.
     Drifted {
         /// Which.
         job: JobIndex,

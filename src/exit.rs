@@ -16,7 +16,7 @@ pub enum Exit {
     Refused = 3,
     /// No failures, but rows are unknown, unconverged, not started, or were moved away since.
     Unsettled = 4,
-    /// Stopped early by an account-wide refusal.
+    /// Stopped early by an account-wide refusal, or by a wave that did not come through its soak.
     Stopped = 5,
     /// The ledger is locked, damaged or not writable.
     Ledger = 6,

@@ -27,7 +27,8 @@
 //! # The life of one job
 //!
 //! ```text
-//! plan row -> checked -> (ledger says: done? in doubt? left over?) -> wave opens
+//! plan row -> checked -> (ledger says: done? in doubt? left over?)
+//!   -> the wave before has ended, soaked, and is read back: as it was left -> wave opens; else nothing more is sent
 //!   -> ledger: sent (durable) -> gate (at most 20/s) -> HTTP -> answer
 //!        accepted       -> ledger: accepted  -> converging -> read back twice -> ledger: switched
 //!        throttled      -> ledger: throttled; the gate slows for everybody; back to the gate

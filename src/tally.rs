@@ -22,6 +22,22 @@ pub enum Standing {
     Settled(Verdict),
 }
 
+/// How far the soak of a wave came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Soak {
+    /// It did not begin in this run, or the wave has none.
+    #[default]
+    None,
+    /// It began and is not over.
+    UnderWay,
+    /// It is over, and the wave was found as it was left.
+    Kept,
+    /// It is over, and nobody looked at the wave after it.
+    Waited,
+    /// It is over, and the wave was not found as it was left.
+    Failed,
+}
+
 /// How many jobs have each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes([usize; Outcome::ALL.len()]);
@@ -150,6 +166,7 @@ impl Record {
 pub struct Tally {
     records: Vec<Record>,
     waves: Vec<Counts>,
+    soaks: Vec<Soak>,
     overall: Counts,
     doubts: usize,
     inherited_doubts: usize,
@@ -165,6 +182,7 @@ impl Tally {
         let mut tally = Self {
             records: Vec::with_capacity(opening.jobs.len()),
             waves: vec![Counts::default(); named.max(used)],
+            soaks: vec![Soak::default(); named.max(used)],
             overall: Counts::default(),
             doubts: 0,
             inherited_doubts: 0,
@@ -217,7 +235,10 @@ impl Tally {
             Event::Drifted { job, seen } => {
                 self.change(*job, |record| record.drifted_to = Some(seen.clone()));
             }
-            Event::Stopping(reason) => self.stopped = Some(reason.clone()),
+            Event::WaveSoaking { wave, .. } => self.soak(*wave, Soak::UnderWay),
+            Event::WaveSoaked { wave, read_back: true } => self.soak(*wave, Soak::Kept),
+            Event::WaveSoaked { wave, read_back: false } => self.soak(*wave, Soak::Waited),
+            Event::Stopping(reason) => self.stop(reason),
             Event::Opened(_)
             | Event::WaveOpened { .. }
             | Event::WaveClosed { .. }
@@ -226,6 +247,22 @@ impl Tally {
             | Event::Tick
             | Event::Closed => {}
         }
+    }
+
+    fn soak(&mut self, wave: usize, soak: Soak) {
+        if let Some(of_wave) = self.soaks.get_mut(wave) {
+            *of_wave = soak;
+        }
+    }
+
+    fn stop(&mut self, reason: &StopReason) {
+        if matches!(reason, StopReason::SoakFailed(_)) {
+            // waves soak one at a time
+            for soak in self.soaks.iter_mut().filter(|soak| **soak == Soak::UnderWay) {
+                *soak = Soak::Failed;
+            }
+        }
+        self.stopped = Some(reason.clone());
     }
 
     /// Moves a job and its counts together. Only a later verdict moves a job that has ended: the last one said
@@ -262,6 +299,11 @@ impl Tally {
     /// Counts of each wave, in the order in which they go.
     pub fn waves(&self) -> &[Counts] {
         &self.waves
+    }
+
+    /// How far the soak of each wave came, in the order in which they go.
+    pub fn soaks(&self) -> &[Soak] {
+        &self.soaks
     }
 
     /// Where a job stands; none if the plan has no such job.

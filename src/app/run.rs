@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::confirm::{Question, confirm};
 use super::target::{check_ledger_fits, reach};
 use super::{environment, print_result, signals};
@@ -53,6 +55,8 @@ async fn switch(settings: &RunSettings, plan: Plan, screen: &Screen) -> Result<E
         Leave::Given(view, signals) => (view, signals),
         Leave::Interrupted(exit) => return Ok(exit),
     };
+    let soaks_left =
+        ledger::remaining_soaks(&plan.jobs, &plan.waves, writer.memory(), rules.proves(), Timestamp::now());
     let (opening, header) = introduce(settings, plan, &run_id, &writer, endpoint, &rules);
     let reporter = Reporter::on_stderr(screen);
     let witness = reporter.witness();
@@ -62,6 +66,7 @@ async fn switch(settings: &RunSettings, plan: Plan, screen: &Screen) -> Result<E
         opening: Arc::clone(&opening),
         header,
         work,
+        soaks_left,
         view,
         writer,
         rules,
@@ -219,7 +224,7 @@ fn exit_of(stopped: Option<&StopReason>, tally: &Tally) -> Exit {
     match stopped {
         Some(StopReason::LedgerLost { .. }) => Exit::Ledger,
         Some(StopReason::Interrupted { signal }) => exit_of_signal(signal),
-        Some(StopReason::AccountRefused(_)) => Exit::Stopped,
+        Some(StopReason::AccountRefused(_) | StopReason::SoakFailed(_)) => Exit::Stopped,
         None if outcomes.of(Outcome::Failed) > 0 => Exit::Failed,
         None if outcomes.good() < outcomes.total() || has_drifted(tally) => Exit::Unsettled,
         None => Exit::Success,

@@ -95,15 +95,15 @@ mod tests {
         Step::Switched { image_before: None, image_name_after: None, child_image_after: None }
     }
 
-    /// The canary's engines are switched after 20 and 50 seconds, the next wave's is accepted after 60.
+    /// The canary's engines are switched after 50 and 20 seconds, the next wave's is accepted after 60.
     fn interrupted() -> Memory {
         memory(&[
             (0, 1, sent()),
             (1, 1, sent()),
             (0, 2, accepted()),
             (1, 2, accepted()),
-            (1, 50, switched()),
-            (0, 20, switched()),
+            (1, 20, switched()),
+            (0, 50, switched()),
             (2, 58, sent()),
             (2, 60, accepted()),
         ])

@@ -133,7 +133,12 @@ impl Sink for Bars {
                 self.open(scene.opening.waves.len())?;
                 self.draw(after, scene)?;
             }
-            Event::Tick | Event::WaveOpened { .. } | Event::WaveClosed { .. } | Event::Stopping(_) => {
+            Event::Tick
+            | Event::WaveOpened { .. }
+            | Event::WaveClosed { .. }
+            | Event::WaveSoaking { .. }
+            | Event::WaveSoaked { .. }
+            | Event::Stopping(_) => {
                 self.draw(after, scene)?;
             }
             Event::Closed => self.close(),

@@ -2,12 +2,14 @@
 //!
 //! Fields are only ever added within a schema version. A field that has nothing to say is `null`, never absent.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::Closing;
 use crate::event::{Opening, StopReason};
-use crate::job::{Job, JobIndex, Outcome, Reason};
-use crate::tally::{Outcomes, Tally};
+use crate::job::{Job, JobIndex, Outcome, Reason, Wave};
+use crate::tally::{Counts, Outcomes, Soak, Tally};
 
 const SCHEMA: &str = "dlc-fleet.summary/1";
 
@@ -58,12 +60,13 @@ struct Document<'a> {
     jobs: Vec<JobEnd<'a>>,
 }
 
-/// An early end. `kind` is `interrupted`, `account-refused` or `ledger-lost`.
+/// An early end. `kind` is `interrupted`, `account-refused`, `soak-failed` or `ledger-lost`.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Stopped<'a> {
     Interrupted { signal: &'a str },
     AccountRefused { reason: ReasonGiven<'a> },
+    SoakFailed { wave: &'a str, engines: usize, first: &'a str, seen: &'a str },
     LedgerLost { cause: &'a str },
 }
 
@@ -91,6 +94,11 @@ struct Totals {
 #[derive(Serialize)]
 struct WaveEnd<'a> {
     name: &'a str,
+    /// How long it was to soak, in milliseconds, where it was to.
+    soak_ms: Option<u64>,
+    /// How its soak ended in this run, where it began: `kept` (the wave was found as it was left), `waited` (nobody
+    /// looked), `failed` or `cut-short`.
+    soak: Option<&'static str>,
     #[serde(flatten)]
     outcomes: OutcomeCounts,
 }
@@ -129,7 +137,7 @@ pub(super) struct ReasonGiven<'a> {
 
 /// The summary as one JSON document with a final line break.
 pub fn json(opening: &Opening, tally: &Tally, closing: &Closing, exit_code: u8) -> String {
-    let waves = opening.waves.iter().zip(tally.waves());
+    let waves = opening.waves.iter().zip(tally.waves()).zip(tally.soaks());
     let jobs = opening.jobs.iter().enumerate();
     written(&Document {
         schema: SCHEMA,
@@ -141,7 +149,7 @@ pub fn json(opening: &Opening, tally: &Tally, closing: &Closing, exit_code: u8) 
         rate: opening.rate,
         exit_code,
         stopped: closing.stopped.as_ref().map(Stopped::from),
-        elapsed_ms: u64::try_from(closing.elapsed.as_millis()).unwrap_or(u64::MAX),
+        elapsed_ms: milliseconds(closing.elapsed),
         attempts: tally.attempts(),
         jobs_sent: tally.jobs_sent(),
         retries: tally.retries(),
@@ -151,9 +159,7 @@ pub fn json(opening: &Opening, tally: &Tally, closing: &Closing, exit_code: u8) 
         worst_second: closing.worst_second,
         resume: closing.goes_on(),
         totals: Totals { outcomes: tally.outcomes().into(), earlier: tally.earlier() },
-        waves: waves
-            .map(|(wave, counts)| WaveEnd { name: &wave.name, outcomes: counts.outcomes().into() })
-            .collect(),
+        waves: waves.map(WaveEnd::from).collect(),
         jobs: jobs.map(|(at, job)| JobEnd::new(opening, tally, JobIndex(at), job)).collect(),
     })
 }
@@ -165,12 +171,40 @@ pub(super) fn written(document: &impl Serialize) -> String {
     text.unwrap_or_else(|error| serde_json::Value::from(error.to_string()).to_string()) + "\n"
 }
 
+/// A time as the documents tell it.
+pub(super) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl<'a> From<&'a StopReason> for Stopped<'a> {
     fn from(reason: &'a StopReason) -> Self {
         match reason {
             StopReason::Interrupted { signal } => Self::Interrupted { signal },
             StopReason::AccountRefused(reason) => Self::AccountRefused { reason: reason.into() },
+            StopReason::SoakFailed(failure) => Self::SoakFailed {
+                wave: &failure.wave,
+                engines: failure.engines,
+                first: failure.first.as_str(),
+                seen: &failure.seen,
+            },
             StopReason::LedgerLost { cause } => Self::LedgerLost { cause },
+        }
+    }
+}
+
+impl<'a> From<((&'a Wave, &Counts), &Soak)> for WaveEnd<'a> {
+    fn from(((wave, counts), soak): ((&'a Wave, &Counts), &Soak)) -> Self {
+        Self {
+            name: &wave.name,
+            soak_ms: (!wave.soak.is_zero()).then(|| milliseconds(wave.soak)),
+            soak: match soak {
+                Soak::None => None,
+                Soak::UnderWay => Some("cut-short"),
+                Soak::Kept => Some("kept"),
+                Soak::Waited => Some("waited"),
+                Soak::Failed => Some("failed"),
+            },
+            outcomes: counts.outcomes().into(),
         }
     }
 }
@@ -258,6 +292,24 @@ mod tests {
         let document = json_of(&script::stopped(), 130);
         assert_eq!(document["stopped"], serde_json::json!({"kind": "interrupted", "signal": "SIGINT"}));
         assert_eq!(document["exit_code"], 130);
+    }
+
+    #[test]
+    fn a_wave_says_how_long_it_was_to_soak_and_what_came_of_it() {
+        let document = json_of(&script::soaking(), 5);
+        let soaks = |document: &Value| -> Vec<Value> {
+            let waves = document["waves"].as_array().expect("a list");
+            waves.iter().map(|wave| serde_json::json!([wave["soak_ms"], wave["soak"]])).collect()
+        };
+        let expected = [(Some(600_000), Some("kept")), (Some(45_000), Some("failed")), (None, None)];
+        assert_eq!(soaks(&document), expected.map(|(ms, end)| serde_json::json!([ms, end])));
+        let failure = serde_json::json!({"kind": "soak-failed", "wave": "early", "engines": 2,
+            "first": "DataEngine-early1", "seen": "on 5f2c11aa"});
+        assert_eq!(document["stopped"], failure);
+        assert_eq!(document["jobs"][3]["drifted_to"], "on 5f2c11aa");
+        let expected = [(Some(600_000), Some("cut-short")), (Some(45_000), None), (None, None)];
+        let document = json_of(&script::soak_cut_short(), 143);
+        assert_eq!(soaks(&document), expected.map(|(ms, end)| serde_json::json!([ms, end])));
     }
 
     #[test]

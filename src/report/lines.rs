@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstream::AutoStream;
 
 use super::notices::Notices;
-use super::{Scene, Sink, paint, print, progress};
+use super::{Scene, Sink, paint, print, progress, soaking};
 use crate::event::Event;
 use crate::tally::Counts;
 use crate::words;
@@ -48,7 +48,11 @@ impl<W: Write> Lines<W> {
 
     fn progress_due(&self, after: Duration, scene: &Scene) -> bool {
         let since = after.saturating_sub(self.last_progress);
-        if since >= AT_LEAST_EVERY {
+        let silence = match scene.soaking {
+            Some((wave, _)) => soaking::silence(scene, wave).max(AT_LEAST_EVERY),
+            None => AT_LEAST_EVERY,
+        };
+        if since >= silence {
             return true;
         }
         let Some((wave, _)) = scene.wave else { return false };
@@ -86,7 +90,9 @@ impl<W: Write + Send> Sink for Lines<W> {
                 let steps = scene.tally.waves().get(*wave).map_or(0, steps);
                 self.told(after, steps);
             }
-            Event::WaveClosed { .. } => self.told(after, 0),
+            Event::WaveClosed { .. } | Event::WaveSoaking { .. } | Event::WaveSoaked { .. } => {
+                self.told(after, 0);
+            }
             Event::Closed => {}
             _ if self.progress_due(after, scene) => {
                 self.line(after, &progress::calm_line(after, scene))?;
@@ -102,6 +108,8 @@ impl<W: Write + Send> Sink for Lines<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Opening;
+    use crate::job::Wave;
     use crate::report::paint::plain;
     use crate::report::script::{self, Story};
 
@@ -126,6 +134,26 @@ mod tests {
     #[test]
     fn a_stopped_run_says_why_and_what_happens_next() {
         insta::assert_snapshot!(lines_of(&script::stopped()));
+    }
+
+    #[test]
+    fn a_soak_is_told_when_it_begins_now_and_then_and_when_it_ends() {
+        insta::assert_snapshot!(lines_of(&script::soaking()));
+    }
+
+    #[test]
+    fn a_soak_of_days_fills_no_log_and_leaves_nobody_without_a_word() {
+        let mut story = script::soaking();
+        let mut opening = Opening::clone(&story.opening);
+        let soak = Duration::from_secs(24 * 60 * 60);
+        opening.waves = opening.waves.iter().map(|wave| Wave { soak, ..wave.clone() }).collect();
+        story.replace_opening(opening);
+        story.events.truncate(1);
+        story.push(0, Event::WaveSoaking { wave: 0, left: soak, read_back: true });
+        (1..=3600).for_each(|second| story.push(second * 1000, Event::Tick));
+        let lines = lines_of(&story);
+        let told = lines.lines().filter(|line| line.contains("soaking canary, ")).count();
+        assert_eq!(told, 12, "every five minutes of an hour: {lines}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod print;
 mod progress;
 mod pulse;
 mod reasons;
+mod soaking;
 mod summary;
 mod table;
 mod wording;
@@ -52,6 +53,8 @@ pub struct Scene {
     pub pulse: Pulse,
     /// The wave whose jobs may go, and when it opened.
     pub wave: Option<(usize, Duration)>,
+    /// The wave that soaks, and the time at which that is over.
+    pub soaking: Option<(usize, Duration)>,
     /// The wave that comes next.
     pub next_wave: usize,
     /// True if the plan has engines in several regions, so that a region is worth naming.
@@ -65,6 +68,7 @@ impl Scene {
             tally: Tally::new(&opening),
             pulse: Pulse::default(),
             wave: None,
+            soaking: None,
             next_wave: 0,
             several_regions: several_regions(&opening),
             opening,
@@ -74,9 +78,14 @@ impl Scene {
     fn take(&mut self, after: Duration, event: &Event) {
         self.tally.take(event);
         self.pulse.take(after, event);
-        if let Event::WaveOpened { wave } = event {
-            self.wave = Some((*wave, after));
-            self.next_wave = wave + 1;
+        match event {
+            Event::WaveOpened { wave } => {
+                self.wave = Some((*wave, after));
+                self.next_wave = wave + 1;
+            }
+            Event::WaveSoaking { wave, left, .. } => self.soaking = Some((*wave, after + *left)),
+            Event::WaveSoaked { .. } | Event::Stopping(_) => self.soaking = None,
+            _ => {}
         }
     }
 

@@ -151,6 +151,8 @@ fn sort(event: &Event) -> Option<Sort> {
         Event::Opened(_)
         | Event::WaveOpened { .. }
         | Event::WaveClosed { .. }
+        | Event::WaveSoaking { .. }
+        | Event::WaveSoaked { .. }
         | Event::Sent { .. }
         | Event::Accepted { .. }
         | Event::Stopping(_)

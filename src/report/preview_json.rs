@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::json::written;
+use super::json::{milliseconds, written};
 use super::preview::{Prediction, Preview, PreviewRow};
 use crate::job::{ImageVersionId, Outcome};
 
@@ -72,8 +72,7 @@ pub fn preview_json(preview: &Preview, exit_code: u8) -> String {
         rate: preview.rate,
         requests: preview.requests(),
         requests_in_doubt: count("in-doubt"),
-        estimate_ms: u64::try_from(preview.sending(preview.requests() + count("in-doubt")).as_millis())
-            .unwrap_or(u64::MAX),
+        estimate_ms: milliseconds(preview.sending(preview.requests() + count("in-doubt"))),
         exit_code,
         totals: Totals {
             jobs: preview.rows.len(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
-use super::{Scene, paint};
+use super::{Scene, paint, soaking};
 use crate::event::Opening;
 use crate::job::Outcome;
 use crate::tally::Counts;
@@ -43,6 +43,9 @@ pub fn standing(counts: &Counts) -> String {
 
 /// The calm line of a log: `wave 2 of 3, early: 14 of 24 on target, 3 in flight, 19.6 requests/s`.
 pub fn calm_line(after: Duration, scene: &Scene) -> String {
+    if let Some(soaking) = soaking::under_way(after, scene) {
+        return format!("{soaking}; overall {}", standing(scene.tally.overall()));
+    }
     let Some((wave, _)) = scene.wave else { return between_waves(scene) };
     let Some(counts) = scene.tally.waves().get(wave) else { return between_waves(scene) };
     let title = wave_title(&scene.opening, wave).map_or_else(String::new, |title| format!("{title}: "));
@@ -101,6 +104,9 @@ fn fit(parts: Vec<String>, separator: &str, columns: usize) -> String {
 fn pace(after: Duration, scene: &Scene) -> String {
     if scene.tally.stopped().is_some() {
         return paint::bad("stopping");
+    }
+    if let Some(soaking) = soaking::under_way(after, scene) {
+        return soaking;
     }
     let measured = words::per_second(scene.pulse.sent_per_second(after));
     let allowed = scene.tally.rate();

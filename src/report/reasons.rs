@@ -92,7 +92,7 @@ fn request_id(tally: &Tally, job: JobIndex) -> Option<String> {
     Some(format!("RequestId {}", words::one_line(id)))
 }
 
-/// Engines that somebody moved after an earlier run switched them; their outcome is what that run proved.
+/// Engines that are not as this run or an earlier one left them; their outcome is what that run proved.
 fn drifted(opening: &Opening, tally: &Tally, regions: bool) -> Option<String> {
     let jobs: Vec<_> =
         (0..opening.jobs.len()).map(JobIndex).filter(|&job| tally.drifted_to(job).is_some()).collect();
@@ -102,9 +102,9 @@ fn drifted(opening: &Opening, tally: &Tally, regions: bool) -> Option<String> {
     let mut text = paint::warn(&format!("{} drifted", words::count(jobs.len()))) + "\n";
     text.push_str(&labelled(
         "cause",
-        "an earlier run brought them to their target and they are not on their target any more",
+        "they were on their target, by this run or an earlier one, and are not as they were left",
     ));
-    text.push_str(&labelled("remedy", "find out who moved them; this run left them alone"));
+    text.push_str(&labelled("remedy", "find out what happened to them; this run left them alone"));
     text.push_str(&engines(opening, &jobs, regions, |job| {
         Some(format!("now {}", words::one_line(tally.drifted_to(job)?)))
     }));

@@ -1,7 +1,11 @@
 //! Scripted runs for the tests of this room: events with their times, as a real run would tell them.
 
+mod soaked;
+
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use soaked::{soak_cut_short, soak_failure, soaking};
 
 use super::{Scene, Sink};
 use crate::event::{Event, Listener, Opening, StopReason};

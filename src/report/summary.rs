@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::table::{Columns, table};
-use super::{paint, reasons, wording};
+use super::{paint, reasons, soaking, wording};
 use crate::event::{Opening, StopReason};
 use crate::job::Outcome;
 use crate::tally::{Outcomes, Tally};
@@ -36,6 +36,7 @@ const SKIP_FAILED: &str = "--skip-failed";
 /// The summary for people: headline, table, reasons, facts, ledger, and the command that goes on.
 pub fn summary(opening: &Opening, tally: &Tally, closing: &Closing) -> String {
     let mut paragraphs = vec![headline(tally, closing) + "\n", counts(opening, tally)];
+    paragraphs.extend(soaking::closing(opening, tally));
     paragraphs.extend(reasons::paragraphs(opening, tally));
     paragraphs.push(facts(opening, tally, closing));
     paragraphs.extend(resume(tally, closing));
@@ -135,13 +136,16 @@ fn some(number: usize, noun: &str) -> Option<String> {
     (number > 0).then(|| words::plural(number, noun))
 }
 
-/// The command that goes on, and what `--skip-failed` would change.
+/// The command that goes on, what `--skip-failed` would change, and what becomes of a soak.
 fn resume(tally: &Tally, closing: &Closing) -> Option<String> {
     let outcomes = tally.outcomes();
     let (left, failed) = (outcomes.total() - outcomes.good(), outcomes.of(Outcome::Failed));
-    let command = closing.goes_on().filter(|_| left > 0)?;
+    let soak = soaking::to_go_on(tally);
+    let command = closing.goes_on().filter(|_| left > 0 || soak.is_some())?;
     let engines = words::plural(left, "engine");
-    let head = if failed == left {
+    let head = if left == 0 {
+        "to go on:".to_owned()
+    } else if failed == left {
         format!("{engines} failed and nothing else is left; the same command tries again:")
     } else if failed > 0 {
         format!("to go on with the {engines} left, {} of them failed:", words::count(failed))
@@ -159,7 +163,8 @@ fn resume(tally: &Tally, closing: &Closing) -> Option<String> {
         _ if denied => format!("with {SKIP_FAILED} it goes past the engines that were denied\n"),
         _ => format!("with {SKIP_FAILED} it leaves alone what failed\n"),
     };
-    Some(format!("{head}\n  {}\n{tail}", paint::strong(&command)))
+    let soak = soak.map_or_else(String::new, |soak| format!("{soak}\n"));
+    Some(format!("{head}\n  {}\n{tail}{soak}", paint::strong(&command)))
 }
 
 #[cfg(test)]
@@ -202,6 +207,29 @@ mod tests {
     #[test]
     fn a_run_that_was_refused_as_a_whole_blames_the_account_and_offers_a_way_past() {
         insta::assert_snapshot!(summary_of(&script::refused_account()));
+    }
+
+    #[test]
+    fn a_wave_that_did_not_come_through_its_soak_is_told_with_what_to_do_next() {
+        insta::assert_snapshot!(summary_of(&script::soaking()));
+    }
+
+    #[test]
+    fn a_soak_that_was_cut_short_goes_on_with_the_same_command() {
+        insta::assert_snapshot!(summary_of(&script::soak_cut_short()));
+    }
+
+    #[test]
+    fn a_run_that_is_interrupted_in_its_last_soak_has_no_engine_left_and_still_goes_on() {
+        let mut story = script::fleet(2);
+        story.switches(0, 0, 1_000);
+        story.switches(0, 1, 1_000);
+        let left = Duration::from_secs(600);
+        story.push(1_100, crate::event::Event::WaveSoaking { wave: 0, left, read_back: true });
+        story.push(9_000, crate::event::Event::Stopping(StopReason::Interrupted { signal: "SIGINT" }));
+        let summary = summary_of(&story.finish());
+        let end = "to go on:\n  dlc-fleet run fleet.yaml --yes\nit goes on with the rest of the soak\n";
+        assert!(summary.contains("all was still soaking\n") && summary.ends_with(end), "{summary}");
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Scene, paint, progress};
+use super::{Scene, paint, progress, soaking};
 use crate::event::{Event, Opening, StopReason};
 use crate::job::{JobIndex, Outcome, Reason, Verdict};
 use crate::words;
 
 /// How many waves are listed with their sizes before it gets too much.
-const LISTED_WAVES: usize = 6;
+pub(super) const LISTED_WAVES: usize = 6;
 
 /// Most characters of what the network said; the ledger has all of it.
 const LONGEST_MESSAGE: usize = 80;
@@ -22,6 +22,10 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
         Event::Opened(opening) => opened(opening),
         Event::WaveOpened { wave } => wave_opened(scene, *wave),
         Event::WaveClosed { wave } => wave_closed(after, scene, *wave),
+        Event::WaveSoaking { wave, left, read_back } => {
+            vec![soaking::begins(scene, *wave, *left, *read_back)]
+        }
+        Event::WaveSoaked { wave, read_back } => vec![soaking::ends(scene, *wave, *read_back)],
         Event::Closed => vec![closed(after, scene)],
         Event::Throttled { reason, rate, .. } => {
             let slowed = paint::warn(&format!("slowed to {}", words::per_second(*rate)));
@@ -57,12 +61,7 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
         Event::SweepFailed { reason } => {
             vec![format!("read-back did not work, {} ({}); it is tried again", code(reason), cause(reason))]
         }
-        Event::Drifted { job, seen } => vec![format!(
-            "{}: {}, an earlier run brought it to its target and now it is {}; it is left alone",
-            name(scene, *job),
-            paint::warn("drifted"),
-            words::one_line(seen),
-        )],
+        Event::Drifted { job, seen } => vec![drifted(scene, *job, seen)],
         Event::Stopping(reason) => vec![stopping(scene, reason)],
         Event::Sent { .. } | Event::Accepted { .. } | Event::Tick => Vec::new(),
     }
@@ -104,6 +103,7 @@ pub fn stop_cause(reason: &StopReason) -> String {
             };
             format!("{what} ({}: {})", code(reason), cause(reason))
         }
+        StopReason::SoakFailed(failure) => soaking::failed(failure),
         StopReason::LedgerLost { cause } => {
             format!("the ledger can no longer be written: {}", words::one_line(cause))
         }
@@ -146,11 +146,13 @@ fn opened(opening: &Opening) -> Vec<String> {
     let plan = words::one_line(&opening.plan.display().to_string());
     let ledger = words::one_line(&opening.ledger.display().to_string());
     let (endpoint, rate) = (&opening.endpoint, opening.rate);
-    vec![
+    let mut lines = vec![
         format!("run {}{parent}", opening.run_id),
         format!("{plan}: {engines}{waves}{}", wave_sizes(opening)),
-        format!("to {endpoint}, at most {rate} requests/s; ledger {ledger}"),
-    ]
+    ];
+    lines.extend(soaking::announced(opening));
+    lines.push(format!("to {endpoint}, at most {rate} requests/s; ledger {ledger}"));
+    lines
 }
 
 fn wave_sizes(opening: &Opening) -> String {
@@ -182,6 +184,14 @@ fn wave_closed(after: Duration, scene: &Scene, wave: usize) -> Vec<String> {
     let opened = scene.wave.map_or(after, |(_, opened)| opened);
     let took = words::duration(after.saturating_sub(opened));
     vec![format!("{title}, over after {took}: {}", progress::standing(counts))]
+}
+
+fn drifted(scene: &Scene, job: JobIndex, seen: &str) -> String {
+    // what an earlier run settled is told of before its verdict is
+    let now = scene.tally.verdict(job).is_some_and(|verdict| !verdict.earlier);
+    let before = if now { "it was on its target" } else { "an earlier run brought it to its target" };
+    let (name, seen) = (name(scene, job), words::one_line(seen));
+    format!("{name}: {}, {before} and now it is {seen}; it is left alone", paint::warn("drifted"))
 }
 
 /// The end of a wave for which nothing was sent, watched or read back.
@@ -240,6 +250,10 @@ fn stopping(scene: &Scene, reason: &StopReason) -> String {
             format!("{answers}, {}; {}", still_watched(watched), words::one_line(&reason.remedy))
         }
         StopReason::LedgerLost { .. } => format!("{answers}, {}", still_watched(watched)),
+        StopReason::SoakFailed(_) => match watched {
+            0 => "no further wave opens".to_owned(),
+            watched => format!("no further wave opens; {}", still_watched(watched)),
+        },
     };
     format!("{}, {}: nothing more is sent; {then}", paint::bad("stopping"), stop_cause(reason))
 }

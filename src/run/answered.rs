@@ -65,7 +65,7 @@ impl Track {
         let request_id = Some(receipt.request_id.clone());
         let step = Step::Accepted { request_id: request_id.clone(), latency_ms, read_back: false };
         let track = Self { request_id, ..self.clone() };
-        let change = if rules.wait && rules.read_back {
+        let change = if rules.proves() {
             track.to(Phase::Converging { since: now, good_since: None }, vec![step])
         } else {
             track.end(Outcome::Accepted, None, vec![step])

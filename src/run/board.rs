@@ -1,4 +1,4 @@
-//! All jobs of a run: who may go next, which wave is open, and what is held back.
+//! All jobs of a run: who may go next, and what is held back.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use super::readback::Scope;
 use super::reasons::{self, found};
 use super::sight::FleetView;
 use super::track::{Change, Phase, Track};
+use super::waves::Waves;
 use crate::cloud::EngineKind;
 use crate::job::{ImageVersionId, Job, JobIndex, JobKey, Reason, Region};
 use crate::ledger::Work;
@@ -29,10 +30,7 @@ pub(super) struct Board {
     departing: Option<JobIndex>,
     /// Jobs that time or a look may change.
     under_way: BTreeSet<JobIndex>,
-    /// Jobs that have not ended, wave by wave.
-    unsettled: Vec<usize>,
-    /// Waves up to and including this one are open.
-    pub(super) open_wave: usize,
+    pub(super) waves: Waves,
     /// Targets that were refused for all engines of a region, and why.
     held_images: HashMap<(Region, ImageVersionId), Reason>,
     /// Regions that were refused, and why.
@@ -42,11 +40,7 @@ pub(super) struct Board {
 }
 
 impl Board {
-    pub(super) fn new(jobs: Arc<[Job]>, work: &[Work]) -> Self {
-        let mut unsettled = vec![0; jobs.iter().map(|job| job.wave + 1).max().unwrap_or(0)];
-        for job in jobs.iter() {
-            unsettled[job.wave] += 1;
-        }
+    pub(super) fn new(jobs: Arc<[Job]>, work: &[Work], waves: Waves) -> Self {
         Self {
             tracks: (0..jobs.len())
                 .map(JobIndex)
@@ -58,8 +52,7 @@ impl Board {
             fresh: VecDeque::new(),
             departing: None,
             under_way: BTreeSet::new(),
-            unsettled,
-            open_wave: 0,
+            waves,
             held_images: HashMap::new(),
             held_regions: HashMap::new(),
             newly_held: false,
@@ -74,10 +67,15 @@ impl Board {
         &self.tracks[index.0]
     }
 
+    /// Notes what a change means for the wave of its job.
+    pub(super) fn note(&mut self, change: &Change) {
+        self.waves.note(self.jobs[change.track.job.0].wave, change);
+    }
+
     /// Makes a change that is on record true. A job that could go but whose wave has not opened waits for it.
     pub(super) fn commit(&mut self, mut track: Track) {
         let (index, wave) = (track.job, self.job(track.job).wave);
-        if track.phase == Phase::Ready && wave > self.open_wave {
+        if track.phase == Phase::Ready && !self.waves.is_open(wave) {
             track.phase = Phase::Queued;
         }
         let before = std::mem::replace(&mut self.tracks[index.0], track);
@@ -105,8 +103,9 @@ impl Board {
         } else {
             self.under_way.insert(index);
         }
-        let (was_settled, is_settled) = (before.is_settled(), after.is_settled());
-        self.unsettled[wave] -= usize::from(is_settled && !was_settled);
+        if after.is_settled() && !before.is_settled() {
+            self.waves.settle(wave);
+        }
     }
 
     /// The next job that may go.
@@ -124,9 +123,9 @@ impl Board {
         self.under_way.iter().map(|index| self.track(*index))
     }
 
-    /// True when no job has anything left to do.
+    /// True when no job has anything left to do, and no wave soaks.
     pub(super) fn is_done(&self) -> bool {
-        self.unsettled.iter().all(|jobs| *jobs == 0)
+        self.waves.are_over()
     }
 
     /// Holds back every job with this target in this region, from now on.
@@ -169,17 +168,10 @@ impl Board {
         self.tracks.iter().filter(|track| !track.is_settled())
     }
 
-    /// True when every job of the open wave has ended, earlier waves included.
-    pub(super) fn wave_is_done(&self) -> bool {
-        self.unsettled.iter().take(self.open_wave + 1).all(|jobs| *jobs == 0)
-    }
-
-    /// Opens the next wave. Its jobs are looked at again before they go, since time has passed.
-    pub(super) fn open_next_wave(&mut self, now: Instant, rules: &Rules) {
-        self.open_wave += 1;
+    /// Lets the jobs of a wave go that has opened. They are looked at again first, since time has passed.
+    pub(super) fn open_wave(&mut self, wave: usize, now: Instant, rules: &Rules) {
         let phase = if rules.read_back { Track::looking(now) } else { Phase::Ready };
-        let opens =
-            |track: &&Track| self.job(track.job).wave == self.open_wave && track.phase == Phase::Queued;
+        let opens = |track: &&Track| self.job(track.job).wave == wave && track.phase == Phase::Queued;
         let opening: Vec<Track> =
             self.tracks.iter().filter(opens).map(|track| track.to(phase.clone(), Vec::new()).track).collect();
         for track in opening {
@@ -192,18 +184,18 @@ impl Board {
         self.under_way().filter_map(|track| track.overdue(now, rules)).collect()
     }
 
-    /// What a look makes of jobs. One that covered only a part of the fleet says nothing about the others;
-    /// `known` is the fleet as it was seen before, and tells which part an engine belongs to.
+    /// What a look makes of jobs, and of a wave that has soaked. One that covered only a part of the fleet says nothing
+    /// about the others; `known` is the fleet as it was seen before, and tells which part an engine belongs to.
     pub(super) fn looked(
-        &self,
+        &mut self,
         look: Look<'_>,
         scope: &Scope,
         known: &FleetView,
         rules: &Rules,
     ) -> Vec<Change> {
-        let covered = |track: &&Track| {
-            places(&self.job(track.job).key, known).iter().all(|place| scope.contains(place))
-        };
+        let covers = |job: &Job| places(&job.key, known).iter().all(|place| scope.contains(place));
+        self.waves.looked(look, &self.jobs, covers, rules);
+        let covered = |track: &&Track| covers(self.job(track.job));
         let judge = |track: &Track| track.looked(self.job(track.job), look, rules);
         let changes = self.under_way().filter(covered).filter_map(judge);
         changes.filter(|change| change.track != *self.track(change.track.job)).collect()
@@ -218,9 +210,10 @@ impl Board {
             .filter(|track| track.phase == Phase::Ready)
     }
 
-    /// When time alone next changes a job.
+    /// When time alone next changes a job or a wave.
     pub(super) fn next_deadline(&self, rules: &Rules) -> Option<Instant> {
-        self.under_way().filter_map(|track| track.deadline(rules)).min()
+        let jobs = self.under_way().filter_map(|track| track.deadline(rules));
+        jobs.chain(self.waves.deadline(rules)).min()
     }
 
     /// The parts of the fleet that hold the engines of these jobs.

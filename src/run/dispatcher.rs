@@ -15,12 +15,13 @@ use super::attempt::attempt;
 use super::board::Board;
 use super::journal::Journal;
 use super::looked::Look;
-use super::reasons::reading_failed;
+use super::reasons::{RUN_ENDED, SOAK_FAILED, reading_failed};
 use super::sight::{FleetView, Forecast, forecast, strayed};
 use super::start::{Ended, Start};
 use super::stop::{Signals, Stopping};
 use super::sweeps::{Sweeps, Swept};
 use super::track::{Change, Phase, Track};
+use super::waves::Waves;
 use crate::cloud::{Cloud, Fault};
 use crate::event::{Event, Listener, Opening, StopReason};
 use crate::job::{JobIndex, Outcome};
@@ -71,7 +72,6 @@ struct Dispatcher<C> {
     denied_in_a_row: u32,
     begun: Instant,
     next_tick: Instant,
-    closed_waves: usize,
 }
 
 impl<C: Cloud> Dispatcher<C> {
@@ -80,8 +80,9 @@ impl<C: Cloud> Dispatcher<C> {
         let jobs = &start.opening.jobs;
         let judge = |(job, work)| forecast(job, work, start.view.as_ref());
         let forecasts = jobs.iter().zip(&start.work).map(judge).collect();
+        let waves = Waves::new(Arc::clone(&start.opening.waves), jobs, &start.soaks_left, now);
         let dispatcher = Self {
-            board: Board::new(Arc::clone(jobs), &start.work),
+            board: Board::new(Arc::clone(jobs), &start.work, waves),
             cloud: start.cloud,
             opening: start.opening,
             rules: start.rules,
@@ -102,7 +103,6 @@ impl<C: Cloud> Dispatcher<C> {
             denied_in_a_row: 0,
             begun: now,
             next_tick: now + TICK,
-            closed_waves: 0,
         };
         (dispatcher, forecasts, start.header)
     }
@@ -128,23 +128,14 @@ impl<C: Cloud> Dispatcher<C> {
         self.apply(changes).await;
     }
 
-    /// What needs no waiting: overdue jobs, and waves that are done.
+    /// What needs no waiting: overdue jobs, and waves that are done or have soaked.
     async fn advance(&mut self) {
         let mut changes = self.board.overdue(Instant::now(), &self.rules);
         if self.stopping > Stopping::No {
             changes.extend(self.board.departing().map(Track::stay));
         }
         self.apply(changes).await;
-        let last = self.opening.waves.len().saturating_sub(1);
-        while self.board.wave_is_done() && self.closed_waves <= self.board.open_wave {
-            self.tell(&Event::WaveClosed { wave: self.board.open_wave });
-            self.closed_waves += 1;
-            if self.board.open_wave == last || self.stopping > Stopping::No {
-                break;
-            }
-            self.board.open_next_wave(Instant::now(), &self.rules);
-            self.tell(&Event::WaveOpened { wave: self.board.open_wave });
-        }
+        self.turn_waves();
     }
 
     fn is_finished(&self) -> bool {
@@ -313,6 +304,7 @@ impl<C: Cloud> Dispatcher<C> {
     }
 
     fn commit(&mut self, change: Change) {
+        self.board.note(&change);
         self.board.commit(change.track);
         for event in &change.events {
             self.tell(event);
@@ -338,9 +330,14 @@ impl<C: Cloud> Dispatcher<C> {
             Some(StopReason::Interrupted { signal }) => format!("the run was stopped by {signal}"),
             Some(StopReason::AccountRefused(reason)) => format!("the run was stopped by {}", reason.code),
             Some(StopReason::LedgerLost { .. }) => "the ledger could not be written".to_owned(),
+            Some(StopReason::SoakFailed(failure)) => effects::soak_failed(failure),
             None => String::new(),
         };
-        let left: Vec<Change> = self.board.unsettled().map(|track| track.cut_short(&why)).collect();
+        let code = match &self.stopped {
+            Some(StopReason::SoakFailed(_)) => SOAK_FAILED,
+            _ => RUN_ENDED,
+        };
+        let left: Vec<Change> = self.board.unsettled().map(|track| track.cut_short(code, &why)).collect();
         for change in left {
             self.commit(change);
         }

@@ -16,8 +16,10 @@ use super::answered::Answer;
 use super::board::Board;
 use super::looked::Look;
 use super::readback::Scope;
+use super::reasons;
 use super::sight::{FleetView, Forecast, forecast};
 use super::track::{Change, Effect, Phase, Track};
+use super::waves::Waves;
 use crate::cloud::catalogue::Class;
 use crate::cloud::{EngineKind, EngineRecord, EngineState, Fault, Receipt, Refusal};
 use crate::job::{DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
@@ -345,7 +347,7 @@ fn a_run_cut_short_calls_nothing_failed_that_may_still_succeed() {
     let cut = |act: fn(&mut Stage) -> &mut Stage| {
         let mut stage = Stage::in_flight(Rules::default());
         act(&mut stage);
-        let change = stage.track.cut_short("SIGINT");
+        let change = stage.track.cut_short(reasons::RUN_ENDED, "SIGINT");
         assert!(change.steps.is_empty(), "the ledger keeps the job's standing");
         stage.take(change);
         stage.outcome()

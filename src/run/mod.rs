@@ -10,6 +10,9 @@
 //!              cloud.switch                               fleet.engines
 //! ```
 //!
+//! One wave is open at a time (waves). Where it soaks, nothing of it is looked at before that is over, and then all of
+//! it (soaked).
+//!
 //! The dispatcher alone owns ledger and truth. Every change goes the same way: proposed by a pure function,
 //! appended to the ledger and synced, then committed, then told. If the ledger cannot be written, nothing
 //! more is sent.
@@ -27,10 +30,12 @@ pub mod preview;
 mod readback;
 mod reasons;
 mod sight;
+mod soaked;
 mod start;
 mod stop;
 mod sweeps;
 mod track;
+mod waves;
 
 use std::time::Duration;
 
@@ -70,6 +75,13 @@ pub struct Rules {
     pub distrust_internal_errors: bool,
     /// Waits between attempts.
     pub delays: Delays,
+}
+
+impl Rules {
+    /// True where a run waits for engines until it has seen them run their image.
+    pub fn proves(&self) -> bool {
+        self.wait && self.read_back
+    }
 }
 
 impl Default for Rules {

@@ -23,9 +23,10 @@ pub(super) const NOT_READ_BACK: &str = "not-read-back";
 pub(super) const READ_BACK_OFF: &str = "read-back-off";
 pub(super) const HELD_BACK: &str = "held-back";
 pub(super) const RUN_ENDED: &str = "run-ended";
+pub(super) const SOAK_FAILED: &str = "soak-failed";
 pub(super) const STILL_OPEN: &str = "earlier-request-still-open";
 
-const FINDINGS: [Finding; 16] = [
+const FINDINGS: &[Finding] = &[
     (
         ENGINE_NOT_FOUND,
         "the service lists no such engine in this region",
@@ -95,6 +96,11 @@ const FINDINGS: [Finding; 16] = [
         HELD_BACK,
         "another engine was refused for a cause that concerns this one too",
         "mend that cause, then run the same command again",
+    ),
+    (
+        SOAK_FAILED,
+        "an earlier wave did not come through its soak, so this engine's wave did not open",
+        "see to the engines of that wave, or take them out of the plan, then run the same command again",
     ),
     (
         STILL_OPEN,

@@ -90,7 +90,11 @@ pub(super) enum Sight {
 }
 
 impl Sight {
-    fn of(record: Option<&EngineRecord>, target: &ImageVersionId, before: Option<&ImageVersionId>) -> Self {
+    pub(super) fn of(
+        record: Option<&EngineRecord>,
+        target: &ImageVersionId,
+        before: Option<&ImageVersionId>,
+    ) -> Self {
         let Some(record) = record else { return Self::Missing };
         let state = record.state;
         if let Some(lost) = state.filter(|state| is_lost(*state)) {
@@ -103,6 +107,11 @@ impl Sight {
             Some(image) => Self::Old { image: image.clone(), state },
         }
     }
+}
+
+/// A state in words and as the service numbers it.
+pub(super) fn in_state(state: EngineState) -> String {
+    format!("{} (State {})", state.word(), state.0)
 }
 
 fn is_lost(state: EngineState) -> bool {
@@ -185,7 +194,7 @@ pub(super) fn first_sight(job: &Job, open_elsewhere: Option<&ImageVersionId>, vi
         Sight::Unclear => Forecast::Unclear,
         Sight::Missing => Forecast::Unfit(found(reasons::ENGINE_NOT_FOUND, "")),
         Sight::Lost(state) => {
-            let seen = format!("the engine is {} (State {})", state.word(), state.0);
+            let seen = format!("the engine is {}", in_state(state));
             Forecast::Unfit(found(reasons::ENGINE_UNFIT, seen))
         }
         Sight::Target { state: Some(EngineState::INITIALISING) } => Forecast::Arriving,
@@ -212,7 +221,7 @@ pub(super) fn strayed(job: &Job, forecast: &Forecast, view: &FleetView) -> Optio
     }
     match view.sight(&job.key, None) {
         Sight::Missing => Some("not listed".to_owned()),
-        Sight::Lost(state) => Some(format!("{} (State {})", state.word(), state.0)),
+        Sight::Lost(state) => Some(in_state(state)),
         Sight::Old { image, .. } | Sight::Third(image) => Some(format!("on {image}")),
         Sight::Target { .. } | Sight::Blank | Sight::Unclear => None,
     }

@@ -22,6 +22,8 @@ pub struct Start<C> {
     pub header: RunOpened,
     /// What each job still needs.
     pub work: Vec<Work>,
+    /// What earlier runs left of the soak of each wave; none where they switched nothing in it.
+    pub soaks_left: Vec<Option<Duration>>,
     /// What the survey showed; none with `--no-read-back`.
     pub view: Option<FleetView>,
     /// The ledger.

@@ -77,9 +77,11 @@ impl<F: Fleet> Sweeps<F> {
             let due = [track.urgent_look_due(), routine].into_iter().flatten().min()?;
             self.possible(&board.job(track.job).key.region, due)
         });
+        let soaked = board.waves.looks_due();
+        let soaked = soaked.filter_map(|(job, due)| self.possible(&board.job(job).key.region, due));
         let waiting = board.next_to_send().map(|index| &board.job(index).key.region);
         let fresh = waiting.and_then(|region| self.possible(region, self.last_fresh + FRESH));
-        looks.chain(fresh).min()
+        looks.chain(soaked).chain(fresh).min()
     }
 
     /// When a sweep that is wanted in a region can begin; none while one is under way there.
@@ -116,6 +118,8 @@ impl<F: Fleet> Sweeps<F> {
     fn scope(&mut self, board: &Board, view: &FleetView, rules: &Rules, now: Instant) -> Scope {
         let urgent = |track: &&Track| track.urgent_look_due().is_some_and(|due| due <= now);
         let mut scope = board.scope(view, board.under_way().filter(urgent));
+        let soaked = board.waves.looks_due().filter(|(_, due)| *due <= now);
+        scope.extend(board.scope(view, soaked.map(|(job, _)| board.track(job))));
         let routine = |track: &Track| track.routine_look_due(self.last_routine, rules);
         if board.under_way().filter_map(routine).any(|due| due <= now) {
             self.last_routine = Some(now);

@@ -202,7 +202,7 @@ impl Track {
 
     /// An earlier run's accepted request.
     fn watch(&self, now: Instant, rules: &Rules) -> Change {
-        if rules.wait && rules.read_back {
+        if rules.proves() {
             let phase = Phase::Converging { since: now, good_since: None };
             self.to(phase, Vec::new()).telling(Event::Accepted { job: self.job })
         } else {
@@ -345,9 +345,9 @@ impl Track {
         }
     }
 
-    /// How the job is reported when the run ends before the job does. The ledger keeps its standing, so
-    /// that the next run goes on from there.
-    pub(super) fn cut_short(&self, why: &str) -> Change {
+    /// How the job is reported when the run ends before the job does; `code` says why, where nothing was applied. The
+    /// ledger keeps its standing, so that the next run goes on from there.
+    pub(super) fn cut_short(&self, code: &'static str, why: &str) -> Change {
         let in_doubt = self.refused == Some(Class::Transient);
         let (outcome, reason) = match &self.phase {
             Phase::Converging { .. } | Phase::Doubtful { accepted: true, .. } => {
@@ -360,14 +360,14 @@ impl Track {
             Phase::Looking { .. } | Phase::BackingOff { .. } if in_doubt => {
                 (Outcome::Unknown, self.last_trouble())
             }
-            _ => (Outcome::NotStarted, found(reasons::RUN_ENDED, why)),
+            _ => (Outcome::NotStarted, found(code, why)),
         };
         self.end(outcome, Some(reason), Vec::new())
     }
 }
 
 /// A duration as people write it.
-fn spell(span: Duration) -> String {
+pub(super) fn spell(span: Duration) -> String {
     SignedDuration::try_from(span).map_or_else(|_| format!("{span:?}"), |span| format!("{span:#}"))
 }
 

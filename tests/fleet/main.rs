@@ -12,6 +12,7 @@ mod lost_answers;
 mod main_job;
 mod plans;
 mod rooms;
+mod soak;
 mod stage;
 mod staging;
 mod torture;

@@ -8,11 +8,13 @@ use std::time::Duration;
 use dlc_fleet::cloud::Cloud;
 use dlc_fleet::event::{Event, Listener, Opening};
 use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region, Wave};
-use dlc_fleet::ledger::{self, Check, Disk, Memory, RunOpened, Writer, remaining_work};
+use dlc_fleet::ledger::{self, Check, Disk, Line, Memory, RunOpened, Standing, Writer, remaining_work};
 use dlc_fleet::run::{Ended, Reader, Rules, Signal, Start, execute};
 use dlc_fleet::sim::{Scenario, Simulator, World};
 use dlc_fleet::tally::Tally;
+use jiff::SignedDuration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// A disk that keeps everything, or fails from a certain line on.
 #[derive(Clone, Default)]
@@ -38,14 +40,23 @@ impl Disk for Memo {
     }
 }
 
+/// What a listener heard.
 #[derive(Clone)]
-struct Heard(Arc<Mutex<(Tally, Vec<Event>)>>);
+struct Story {
+    tally: Tally,
+    events: Vec<Event>,
+    moments: Vec<Instant>,
+}
+
+#[derive(Clone)]
+struct Heard(Arc<Mutex<Story>>);
 
 impl Listener for Heard {
     fn hear(&mut self, _: Duration, event: &Event) {
         let mut heard = self.0.lock().expect("no panic");
-        heard.0.take(event);
-        heard.1.push(event.clone());
+        heard.tally.take(event);
+        heard.events.push(event.clone());
+        heard.moments.push(Instant::now());
     }
 }
 
@@ -54,8 +65,11 @@ pub struct Told {
     pub simulator: Simulator,
     pub tally: Tally,
     pub events: Vec<Event>,
+    /// When each of them happened.
+    pub moments: Vec<Instant>,
     pub ended: Ended,
     pub ledger: Vec<String>,
+    memory_before: Memory,
 }
 
 impl Told {
@@ -65,6 +79,21 @@ impl Told {
 
     pub fn applied_once(&self) -> bool {
         self.simulator.stats().applied_more_than_once.is_empty()
+    }
+
+    /// The moments of the events that are meant.
+    pub fn when(&self, is_meant: impl Fn(&Event) -> bool) -> Vec<Instant> {
+        let told = self.events.iter().zip(&self.moments);
+        told.filter(|(event, _)| is_meant(event)).map(|(_, moment)| *moment).collect()
+    }
+
+    /// What the next run finds in the ledger.
+    pub fn memory(&self) -> Memory {
+        let mut memory = self.memory_before.clone();
+        for line in &self.ledger {
+            memory.take(&Line::from_json(line).expect("a line")).expect("a legal line");
+        }
+        memory
     }
 
     pub fn lines(&self, kind: &str) -> usize {
@@ -104,6 +133,12 @@ pub struct Staging {
     pub meddle: Option<Meddling>,
     /// So many of the last rows name engines that the world does not have.
     pub missing: usize,
+    /// How long each wave soaks; those beyond do not.
+    pub soaks: Vec<Duration>,
+    /// What earlier runs wrote.
+    pub memory: Memory,
+    /// The time on the wall, counted from the latest step of a job in that.
+    pub passed: SignedDuration,
 }
 
 impl Staging {
@@ -119,6 +154,9 @@ impl Staging {
             change_world: |_| {},
             meddle: None,
             missing: 0,
+            soaks: vec![],
+            memory: Memory::default(),
+            passed: SignedDuration::ZERO,
         }
     }
 
@@ -131,7 +169,7 @@ impl Staging {
         let rows: Vec<(JobKey, bool)> = self
             .jobs
             .iter()
-            .map(|job| (job.key.clone(), false))
+            .map(|job| (job.key.clone(), self.is_switched(&job.key)))
             .take(self.jobs.len() - self.missing)
             .collect();
         let world = World::holding(self.scenario.seed, &rows);
@@ -140,11 +178,13 @@ impl Staging {
         let cloud = Arc::new(make(simulator.clone()));
         let reader = Reader::new(Arc::clone(&cloud), self.rules);
         let view = Some(reader.survey(&self.jobs).await.expect("a survey"));
-        let opening = Arc::new(opening(&self.jobs, &self.rules));
-        let heard = Heard(Arc::new(Mutex::new((Tally::new(&opening), Vec::new()))));
+        let opening = Arc::new(self.opening());
+        let soaks_left = self.soaks_left(&opening);
+        let story = Story { tally: Tally::new(&opening), events: vec![], moments: vec![] };
+        let heard = Heard(Arc::new(Mutex::new(story)));
         let (sender, signals) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            let begun = tokio::time::Instant::now();
+            let begun = Instant::now();
             for (at, signal) in self.signals {
                 tokio::time::sleep_until(begun + at).await;
                 let _ = sender.send(signal);
@@ -158,41 +198,64 @@ impl Staging {
                 simulator.with_world(act);
             });
         }
-        let work = remaining_work(&self.jobs, &Memory::default(), false);
+        let work = remaining_work(&self.jobs, &self.memory, false);
+        let memory_before = self.memory.clone();
         let disk = Box::new(self.disk.clone());
-        let writer = Writer::new(disk, Path::new("ledger"), "run-1", Memory::default(), Check::default());
+        let path = Path::new("ledger");
+        let writer = Writer::new(disk, path, &opening.run_id, self.memory, Check::default());
         let listener = Box::new(heard.clone());
-        let (header, rules) = (header(), self.rules);
-        let start = Start { cloud, reader, opening, header, work, view, writer, rules, listener, signals };
-        let ended = execute(start).await;
-        let (tally, events) = {
-            let heard = heard.0.lock().expect("no panic");
-            (heard.0.clone(), heard.1.clone())
+        let (header, rules) = (header(opening.parent_run_id.clone()), self.rules);
+        let start = Start {
+            cloud,
+            reader,
+            opening,
+            header,
+            work,
+            soaks_left,
+            view,
+            writer,
+            rules,
+            listener,
+            signals,
         };
+        let ended = execute(start).await;
+        let Story { tally, events, moments } = heard.0.lock().expect("no panic").clone();
         let ledger = self.disk.lines.lock().expect("no panic").clone();
-        Told { simulator, tally, events, ended, ledger }
+        Told { simulator, tally, events, moments, ended, ledger, memory_before }
+    }
+
+    fn is_switched(&self, key: &JobKey) -> bool {
+        self.memory.jobs.get(key).is_some_and(|job| job.standing == Standing::Switched)
+    }
+
+    fn soaks_left(&self, opening: &Opening) -> Vec<Option<Duration>> {
+        let latest = self.memory.jobs.values().map(|job| job.at).max().unwrap_or_default();
+        let now = latest + self.passed;
+        ledger::remaining_soaks(&self.jobs, &opening.waves, &self.memory, self.rules.proves(), now)
+    }
+
+    fn opening(&self) -> Opening {
+        let waves = self.jobs.iter().map(|job| job.wave).max().unwrap_or(0) + 1;
+        let soak = |wave: usize| self.soaks.get(wave).copied().unwrap_or_default();
+        let wave = |wave| Wave { soak: soak(wave), ..Wave::named(format!("wave-{wave}")) };
+        Opening {
+            run_id: format!("run-{}", self.memory.runs.len() + 1),
+            parent_run_id: self.memory.latest_run.as_ref().map(|(run, _)| run.clone()),
+            plan: "plan.csv".into(),
+            ledger: "plan.ledger.jsonl".into(),
+            endpoint: "simulator".into(),
+            rate: self.rules.rate.per_second(),
+            max_attempts: self.rules.max_attempts,
+            jobs: self.jobs.clone().into(),
+            waves: (0..waves).map(wave).collect(),
+        }
     }
 }
 
-fn opening(jobs: &[Job], rules: &Rules) -> Opening {
-    let waves = jobs.iter().map(|job| job.wave).max().unwrap_or(0) + 1;
-    Opening {
-        run_id: "run-1".into(),
-        parent_run_id: None,
-        plan: "plan.csv".into(),
-        ledger: "plan.ledger.jsonl".into(),
-        endpoint: "simulator".into(),
-        rate: rules.rate.per_second(),
-        max_attempts: rules.max_attempts,
-        jobs: jobs.to_vec().into(),
-        waves: (0..waves).map(|wave| Wave::named(format!("wave-{wave}"))).collect(),
-    }
-}
-
-fn header() -> RunOpened {
+fn header(parent_run: Option<String>) -> RunOpened {
     RunOpened {
         schema: ledger::SCHEMA.into(),
-        parent_run: None,
+        parent_run,
         tool_version: "0".into(),
         plan: "plan.csv".into(),
         plan_digest: "0".into(),

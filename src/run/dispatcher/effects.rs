@@ -5,13 +5,20 @@ use tokio::time::Instant;
 use super::Dispatcher;
 use crate::cloud::catalogue::{Class, Reach, look_up};
 use crate::cloud::{Cloud, Fault};
-use crate::event::{Event, StopReason};
+use crate::event::{Event, SoakFailure, StopReason};
 use crate::job::{JobIndex, Reason};
 use crate::run::stop::{Signal, Stopping};
 use crate::run::track::Effect;
 
 /// Denials in a row that are taken to concern the whole account.
 const DENIALS_THAT_STOP: u32 = 3;
+
+/// How a wave did not come through its soak, for the ledger and for the jobs that it keeps from going.
+pub(super) fn soak_failed(failure: &SoakFailure) -> String {
+    let SoakFailure { wave, engines, first, seen } = failure;
+    let others = if *engines > 1 { format!(" (and {} more)", engines - 1) } else { String::new() };
+    format!("wave {wave} did not come through its soak: {first} is {seen}{others}")
+}
 
 impl<C: Cloud> Dispatcher<C> {
     /// What a change means for others. What is held back from now on is ended once the whole batch is true.
@@ -77,11 +84,26 @@ impl<C: Cloud> Dispatcher<C> {
         self.stop_because(StopReason::Interrupted { signal: signal.name() });
     }
 
+    /// Takes the open wave as far as it goes.
+    pub(super) fn turn_waves(&mut self) {
+        loop {
+            let is_stopping = self.stopping > Stopping::No;
+            let Some(turn) = self.board.turn_wave(Instant::now(), is_stopping, &self.rules) else { return };
+            for event in &turn.events {
+                self.tell(event);
+            }
+            if let Some(reason) = turn.stop {
+                self.stopping = self.stopping.max(Stopping::NoMoreSends);
+                self.stop_because(reason);
+            }
+        }
+    }
+
     /// Notes why the run stops. A signal outranks a refusal, and a lost ledger outranks everything, since it
     /// decides what can be relied on afterwards.
     pub(super) fn stop_because(&mut self, reason: StopReason) {
         let rank = |reason: &StopReason| match reason {
-            StopReason::AccountRefused(_) => 1,
+            StopReason::AccountRefused(_) | StopReason::SoakFailed(_) => 1,
             StopReason::Interrupted { .. } => 2,
             StopReason::LedgerLost { .. } => 3,
         };

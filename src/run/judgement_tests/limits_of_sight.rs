@@ -21,7 +21,7 @@ fn a_sweep_that_did_not_cover_an_engine_says_nothing_about_it() {
     let rules = Rules::default();
     let now = Instant::now();
     let good_since = Some(now);
-    let mut board = Board::new([job()].into(), &[UNSENT]);
+    let mut board = Board::new([job()].into(), &[UNSENT], Waves::new([].into(), &[job()], &[], now));
     let converging = Phase::Converging { since: now, good_since };
     board.commit(board.track(JobIndex(0)).to(converging, Vec::new()).track);
     let known = view("new", 2);

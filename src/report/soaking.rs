@@ -1,0 +1,226 @@
+//! The words for waves that soak: beforehand, meanwhile and afterwards.
+
+use std::time::Duration;
+
+use super::wording::LISTED_WAVES;
+use super::{Scene, paint, progress};
+use crate::event::{Opening, SoakFailure, StopReason};
+use crate::job::Wave;
+use crate::tally::{Soak, Tally};
+use crate::words;
+
+/// One part in so many of a soak passes from one line about it to the next,
+const PART: u32 = 20;
+/// and never more than this: who reads along would think that it hangs.
+const LONGEST_SILENCE: Duration = Duration::from_secs(5 * 60);
+
+/// `soaks: canary for 10 min, early for 30 s`; none where no wave soaks.
+pub fn announced(opening: &Opening) -> Option<String> {
+    listed(opening.waves.iter().map(|wave| (wave.name.as_str(), wave.soak)))
+        .map(|soaks| format!("soaks: {soaks}"))
+}
+
+/// `canary for 10 min, early for 30 s`, for those waves that have a time.
+pub fn listed<'a>(waves: impl Iterator<Item = (&'a str, Duration)>) -> Option<String> {
+    let mut told: Vec<String> = waves
+        .filter(|(_, soak)| !soak.is_zero())
+        .map(|(name, soak)| format!("{} for {}", words::one_line(name), words::duration(soak)))
+        .collect();
+    let more = told.len().saturating_sub(LISTED_WAVES);
+    told.truncate(LISTED_WAVES);
+    let more = if more > 0 { format!(" and {} more", words::count(more)) } else { String::new() };
+    (!told.is_empty()).then(|| told.join(", ") + &more)
+}
+
+/// A wave has ended and soaks.
+pub fn begins(scene: &Scene, wave: usize, left: Duration, read_back: bool) -> String {
+    let title = title(scene, wave);
+    let soaks = match (left.is_zero(), scene.opening.waves.get(wave)) {
+        (true, _) => "has soaked".to_owned(),
+        (false, Some(whole)) if left < whole.soak => format!("soaks for another {}", words::duration(left)),
+        (false, _) => format!("soaks for {}", words::duration(left)),
+    };
+    let then = match scene.opening.waves.len() {
+        waves if wave + 1 < waves => format!("wave {} opens", wave + 2),
+        _ => "the run ends".to_owned(),
+    };
+    if read_back {
+        format!("{title}, {soaks}; then its engines are read back, and {then}")
+    } else {
+        format!("{title}, {soaks}; then {then}, and nobody looks at its engines")
+    }
+}
+
+/// A wave has soaked.
+pub fn ends(scene: &Scene, wave: usize, read_back: bool) -> String {
+    let title = title(scene, wave);
+    if read_back {
+        format!("{title}, has soaked: its engines are as they were left")
+    } else {
+        format!("{title}, has soaked; nobody looked at its engines")
+    }
+}
+
+/// A wave by number and name where there are several.
+fn title(scene: &Scene, wave: usize) -> String {
+    progress::wave_title(&scene.opening, wave).unwrap_or_else(|| name(&scene.opening, wave))
+}
+
+fn name(opening: &Opening, wave: usize) -> String {
+    opening.waves.get(wave).map_or_else(String::new, |wave| words::one_line(&wave.name))
+}
+
+/// `wave canary did not come through its soak: DataEngine-a1 is on 5f2c11aa (and 2 more)`.
+pub fn failed(failure: &SoakFailure) -> String {
+    let (wave, first) = (words::one_line(&failure.wave), words::one_line(failure.first.as_str()));
+    let seen = words::one_line(&failure.seen);
+    let others = match failure.engines.saturating_sub(1) {
+        0 => String::new(),
+        others => format!(" (and {} more)", words::count(others)),
+    };
+    format!("wave {wave} did not come through its soak: {first} is {seen}{others}")
+}
+
+/// `soaking canary, 9 min 40 s left`; none where no wave soaks.
+pub fn under_way(after: Duration, scene: &Scene) -> Option<String> {
+    let (wave, over) = scene.soaking?;
+    let (name, left) = (name(&scene.opening, wave), over.saturating_sub(after));
+    Some(if left.is_zero() {
+        format!("reading {name} back after its soak")
+    } else {
+        // whole seconds, and none too few
+        let left =
+            Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX).div_ceil(1000) * 1000);
+        format!("soaking {name}, {} left", words::duration(left))
+    })
+}
+
+/// How long a soak is not told of again: long ones fill no log.
+pub fn silence(scene: &Scene, wave: usize) -> Duration {
+    let soak = scene.opening.waves.get(wave).map_or(Duration::ZERO, |wave| wave.soak);
+    (soak / PART).min(LONGEST_SILENCE)
+}
+
+/// What became of each soak that began, for the closing summary.
+pub fn closing(opening: &Opening, tally: &Tally) -> Option<String> {
+    let told: Vec<String> = opening.waves.iter().zip(tally.soaks()).filter_map(ended).collect();
+    (!told.is_empty()).then(|| told.concat())
+}
+
+fn ended((wave, soak): (&Wave, &Soak)) -> Option<String> {
+    let name = words::one_line(&wave.name);
+    Some(match soak {
+        Soak::None => return None,
+        Soak::Kept => format!("{name} has soaked, and its engines are as they were left\n"),
+        Soak::Waited => format!("{name} has soaked; nobody looked at its engines\n"),
+        Soak::UnderWay => paint::warn(&format!("{name} was still soaking")) + "\n",
+        Soak::Failed => paint::bad(&format!("{name} did not come through its soak")) + "\n",
+    })
+}
+
+/// What the command that goes on does about a soak that did not end well.
+pub fn to_go_on(tally: &Tally) -> Option<String> {
+    let unfinished = tally.soaks().contains(&Soak::UnderWay);
+    match tally.stopped() {
+        Some(StopReason::SoakFailed(failure)) => Some(format!(
+            "it reads {} back again before another wave opens: first bring its engines back to their target, \
+             running, or take them out of the plan",
+            words::one_line(&failure.wave)
+        )),
+        _ => unfinished.then(|| "it goes on with the rest of the soak".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::report::paint::plain;
+    use crate::report::script::{self, Story};
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// The scene of a story after so many seconds.
+    fn scene_at(story: &Story, seconds: u64) -> Scene {
+        let mut scene = story.scene();
+        for (after, event) in story.events.iter().filter(|(after, _)| *after <= at(seconds)) {
+            scene.take(*after, event);
+            scene.leave(event);
+        }
+        scene
+    }
+
+    #[test]
+    fn the_status_line_counts_a_soak_down() {
+        let story = script::soaking();
+        let status = |seconds| plain(&progress::status(at(seconds), &scene_at(&story, seconds), 80));
+        assert_eq!(status(29), "  0:29  soaking canary, 9 min 40 s left · 0 in flight · 0 converging");
+        assert_eq!(status(608), " 10:08  soaking canary, 1 s left · 0 in flight · 0 converging");
+        assert_eq!(status(665), " 11:05  reading early back after its soak · 0 in flight · 0 converging");
+        for without in [5, 610, 669] {
+            assert!(!status(without).contains("soak"), "{}", status(without));
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_soak_is_rounded_up_to_whole_seconds() {
+        let mut scene = script::soaking().scene();
+        scene.take(
+            at(0),
+            &Event::WaveSoaking { wave: 0, left: Duration::from_millis(600_400), read_back: true },
+        );
+        let under_way = |ms| under_way(Duration::from_millis(ms), &scene).expect("it soaks");
+        assert_eq!(under_way(0), "soaking canary, 10 min 1 s left");
+        assert_eq!(under_way(400), "soaking canary, 10 min left");
+        assert_eq!(under_way(599_000), "soaking canary, 2 s left");
+        assert_eq!(under_way(600_400), "reading canary back after its soak");
+    }
+
+    #[test]
+    fn a_soak_says_how_long_it_is_what_follows_and_whether_anybody_looks() {
+        let scene = script::soaking().scene();
+        let said = |wave, seconds, read_back| begins(&scene, wave, at(seconds), read_back);
+        assert_eq!(
+            said(0, 600, true),
+            "wave 1 of 3, canary, soaks for 10 min; then its engines are read back, and wave 2 opens"
+        );
+        assert_eq!(
+            said(0, 340, true),
+            "wave 1 of 3, canary, soaks for another 5 min 40 s; then its engines are read back, and wave 2 opens"
+        );
+        assert_eq!(
+            said(0, 0, true),
+            "wave 1 of 3, canary, has soaked; then its engines are read back, and wave 2 opens"
+        );
+        assert_eq!(
+            said(2, 600, false),
+            "wave 3 of 3, rest, soaks for 10 min; then the run ends, and nobody looks at its engines"
+        );
+        let single = script::fleet(1).scene();
+        assert_eq!(
+            begins(&single, 0, at(60), true),
+            "all, soaks for 1 min; then its engines are read back, and the run ends"
+        );
+    }
+
+    #[test]
+    fn a_stop_says_that_no_further_wave_opens() {
+        let story = script::soaking();
+        let failure = Event::Stopping(StopReason::SoakFailed(script::soak_failure()));
+        let told = crate::report::wording::wording(at(668), &scene_at(&story, 660), &failure);
+        let expected = "stopping, wave early did not come through its soak: DataEngine-early1 is on 5f2c11aa (and 1 \
+                        more): nothing more is sent; no further wave opens";
+        assert_eq!(plain(&told[0]), expected);
+    }
+
+    #[test]
+    fn many_soaks_are_not_all_listed() {
+        let names: Vec<String> = (1..=9).map(|number| format!("w{number}")).collect();
+        let listed = listed(names.iter().map(|name| (name.as_str(), at(60))));
+        let expected =
+            "w1 for 1 min, w2 for 1 min, w3 for 1 min, w4 for 1 min, w5 for 1 min, w6 for 1 min and 3 more";
+        assert_eq!(listed.as_deref(), Some(expected));
+    }
+}

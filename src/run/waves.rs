@@ -1,0 +1,219 @@
+//! Which wave is open, whether it soaks and until when, and what opens the next one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Rules;
+use super::board::Board;
+use super::looked::Look;
+use super::soaked::{ReadBack, Strays, Told};
+use super::track::{Change, Phase};
+use crate::event::{Event, SoakFailure, StopReason};
+use crate::job::{Job, JobIndex, Outcome, Wave};
+
+/// How far the open wave is.
+#[derive(Debug)]
+enum Stage {
+    /// Its jobs go.
+    Going,
+    /// All of them have ended, and nothing is done before this.
+    Soaking { until: Instant },
+    /// It has soaked, and its engines are read back.
+    ReadingBack(ReadBack),
+    /// Nothing more is asked of it.
+    Over,
+}
+
+/// The waves of a run.
+#[derive(Debug)]
+pub(super) struct Waves {
+    plan: Arc<[Wave]>,
+    /// Jobs that have not ended, wave by wave.
+    unsettled: Vec<usize>,
+    /// Until when a wave soaks because of what earlier runs switched in it.
+    inherited: Vec<Option<Instant>>,
+    /// True for waves in which this run switched something.
+    switched: Vec<bool>,
+    /// Waves up to and including this one are open.
+    open: usize,
+    stage: Stage,
+}
+
+/// What one step of the open wave means for everybody else.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// What there is to tell.
+    pub(super) events: Vec<Event>,
+    /// Why the next wave must not open.
+    pub(super) stop: Option<StopReason>,
+}
+
+impl Waves {
+    /// The waves of these jobs, the first of them open. `left` is what earlier runs left of each wave's soak.
+    pub(super) fn new(plan: Arc<[Wave]>, jobs: &[Job], left: &[Option<Duration>], now: Instant) -> Self {
+        let count = jobs.iter().map(|job| job.wave + 1).max().unwrap_or(0).max(plan.len());
+        let mut unsettled = vec![0; count];
+        for job in jobs {
+            unsettled[job.wave] += 1;
+        }
+        let left = |number: usize| left.get(number).copied().flatten();
+        Self {
+            plan,
+            unsettled,
+            inherited: (0..count).map(|number| left(number).map(|left| now + left)).collect(),
+            switched: vec![false; count],
+            open: 0,
+            stage: Stage::Going,
+        }
+    }
+
+    pub(super) fn is_open(&self, wave: usize) -> bool {
+        wave <= self.open
+    }
+
+    /// One more job of a wave has ended.
+    pub(super) fn settle(&mut self, wave: usize) {
+        self.unsettled[wave] -= 1;
+    }
+
+    /// Notes what a change means for the soak of its wave: only what this run brought to its end counts from now on.
+    pub(super) fn note(&mut self, wave: usize, change: &Change) {
+        let arrived = matches!(&change.track.phase, Phase::Settled(verdict)
+            if matches!(verdict.outcome, Outcome::Switched | Outcome::Accepted));
+        self.switched[wave] |= arrived && !change.steps.is_empty();
+    }
+
+    /// True when every job has ended and no wave soaks any more.
+    pub(super) fn are_over(&self) -> bool {
+        self.none_left(..) && self.open + 1 >= self.unsettled.len() && matches!(self.stage, Stage::Over)
+    }
+
+    fn none_left(&self, waves: impl std::slice::SliceIndex<[usize], Output = [usize]>) -> bool {
+        self.unsettled[waves].iter().all(|jobs| *jobs == 0)
+    }
+
+    /// Until when the open wave soaks, all of its jobs having ended just now; none where it need not.
+    fn soaks_until(&self, now: Instant) -> Option<Instant> {
+        let soak = self.plan.get(self.open)?.soak;
+        if soak.is_zero() {
+            return None;
+        }
+        if self.switched[self.open] {
+            return Some(now + soak);
+        }
+        // where nothing follows either, the look at the beginning of this run came after the soak and has told all
+        self.inherited[self.open].filter(|until| *until > now || !self.none_left(self.open + 1..))
+    }
+
+    /// When time alone takes the open wave further.
+    pub(super) fn deadline(&self, rules: &Rules) -> Option<Instant> {
+        match &self.stage {
+            Stage::Soaking { until } => Some(*until),
+            Stage::ReadingBack(read_back) => Some(read_back.deadline(rules)),
+            Stage::Going | Stage::Over => None,
+        }
+    }
+
+    /// The jobs whose engines have to be looked at because their wave has soaked, and when.
+    pub(super) fn looks_due(&self) -> impl Iterator<Item = (JobIndex, Instant)> {
+        let read_back = match &self.stage {
+            Stage::ReadingBack(read_back) => Some(read_back),
+            _ => None,
+        };
+        read_back.into_iter().flat_map(ReadBack::looks_due)
+    }
+
+    /// Takes in what a look shows of a wave that has soaked.
+    pub(super) fn looked(
+        &mut self,
+        look: Look<'_>,
+        jobs: &[Job],
+        covers: impl Fn(&Job) -> bool,
+        rules: &Rules,
+    ) {
+        if let Stage::ReadingBack(read_back) = &mut self.stage {
+            read_back.looked(look, jobs, covers, rules);
+        }
+    }
+}
+
+impl Board {
+    /// Takes the open wave one step further, where one is due. A run that is stopping opens no wave and waits for no
+    /// soak.
+    pub(super) fn turn_wave(&mut self, now: Instant, is_stopping: bool, rules: &Rules) -> Option<Turn> {
+        let wave = self.waves.open;
+        match &self.waves.stage {
+            Stage::Going => self.waves.none_left(..=wave).then(|| self.close_wave(now, is_stopping, rules)),
+            _ if is_stopping => None,
+            Stage::Soaking { until } if now >= *until => Some(if rules.proves() {
+                let engines = self.engines_to_keep(wave);
+                self.waves.stage = Stage::ReadingBack(ReadBack::new(engines, now));
+                Turn::default()
+            } else {
+                self.waves.stage = Stage::Over;
+                Turn::of(Event::WaveSoaked { wave, read_back: false })
+            }),
+            Stage::Soaking { .. } => None,
+            Stage::ReadingBack(read_back) => {
+                let turn = match read_back.told(now, rules) {
+                    Told::NotYet => return None,
+                    Told::Kept => Turn::of(Event::WaveSoaked { wave, read_back: true }),
+                    Told::Strayed(strays) => self.failed(wave, &strays),
+                };
+                self.waves.stage = Stage::Over;
+                Some(turn)
+            }
+            Stage::Over if wave + 1 >= self.waves.unsettled.len() => None,
+            Stage::Over => {
+                self.waves.open += 1;
+                self.waves.stage = Stage::Going;
+                self.open_wave(self.waves.open, now, rules);
+                Some(Turn::of(Event::WaveOpened { wave: self.waves.open }))
+            }
+        }
+    }
+
+    fn close_wave(&mut self, now: Instant, is_stopping: bool, rules: &Rules) -> Turn {
+        let wave = self.waves.open;
+        let mut turn = Turn::of(Event::WaveClosed { wave });
+        self.waves.stage = Stage::Over;
+        if let Some(until) = self.waves.soaks_until(now).filter(|_| !is_stopping) {
+            let left = until.saturating_duration_since(now);
+            self.waves.stage = Stage::Soaking { until };
+            turn.events.push(Event::WaveSoaking { wave, left, read_back: rules.proves() });
+        }
+        turn
+    }
+
+    /// The jobs of a wave whose engines are on their target, and whether they must be running as well: an engine to
+    /// which nothing was sent may have been suspended all along.
+    fn engines_to_keep(&self, wave: usize) -> Vec<(JobIndex, bool)> {
+        let of_wave = self.tracks.iter().filter(|track| self.job(track.job).wave == wave);
+        let kept = of_wave.filter_map(|track| match &track.phase {
+            Phase::Settled(verdict) if verdict.outcome == Outcome::Switched => Some((track.job, true)),
+            Phase::Settled(verdict) if verdict.outcome == Outcome::Already => Some((track.job, false)),
+            _ => None,
+        });
+        kept.collect()
+    }
+
+    fn failed(&self, wave: usize, strays: &Strays) -> Turn {
+        let drifted = |(job, seen): &(JobIndex, String)| Event::Drifted { job: *job, seen: seen.clone() };
+        let events = strays.strayed.iter().map(drifted).collect();
+        let failure = SoakFailure {
+            wave: self.waves.plan.get(wave).map_or_else(String::new, |wave| wave.name.clone()),
+            engines: strays.count,
+            first: self.job(strays.first).key.data_engine_id.clone(),
+            seen: strays.seen.clone(),
+        };
+        Turn { events, stop: Some(StopReason::SoakFailed(failure)) }
+    }
+}
+
+impl Turn {
+    fn of(event: Event) -> Self {
+        Self { events: vec![event], stop: None }
+    }
+}
