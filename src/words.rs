@@ -3,6 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
+/// The longest duration that is read: more is a slip of the pen.
+const LONGEST_DURATION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// A count with its noun: `1 engine`, `3 engines`, `2 retries`, `12,000 switches`.
 pub fn plural(number: usize, noun: &str) -> String {
     let count = count(number);
@@ -52,6 +57,16 @@ pub fn duration(span: Duration) -> String {
     }
     let minutes = (seconds + 30) / 60;
     pair(minutes / 60, "h", minutes % 60, "min")
+}
+
+/// Reads a duration as people write it: `10s`, `1m30s`, `500ms`. The error says in a clause what is wrong with it.
+pub fn read_duration(text: &str) -> Result<Duration, &'static str> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("it has no unit");
+    }
+    let span: SignedDuration = text.parse().map_err(|_| "it is no duration")?;
+    let span = Duration::try_from(span).map_err(|_| "it is negative")?;
+    if span > LONGEST_DURATION { Err("it is longer than 7 days") } else { Ok(span) }
 }
 
 /// A guess at a duration, rounded up to whole seconds, and from a minute on to tens of them, because more would
@@ -201,6 +216,28 @@ mod tests {
         ];
         for (ms, words) in cases {
             assert_eq!(duration(Duration::from_millis(ms)), words, "{ms} ms");
+        }
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let good = [("1m30s", 90_000), ("500ms", 500), ("0s", 0), ("10m", 600_000), ("168h", 604_800_000)];
+        for (text, ms) in good {
+            assert_eq!(read_duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        let bad = [
+            ("", "it is no duration"),
+            ("soon", "it is no duration"),
+            ("8d", "it is no duration"),
+            ("999999999999999999h", "it is no duration"),
+            ("10", "it has no unit"),
+            ("0", "it has no unit"),
+            ("-5s", "it is negative"),
+            ("169h", "it is longer than 7 days"),
+            ("168h1ns", "it is longer than 7 days"),
+        ];
+        for (text, fault) in bad {
+            assert_eq!(read_duration(text), Err(fault), "{text}");
         }
     }
 
