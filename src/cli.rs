@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::words::read_duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::words::read_duration;
 
 /// Move fleets of Tencent Cloud DLC data engines to new image versions
 ///

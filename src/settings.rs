@@ -5,6 +5,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | region | `--region` | `TENCENTCLOUD_REGION` | | none: rows must name theirs |
 //! | waits | `--settle`, `--grace`, … | | the scenario's `clock` | [`Rules::default`] |
+//! | longest soak | | | the scenario's `clock` | what the plan says |
 //! | ledger | `--ledger` | | the plan's path, `.simulated.ledger.jsonl` | the plan's path, `.ledger.jsonl` |
 //!
 //! A region in the plan wins over all of these for its rows.
@@ -16,7 +17,7 @@ use crate::cli::{LimitArgs, Output, RunArgs};
 use crate::cloud::endpoint::Endpoint;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::job::Region;
+use crate::job::{Region, Wave};
 use crate::pace::{Delays, Rate, Schedule};
 use crate::plan;
 use crate::run::Rules;
@@ -165,6 +166,15 @@ impl RunSettings {
     }
 }
 
+/// The waves of a plan as a run takes them: a simulator's clock cuts their soaks short. Returns the longest soak that
+/// it leaves, where it cut one.
+pub fn waves(plan: Vec<Wave>, clock: Option<&FastClock>) -> (Vec<Wave>, Option<Duration>) {
+    let Some(longest) = clock.and_then(|clock| clock.soak) else { return (plan, None) };
+    let is_cut = plan.iter().any(|wave| wave.soak > longest);
+    let cut = |wave: Wave| Wave { soak: wave.soak.min(longest), ..wave };
+    (plan.into_iter().map(cut).collect(), is_cut.then_some(longest))
+}
+
 /// The region for rows that name none: from the flag, else from the environment.
 pub fn region(
     flag: Option<&str>,
@@ -236,6 +246,25 @@ mod tests {
         assert_eq!(rules.delays.transient.ceiling(1), Duration::from_millis(100));
         assert_eq!(rules.delays.busy.ceiling(9), Duration::from_millis(700));
         assert_eq!(good("dlc-fleet run p.csv").rules(None), Rules::default());
+    }
+
+    #[test]
+    fn a_rehearsal_cuts_soaks_short_and_makes_none_longer() {
+        let soaks = [0, 2, 600].map(|soak| Wave { soak: Duration::from_secs(soak), ..Wave::named("w") });
+        let cut = |longest: Option<u64>| {
+            let clock = FastClock { soak: longest.map(Duration::from_secs), ..FastClock::default() };
+            let (waves, told) = waves(soaks.to_vec(), Some(&clock));
+            (waves.iter().map(|wave| wave.soak.as_secs()).collect::<Vec<_>>(), told)
+        };
+        assert_eq!(cut(Some(3)), (vec![0, 2, 3], Some(Duration::from_secs(3))));
+        assert_eq!(cut(Some(0)), (vec![0, 0, 0], Some(Duration::ZERO)));
+        assert_eq!(cut(Some(600)), (vec![0, 2, 600], None), "nothing was cut, and nothing is told");
+        assert_eq!(cut(None), (vec![0, 2, 600], None));
+        assert_eq!(
+            waves(soaks.to_vec(), None),
+            (soaks.to_vec(), None),
+            "a real service soaks as the plan says"
+        );
     }
 
     #[test]

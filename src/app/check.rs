@@ -9,6 +9,7 @@ use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::Region;
 use crate::plan::{self, Plan, PlanError};
+use crate::report::listed_soaks;
 use crate::report::print::to_stderr;
 use crate::settings;
 use crate::words::plural;
@@ -19,12 +20,13 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let regions: BTreeSet<&Region> = plan.jobs.iter().map(|job| &job.key.region).collect();
     let targets: BTreeSet<_> = plan.jobs.iter().map(|job| &job.key.new_image_version_id).collect();
     print_result(&format!(
-        "{}: {} to {} in {}, {}: nothing to find fault with\n",
+        "{}: {} to {} in {}, {}{}: nothing to find fault with\n",
         plan.path.display(),
         plural(plan.jobs.len(), "engine"),
         plural(targets.len(), "image version"),
         plural(regions.len(), "region"),
         plural(plan.waves.len(), "wave"),
+        listed_soaks(&plan.waves).map_or_else(String::new, |soaks| format!(" (soaks: {soaks})")),
     ));
     Ok(Exit::Success)
 }

@@ -2,47 +2,55 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::print_result;
-use super::target::{check_ledger_fits, reach, request_gap};
+use super::target::{check_ledger_fits, clock, reach, request_gap};
 use crate::cli::Output;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::job::Job;
+use crate::job::{Job, Wave};
 use crate::ledger::{self, remaining_work};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Preview, PreviewRow, preview_json};
 use crate::run::Reader;
-use crate::run::preview::{Prediction, look, predict};
-use crate::settings::{DryRun, RunSettings};
+use crate::run::preview::{Prediction, look, predict, soaks};
+use crate::settings::{self, DryRun, RunSettings};
 
 pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -> Result<Exit, Failure> {
     let recalled = ledger::read(&settings.ledger)?;
     check_ledger_fits(&settings.target, &settings.ledger, &recalled.memory)?;
     let work = remaining_work(&plan.jobs, &recalled.memory, settings.skip_failed);
-    let (seen, endpoint) = match mode {
+    let (seen, endpoint, clock) = match mode {
         DryRun::Online if settings.reads_back() => {
             let service = reach(&settings.target, &plan.jobs, &recalled.memory.jobs).await?;
             let rules = settings.rules(service.clock.as_ref());
-            let name = service.name.clone();
+            let (name, clock) = (service.name.clone(), service.clock);
             let reader = Reader::new(Arc::new(service.fleet(rules.request_timeout)?), rules);
             let seen = look(&reader, &plan.jobs).await?;
             if let Some(note) = report::clock_note(reader.clock_ahead()) {
                 to_stderr(&format!("{note}\n"));
             }
-            (Some(seen), name)
+            (Some(seen), name, clock)
         }
-        DryRun::Offline | DryRun::Online => (None, settings.target.name()),
+        DryRun::Offline | DryRun::Online => (None, settings.target.name(), clock(&settings.target)?),
     };
     let predictions = predict(&plan.jobs, &work, seen.as_ref());
     let exit = exit_of(&predictions);
-    let rate = settings.rules(None).rate;
+    let rules = settings.rules(clock.as_ref());
+    let (waves, _) = settings::waves(plan.waves.clone(), clock.as_ref());
+    let (memory, now) = (&recalled.memory, Timestamp::now());
+    let left = ledger::remaining_soaks(&plan.jobs, &waves, memory, rules.proves(), now);
+    let soaks = soaks(&plan.jobs, &waves, &predictions, &left, rules.proves());
+    let soaks = waves.into_iter().zip(soaks).map(|(wave, soak)| Wave { soak, ..wave });
     let rows = plan.jobs.iter().zip(predictions).map(|(job, prediction)| row(plan, job, prediction));
     let preview = Preview {
         plan: plan.path.clone(),
         endpoint,
-        rate: rate.per_second(),
-        gap: request_gap(rate),
+        rate: rules.rate.per_second(),
+        gap: request_gap(rules.rate),
+        soaks: soaks.collect(),
         rows: rows.collect(),
     };
     print_result(&match settings.output {

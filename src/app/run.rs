@@ -15,14 +15,16 @@ use crate::cloud::http::HttpCloud;
 use crate::error::Failure;
 use crate::event::{Opening, StopReason};
 use crate::exit::Exit;
-use crate::job::{Job, JobIndex, Outcome};
+use crate::job::{Job, JobIndex, Outcome, Wave};
 use crate::ledger::{self, Line, RunOpened, Work, Writer, remaining_work};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Closing, Reporter, Screen};
 use crate::run::{Ended, FleetView, Forecast, Reader, Rules, Signals, Start, execute, forecast};
-use crate::settings::{RunSettings, Target};
+use crate::settings::{self, RunSettings, Target};
+use crate::sim::FastClock;
 use crate::tally::Tally;
+use crate::words::duration;
 
 pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure> {
     let settings = RunSettings::resolve(args, environment)?;
@@ -35,7 +37,7 @@ pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure
     }
 }
 
-async fn switch(settings: &RunSettings, plan: Plan, screen: &Screen) -> Result<Exit, Failure> {
+async fn switch(settings: &RunSettings, mut plan: Plan, screen: &Screen) -> Result<Exit, Failure> {
     let run_id = ledger::new_run_id();
     let (writer, set_aside) = ledger::open(&settings.ledger, &run_id)?;
     if let Some(aside) = set_aside {
@@ -46,6 +48,7 @@ async fn switch(settings: &RunSettings, plan: Plan, screen: &Screen) -> Result<E
     let work = remaining_work(&plan.jobs, writer.memory(), settings.skip_failed);
     let service = reach(&settings.target, &plan.jobs, &writer.memory().jobs).await?;
     let rules = settings.rules(service.clock.as_ref());
+    plan.waves = soaks_of_this_run(plan.waves, service.clock.as_ref());
     let endpoint = service.name.clone();
     let cloud = Arc::new(HttpCloud::new(service.fleet(rules.request_timeout)?));
     let reader = Reader::new(Arc::clone(&cloud), rules);
@@ -75,6 +78,15 @@ async fn switch(settings: &RunSettings, plan: Plan, screen: &Screen) -> Result<E
     })
     .await;
     conclude(settings, &opening, witness.tally(), ended)
+}
+
+/// The waves with the soaks that this run keeps to, and a word where those are not the plan's.
+fn soaks_of_this_run(waves: Vec<Wave>, clock: Option<&FastClock>) -> Vec<Wave> {
+    let (waves, longest) = settings::waves(waves, clock);
+    if let Some(longest) = longest {
+        to_stderr(&format!("note: this rehearsal cuts soaks short, to {}\n", duration(longest)));
+    }
+    waves
 }
 
 /// Whether the first write may happen.

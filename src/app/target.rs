@@ -83,14 +83,24 @@ pub(super) async fn reach(
             clock: None,
         }),
         Target::Simulator { scenario } => {
-            let scenario = match scenario {
-                Some(path) => read_scenario(path)?,
-                None => Scenario::rehearsal(),
-            };
+            let scenario = weather(scenario.as_deref())?;
             let world = world(&scenario, jobs, memory);
             start(scenario, world).await
         }
     }
+}
+
+/// The clock of the simulator, without starting it; none where requests go to a service.
+pub(super) fn clock(target: &Target) -> Result<Option<FastClock>, Failure> {
+    match target {
+        Target::Service(_) => Ok(None),
+        Target::Simulator { scenario } => Ok(Some(weather(scenario.as_deref())?.clock)),
+    }
+}
+
+/// The scenario of a simulator in this process.
+fn weather(scenario: Option<&Path>) -> Result<Scenario, Failure> {
+    scenario.map_or_else(|| Ok(Scenario::rehearsal()), read_scenario)
 }
 
 /// A scenario file.

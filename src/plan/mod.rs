@@ -11,10 +11,13 @@
 //!
 //! # YAML
 //!
-//! A mapping with either `waves`, each with `name` and `engines`, or `engines` alone; `region` and
+//! A mapping with either `waves`, each with `name`, `engines` and perhaps `soak`, or `engines` alone; `region` and
 //! `new_image_version_id` at the top hold for every engine that says nothing else. An engine is an id, a
 //! mapping with the columns of a CSV plan as keys (without `wave`), or `from:` with the path of a CSV file,
 //! counted from the folder of the plan. Ids stay the text that was written: `0123` and `no` are texts.
+//!
+//! `soak` is a duration of 0 to 7 days: once every engine of the wave has ended, so much time passes, and then the wave
+//! is read back, before the next one opens or the run ends. `0s` is the same as no `soak`. CSV has no such column.
 //!
 //! # What is checked
 //!
@@ -61,7 +64,7 @@ pub struct Plan {
     pub jobs: Vec<Job>,
     /// The waves, in order; only `all` when the plan names none.
     pub waves: Vec<Wave>,
-    /// SHA-256, in lower-case hex, of what the plan asks for: waves, regions, engines, image versions. The same
+    /// SHA-256, in lower-case hex, of what the plan asks for: waves, soaks, regions, engines, image versions. The same
     /// for both formats, and whatever the order of rows, the comments and the notes.
     pub digest: String,
 }
@@ -161,7 +164,12 @@ fn digest(jobs: &[Job], waves: &[Wave]) -> String {
     hash.update("dlc-fleet.plan/1\n");
     let mut lines = lines.into_iter().peekable();
     for (number, wave) in waves.iter().enumerate() {
-        hash.update(format!("wave\t{}\n", wave.name));
+        // a plan in which no wave soaks has the digest that it had before waves could
+        let soak = match wave.soak.as_nanos() {
+            0 => String::new(),
+            soak => format!("\tsoak\t{soak}"),
+        };
+        hash.update(format!("wave\t{}{soak}\n", wave.name));
         while let Some((_, line)) = lines.next_if(|(wave, _)| *wave == number) {
             hash.update(line);
         }

@@ -4,7 +4,10 @@ use super::finding::{Finding, Place, Review, quote};
 
 /// Keys of the design whose behaviour does not exist yet. Refused, because a plan that asks for a pause or a
 /// limit and does not get it is worse than no plan.
-const NOT_BUILT: [&str; 5] = ["max_failures", "soak", "approval", "expect", "limits"];
+const NOT_BUILT: [&str; 4] = ["max_failures", "approval", "expect", "limits"];
+
+/// The key of a wave that people may look for elsewhere: in CSV, or for all waves at once.
+const SOAK: &str = "soak";
 
 /// Reports a name that is not known here. Returns the known name that was probably meant, so that the review
 /// can go on as if it stood there.
@@ -18,6 +21,12 @@ pub(super) fn report_unknown(
     if NOT_BUILT.contains(&name) {
         let title = format!("{} is part of the design but not built in this version", quote(name));
         review.report(Finding::new(place, title, format!("remove the {kind}: it would have no effect")));
+        return None;
+    }
+    if name == SOAK {
+        let title = format!("the {kind} {} belongs to a wave of a YAML plan", quote(name));
+        let remedy = "write it beside the wave's `name` and `engines`, for example `soak: 10m`";
+        review.report(Finding::new(place, title, remedy));
         return None;
     }
     if name == "<<" {
@@ -38,7 +47,7 @@ pub(super) fn report_unknown(
 /// no name has a digit.
 pub(super) fn may_be_name(text: &str, known: &[&'static str]) -> bool {
     let has_digit = text.contains(|character: char| character.is_ascii_digit());
-    NOT_BUILT.contains(&text) || (!has_digit && nearest(text, known).is_some())
+    NOT_BUILT.contains(&text) || text == SOAK || (!has_digit && nearest(text, known).is_some())
 }
 
 /// Names as they are told to people.

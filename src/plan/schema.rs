@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::MAX_JOBS;
 use super::check::{Draft, Fallback, Row};
@@ -13,9 +14,10 @@ use super::source::Opened;
 use super::value::{Field, Value};
 use super::yaml::{Node, Shape};
 use crate::job::Wave;
+use crate::words::read_duration;
 
 const PLAN_KEYS: [&str; 4] = ["region", "new_image_version_id", "waves", "engines"];
-const WAVE_KEYS: [&str; 2] = ["name", "engines"];
+const WAVE_KEYS: [&str; 3] = ["name", "soak", "engines"];
 const ENGINE_KEYS: [&str; 6] =
     ["data_engine_id", "new_image_version_id", "region", "expected_image_version_id", "note", "from"];
 
@@ -84,8 +86,8 @@ impl Reader<'_> {
         let Some(waves) = self.list(node, "`waves`", remedy) else { return };
         let mut named: HashMap<String, Place> = HashMap::new();
         for (number, wave) in waves.iter().enumerate() {
-            let name = self.wave(wave, number);
-            self.draft.waves.push(Wave::named(name.text.clone()));
+            let (name, soak) = self.wave(wave, number);
+            self.draft.waves.push(Wave { name: name.text.clone(), soak });
             if name.text.is_empty() {
                 continue;
             }
@@ -99,11 +101,13 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads one wave and returns its name, empty when it has none.
-    fn wave(&mut self, node: &Node, number: usize) -> Value {
+    /// Reads one wave and returns its name, empty when it has none, and how long it soaks.
+    fn wave(&mut self, node: &Node, number: usize) -> (Value, Duration) {
         let place = self.place(node);
         let nameless = Value { text: String::new(), place };
-        let Some(entries) = self.mapping(node, "a wave", &WAVE_KEYS) else { return nameless };
+        let Some(entries) = self.mapping(node, "a wave", &WAVE_KEYS) else {
+            return (nameless, Duration::ZERO);
+        };
         let find = |name| entries.iter().find(|entry| entry.name == name);
         let name = find("name").map(|entry| self.value(Field::WaveName, entry));
         if name.is_none() {
@@ -114,7 +118,10 @@ impl Reader<'_> {
         } else {
             self.report(place, "the wave has no engines", "add the key `engines` with a list of engines");
         }
-        name.unwrap_or(nameless)
+        // what cannot be read is among the findings
+        let soak = find("soak").map(|entry| self.value(Field::Soak, entry).text);
+        let soak = soak.and_then(|text| read_duration(&text).ok()).unwrap_or_default();
+        (name.unwrap_or(nameless), soak)
     }
 
     fn engines(&mut self, node: &Node, wave: usize) {

@@ -69,7 +69,9 @@ fn every_example_plan_loads() {
 #[test]
 fn the_staged_example_has_the_waves_it_promises() {
     let plan = load(Path::new("plans/staged.yaml"), None).expect("valid");
-    assert_eq!(plan.waves, ["canary", "early", "rest"].map(Wave::named));
+    let soak = std::time::Duration::from_secs(600);
+    let canary = Wave { soak, ..Wave::named("canary") };
+    assert_eq!(plan.waves, [canary, Wave::named("early"), Wave::named("rest")]);
     let sizes = [0, 1, 2].map(|wave| plan.jobs.iter().filter(|job| job.wave == wave).count());
     assert_eq!(sizes, [2, 6, 16]);
     assert_eq!(plan.jobs[0].key.region.as_str(), "ap-guangzhou");
@@ -193,6 +195,18 @@ fn the_digest_sees_what_is_done_and_not_how_it_is_written() {
 }
 
 #[test]
+fn the_digest_sees_a_soak_and_not_how_it_is_written() {
+    let digest = |soak: &str| {
+        let text = YAML.replace("- name: two\n", &format!("- name: two\n{soak}"));
+        review("a.yaml", text.as_bytes()).expect("valid").digest
+    };
+    assert_eq!(digest("  soak: 10m\n"), digest("  soak: 600s\n"));
+    assert_ne!(digest("  soak: 10m\n"), digest("  soak: 11m\n"));
+    assert_ne!(digest("  soak: 10m\n"), digest(""));
+    assert_eq!(digest("  soak: 0s\n"), digest(""), "no soak is no soak");
+}
+
+#[test]
 fn the_digest_stays_what_it_was_in_earlier_versions() {
     let plan = load(Path::new("plans/fleet.csv"), None).expect("valid");
     assert_eq!(plan.digest, "85ae41c50ffadaf72722fa63130d191c54139e13d5f635f183200a58ef084db2");
@@ -269,11 +283,21 @@ proptest! {
     }
 
     #[test]
-    fn jobs_written_as_csv_or_yaml_are_read_back_the_same(jobs in jobs()) {
+    fn jobs_written_as_csv_or_yaml_are_read_back_the_same(jobs in jobs(), soak in 0..604_800_u64) {
         let waves = ["first wave", "second", "no"].map(Wave::named).to_vec();
-        for (name, text) in [("a.csv", as_csv(&jobs, &waves)), ("a.yaml", as_yaml(&jobs, &waves))] {
+        let soaks = |(number, wave): (u64, &Wave)| Wave {
+            soak: std::time::Duration::from_secs(number * soak / 2),
+            ..wave.clone()
+        };
+        let soaking: Vec<Wave> = (0..).zip(&waves).map(soaks).collect();
+        let plans = [
+            ("a.csv", as_csv(&jobs, &waves), &waves),
+            ("a.yaml", as_yaml(&jobs, &waves), &waves),
+            ("a.yaml", as_yaml(&jobs, &soaking), &soaking),
+        ];
+        for (name, text, waves) in plans {
             match review(name, text.as_bytes()) {
-                Ok(plan) => prop_assert_eq!((&plan.jobs, &plan.waves), (&jobs, &waves)),
+                Ok(plan) => prop_assert_eq!((&plan.jobs, &plan.waves), (&jobs, waves)),
                 Err(findings) => prop_assert!(false, "{}\n{text}", findings.render(false)),
             }
         }
@@ -331,7 +355,11 @@ fn as_yaml(jobs: &[Job], waves: &[Wave]) -> String {
     let quoted = |value: &str| format!("'{}'", value.replace('\'', "''"));
     let mut lines = vec!["waves:".to_owned()];
     for (number, wave) in waves.iter().enumerate() {
-        lines.extend([format!("- name: {}", wave.name), "  engines:".to_owned()]);
+        lines.push(format!("- name: {}", wave.name));
+        if !wave.soak.is_zero() {
+            lines.push(format!("  soak: {}s", wave.soak.as_secs()));
+        }
+        lines.push("  engines:".to_owned());
         for job in jobs.iter().filter(|job| job.wave == number) {
             let key = &job.key;
             let expected = job.expected_image_version_id.as_ref();

@@ -1,6 +1,7 @@
 //! The values that a plan can hold, and the shape that each must have.
 
 use super::finding::{Finding, Place, Review, quote};
+use crate::words::read_duration;
 
 /// Longest id, in characters. Ids of the service have about 20 (engines) and 36 (images).
 const MAX_ID: usize = 128;
@@ -21,6 +22,7 @@ pub(super) enum Field {
     Note,
     Wave,
     WaveName,
+    Soak,
     From,
 }
 
@@ -35,6 +37,7 @@ impl Field {
             Self::Note => "note",
             Self::Wave => "wave",
             Self::WaveName => "name",
+            Self::Soak => "soak",
             Self::From => "from",
         }
     }
@@ -50,6 +53,7 @@ impl Field {
             Self::Region => "write a region as the API does, for example `ap-guangzhou`",
             Self::Note => "write one line of at most 500 characters, or leave it out",
             Self::Wave | Self::WaveName => "write a name of at most 64 characters, for example `canary`",
+            Self::Soak => "write a duration such as `30s`, `10m` or `24h`, of at most `168h`",
             Self::From => "write the path of a CSV file, counted from the folder of the plan",
         }
     }
@@ -63,6 +67,7 @@ impl Field {
             Self::Region => (!is_region(text)).then(|| "it does not look like one".to_owned()),
             Self::Note => line_fault(text, MAX_NOTE),
             Self::Wave | Self::WaveName => line_fault(text, MAX_WAVE),
+            Self::Soak => read_duration(text).err().map(str::to_owned),
             Self::From => line_fault(text, usize::MAX),
         }
     }

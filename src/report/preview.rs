@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::paint;
 use super::table::{Columns, table};
-use crate::job::{ImageVersionId, JobKey, Outcome};
+use super::{outlook, paint};
+use crate::job::{ImageVersionId, JobKey, Outcome, Wave};
 use crate::words;
 
 /// Up to so many rows are listed one by one.
@@ -100,6 +100,8 @@ pub struct Preview {
     pub rate: u32,
     /// Time between two requests at that rate.
     pub gap: Duration,
+    /// The waves, in order, with how long the real run would soak after each.
+    pub soaks: Vec<Wave>,
     /// Every row of the plan, in plan order.
     pub rows: Vec<PreviewRow>,
 }
@@ -113,6 +115,11 @@ impl Preview {
     /// Requests that the real run would send, at most.
     pub(super) fn requests(&self) -> usize {
         self.count("switch") + self.count("cannot-tell")
+    }
+
+    /// How long the real run would soak in all.
+    pub(super) fn soaking(&self) -> Duration {
+        self.soaks.iter().map(|wave| wave.soak).sum()
     }
 
     /// How long sending so many requests takes.
@@ -133,7 +140,7 @@ pub fn preview(preview: &Preview) -> String {
         paragraphs.push("`--output json` lists every row\n".to_owned());
     }
     paragraphs.push(totals(preview));
-    paragraphs.push(outlook(preview));
+    paragraphs.push(outlook::outlook(preview));
     paragraphs.join("\n")
 }
 
@@ -258,44 +265,13 @@ fn count_row(name: &str, of: &[&PreviewRow], occurring: &[&str]) -> Vec<String> 
     cells
 }
 
-/// What the real run would send: surely, perhaps, and after a look.
-fn outlook(preview: &Preview) -> String {
-    let (requests, in_doubt) = (preview.requests(), preview.count("in-doubt"));
-    let time = |requests| format!("about {}", words::about(preview.sending(requests)));
-    let rate = format!("at {} requests/s", preview.rate);
-    let told = words::plural(requests, "request");
-    let up_to = if preview.count("cannot-tell") > 0 { "up to " } else { "" };
-    let text = match (requests, in_doubt) {
-        (0, 0) => return "the real run would send nothing\n".to_owned(),
-        (0, _) => {
-            let (told, they) =
-                (words::plural(in_doubt, "request"), if in_doubt == 1 { "it" } else { "them" });
-            let were = if in_doubt == 1 { "it was" } else { "they were" };
-            let time = time(in_doubt);
-            format!(
-                "read back {told} of earlier runs, and send {they} again, {time} {rate}, if {were} not applied"
-            )
-        }
-        _ => format!("send {up_to}{told}, {} {rate}", time(requests)),
-    };
-    let more = if requests > 0 && in_doubt > 0 {
-        let (more, all) = (words::count(in_doubt), time(requests + in_doubt));
-        format!(
-            "up to {more} more, {all} in all, if read-back shows that requests of earlier runs were not applied\n"
-        )
-    } else {
-        String::new()
-    };
-    format!("the real run would {text}; the engines converge after that\n{more}")
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::job::{DataEngineId, Region};
     use crate::report::paint::plain;
 
-    fn row(at: usize, wave: &str, prediction: Prediction, detail: Option<&str>) -> PreviewRow {
+    pub fn row(at: usize, wave: &str, prediction: Prediction, detail: Option<&str>) -> PreviewRow {
         PreviewRow {
             key: JobKey {
                 region: Region::new("ap-guangzhou"),
@@ -309,16 +285,17 @@ pub(super) mod tests {
         }
     }
 
-    fn switch() -> Prediction {
+    pub fn switch() -> Prediction {
         Prediction::Switch { from: Some(ImageVersionId::new("5f2c11aa-77d2-4f53-8a44-6f5f0d6d6f10")) }
     }
 
-    fn dry_run(rows: Vec<PreviewRow>) -> Preview {
+    pub fn dry_run(rows: Vec<PreviewRow>) -> Preview {
         Preview {
             plan: "fleet.yaml".into(),
             endpoint: "dlc.tencentcloudapi.com".into(),
             rate: 20,
             gap: Duration::from_millis(51),
+            soaks: vec![],
             rows,
         }
     }
@@ -371,33 +348,6 @@ pub(super) mod tests {
                 assert_eq!(numbers[0], numbers[1..].iter().sum::<usize>(), "{line}");
             }
         }
-    }
-
-    #[test]
-    fn the_outlook_counts_what_may_be_sent_and_no_more() {
-        let of = |predictions: &[Prediction]| {
-            let rows = predictions.iter().enumerate();
-            outlook(&dry_run(rows.map(|(at, prediction)| row(at, "all", prediction.clone(), None)).collect()))
-        };
-        let (doubt, unclear) = (Prediction::InDoubt, Prediction::CannotTell);
-        let converge = "; the engines converge after that\n";
-        let idle = [Prediction::Already, Prediction::Done(Outcome::Failed), Prediction::Watch];
-        assert_eq!(of(&idle), "the real run would send nothing\n");
-        let two = [switch(), switch()];
-        let sent = "the real run would send 2 requests, about 1 s at 20 requests/s".to_owned();
-        assert_eq!(of(&two), sent + converge);
-        let sent = "the real run would send up to 1 request, about 1 s at 20 requests/s".to_owned();
-        assert_eq!(of(&[unclear]), sent + converge);
-        let many = [vec![switch(); 60], vec![doubt.clone(); 30]].concat();
-        let sent = "the real run would send 60 requests, about 4 s at 20 requests/s".to_owned();
-        let more = "up to 30 more, about 5 s in all, if read-back shows that requests of earlier runs were not \
-                    applied\n";
-        assert_eq!(of(&many), sent + converge + more);
-        let sent =
-            "the real run would read back 1 request of earlier runs, and send it again, about 1 s at 20 \
-                    requests/s, if it was not applied"
-                .to_owned();
-        assert_eq!(of(&[doubt]), sent + converge);
     }
 
     #[test]

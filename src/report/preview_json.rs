@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::json::{milliseconds, written};
 use super::preview::{Prediction, Preview, PreviewRow};
-use crate::job::{ImageVersionId, Outcome};
+use crate::job::{ImageVersionId, Outcome, Wave};
 
 const SCHEMA: &str = "dlc-fleet.preview/1";
 
@@ -22,8 +22,12 @@ struct Document<'a> {
     /// Requests that come on top if read-back shows that those of earlier runs were not applied: rows with
     /// `in-doubt`.
     requests_in_doubt: usize,
-    /// How long sending both takes, in milliseconds.
+    /// How long sending both takes, and the soaks, in milliseconds.
     estimate_ms: u64,
+    /// How long the soaks take of that.
+    soak_ms: u64,
+    /// Every wave, in the order in which they go.
+    waves: Vec<WaveForeseen<'a>>,
     /// The number the process exits with.
     exit_code: u8,
     totals: Totals,
@@ -44,6 +48,19 @@ struct Totals {
     not_found: usize,
     would_fail: usize,
     cannot_tell: usize,
+}
+
+/// One wave and how long the real run would soak after it.
+#[derive(Serialize)]
+struct WaveForeseen<'a> {
+    name: &'a str,
+    soak_ms: u64,
+}
+
+impl<'a> From<&'a Wave> for WaveForeseen<'a> {
+    fn from(wave: &'a Wave) -> Self {
+        Self { name: &wave.name, soak_ms: milliseconds(wave.soak) }
+    }
 }
 
 /// One row of the plan and what would become of it.
@@ -72,7 +89,11 @@ pub fn preview_json(preview: &Preview, exit_code: u8) -> String {
         rate: preview.rate,
         requests: preview.requests(),
         requests_in_doubt: count("in-doubt"),
-        estimate_ms: milliseconds(preview.sending(preview.requests() + count("in-doubt"))),
+        estimate_ms: milliseconds(
+            preview.sending(preview.requests() + count("in-doubt")) + preview.soaking(),
+        ),
+        soak_ms: milliseconds(preview.soaking()),
+        waves: preview.soaks.iter().map(WaveForeseen::from).collect(),
         exit_code,
         totals: Totals {
             jobs: preview.rows.len(),
@@ -123,6 +144,8 @@ mod tests {
     fn the_document_keeps_its_shape() {
         let mut preview = one_of_each();
         preview.rows.truncate(4);
+        let soak = std::time::Duration::from_secs(600);
+        preview.soaks = vec![Wave { soak, ..Wave::named("canary") }, Wave::named("rest")];
         insta::assert_snapshot!(preview_json(&preview, 0));
     }
 

@@ -16,16 +16,15 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(5 * 60);
 
 /// `soaks: canary for 10 min, early for 30 s`; none where no wave soaks.
 pub fn announced(opening: &Opening) -> Option<String> {
-    listed(opening.waves.iter().map(|wave| (wave.name.as_str(), wave.soak)))
-        .map(|soaks| format!("soaks: {soaks}"))
+    listed_soaks(&opening.waves).map(|soaks| format!("soaks: {soaks}"))
 }
 
-/// `canary for 10 min, early for 30 s`, for those waves that have a time.
-pub fn listed<'a>(waves: impl Iterator<Item = (&'a str, Duration)>) -> Option<String> {
-    let mut told: Vec<String> = waves
-        .filter(|(_, soak)| !soak.is_zero())
-        .map(|(name, soak)| format!("{} for {}", words::one_line(name), words::duration(soak)))
-        .collect();
+/// `canary for 10 min, early for 30 s`; none where no wave soaks.
+pub fn listed_soaks(waves: &[Wave]) -> Option<String> {
+    let soaking = waves.iter().filter(|wave| !wave.soak.is_zero());
+    let told =
+        soaking.map(|wave| format!("{} for {}", words::one_line(&wave.name), words::duration(wave.soak)));
+    let mut told: Vec<String> = told.collect();
     let more = told.len().saturating_sub(LISTED_WAVES);
     told.truncate(LISTED_WAVES);
     let more = if more > 0 { format!(" and {} more", words::count(more)) } else { String::new() };
@@ -217,8 +216,8 @@ mod tests {
 
     #[test]
     fn many_soaks_are_not_all_listed() {
-        let names: Vec<String> = (1..=9).map(|number| format!("w{number}")).collect();
-        let listed = listed(names.iter().map(|name| (name.as_str(), at(60))));
+        let wave = |number| Wave { soak: at(60), ..Wave::named(format!("w{number}")) };
+        let listed = listed_soaks(&(1..=9).map(wave).collect::<Vec<_>>());
         let expected =
             "w1 for 1 min, w2 for 1 min, w3 for 1 min, w4 for 1 min, w5 for 1 min, w6 for 1 min and 3 more";
         assert_eq!(listed.as_deref(), Some(expected));

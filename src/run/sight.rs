@@ -90,11 +90,7 @@ pub(super) enum Sight {
 }
 
 impl Sight {
-    pub(super) fn of(
-        record: Option<&EngineRecord>,
-        target: &ImageVersionId,
-        before: Option<&ImageVersionId>,
-    ) -> Self {
+    fn of(record: Option<&EngineRecord>, target: &ImageVersionId, before: Option<&ImageVersionId>) -> Self {
         let Some(record) = record else { return Self::Missing };
         let state = record.state;
         if let Some(lost) = state.filter(|state| is_lost(*state)) {

@@ -8,7 +8,7 @@ use super::Rules;
 use super::looked::Look;
 use super::sight::{Sight, in_state};
 use super::track::spell;
-use crate::cloud::{EngineRecord, EngineState};
+use crate::cloud::EngineState;
 use crate::job::{Job, JobIndex};
 
 /// A wave that is read back.
@@ -100,7 +100,7 @@ impl ReadBack {
                 return true;
             }
             awaited.due = look.seen + rules.sweep_every;
-            match found(look.view.engine(&job.key), job, awaited.must_run) {
+            match found(look.view.sight(&job.key, None), awaited.must_run) {
                 Found::Kept => return false,
                 Found::Unclear => {}
                 Found::Strayed(seen) if awaited.suspected.is_some() => {
@@ -130,14 +130,14 @@ impl ReadBack {
     }
 }
 
-fn found(record: Option<&EngineRecord>, job: &Job, must_run: bool) -> Found {
-    match Sight::of(record, &job.key.new_image_version_id, None) {
+fn found(sight: Sight, must_run: bool) -> Found {
+    match sight {
         Sight::Missing => Found::Strayed("not listed".to_owned()),
         Sight::Old { image, .. } | Sight::Third(image) => Found::Strayed(format!("on {image}")),
         Sight::Target { .. } if !must_run => Found::Kept,
         Sight::Target { state: Some(EngineState::RUNNING) } => Found::Kept,
         Sight::Lost(state) | Sight::Target { state: Some(state) } => Found::Strayed(in_state(state)),
-        Sight::Target { state: None } | Sight::Blank => Found::Unclear,
+        Sight::Target { state: None } | Sight::Blank | Sight::Unclear => Found::Unclear,
     }
 }
 

@@ -9,7 +9,7 @@
 //! limit: 20                                # calls of one action in one second
 //! skew: 10m                                # how far the service's clock is ahead
 //! signature_validity: 5m                   # for how long a signature is good
-//! clock: {settle: 1s, sweep: 500ms}        # shorter waits for the tool itself
+//! clock: {settle: 1s, soak: 2s}            # shorter waits for the tool itself
 //! spells:
 //!   - {fate: InternalError, engines: 3%, times: 1}
 //!   - {fate: reset-after-reading, applied: late 5s, engines: [DataEngine-x]}
@@ -90,6 +90,8 @@ pub struct FastClock {
     pub backoff: Option<Duration>,
     /// Longest wait before a retry.
     pub longest_backoff: Option<Duration>,
+    /// Longest soak of a wave: the plan's own where that is shorter.
+    pub soak: Option<Duration>,
 }
 
 /// One thing that goes wrong.

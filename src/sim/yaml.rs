@@ -65,6 +65,7 @@ struct RawClock {
     request_timeout: Option<Length>,
     backoff: Option<Length>,
     longest_backoff: Option<Length>,
+    soak: Option<Length>,
 }
 
 #[derive(Deserialize)]
@@ -153,6 +154,7 @@ impl RawClock {
             request_timeout: length(self.request_timeout),
             backoff: length(self.backoff),
             longest_backoff: length(self.longest_backoff),
+            soak: length(self.soak),
         }
     }
 }

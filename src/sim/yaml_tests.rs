@@ -28,7 +28,7 @@ window: fixed
 limit: 15
 skew: -10m
 signature_validity: 30s
-clock: {settle: 1s, grace: 2s, sweep: 500ms, wait_timeout: 60s, request_timeout: 2s, backoff: 100ms, longest_backoff: 1s}
+clock: {settle: 1s, grace: 2s, sweep: 500ms, wait_timeout: 60s, request_timeout: 2s, backoff: 100ms, longest_backoff: 1s, soak: 3s}
 spells:
   - {fate: InternalError, engines: 3%, times: 1}
   - {fate: reset-after-reading, applied: late 5s, engines: [DataEngine-x]}
@@ -43,6 +43,7 @@ spells:
     assert_eq!(scenario.skew, SignedDuration::from_mins(-10));
     assert_eq!(scenario.signature_validity, Duration::from_secs(30));
     assert_eq!(scenario.clock.sweep, Some(Duration::from_millis(500)));
+    assert_eq!(scenario.clock.soak, Some(Duration::from_secs(3)));
     let [refusal, reset, page, other, third] = scenario.spells.as_slice() else { panic!("five spells") };
     assert_eq!(refusal.fate, Fate::Refused("InternalError".to_owned()));
     assert_eq!(

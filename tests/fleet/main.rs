@@ -13,6 +13,7 @@ mod main_job;
 mod plans;
 mod rooms;
 mod soak;
+mod soaked_command;
 mod stage;
 mod staging;
 mod torture;

@@ -47,7 +47,7 @@ fn ten_mistakes_are_ten_findings_each_at_its_place_and_nothing_is_sent() {
 #[test]
 fn keys_that_are_not_built_are_refused_and_never_ignored() {
     let stage = Stage::new(&rows(1), "seed: 1\n");
-    for key in ["max_failures: 5%", "soak: 10m", "expect: {account: 1}"] {
+    for key in ["max_failures: 5%", "approval: true", "expect: {account: 1}"] {
         let text = format!(
             "{key}\nregion: ap-guangzhou\nnew_image_version_id: image-new\nengines: [DataEngine-0000]\n"
         );
@@ -72,7 +72,8 @@ fn the_main_command_of_the_readme_shows_waves_a_retry_and_a_throttle() {
     command.env_remove("TENCENTCLOUD_SECRET_ID").env_remove("TENCENTCLOUD_SECRET_KEY");
     let ran = finish(command);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    for shown in ["wave 3 of 3", "InternalError", "slowed", "in doubt"] {
+    let soak = ["soaks: canary for 3 s", "canary, soaks for 3 s", "cuts soaks short", "has soaked"];
+    for shown in ["wave 3 of 3", "InternalError", "slowed", "in doubt"].into_iter().chain(soak) {
         assert!(ran.stderr.contains(shown), "{shown} is not shown: {}", ran.stderr);
     }
     assert!(ran.stdout.contains("all 24 engines on target"), "{}", ran.stdout);

@@ -51,9 +51,60 @@ fn an_unknown_key_is_reported_and_read_as_the_one_that_was_meant() {
 fn a_key_whose_behaviour_is_not_built_is_refused_everywhere() {
     let title = |name| format!("`{name}` is part of the design but not built in this version");
     assert_eq!(below("max_failures: 5%\nengines: [a]\n"), [at(2, 1, &title("max_failures"))]);
-    let wave = "waves:\n- name: a\n  soak: 10m\n  approval: true\n  engines: [b]\n";
-    assert_eq!(below(wave), [at(4, 3, &title("soak")), at(5, 3, &title("approval"))]);
+    let wave = "waves:\n- name: a\n  expect: 1\n  approval: true\n  engines: [b]\n";
+    assert_eq!(below(wave), [at(4, 3, &title("expect")), at(5, 3, &title("approval"))]);
     assert_eq!(below("engines: [{data_engine_id: a, limits: 1}]\n"), [at(2, 31, &title("limits"))]);
+}
+
+/// The soaks of the waves of a plan, in seconds.
+fn soaks(written: &[&str]) -> Vec<u64> {
+    let wave =
+        |(number, soak): (usize, &&str)| format!("- {{name: w{number}, {soak} engines: [e{number}]}}\n");
+    let waves: String = written.iter().enumerate().map(wave).collect();
+    let plan =
+        review("a.yaml", format!("new_image_version_id: v\nwaves:\n{waves}").as_bytes()).expect("valid");
+    plan.waves.iter().map(|wave| wave.soak.as_secs()).collect()
+}
+
+#[test]
+fn a_soak_is_a_duration_as_people_write_it() {
+    let written =
+        ["", "soak: 0s,", "soak: 90s,", "soak: 10m,", "soak: 1h30m,", "soak: '1 hour',", "soak: 168h,"];
+    assert_eq!(soaks(&written), [0, 0, 90, 600, 5400, 3600, 604_800]);
+}
+
+#[test]
+fn a_soak_that_is_no_duration_is_reported_where_it_stands() {
+    let fault = |soak: &str| {
+        let found = below(&format!("waves:\n- name: a\n  soak: {soak}\n  engines: [b]\n"));
+        let [(line, column, title)] = found.as_slice() else { panic!("one finding: {found:?}") };
+        assert_eq!((*line, *column), (4, 9), "{title}");
+        title.clone()
+    };
+    assert_eq!(fault("soon"), "`soon` cannot be a `soak`: it is no duration");
+    assert_eq!(fault("600"), "`600` cannot be a `soak`: it has no unit");
+    assert_eq!(fault("0"), "`0` cannot be a `soak`: it has no unit");
+    assert_eq!(fault("-5m"), "`-5m` cannot be a `soak`: it is negative");
+    assert_eq!(fault("169h"), "`169h` cannot be a `soak`: it is longer than 7 days");
+    assert_eq!(fault("[10m]"), "`soak` must be text, and this is a list");
+    assert_eq!(fault("''"), "`soak` is empty");
+    assert_eq!(fault("' 10m'"), "`soak` has white space around `10m`");
+    let nothing = below("waves:\n- name: a\n  soak:\n  engines: [b]\n");
+    assert_eq!(nothing, [at(4, 7, "`soak` has no value")]);
+    assert_eq!(
+        below("waves: [{name: a, sok: soon, engines: [b]}]\n").len(),
+        2,
+        "the misspelt key, and its value"
+    );
+}
+
+#[test]
+fn a_soak_that_is_not_in_a_wave_is_reported_and_where_it_belongs_is_said() {
+    let title = "the key `soak` belongs to a wave of a YAML plan";
+    assert_eq!(below("soak: 10m\nengines: [a]\n"), [at(2, 1, title)]);
+    assert_eq!(below("engines: [{data_engine_id: a, soak: 10m}]\n"), [at(2, 31, title)]);
+    let csv = "data_engine_id,new_image_version_id,wave,soak\na,v,one,10m\n";
+    assert_eq!(found("a.csv", csv), [at(1, 42, "the column `soak` belongs to a wave of a YAML plan")]);
 }
 
 #[test]

@@ -1,0 +1,100 @@
+//! What a dry run says of the real run as a whole: how many requests, and how long.
+
+use super::listed_soaks;
+use super::preview::Preview;
+use crate::words;
+
+/// What the real run would send: surely, perhaps, and after a look.
+pub fn outlook(preview: &Preview) -> String {
+    let (requests, in_doubt) = (preview.requests(), preview.count("in-doubt"));
+    let time = |requests| format!("about {}", words::about(preview.sending(requests)));
+    let rate = format!("at {} requests/s", preview.rate);
+    let told = words::plural(requests, "request");
+    let up_to = if preview.count("cannot-tell") > 0 { "up to " } else { "" };
+    let text = match (requests, in_doubt) {
+        (0, 0) => return "the real run would send nothing\n".to_owned() + &soaks(preview),
+        (0, _) => {
+            let (told, they) =
+                (words::plural(in_doubt, "request"), if in_doubt == 1 { "it" } else { "them" });
+            let were = if in_doubt == 1 { "it was" } else { "they were" };
+            let time = time(in_doubt);
+            format!(
+                "read back {told} of earlier runs, and send {they} again, {time} {rate}, if {were} not applied"
+            )
+        }
+        _ => format!("send {up_to}{told}, {} {rate}", time(requests)),
+    };
+    let more = if requests > 0 && in_doubt > 0 {
+        let (more, all) = (words::count(in_doubt), time(requests + in_doubt));
+        format!(
+            "up to {more} more, {all} in all, if read-back shows that requests of earlier runs were not applied\n"
+        )
+    } else {
+        String::new()
+    };
+    format!("the real run would {text}; the engines converge after that\n{more}{}", soaks(preview))
+}
+
+/// How long it would take with the waits between waves; nothing where there are none.
+fn soaks(preview: &Preview) -> String {
+    let Some(listed) = listed_soaks(&preview.soaks) else { return String::new() };
+    let requests = preview.requests() + preview.count("in-doubt");
+    let about = words::about(preview.sending(requests) + preview.soaking());
+    let what = if requests > 0 { "sending and soaking take" } else { "soaking takes" };
+    format!("{what} about {about} in all; soaks: {listed}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::job::{Outcome, Wave};
+    use crate::report::preview::Prediction;
+    use crate::report::preview::tests::{dry_run, row, switch};
+
+    #[test]
+    fn the_outlook_counts_what_may_be_sent_and_no_more() {
+        let of = |predictions: &[Prediction]| {
+            let rows = predictions.iter().enumerate();
+            outlook(&dry_run(rows.map(|(at, prediction)| row(at, "all", prediction.clone(), None)).collect()))
+        };
+        let (doubt, unclear) = (Prediction::InDoubt, Prediction::CannotTell);
+        let converge = "; the engines converge after that\n";
+        let idle = [Prediction::Already, Prediction::Done(Outcome::Failed), Prediction::Watch];
+        assert_eq!(of(&idle), "the real run would send nothing\n");
+        let two = [switch(), switch()];
+        let sent = "the real run would send 2 requests, about 1 s at 20 requests/s".to_owned();
+        assert_eq!(of(&two), sent + converge);
+        let sent = "the real run would send up to 1 request, about 1 s at 20 requests/s".to_owned();
+        assert_eq!(of(&[unclear]), sent + converge);
+        let many = [vec![switch(); 60], vec![doubt.clone(); 30]].concat();
+        let sent = "the real run would send 60 requests, about 4 s at 20 requests/s".to_owned();
+        let more = "up to 30 more, about 5 s in all, if read-back shows that requests of earlier runs were not \
+                    applied\n";
+        assert_eq!(of(&many), sent + converge + more);
+        let sent =
+            "the real run would read back 1 request of earlier runs, and send it again, about 1 s at 20 \
+                    requests/s, if it was not applied"
+                .to_owned();
+        assert_eq!(of(&[doubt]), sent + converge);
+    }
+
+    #[test]
+    fn soaks_are_part_of_the_time_and_listed() {
+        let soak = |name: &str, seconds| Wave { soak: Duration::from_secs(seconds), ..Wave::named(name) };
+        let of = |predictions: &[Prediction], soaks: &[Wave]| {
+            let rows = predictions.iter().enumerate();
+            let rows = rows.map(|(at, prediction)| row(at, "all", prediction.clone(), None)).collect();
+            outlook(&Preview { soaks: soaks.to_vec(), ..dry_run(rows) })
+        };
+        let soaks = [soak("canary", 600), soak("early", 45), soak("rest", 0)];
+        let told = of(&vec![switch(); 100], &soaks);
+        let end = "sending and soaking take about 11 min in all; soaks: canary for 10 min, early for 45 s\n";
+        assert!(told.ends_with(end), "{told}");
+        let rest =
+            "the real run would send nothing\nsoaking takes about 5 min in all; soaks: canary for 5 min\n";
+        assert_eq!(of(&[Prediction::Done(Outcome::Switched)], &[soak("canary", 300)]), rest);
+        assert!(!of(&[switch()], &[soak("rest", 0)]).contains("soak"));
+    }
+}

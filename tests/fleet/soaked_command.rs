@@ -1,0 +1,162 @@
+//! A plan with a wave that soaks, run by the real executable over HTTP.
+
+use dlc_fleet::job::{DataEngineId, ImageVersionId, Region};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, wait_for, wait_until};
+
+const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+
+/// Two waves of two engines in `plan.yaml`, of which the first soaks.
+fn stage(soak: &str) -> Stage {
+    let stage = Stage::new(&rows(4), CALM);
+    write_plan(&stage, soak);
+    stage
+}
+
+fn write_plan(stage: &Stage, soak: &str) {
+    let text = format!(
+        "region: ap-guangzhou\nnew_image_version_id: image-new\nwaves:\n\
+         - {{name: canary, soak: {soak}, engines: [DataEngine-0000, DataEngine-0001]}}\n\
+         - {{name: rest, engines: [DataEngine-0002, DataEngine-0003]}}\n"
+    );
+    std::fs::write(stage.path("plan.yaml"), text).expect("a plan");
+}
+
+fn command(stage: &Stage, flags: &[&str]) -> std::process::Command {
+    let mut command = executable(stage.folder.path());
+    command.args(["run", "plan.yaml", "--endpoint", &format!("http://{}", stage.address)]).args(flags);
+    command
+}
+
+fn run(stage: &Stage) -> Ran {
+    finish(command(stage, &["--yes", "--settle", "400ms", "--output", "json"]))
+}
+
+/// The lines of a kind, with the number of the engine and the time.
+fn lines(stage: &Stage, kind: &str) -> Vec<(usize, Timestamp)> {
+    let lines = stage.ledger();
+    let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of_kind = lines.filter(|line| line["kind"] == kind).map(|line| {
+        let engine = line["data_engine_id"].as_str().and_then(|id| id.rsplit('-').next()?.parse().ok());
+        let at = line["at"].as_str().and_then(|at| at.parse().ok());
+        (engine.expect("an engine"), at.expect("a time"))
+    });
+    of_kind.collect()
+}
+
+/// Puts an engine of the canary on another image, as somebody else might.
+fn move_engine(stage: &Stage, image: &str) {
+    let (region, id) = (Region::new("ap-guangzhou"), DataEngineId::new("DataEngine-0001"));
+    stage.simulator.with_world(|world| {
+        assert!(world.set_image(&region, &id, Some(ImageVersionId::new(image))));
+    });
+}
+
+#[test]
+fn the_next_wave_goes_after_the_soak_and_everybody_is_told() {
+    let stage = stage("2s");
+    let ran = run(&stage);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let last =
+        lines(&stage, "switched").into_iter().filter(|(engine, _)| *engine < 2).map(|(_, at)| at).max();
+    let next = lines(&stage, "sent").into_iter().filter(|(engine, _)| *engine >= 2).map(|(_, at)| at).min();
+    let waited = next.expect("sent").duration_since(last.expect("switched"));
+    // lines are stamped in whole milliseconds
+    assert!(waited.as_millis() >= 1_999, "{waited:#}");
+    assert_eq!(
+        (&ran.json()["waves"][0]["soak"], &ran.json()["waves"][1]["soak"]),
+        (&"kept".into(), &Value::Null)
+    );
+    assert_eq!(ran.json()["waves"][0]["soak_ms"], 2_000);
+    for told in [
+        "soaks: canary for 2 s",
+        "canary, soaks for 2 s",
+        "canary, has soaked: its engines are as they were left",
+    ] {
+        assert!(ran.stderr.contains(told), "{told} is not told: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_wave_that_was_moved_in_its_soak_ends_the_run_with_5_until_it_is_brought_back() {
+    let stage = stage("6s");
+    let child = command(&stage, &["--yes", "--settle", "400ms"]).spawn().expect("it starts");
+    wait_until("the canary is switched", || lines(&stage, "switched").len() == 2);
+    move_engine(&stage, "rolled-back");
+    let ran = wait_for(child);
+    assert_eq!(ran.code, Some(5), "{}", ran.stderr);
+    for told in
+        ["wave canary did not come through its soak: DataEngine-0001 is on rolled-back", "run plan.yaml"]
+    {
+        assert!(ran.stdout.contains(told), "{told} is not told: {}", ran.stdout);
+    }
+    assert!(stage.ledger().lines().last().expect("a line").contains("did not come through its soak"));
+    let again = run(&stage);
+    assert_eq!(again.code, Some(5), "nobody brought it back: {}", again.stderr);
+    assert_eq!(again.json()["stopped"]["kind"], "soak-failed");
+    assert_eq!(again.json()["jobs"][2]["reason"]["code"], "soak-failed");
+    assert_eq!(stage.requests(), 2, "nothing of the next wave was sent");
+    move_engine(&stage, "image-new");
+    let ran = run(&stage);
+    assert_eq!((ran.code, stage.requests()), (Some(0), 4), "{}", ran.stderr);
+}
+
+#[test]
+fn a_signal_in_the_soak_leaves_the_rest_of_it_to_the_next_run() {
+    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let stage = stage("24h");
+        let child = command(&stage, &["--yes", "--settle", "400ms"]).spawn().expect("it starts");
+        wait_until("the canary is switched", || lines(&stage, "switched").len() == 2);
+        signal(child.id(), name);
+        let ran = wait_for(child);
+        assert_eq!(ran.code, Some(code), "{name}: {}", ran.stderr);
+        assert!(ran.stdout.contains("canary was still soaking"), "{name}: {}", ran.stdout);
+        assert!(ran.stdout.contains("run plan.yaml"), "{name}: {}", ran.stdout);
+        let foreseen = finish(command(&stage, &["--dry-run", "--output", "json"])).json();
+        let left = foreseen["waves"][0]["soak_ms"].as_u64().expect("a number");
+        let day = 24 * 60 * 60 * 1_000;
+        assert!(left < day && left > day - 10 * 60 * 1_000, "{name}: {left} ms left");
+        assert!(foreseen["estimate_ms"].as_u64().expect("a number") >= left);
+        // whoever has seen enough may say so in the plan
+        write_plan(&stage, "0s");
+        let ran = run(&stage);
+        assert_eq!((ran.code, stage.requests()), (Some(0), 4), "{name}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_kill_in_the_soak_leaves_the_rest_of_it_to_the_next_run() {
+    let stage = stage("8s");
+    let child = command(&stage, &["--yes", "--settle", "400ms"]).spawn().expect("it starts");
+    wait_until("the canary is switched", || lines(&stage, "switched").len() == 2);
+    signal(child.id(), "KILL");
+    wait_for(child);
+    let ran = run(&stage);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let last = lines(&stage, "switched")[1].1;
+    let next = lines(&stage, "sent").into_iter().filter(|(engine, _)| *engine >= 2).map(|(_, at)| at).min();
+    assert!(next.expect("sent").duration_since(last).as_millis() >= 7_999);
+    assert!(
+        stage.path(LEDGER).exists() && ran.stderr.contains("canary, soaks for another"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn check_and_dry_run_tell_of_soaks() {
+    let stage = stage("10m");
+    let mut check = executable(stage.folder.path());
+    check.args(["check", "plan.yaml"]);
+    let ran = finish(check);
+    assert!(ran.stdout.contains("2 waves (soaks: canary for 10 min)"), "{}", ran.stdout);
+    let ran = finish(command(&stage, &["--dry-run"]));
+    let told = "sending and soaking take about 10 min 10 s in all; soaks: canary for 10 min";
+    assert!(ran.stdout.contains(told), "{}", ran.stdout);
+    let mut rehearsal = executable(stage.folder.path());
+    rehearsal.args(["run", "plan.yaml", "--dry-run", "--simulate", "--offline", "--ledger", "none"]);
+    let ran = finish(rehearsal);
+    assert!(ran.stdout.contains("soaks: canary for 3 s"), "as this rehearsal would: {}", ran.stdout);
+}
