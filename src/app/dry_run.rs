@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Preview, PreviewRow, preview_json};
 use crate::run::Reader;
-use crate::run::preview::{Prediction, look, predict, soaks};
+use crate::run::preview::{Prediction, foresee_soaks, look, predict};
 use crate::settings::{self, DryRun, RunSettings};
 
 pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -> Result<Exit, Failure> {
@@ -37,13 +37,16 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
         DryRun::Offline | DryRun::Online => (None, settings.target.name(), clock(&settings.target)?),
     };
     let predictions = predict(&plan.jobs, &work, seen.as_ref());
-    let exit = exit_of(&predictions);
     let rules = settings.rules(clock.as_ref());
     let (waves, _) = settings::waves(plan.waves.clone(), clock.as_ref());
     let (memory, now) = (&recalled.memory, Timestamp::now());
     let left = ledger::remaining_soaks(&plan.jobs, &waves, memory, rules.proves(), now);
-    let soaks = soaks(&plan.jobs, &waves, &predictions, &left, rules.proves());
-    let soaks = waves.into_iter().zip(soaks).map(|(wave, soak)| Wave { soak, ..wave });
+    let foreseen = foresee_soaks(&plan.jobs, &waves, &predictions, seen.as_ref(), &left, rules.proves());
+    let exit = match exit_of(&predictions) {
+        Exit::Success if foreseen.failure.is_some() => Exit::Unsettled,
+        exit => exit,
+    };
+    let soaks = waves.into_iter().zip(foreseen.times).map(|(wave, soak)| Wave { soak, ..wave });
     let rows = plan.jobs.iter().zip(predictions).map(|(job, prediction)| row(plan, job, prediction));
     let preview = Preview {
         plan: plan.path.clone(),
@@ -51,6 +54,7 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
         rate: rules.rate.per_second(),
         gap: request_gap(rules.rate),
         soaks: soaks.collect(),
+        soak_failure: foreseen.failure,
         rows: rows.collect(),
     };
     print_result(&match settings.output {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Closing;
-use crate::event::{Opening, StopReason};
+use crate::event::{Opening, SoakFailure, StopReason};
 use crate::job::{Job, JobIndex, Outcome, Reason, Wave};
 use crate::tally::{Counts, Outcomes, Soak, Tally};
 
@@ -66,8 +66,31 @@ struct Document<'a> {
 enum Stopped<'a> {
     Interrupted { signal: &'a str },
     AccountRefused { reason: ReasonGiven<'a> },
-    SoakFailed { wave: &'a str, engines: usize, first: &'a str, seen: &'a str },
+    SoakFailed(SoakFailed<'a>),
     LedgerLost { cause: &'a str },
+}
+
+/// A wave that did not come through its soak.
+#[derive(Serialize)]
+pub(super) struct SoakFailed<'a> {
+    wave: &'a str,
+    /// How many of its engines are not as they were left.
+    engines: usize,
+    /// One of them.
+    first: &'a str,
+    /// Where that one is.
+    seen: &'a str,
+}
+
+impl<'a> From<&'a SoakFailure> for SoakFailed<'a> {
+    fn from(failure: &'a SoakFailure) -> Self {
+        Self {
+            wave: &failure.wave,
+            engines: failure.engines,
+            first: failure.first.as_str(),
+            seen: &failure.seen,
+        }
+    }
 }
 
 /// Jobs by outcome; all fields but `jobs` add up to `jobs`.
@@ -181,12 +204,7 @@ impl<'a> From<&'a StopReason> for Stopped<'a> {
         match reason {
             StopReason::Interrupted { signal } => Self::Interrupted { signal },
             StopReason::AccountRefused(reason) => Self::AccountRefused { reason: reason.into() },
-            StopReason::SoakFailed(failure) => Self::SoakFailed {
-                wave: &failure.wave,
-                engines: failure.engines,
-                first: failure.first.as_str(),
-                seen: &failure.seen,
-            },
+            StopReason::SoakFailed(failure) => Self::SoakFailed(failure.into()),
             StopReason::LedgerLost { cause } => Self::LedgerLost { cause },
         }
     }

@@ -1,7 +1,7 @@
 //! What a dry run says of the real run as a whole: how many requests, and how long.
 
-use super::listed_soaks;
 use super::preview::Preview;
+use super::{listed_soaks, soaking};
 use crate::words;
 
 /// What the real run would send: surely, perhaps, and after a look.
@@ -37,11 +37,15 @@ pub fn outlook(preview: &Preview) -> String {
 
 /// How long it would take with the waits between waves; nothing where there are none.
 fn soaks(preview: &Preview) -> String {
-    let Some(listed) = listed_soaks(&preview.soaks) else { return String::new() };
+    let shut = preview.soak_failure.as_ref().map_or_else(String::new, |failure| {
+        let (wave, strays) = (words::one_line(&failure.wave), soaking::strays(failure));
+        format!("as things stand, wave {wave} would not come through its soak: {strays}; no wave after it would open\n")
+    });
+    let Some(listed) = listed_soaks(&preview.soaks) else { return shut };
     let requests = preview.requests() + preview.count("in-doubt");
     let about = words::about(preview.sending(requests) + preview.soaking());
     let what = if requests > 0 { "sending and soaking take" } else { "soaking takes" };
-    format!("{what} about {about} in all; soaks: {listed}\n")
+    format!("{what} about {about} in all; soaks: {listed}\n{shut}")
 }
 
 #[cfg(test)]
@@ -96,5 +100,16 @@ mod tests {
             "the real run would send nothing\nsoaking takes about 5 min in all; soaks: canary for 5 min\n";
         assert_eq!(of(&[Prediction::Done(Outcome::Switched)], &[soak("canary", 300)]), rest);
         assert!(!of(&[switch()], &[soak("rest", 0)]).contains("soak"));
+    }
+
+    #[test]
+    fn a_wave_that_would_keep_the_next_ones_shut_is_told() {
+        let failure = crate::report::script::soak_failure();
+        let rows =
+            vec![row(0, "early", Prediction::Drifted, Some("on 5f2c11aa")), row(1, "rest", switch(), None)];
+        let told = outlook(&Preview { soak_failure: Some(failure), ..dry_run(rows) });
+        let end = "as things stand, wave early would not come through its soak: DataEngine-early1 is on 5f2c11aa (and \
+                   1 more); no wave after it would open\n";
+        assert!(told.ends_with(end), "{told}");
     }
 }

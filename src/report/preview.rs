@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::table::{Columns, table};
 use super::{outlook, paint};
+use crate::event::SoakFailure;
 use crate::job::{ImageVersionId, JobKey, Outcome, Wave};
 use crate::words;
 
@@ -102,6 +103,8 @@ pub struct Preview {
     pub gap: Duration,
     /// The waves, in order, with how long the real run would soak after each.
     pub soaks: Vec<Wave>,
+    /// The wave that would not come through its soak, as things stand.
+    pub soak_failure: Option<SoakFailure>,
     /// Every row of the plan, in plan order.
     pub rows: Vec<PreviewRow>,
 }
@@ -296,6 +299,7 @@ pub(super) mod tests {
             rate: 20,
             gap: Duration::from_millis(51),
             soaks: vec![],
+            soak_failure: None,
             rows,
         }
     }

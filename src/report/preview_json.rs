@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::json::{milliseconds, written};
+use super::json::{SoakFailed, milliseconds, written};
 use super::preview::{Prediction, Preview, PreviewRow};
 use crate::job::{ImageVersionId, Outcome, Wave};
 
@@ -26,6 +26,8 @@ struct Document<'a> {
     estimate_ms: u64,
     /// How long the soaks take of that.
     soak_ms: u64,
+    /// The wave that would not come through its soak, as things stand, so that none after it would open.
+    soak_failure: Option<SoakFailed<'a>>,
     /// Every wave, in the order in which they go.
     waves: Vec<WaveForeseen<'a>>,
     /// The number the process exits with.
@@ -93,6 +95,7 @@ pub fn preview_json(preview: &Preview, exit_code: u8) -> String {
             preview.sending(preview.requests() + count("in-doubt")) + preview.soaking(),
         ),
         soak_ms: milliseconds(preview.soaking()),
+        soak_failure: preview.soak_failure.as_ref().map(SoakFailed::from),
         waves: preview.soaks.iter().map(WaveForeseen::from).collect(),
         exit_code,
         totals: Totals {

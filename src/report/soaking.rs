@@ -71,13 +71,17 @@ fn name(opening: &Opening, wave: usize) -> String {
 
 /// `wave canary did not come through its soak: DataEngine-a1 is on 5f2c11aa (and 2 more)`.
 pub fn failed(failure: &SoakFailure) -> String {
-    let (wave, first) = (words::one_line(&failure.wave), words::one_line(failure.first.as_str()));
-    let seen = words::one_line(&failure.seen);
+    format!("wave {} did not come through its soak: {}", words::one_line(&failure.wave), strays(failure))
+}
+
+/// `DataEngine-a1 is on 5f2c11aa (and 2 more)`.
+pub fn strays(failure: &SoakFailure) -> String {
+    let (first, seen) = (words::one_line(failure.first.as_str()), words::one_line(&failure.seen));
     let others = match failure.engines.saturating_sub(1) {
         0 => String::new(),
         others => format!(" (and {} more)", words::count(others)),
     };
-    format!("wave {wave} did not come through its soak: {first} is {seen}{others}")
+    format!("{first} is {seen}{others}")
 }
 
 /// `soaking canary, 9 min 40 s left`; none where no wave soaks.

@@ -1,14 +1,17 @@
 //! The dry run: what a run would do, from plan, ledger and fleet. It is given a fleet that can only be read
 //! and no ledger writer, so it has no way to act.
 
+mod soaks;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+
+pub use soaks::{SoaksForeseen, foresee_soaks};
 
 use super::readback::Reader;
 use super::reasons::{ENGINE_NOT_FOUND, reading_failed};
 use super::sight::{FleetView, Forecast, forecast, strayed};
 use crate::cloud::{EngineState, Fault, Fleet, ImageRecord};
-use crate::job::{ImageVersionId, Job, Outcome, Reason, Region, Wave};
+use crate::job::{ImageVersionId, Job, Outcome, Reason, Region};
 use crate::ledger::Work;
 
 /// Engine types whose images are listed where the engines do not name theirs (document 1342/99270).
@@ -112,31 +115,6 @@ pub fn predict(jobs: &[Job], work: &[Work], seen: Option<&Seen>) -> Vec<Predicti
     jobs.iter().zip(work).map(one).collect()
 }
 
-/// How long the run would soak after each wave, in plan order. `left` is what earlier runs left of that; `waits` is
-/// false where accepted is the end.
-pub fn soaks(
-    jobs: &[Job],
-    waves: &[Wave],
-    predictions: &[Prediction],
-    left: &[Option<Duration>],
-    waits: bool,
-) -> Vec<Duration> {
-    let mut is_switched = vec![false; waves.len()];
-    for (job, prediction) in jobs.iter().zip(predictions) {
-        let switched = match prediction {
-            Prediction::Switch { .. } | Prediction::Settle | Prediction::CannotTell(_) => true,
-            Prediction::Watch => waits,
-            _ => false,
-        };
-        if let Some(wave) = is_switched.get_mut(job.wave) {
-            *wave |= switched;
-        }
-    }
-    let left = |number: usize| left.get(number).copied().flatten().unwrap_or_default();
-    let soak = |(number, wave): (usize, &Wave)| if is_switched[number] { wave.soak } else { left(number) };
-    waves.iter().enumerate().map(soak).collect()
-}
-
 fn switch(job: &Job, from: ImageVersionId, seen: &Seen) -> Prediction {
     let (region, target) = (job.key.region.clone(), job.key.new_image_version_id.clone());
     let state = seen.view.engine(&job.key).and_then(|engine| engine.state);
@@ -153,51 +131,4 @@ fn switch(job: &Job, from: ImageVersionId, seen: &Seen) -> Prediction {
         _ => return Prediction::Switch { from },
     };
     Prediction::CannotTell(doubt)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::job::{DataEngineId, JobKey};
-
-    #[test]
-    fn a_wave_soaks_in_full_where_something_is_sent_and_else_for_what_earlier_runs_left() {
-        let job = |wave| Job {
-            key: JobKey {
-                region: Region::new("ap-guangzhou"),
-                data_engine_id: DataEngineId::new(format!("DataEngine-{wave}")),
-                new_image_version_id: ImageVersionId::new("new"),
-            },
-            wave,
-            expected_image_version_id: None,
-            note: None,
-        };
-        let seconds = Duration::from_secs;
-        let from = ImageVersionId::new("old");
-        let cases = [
-            (Prediction::Switch { from }, 600),
-            (Prediction::Settle, 600),
-            (Prediction::CannotTell("nobody looked".into()), 600),
-            (Prediction::Watch, 600),
-            (Prediction::Already, 40),
-            (Prediction::Done(Outcome::Switched), 40),
-            (Prediction::Drifted("on old".into()), 40),
-            (Prediction::NotFound, 40),
-            (Prediction::Unfit("suspended".into()), 40),
-        ];
-        let jobs: Vec<Job> = (0..cases.len()).map(job).collect();
-        let wave = |number| Wave { soak: seconds(600), ..Wave::named(format!("{number}")) };
-        let waves: Vec<Wave> = (0..cases.len()).map(wave).collect();
-        let predictions: Vec<Prediction> = cases.iter().map(|(prediction, _)| prediction.clone()).collect();
-        let left = vec![Some(seconds(40)); cases.len()];
-        let expected: Vec<Duration> = cases.iter().map(|(_, soak)| seconds(*soak)).collect();
-        assert_eq!(soaks(&jobs, &waves, &predictions, &left, true), expected);
-        let unwatched = soaks(&jobs, &waves, &predictions, &left, false);
-        assert_eq!(
-            unwatched[3],
-            seconds(40),
-            "where nobody waits, an accepted engine has been soaking since"
-        );
-        assert_eq!(soaks(&jobs, &waves, &predictions, &[], true)[4], Duration::ZERO);
-    }
 }

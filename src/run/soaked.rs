@@ -58,7 +58,7 @@ pub(super) enum Told {
 
 /// How an engine was found.
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
+pub(super) enum Found {
     /// Where it was left.
     Kept,
     /// Elsewhere.
@@ -130,7 +130,8 @@ impl ReadBack {
     }
 }
 
-fn found(sight: Sight, must_run: bool) -> Found {
+/// Judges an engine that was on its target; where nothing was sent to it, it need not run.
+pub(super) fn found(sight: Sight, must_run: bool) -> Found {
     match sight {
         Sight::Missing => Found::Strayed("not listed".to_owned()),
         Sight::Old { image, .. } | Sight::Third(image) => Found::Strayed(format!("on {image}")),
@@ -146,7 +147,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cloud::EngineKind;
+    use crate::cloud::{EngineKind, EngineRecord};
     use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
     use crate::run::sight::FleetView;
 

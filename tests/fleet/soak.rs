@@ -325,6 +325,23 @@ async fn a_resumed_run_waits_for_the_rest_of_the_soak_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_nobody_waits_the_rest_of_the_soak_is_counted_from_what_was_accepted() {
+    let unwaited = || {
+        let mut staging = canary_soaks();
+        staging.rules.wait = false;
+        staging
+    };
+    let mut first = unwaited();
+    first.signals = vec![(Duration::from_secs(100), Signal::Interrupt)];
+    let mut second = unwaited();
+    second.memory = first.run().await.memory();
+    second.passed = SignedDuration::from_secs(60);
+    let told = second.run().await;
+    assert_eq!(soaks(&told), [(0, Duration::from_secs(540), false)]);
+    assert_eq!((told.count(Outcome::Accepted), told.lines("sent")), (10, 5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_soak_that_failed_while_nobody_ran_stops_the_resumed_run_too() {
     let mut staging = resumed(SignedDuration::from_hours(1)).await;
     staging.change_world = |world| {

@@ -98,9 +98,17 @@ fn a_wave_that_was_moved_in_its_soak_ends_the_run_with_5_until_it_is_brought_bac
     assert_eq!(again.json()["stopped"]["kind"], "soak-failed");
     assert_eq!(again.json()["jobs"][2]["reason"]["code"], "soak-failed");
     assert_eq!(stage.requests(), 2, "nothing of the next wave was sent");
+    let foreseen = finish(command(&stage, &["--dry-run"]));
+    assert_eq!(foreseen.code, Some(4), "{}", foreseen.stdout);
+    let told =
+        "as things stand, wave canary would not come through its soak: DataEngine-0001 is on rolled-back";
+    assert!(foreseen.stdout.contains(told), "{}", foreseen.stdout);
     move_engine(&stage, "image-new");
     let ran = run(&stage);
     assert_eq!((ran.code, stage.requests()), (Some(0), 4), "{}", ran.stderr);
+    let foreseen = finish(command(&stage, &["--dry-run"]));
+    assert_eq!(foreseen.code, Some(0), "{}", foreseen.stdout);
+    assert!(!foreseen.stdout.contains("soak"), "there is nothing left to soak for: {}", foreseen.stdout);
 }
 
 #[test]
