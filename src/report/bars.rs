@@ -37,9 +37,15 @@ impl Screen {
         console::Term::stderr().size_checked().map_or(USUAL_COLUMNS, |(_, columns)| columns.into())
     }
 
-    /// Does something to stderr while the bars are out of the way. Works without bars too.
-    pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
-        self.0.suspend(write)
+    /// Writes whole lines to stderr, above the bars where there are any. A terminal that is gone takes nothing, and
+    /// then there is nobody left to tell, so it never fails.
+    pub fn print(&self, lines: &str) {
+        if self.can_draw() {
+            // nothing to be done: see above. `MultiProgress::suspend` would panic
+            let _ = self.0.println(print::for_stderr(lines.trim_end_matches('\n')));
+        } else {
+            print::to_stderr(lines);
+        }
     }
 }
 
@@ -189,8 +195,7 @@ impl Write for LogLine {
     fn flush(&mut self) -> io::Result<()> {
         if !self.text.is_empty() {
             let text = std::mem::take(&mut self.text);
-            // a log that nobody reads any more must not stop the run: tracing would panic over an error here
-            self.screen.suspend(|| print::to_stderr(&String::from_utf8_lossy(&text)));
+            self.screen.print(&String::from_utf8_lossy(&text));
         }
         Ok(())
     }
@@ -241,6 +246,36 @@ mod tests {
         assert_eq!(line.text, b"a log line of a test\n");
         line.flush().expect("writing never fails");
         assert!(line.text.is_empty(), "what was written would be written again");
+    }
+
+    /// A terminal that is gone: it takes nothing.
+    #[derive(Debug)]
+    struct Gone;
+
+    macro_rules! refuse {
+        ($($name:ident($($argument:ty),*)),*) => {
+            $(fn $name(&self, $(_: $argument),*) -> io::Result<()> { Err(io::ErrorKind::BrokenPipe.into()) })*
+        };
+    }
+
+    impl indicatif::TermLike for Gone {
+        fn width(&self) -> u16 {
+            80
+        }
+        refuse!(move_cursor_up(usize), move_cursor_down(usize), move_cursor_right(usize));
+        refuse!(move_cursor_left(usize), write_line(&str), write_str(&str), clear_line(), flush());
+    }
+
+    #[test]
+    fn neither_bars_nor_log_lines_stop_a_run_whose_terminal_is_gone() {
+        let target = indicatif::ProgressDrawTarget::term_like(Box::new(Gone));
+        let screen = Screen(MultiProgress::with_draw_target(target));
+        let mut line = log_writer(&screen).make_writer();
+        line.write_all(b"a log line of a test\n").expect("collecting never fails");
+        line.flush().expect("writing never fails");
+        let mut bars = Bars::new(&screen);
+        let scene = script::busy_scene();
+        assert!(bars.show(Duration::ZERO, &scene, &Event::Opened(scene.opening.clone())).is_err());
     }
 
     #[test]
