@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,12 @@ use super::disk::{be_a_file, is_at, open_to_read, private};
 
 /// Bytes of a card that are read; ours have about a hundred.
 const LARGEST_CARD: u64 = 4096;
+
+/// A holder may be without its card for an instant, when it has just come or is about to leave. So long it is looked
+/// for,
+const UNSIGNED: Duration = Duration::from_millis(300);
+/// so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Who holds a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +33,18 @@ pub struct Holder {
     pub since: String,
 }
 
+impl Holder {
+    /// One that has left no card.
+    fn unknown() -> Self {
+        Self { pid: 0, host: String::new(), since: String::new() }
+    }
+}
+
 impl fmt::Display for Holder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::unknown() {
+            return formatter.write_str("another process");
+        }
         write!(formatter, "process {} on {} since {}", self.pid, self.host, self.since)
     }
 }
@@ -48,7 +65,13 @@ pub struct Lock {
 impl Lock {
     /// Opens a ledger for appending, creates it where there is none, and takes its lock, or says who has it.
     pub fn take(path: &Path) -> Result<(File, Self), LedgerError> {
+        Self::take_or_ask(path, UNSIGNED)
+    }
+
+    /// The same; a holder without a card is given so long to leave one.
+    fn take_or_ask(path: &Path, patience: Duration) -> Result<(File, Self), LedgerError> {
         let failed = |doing| move |cause| LedgerError::Io { doing, path: path.to_owned(), cause };
+        let begun = Instant::now();
         loop {
             let mut options = OpenOptions::new();
             options.append(true).create(true);
@@ -64,7 +87,15 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    return Err(LedgerError::Locked { path: path.to_owned(), holder: holder(&card) });
+                    let holder = match holder(&card) {
+                        Some(holder) => holder,
+                        None if begun.elapsed() < patience => {
+                            std::thread::sleep(LOOK_AGAIN);
+                            continue;
+                        }
+                        None => Holder::unknown(),
+                    };
+                    return Err(LedgerError::Locked { path: path.to_owned(), holder });
                 }
                 Err(TryLockError::Error(cause)) => return Err(failed("lock")(cause)),
             }
@@ -101,13 +132,12 @@ fn sign(card: &Path) -> std::io::Result<()> {
     options.open(card)?.write_all(serde_json::to_string(&holder)?.as_bytes())
 }
 
-/// What the holder wrote. It may be read in the instant before it wrote anything.
-fn holder(card: &Path) -> Holder {
+/// What the holder wrote; none where it has not written it yet, or has just taken it away.
+fn holder(card: &Path) -> Option<Holder> {
     let mut text = String::new();
     // what is no card of ours may be of any size
-    let _ = open_to_read(card).and_then(|card| card.take(LARGEST_CARD).read_to_string(&mut text));
-    let unknown = || Holder { pid: 0, host: "this host".into(), since: "a moment ago".into() };
-    serde_json::from_str(&text).unwrap_or_else(|_| unknown())
+    open_to_read(card).ok()?.take(LARGEST_CARD).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 fn host() -> String {
@@ -134,6 +164,28 @@ mod tests {
         drop(first);
         drop(Lock::take(&ledger).expect("free again"));
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is left");
+    }
+
+    #[test]
+    fn a_holder_that_has_not_signed_yet_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = folder.path().join("plan.jsonl");
+        let _held = Lock::take(&ledger).expect("free");
+        let card = folder.path().join("plan.jsonl.lock");
+        std::fs::remove_file(&card).expect("removed");
+        let told = |patience| match Lock::take_or_ask(&ledger, patience) {
+            Err(error @ LedgerError::Locked { .. }) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let unsigned = told(Duration::ZERO);
+        assert!(unsigned.ends_with("in use by another process"), "{unsigned}");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| told(Duration::from_secs(60)));
+            std::thread::sleep(LOOK_AGAIN);
+            sign(&card).expect("signed");
+            let told = waiting.join().expect("no panic");
+            assert!(told.contains(&format!("process {} on ", std::process::id())), "{told}");
+        });
     }
 
     #[cfg(unix)]
