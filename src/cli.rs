@@ -36,6 +36,7 @@ Exit codes:
   5    stopped early by an account-wide refusal, or by a wave that did not come through its soak
   6    the ledger is locked, damaged or not writable
   70   a defect of dlc-fleet
+  74   what was asked for could not be written to stdout, or only a part of it
   129  interrupted by SIGHUP; the ledger is valid and the same command resumes
   130  interrupted by SIGINT; the ledger is valid and the same command resumes
   143  interrupted by SIGTERM; the ledger is valid and the same command resumes";

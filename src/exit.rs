@@ -22,6 +22,8 @@ pub enum Exit {
     Ledger = 6,
     /// A defect of dlc-fleet.
     Defect = 70,
+    /// The result could not be written to stdout.
+    Unprinted = 74,
     /// Interrupted by SIGHUP; the ledger is valid and the same command resumes.
     HungUp = 129,
     /// Interrupted by SIGINT; the ledger is valid and the same command resumes.
@@ -32,7 +34,7 @@ pub enum Exit {
 
 impl Exit {
     /// All codes in ascending order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Success,
         Self::Failed,
         Self::Usage,
@@ -41,6 +43,7 @@ impl Exit {
         Self::Stopped,
         Self::Ledger,
         Self::Defect,
+        Self::Unprinted,
         Self::HungUp,
         Self::Interrupted,
         Self::Terminated,

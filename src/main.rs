@@ -8,7 +8,10 @@ use dlc_fleet::cli::Cli;
 use dlc_fleet::exit::Exit;
 
 fn main() -> Exit {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => return app::answer(&said),
+    };
     // the panic message has been printed by then; what is missing is what it means
     catch_unwind(|| app::main(&cli)).unwrap_or_else(|_| app::defect())
 }

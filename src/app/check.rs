@@ -27,7 +27,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
         plural(regions.len(), "region"),
         plural(plan.waves.len(), "wave"),
         listed_soaks(&plan.waves).map_or_else(String::new, |soaks| format!(" (soaks: {soaks})")),
-    ));
+    ))?;
     Ok(Exit::Success)
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     print_result(&match settings.output {
         Output::Human => report::preview(&preview),
         Output::Json => preview_json(&preview, exit.code()),
-    });
+    })?;
     Ok(exit)
 }
 

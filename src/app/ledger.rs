@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::print_result;
+use super::{print_outcome, print_result};
 use crate::cli::{LedgerArgs, LedgerCommand, LedgerFormat};
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -43,16 +43,16 @@ fn verify(file: &Path) -> Result<Exit, Failure> {
         plural(usize::try_from(memory.lines).unwrap_or(usize::MAX), "line"),
         plural(memory.runs.len(), "run"),
         plural(memory.jobs.len(), "job"),
-    ));
+    ))?;
     Ok(Exit::Success)
 }
 
 fn repair(file: &Path) -> Result<Exit, Failure> {
     recall_if_only_damaged(file)?;
     match ledger::repair(file)? {
-        None => print_result(&format!("{}: nothing to repair\n", file.display())),
+        None => print_outcome(&format!("{}: nothing to repair\n", file.display())),
         Some(Repaired { kept_lines, copy, named }) => {
-            print_result(&format!(
+            print_outcome(&format!(
                 "{}: {} kept; everything after them is set aside, and {} holds the whole file as it was\n",
                 file.display(),
                 plural(usize::try_from(kept_lines).unwrap_or(usize::MAX), "line"),
@@ -86,7 +86,7 @@ fn show(file: &Path, failed: bool, json: bool) -> Result<Exit, Failure> {
     if json {
         let lines = jobs.map(|(key, job)| serde_json::to_string(&Row::of(key, job)));
         let text: String = lines.filter_map(Result::ok).map(|line| line + "\n").collect();
-        print_result(&text);
+        print_result(&text)?;
         return Ok(Exit::Success);
     }
     let rows: Vec<Vec<String>> = jobs
@@ -105,7 +105,7 @@ fn show(file: &Path, failed: bool, json: bool) -> Result<Exit, Failure> {
     let header = ["engine", "region", "standing", "attempts", "code", "RequestId"];
     let runs = recalled.memory.runs.len();
     let title = format!("{}: {} in {}\n\n", file.display(), plural(rows.len(), "job"), plural(runs, "run"));
-    print_result(&(title + &table(&header, &rows, Columns::Texts)));
+    print_result(&(title + &table(&header, &rows, Columns::Texts)))?;
     Ok(Exit::Success)
 }
 
@@ -114,7 +114,7 @@ fn export(file: &Path, format: LedgerFormat) -> Result<Exit, Failure> {
     let recalled = recall(file)?;
     let text = to_csv(&recalled.memory)
         .map_err(|error| Failure::new(Exit::Defect, format!("the table could not be written: {error}")))?;
-    print_result(&text);
+    print_result(&text)?;
     Ok(Exit::Success)
 }
 

@@ -11,10 +11,12 @@ mod signals;
 mod simulate;
 mod target;
 
+use std::io::ErrorKind;
+
 use crate::cli::{Cli, Color, Command};
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::report::print::{to_stderr, to_stdout};
+use crate::report::print::{to_stderr, to_stdout, to_whoever_reads};
 use crate::report::{ColorChoice, Screen, set_color};
 
 /// Runs one command from start to end.
@@ -35,10 +37,7 @@ pub fn main(cli: &Cli) -> Exit {
         runtime.shutdown_background();
         done
     });
-    done.unwrap_or_else(|failure| {
-        to_stderr(&format!("{failure}\n"));
-        failure.exit
-    })
+    done.unwrap_or_else(|failure| fail(&failure))
 }
 
 async fn command(cli: &Cli, screen: &Screen) -> Result<Exit, Failure> {
@@ -64,10 +63,38 @@ fn environment(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-/// Prints the result. A closed pipe is the reader's choice. Where it is lost otherwise, that is said on stderr, and
-/// the exit code still tells how things stand.
-fn print_result(text: &str) {
-    if let Err(error) = to_stdout(text) {
-        to_stderr(&format!("error: the result could not be printed: {error}\n"));
+/// Prints what somebody asked to read. A reader that went away (`| head`) has read what it wanted. Where it is lost
+/// otherwise, that is an error: what is cut short must not pass for the whole.
+fn print_result(text: &str) -> Result<(), Failure> {
+    match to_stdout(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let what = format!("the result could not be written to stdout, or only a part of it: {error}");
+            Err(Failure::new(Exit::Unprinted, what).next("make room for it and run the same command again"))
+        }
+        _ => Ok(()),
     }
+}
+
+/// Prints what became of something that was done, which is known only now: where stdout does not take it, stderr may.
+fn print_outcome(text: &str) {
+    if let Err(error) = to_stdout(text) {
+        to_stderr(&format!("note: stdout takes nothing ({error}), so the result stands here\n{text}"));
+    }
+}
+
+/// Prints what was asked for with --help or --version, or else what is wrong with the command line.
+pub fn answer(said: &clap::Error) -> Exit {
+    let text = said.render().ansi().to_string();
+    if said.use_stderr() {
+        to_stderr(&text);
+        return Exit::Usage;
+    }
+    let printed = print_result(&text).map(|()| Exit::Success);
+    printed.unwrap_or_else(|failure| fail(&failure))
+}
+
+/// Tells why a command ended without doing what it was asked to.
+fn fail(failure: &Failure) -> Exit {
+    to_whoever_reads(&format!("{failure}\n"));
+    failure.exit
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::confirm::{Question, confirm};
 use super::target::{check_ledger_fits, reach};
-use super::{environment, print_result, signals};
+use super::{environment, print_outcome, signals};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
 use crate::cloud::http::HttpCloud;
@@ -209,7 +209,7 @@ fn conclude(
         worst_second: (ended.worst_second > 0).then_some(ended.worst_second),
         resume: (exit != Exit::Success).then(resume_command),
     };
-    print_result(&match settings.output {
+    print_outcome(&match settings.output {
         Output::Human => report::summary(opening, &tally, &closing),
         Output::Json => report::json(opening, &tally, &closing, exit.code()),
     });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::target::{read_scenario, world};
-use super::{print_result, signals};
+use super::{print_outcome, signals};
 use crate::cli::SimulateArgs;
 use crate::cloud::credentials::{CredentialsError, environment};
 use crate::error::Failure;
@@ -40,7 +40,7 @@ pub(super) async fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
     let address = listener.local_addr().map_err(failed)?;
     let (keys, exports) = keys()?;
     let mut signals = signals::listen().map_err(failed)?;
-    print_result(&format!("simulating on http://{address}\n{exports}"));
+    print_outcome(&format!("simulating on http://{address}\n{exports}"));
     tokio::select! {
         result = serve(listener, Simulator::new(world, scenario), keys) => match result {
             Ok(never) => match never {},

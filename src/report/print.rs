@@ -26,9 +26,8 @@ pub fn set_color(choice: ColorChoice) {
     choice.write_global();
 }
 
-/// Writes a result to stdout as it stands, so give it its line break.
-///
-/// A reader that went away (`| head`) is no error; a full disk is one, because then the result is lost.
+/// Writes a result to stdout as it stands, so give it its line break. Whether a reader that went away (`| head`) is an
+/// error is for the caller to say.
 pub fn to_stdout(text: &str) -> io::Result<()> {
     write_all(anstream::stdout().lock(), text)
 }
@@ -38,6 +37,14 @@ pub fn to_stdout(text: &str) -> io::Result<()> {
 pub fn to_stderr(text: &str) {
     // nothing to be done: see above
     let _ = write_all(anstream::stderr().lock(), text);
+}
+
+/// Writes to stderr what must not be lost, or to stdout where nobody reads stderr any more.
+pub fn to_whoever_reads(text: &str) {
+    if write_all(anstream::stderr().lock(), text).is_err() {
+        // with both gone there is nobody left
+        let _ = to_stdout(text);
+    }
 }
 
 /// Stderr for a sink that writes line by line.
@@ -54,35 +61,6 @@ pub(super) fn for_stderr(text: &str) -> String {
 }
 
 fn write_all(mut out: impl Write, text: &str) -> io::Result<()> {
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Refusing(io::ErrorKind);
-
-    impl Write for Refusing {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(self.0.into())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_reader_that_went_away_is_no_error() {
-        assert!(write_all(Refusing(io::ErrorKind::BrokenPipe), "summary").is_ok());
-    }
-
-    #[test]
-    fn a_full_disk_is_an_error() {
-        assert!(write_all(Refusing(io::ErrorKind::StorageFull), "summary").is_err());
-    }
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }

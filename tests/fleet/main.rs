@@ -10,6 +10,8 @@ mod kill_loop;
 mod ledgers;
 mod lost_answers;
 mod main_job;
+#[cfg(target_os = "linux")]
+mod outputs;
 mod plans;
 mod rooms;
 mod soak;

@@ -1,0 +1,145 @@
+//! Places that take nothing: readers that went away, full disks.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
+use dlc_fleet::ledger::{self, Entry, RunOpened, SCHEMA, Step};
+use serde_json::Value;
+
+use crate::stage::{LEDGER, Stage, executable, finish, rows, wait_for};
+
+const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+
+/// What can be asked for without changing anything.
+const QUESTIONS: [&[&str]; 9] = [
+    &["check", "plan.csv"],
+    &["run", "plan.csv", "--simulate", "--dry-run"],
+    &["run", "plan.csv", "--simulate", "--dry-run", "--offline", "--output", "json"],
+    &["ledger", "show", LEDGER],
+    &["ledger", "show", LEDGER, "--json"],
+    &["ledger", "export", LEDGER],
+    &["ledger", "verify", LEDGER],
+    &["--help"],
+    &["--version"],
+];
+
+fn full_disk() -> Stdio {
+    std::fs::File::options().write(true).open("/dev/full").expect("/dev/full").into()
+}
+
+/// A pipe whose reader went away.
+fn closed_pipe() -> Stdio {
+    std::io::pipe().expect("a pipe").1.into()
+}
+
+/// A ledger of so many jobs, all sent.
+fn write_ledger(path: &Path, jobs: usize) {
+    let (mut writer, _) = ledger::open(path, "run-1").expect("a new ledger");
+    let opened = RunOpened {
+        schema: SCHEMA.into(),
+        parent_run: None,
+        tool_version: "0".into(),
+        plan: "plan.csv".into(),
+        plan_digest: "0".into(),
+        regions: vec!["ap-guangzhou".into()],
+        endpoint: "simulator".into(),
+        simulated: true,
+        rate: 20,
+    };
+    let sent = |number| Entry::Job {
+        key: JobKey {
+            region: Region::new("ap-guangzhou"),
+            data_engine_id: DataEngineId::new(format!("DataEngine-{number:04}")),
+            new_image_version_id: ImageVersionId::new("image-new"),
+        },
+        step: Step::Sent { attempt: 1, image_before: None },
+    };
+    let entries = std::iter::once(Entry::Opened(opened)).chain((0..jobs).map(sent));
+    writer.append(entries.collect()).expect("written");
+}
+
+fn asked(stage: &Stage, question: &[&str]) -> Command {
+    let mut command = executable(stage.folder.path());
+    command.args(question);
+    command
+}
+
+#[test]
+fn an_answer_that_a_full_disk_cuts_short_is_an_error_and_one_that_nobody_reads_is_none() {
+    let stage = Stage::new(&rows(3), CALM);
+    write_ledger(&stage.path(LEDGER), 3);
+    for question in QUESTIONS {
+        let usual = finish(asked(&stage, question)).code;
+        let mut full = asked(&stage, question);
+        full.stdout(full_disk());
+        let full = finish(full);
+        assert_eq!(full.code, Some(74), "{question:?}: {}", full.stderr);
+        assert!(full.stderr.contains("could not be written to stdout"), "{question:?}: {}", full.stderr);
+        let mut closed = asked(&stage, question);
+        closed.stdout(closed_pipe());
+        let closed = finish(closed);
+        assert_eq!((closed.code, closed.stderr.as_str()), (usual, ""), "{question:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_of_a_long_table_leaves_without_noise() {
+    let stage = Stage::new(&rows(1), CALM);
+    write_ledger(&stage.path(LEDGER), 2_000);
+    for question in [&QUESTIONS[3], &QUESTIONS[4], &QUESTIONS[5]] {
+        let mut head = asked(&stage, question).spawn().expect("it starts");
+        let mut first = String::new();
+        BufReader::new(head.stdout.take().expect("piped")).read_line(&mut first).expect("a line");
+        let ran = wait_for(head);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{question:?}");
+        assert!(!first.is_empty());
+    }
+}
+
+#[test]
+fn mistakes_told_to_nobody_end_with_their_usual_codes() {
+    let stage = Stage::new(&rows(1), CALM);
+    for (mistake, code) in [
+        (&["run"][..], 2),
+        (&["run", "nowhere.csv"], 2),
+        (&["ledger", "verify", "nowhere.jsonl"], 2),
+        (&[], 2),
+    ] {
+        let mut command = asked(&stage, mistake);
+        command.stdout(closed_pipe()).stderr(closed_pipe());
+        assert_eq!(finish(command).code, Some(code), "{mistake:?}");
+    }
+}
+
+#[test]
+fn the_result_of_a_run_that_stdout_does_not_take_goes_to_stderr() {
+    for output in ["human", "json"] {
+        for stdout in [full_disk(), closed_pipe()] {
+            let stage = Stage::new(&rows(3), CALM);
+            let mut command = stage.command(&["--yes", "--output", output]);
+            command.stdout(stdout);
+            let ran = finish(command);
+            assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+            let (_, result) = ran.stderr.split_once("so the result stands here\n").expect("a sentence");
+            let whole = match output {
+                "human" => result.contains("all 3 engines on target"),
+                _ => serde_json::from_str::<Value>(result).expect("JSON")["exit_code"] == 0,
+            };
+            assert!(whole, "{result}");
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_progress_has_no_room_goes_on_to_its_result() {
+    for stderr in [full_disk(), closed_pipe()] {
+        let stage = Stage::new(&rows(3), CALM);
+        let mut command = stage.command(&["--yes", "-vv"]);
+        command.stderr(stderr);
+        let ran = finish(command);
+        assert_eq!(ran.code, Some(0));
+        assert!(ran.stdout.contains("all 3 engines on target"), "{}", ran.stdout);
+    }
+}
