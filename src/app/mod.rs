@@ -41,6 +41,7 @@ pub fn main(cli: &Cli) -> Exit {
 }
 
 async fn command(cli: &Cli, screen: &Screen) -> Result<Exit, Failure> {
+    signals::outlive_file_size_limit();
     match &cli.command {
         Command::Run(args) => run::run(args, screen).await,
         Command::Check(args) => check::check(args),

@@ -4,6 +4,22 @@ use tokio::sync::mpsc;
 
 use crate::run::{Signal, Signals};
 
+/// The signal of a file that grew to its limit (`ulimit -f`): 25 on Linux, except on MIPS, and on the BSDs.
+#[cfg(unix)]
+const FILE_SIZE_LIMIT: i32 = 25;
+
+/// Lets a write past the limit on the size of files fail as any other write fails, where the signal would kill the
+/// process: the run then stops in good order, and tells why. Once asked for, this holds until the process ends.
+#[cfg(unix)]
+pub(super) fn outlive_file_size_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // where it cannot be caught, things are as they were
+    let _ = signal(SignalKind::from_raw(FILE_SIZE_LIMIT));
+}
+
+#[cfg(not(unix))]
+pub(super) fn outlive_file_size_limit() {}
+
 /// Listens from now on, until the process ends.
 #[cfg(unix)]
 pub(super) fn listen() -> std::io::Result<Signals> {

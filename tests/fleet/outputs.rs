@@ -1,4 +1,4 @@
-//! Places that take nothing: readers that went away, full disks.
+//! Places that take nothing: readers that went away, full disks, limits on the size of files.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -60,6 +60,16 @@ fn write_ledger(path: &Path, jobs: usize) {
     writer.append(entries.collect()).expect("written");
 }
 
+/// Runs the tool below a limit on the size of files, given in blocks of 512 or of 1,024 bytes.
+fn limited(stage: &Stage, blocks: usize, command: &Command, redirect: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -f {blocks}; exec \"$0\" \"$@\" {redirect}")]);
+    shell.arg(command.get_program()).args(command.get_args()).current_dir(stage.folder.path());
+    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell
+}
+
 fn asked(stage: &Stage, question: &[&str]) -> Command {
     let mut command = executable(stage.folder.path());
     command.args(question);
@@ -96,6 +106,8 @@ fn a_reader_that_has_seen_enough_of_a_long_table_leaves_without_noise() {
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{question:?}");
         assert!(!first.is_empty());
     }
+    let cut = finish(limited(&stage, 4, &asked(&stage, QUESTIONS[5]), "> table.csv"));
+    assert_eq!(cut.code, Some(74), "a table that is cut short does not pass for the whole: {}", cut.stderr);
 }
 
 #[test]
@@ -142,4 +154,20 @@ fn a_run_whose_progress_has_no_room_goes_on_to_its_result() {
         assert_eq!(ran.code, Some(0));
         assert!(ran.stdout.contains("all 3 engines on target"), "{}", ran.stdout);
     }
+}
+
+#[test]
+fn nothing_is_sent_without_a_ledger_where_its_size_is_limited_and_without_the_limit_all_ends_well() {
+    let stage = Stage::new(&rows(40), CALM);
+    for blocks in [0, 1, 8] {
+        let before = stage.requests();
+        let ran = finish(limited(&stage, blocks, &stage.command(&["--yes", "--grace", "1s"]), ""));
+        assert_eq!(ran.code, Some(6), "{blocks}: {}", ran.stderr);
+        assert_eq!(stage.requests() > before, blocks == 8, "{blocks}");
+        assert!(stage.requests() <= stage.ledger().matches("\"kind\":\"sent\"").count());
+    }
+    let ran = stage.run(&["--grace", "1s"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let stats = stage.simulator.stats();
+    assert_eq!((stats.applied, stats.applied_more_than_once.len()), (40, 0));
 }
