@@ -1,11 +1,13 @@
 //! Sets up what `tracing` records: to stderr by -v or `RUST_LOG`, and to a file with --log-file.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
 use tracing_subscriber::filter::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -69,22 +71,72 @@ pub(super) fn start(flags: &Everywhere, screen: &Screen) -> Result<(), Failure> 
     let to_file = match &flags.log_file {
         None => None,
         Some(path) => {
-            let mut options = OpenOptions::new();
-            options.append(true).create(true);
-            // a log names engines, as the ledger does
-            ledger::private(&mut options);
-            let file = options.open(path);
-            let file = file.map_err(|error| {
-                Failure::new(
-                    Exit::Usage,
-                    format!("--log-file {}: {error}: choose another place", path.display()),
-                )
+            let file = LogFile::begin(path, screen).map_err(|error| {
+                let what = format!("--log-file {}: {error}: choose another place", path.display());
+                Failure::new(Exit::Usage, what)
             })?;
-            let layer = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false);
+            let layer = fmt::layer().with_writer(file).with_ansi(false);
             Some(layer.with_filter(EnvFilter::new(FILE_FILTER)))
         }
     };
     // only a second call in one process fails here, and then the first one's choice stands
     let _ = tracing_subscriber::registry().with(to_stderr).with(to_file).try_init();
     Ok(())
+}
+
+/// A file that log lines are appended to. The ledger is what counts: once the log cannot be written any more, that is
+/// said and the run goes on without it.
+struct LogFile {
+    path: PathBuf,
+    file: Mutex<Option<File>>,
+    screen: Screen,
+}
+
+impl LogFile {
+    /// Opens the file and writes its first line, so that a place that takes nothing is found before anything is sent.
+    fn begin(path: &Path, screen: &Screen) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        // a log names engines, as the ledger does
+        ledger::private(&mut options);
+        let mut file = options.open(path)?;
+        let (now, version, process) = (Timestamp::now(), env!("CARGO_PKG_VERSION"), std::process::id());
+        file.write_all(format!("{now} dlc-fleet {version} begins as process {process}\n").as_bytes())?;
+        Ok(Self { path: path.to_owned(), file: Mutex::new(Some(file)), screen: screen.clone() })
+    }
+
+    fn append(&self, line: &[u8]) {
+        let failed = {
+            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            let failed = file.as_mut().and_then(|file| file.write_all(line).err());
+            if failed.is_some() {
+                *file = None;
+            }
+            failed
+        };
+        if let Some(error) = failed {
+            let path = self.path.display();
+            self.screen.print(&format!("note: --log-file {path}: {error}; nothing more is logged there\n"));
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogFile {
+    type Writer = &'a LogFile;
+
+    fn make_writer(&'a self) -> &'a LogFile {
+        self
+    }
+}
+
+impl Write for &LogFile {
+    /// Never fails: tracing would keep the error to itself.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.append(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -28,7 +28,7 @@ pub fn main(cli: &Cli) -> Exit {
         Color::Never => ColorChoice::Never,
     });
     let screen = Screen::on_stderr();
-    let done = logs::check(cli).and_then(|()| logs::start(&cli.everywhere, &screen)).and_then(|()| {
+    let done = logs::check(cli).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime
             .map_err(|error| Failure::new(Exit::Defect, format!("no threads could be started: {error}")))?;
@@ -42,6 +42,7 @@ pub fn main(cli: &Cli) -> Exit {
 
 async fn command(cli: &Cli, screen: &Screen) -> Result<Exit, Failure> {
     signals::outlive_file_size_limit();
+    logs::start(&cli.everywhere, screen)?;
     match &cli.command {
         Command::Run(args) => run::run(args, screen).await,
         Command::Check(args) => check::check(args),

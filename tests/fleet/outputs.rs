@@ -171,3 +171,38 @@ fn nothing_is_sent_without_a_ledger_where_its_size_is_limited_and_without_the_li
     let stats = stage.simulator.stats();
     assert_eq!((stats.applied, stats.applied_more_than_once.len()), (40, 0));
 }
+
+#[test]
+fn a_log_file_that_takes_nothing_is_refused_at_once_and_one_that_fills_up_is_told_once() {
+    let stage = Stage::new(&rows(3), CALM);
+    for (place, why) in [("/dev/full", "No space left"), ("nowhere/run.log", "No such file")] {
+        let ran = stage.run(&["--log-file", place]);
+        assert_eq!((ran.code, stage.requests()), (Some(2), 0), "{}", ran.stderr);
+        assert!(ran.stderr.contains(place) && ran.stderr.contains(why), "{}", ran.stderr);
+    }
+    let command = stage.command(&["--yes", "--log-file", "run.log"]);
+    let ran = finish(limited(&stage, almost_full(&stage, "run.log"), &command, ""));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("nothing more is logged there").count(), 1, "{}", ran.stderr);
+    assert!(ran.stdout.contains("all 3 engines on target"), "{}", ran.stdout);
+}
+
+/// Makes a file so large that a limit of so many blocks leaves next to nothing for it, and enough for a small ledger.
+fn almost_full(stage: &Stage, name: &str) -> usize {
+    // POSIX counts in blocks of 512 bytes, and some shells in larger ones
+    let probe = "ulimit -f 1; exec 2>&-; head -c 2000 /dev/zero > block";
+    Command::new("sh").args(["-c", probe]).current_dir(stage.folder.path()).status().expect("sh");
+    let block = std::fs::read(stage.path("block")).expect("a file").len();
+    let earlier = "an earlier line of the log\n".repeat(4_500);
+    std::fs::write(stage.path(name), &earlier).expect("written");
+    earlier.len().div_ceil(block) + 1
+}
+
+#[test]
+fn a_log_that_breaks_when_nobody_reads_stderr_is_no_reason_to_panic() {
+    let stage = Stage::new(&rows(3), CALM);
+    let command = stage.command(&["--yes", "-vv", "--log-file", "run.log"]);
+    let mut command = limited(&stage, almost_full(&stage, "run.log"), &command, "");
+    command.stderr(closed_pipe());
+    assert_eq!(finish(command).code, Some(0));
+}
