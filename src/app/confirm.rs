@@ -33,21 +33,39 @@ pub(super) async fn confirm(question: Question<'_>) -> Result<(), Failure> {
         "{engines} in {} will be switched through {}; work that runs on them may be disturbed\ntype the number of engines to go ahead: ",
         question.regions, question.endpoint
     ));
+    let mut cursor = BehindTheQuestion(true);
     // reading a terminal blocks, and a signal must still get through
     let typed = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         stdin().read_line(&mut line).map(|_| line)
     });
     let typed = typed.await.map_err(|error| refused(&error.to_string()))?;
+    if !stdin().is_terminal() {
+        // the signal that says so may come a moment later, or may be ignored
+        let what = "the terminal is gone before anybody agreed";
+        return Err(
+            Failure::new(Exit::HungUp, what).next("nothing was switched; the same command begins again")
+        );
+    }
     let typed = typed.map_err(|error| refused(&format!("the answer could not be read: {error}")))?;
+    // the end of input leaves the cursor where it is
+    cursor.0 = !typed.ends_with('\n');
     if typed.trim() == question.engines.to_string() {
         return Ok(());
-    }
-    if !typed.ends_with('\n') {
-        // the end of input leaves the cursor behind the question
-        to_stderr("\n");
     }
     let what = "that is not the number of engines, so nothing goes ahead";
     Err(Failure::new(Exit::Refused, what)
         .next("nothing was switched; run the same command again to be asked again"))
+}
+
+/// Whether the cursor still stands behind the question, so that whatever is said next needs a line of its own. That is
+/// also so where a signal comes instead of an answer.
+struct BehindTheQuestion(bool);
+
+impl Drop for BehindTheQuestion {
+    fn drop(&mut self) {
+        if self.0 {
+            to_stderr("\n");
+        }
+    }
 }

@@ -20,7 +20,7 @@ use crate::ledger::{self, Line, RunOpened, Work, Writer, remaining_work};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Closing, Reporter, Screen};
-use crate::run::{Ended, FleetView, Forecast, Reader, Rules, Signals, Start, execute, forecast};
+use crate::run::{Ended, FleetView, Forecast, Reader, Rules, Signal, Signals, Start, execute, forecast};
 use crate::settings::{self, RunSettings, Target};
 use crate::sim::FastClock;
 use crate::tally::Tally;
@@ -28,16 +28,53 @@ use crate::words::duration;
 
 pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure> {
     let settings = RunSettings::resolve(args, environment)?;
-    let Some(plan) = super::check::load(&settings.plan, settings.region.as_ref())? else {
-        return Ok(Exit::Usage);
-    };
-    match settings.dry_run {
-        Some(mode) => super::dry_run::dry_run(&settings, &plan, mode).await,
-        None => switch(&settings, plan, screen).await,
+    if let Some(mode) = settings.dry_run {
+        let plan = super::check::load(&settings.plan, settings.region.as_ref())?;
+        return match plan {
+            Some(plan) => super::dry_run::dry_run(&settings, &plan, mode).await,
+            None => Ok(Exit::Usage),
+        };
+    }
+    let mut signals = signals::listen()
+        .map_err(|error| Failure::new(Exit::Defect, format!("signals cannot be listened to: {error}")))?;
+    match unless_signalled(&mut signals, load(&settings)).await? {
+        Some(plan) => switch(&settings, plan, screen, signals).await,
+        None => Ok(Exit::Usage),
     }
 }
 
-async fn switch(settings: &RunSettings, mut plan: Plan, screen: &Screen) -> Result<Exit, Failure> {
+/// Does something that comes before the first write, unless a signal comes first.
+async fn unless_signalled<T>(
+    signals: &mut Signals,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        Some(signal) = signals.recv() => Err(interrupted(signal)),
+        done = work => done,
+    }
+}
+
+fn interrupted(signal: Signal) -> Failure {
+    let what = format!("interrupted by {} before anything was sent or written", signal.name());
+    Failure::new(signals::exit_of(signal.name()), what)
+        .next(format!("the same command begins again: {}", resume_command()))
+}
+
+/// Loads the plan, which may be a large one, on a thread that nobody has to wait for.
+async fn load(settings: &RunSettings) -> Result<Option<Plan>, Failure> {
+    let (path, region) = (settings.plan.clone(), settings.region.clone());
+    let loaded = tokio::task::spawn_blocking(move || super::check::load(&path, region.as_ref()));
+    // a panic in there is a defect of ours and goes where all panics go
+    loaded.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+async fn switch(
+    settings: &RunSettings,
+    mut plan: Plan,
+    screen: &Screen,
+    mut signals: Signals,
+) -> Result<Exit, Failure> {
     let run_id = ledger::new_run_id();
     let (writer, set_aside) = ledger::open(&settings.ledger, &run_id)?;
     if let Some(aside) = set_aside {
@@ -52,12 +89,8 @@ async fn switch(settings: &RunSettings, mut plan: Plan, screen: &Screen) -> Resu
     let endpoint = service.name.clone();
     let cloud = Arc::new(HttpCloud::new(service.fleet(rules.request_timeout)?));
     let reader = Reader::new(Arc::clone(&cloud), rules);
-    let signals = signals::listen()
-        .map_err(|error| Failure::new(Exit::Defect, format!("signals cannot be listened to: {error}")))?;
-    let (view, signals) = match survey_and_ask(settings, &plan, &work, &reader, &endpoint, signals).await? {
-        Leave::Given(view, signals) => (view, signals),
-        Leave::Interrupted(exit) => return Ok(exit),
-    };
+    let leave = survey_and_ask(settings, &plan, &work, &reader, &endpoint);
+    let view = unless_signalled(&mut signals, leave).await?;
     let soaks_left =
         ledger::remaining_soaks(&plan.jobs, &plan.waves, writer.memory(), rules.proves(), Timestamp::now());
     let (opening, header) = introduce(settings, plan, &run_id, &writer, endpoint, &rules);
@@ -89,38 +122,20 @@ fn soaks_of_this_run(waves: Vec<Wave>, clock: Option<&FastClock>) -> Vec<Wave> {
     waves
 }
 
-/// Whether the first write may happen.
-enum Leave {
-    /// It may; this is what the fleet looks like.
-    Given(Option<FleetView>, Signals),
-    /// A signal came first; nothing was written.
-    Interrupted(Exit),
-}
-
-/// Looks at the fleet and asks for leave, unless a signal comes first.
+/// Looks at the fleet and asks for leave; returns what the fleet looks like.
 async fn survey_and_ask<F: Fleet>(
     settings: &RunSettings,
     plan: &Plan,
     work: &[Work],
     reader: &Reader<F>,
     endpoint: &str,
-    mut signals: Signals,
-) -> Result<Leave, Failure> {
-    let prepare = async {
-        let view = survey(reader, plan, settings.reads_back()).await?;
-        if ask(settings, plan, work, view.as_ref(), endpoint).await? {
-            // somebody took their time to answer, and the fleet may have changed since
-            return survey(reader, plan, settings.reads_back()).await;
-        }
-        Ok::<_, Failure>(view)
-    };
-    tokio::select! {
-        view = prepare => Ok(Leave::Given(view?, signals)),
-        Some(signal) = signals.recv() => {
-            to_stderr(&format!("{} before anything was sent or written\n", signal.name()));
-            Ok(Leave::Interrupted(exit_of_signal(signal.name())))
-        }
+) -> Result<Option<FleetView>, Failure> {
+    let view = survey(reader, plan, settings.reads_back()).await?;
+    if ask(settings, plan, work, view.as_ref(), endpoint).await? {
+        // somebody took their time to answer, and the fleet may have changed since
+        return survey(reader, plan, settings.reads_back()).await;
     }
+    Ok(view)
 }
 
 /// Lists the fleet once, unless the right to do so is missing by choice.
@@ -235,7 +250,7 @@ fn exit_of(stopped: Option<&StopReason>, tally: &Tally) -> Exit {
     let outcomes = tally.outcomes();
     match stopped {
         Some(StopReason::LedgerLost { .. }) => Exit::Ledger,
-        Some(StopReason::Interrupted { signal }) => exit_of_signal(signal),
+        Some(StopReason::Interrupted { signal }) => signals::exit_of(signal),
         Some(StopReason::AccountRefused(_) | StopReason::SoakFailed(_)) => Exit::Stopped,
         None if outcomes.of(Outcome::Failed) > 0 => Exit::Failed,
         None if outcomes.good() < outcomes.total() || has_drifted(tally) => Exit::Unsettled,
@@ -246,14 +261,6 @@ fn exit_of(stopped: Option<&StopReason>, tally: &Tally) -> Exit {
 /// True where an engine that an earlier run brought to its target has been moved away since.
 fn has_drifted(tally: &Tally) -> bool {
     (0..tally.outcomes().total()).any(|number| tally.drifted_to(JobIndex(number)).is_some())
-}
-
-fn exit_of_signal(signal: &str) -> Exit {
-    match signal {
-        "SIGTERM" => Exit::Terminated,
-        "SIGHUP" => Exit::HungUp,
-        _ => Exit::Interrupted,
-    }
 }
 
 /// The command line as it was typed, quoted for a shell.

@@ -1,7 +1,7 @@
 //! How the executable ends: every exit code, and what it says and leaves behind.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use dlc_fleet::cli::EXIT_CODES;
 use dlc_fleet::exit::Exit;
@@ -147,28 +147,6 @@ fn a_ledger_serves_only_the_service_it_tells_of() {
 }
 
 #[test]
-fn a_run_that_was_started_with_nohup_outlives_its_terminal() {
-    let stage = Stage::new(&rows(12), CALM);
-    let run = stage.command(&["--yes"]);
-    let mut shell = Command::new("sh");
-    shell
-        .current_dir(stage.folder.path())
-        .arg("-c")
-        .arg("trap '' HUP; exec \"$0\" \"$@\"")
-        .arg(run.get_program());
-    shell
-        .args(run.get_args())
-        .env_clear()
-        .envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = shell.spawn().expect("it starts");
-    wait_until("requests arrive", || stage.requests() >= 3);
-    signal(child.id(), "HUP");
-    let ran = wait_for(child);
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-}
-
-#[test]
 fn an_engine_that_was_moved_away_since_is_told_and_is_no_success() {
     let stage = Stage::new(&rows(3), CALM);
     assert_eq!(stage.run(&[]).code, Some(0));
@@ -180,27 +158,6 @@ fn an_engine_that_was_moved_away_since_is_told_and_is_no_success() {
     assert_eq!(ran.code, Some(4), "{}", ran.stdout);
     assert!(ran.stdout.contains("moved-away") || ran.stderr.contains("moved-away"), "{}", ran.stdout);
     assert_eq!(stage.requests(), 3, "it is left alone");
-}
-
-#[test]
-fn signals_drain_the_run_and_the_same_command_resumes() {
-    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
-        let stage = Stage::new(&rows(40), CALM);
-        let child = stage.command(&["--yes", "--grace", "1s"]).spawn().expect("it starts");
-        wait_until("requests arrive", || stage.requests() >= 5);
-        signal(child.id(), name);
-        let ran = wait_for(child);
-        assert_eq!(ran.code, Some(code), "{name}: {}", ran.stderr);
-        assert!(
-            ran.stdout.contains("run plan.csv"),
-            "{name}: the command that resumes is missing: {}",
-            ran.stdout
-        );
-        let ran = stage.run(&["--grace", "1s"]);
-        assert_eq!(ran.code, Some(0), "{name}: {}", ran.stderr);
-        let stats = stage.simulator.stats();
-        assert_eq!((stats.applied, stats.applied_more_than_once.len()), (40, 0), "{name}");
-    }
 }
 
 /// One HTTP GET, by hand.

@@ -5,6 +5,8 @@ mod clocks;
 mod codes;
 mod disk_faults;
 mod endings;
+#[cfg(target_os = "linux")]
+mod execution;
 mod flags;
 mod kill_loop;
 mod ledgers;
@@ -14,9 +16,13 @@ mod main_job;
 mod outputs;
 mod plans;
 mod rooms;
+#[cfg(target_os = "linux")]
+mod signals;
 mod soak;
 mod soaked_command;
 mod stage;
 mod staging;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod torture;
 mod virtual_time;

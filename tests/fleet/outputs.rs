@@ -1,6 +1,6 @@
-//! Places that take nothing: readers that went away, full disks, limits on the size of files.
+//! Places that take nothing: readers that went away, full disks, limits on the size of files, readers that do not read.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
 use dlc_fleet::ledger::{self, Entry, RunOpened, SCHEMA, Step};
 use serde_json::Value;
 
-use crate::stage::{LEDGER, Stage, executable, finish, rows, wait_for};
+use crate::stage::{LEDGER, Stage, executable, finish, rows, signal, wait_for, wait_until};
 
 const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
 
@@ -205,4 +205,32 @@ fn a_log_that_breaks_when_nobody_reads_stderr_is_no_reason_to_panic() {
     let mut command = limited(&stage, almost_full(&stage, "run.log"), &command, "");
     command.stderr(closed_pipe());
     assert_eq!(finish(command).code, Some(0));
+}
+
+#[test]
+fn two_signals_end_a_run_that_a_reader_holds_up_by_not_reading() {
+    for room in [0, 4_096] {
+        let stage = Stage::new(&rows(10), CALM);
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(&vec![b'.'; 65_536 - room]).expect("a pipe holds 64 KiB");
+        let mut command = stage.command(&["--yes", "-v", "--grace", "1s"]);
+        command.stderr(writer);
+        let run = command.spawn().expect("it starts");
+        drop(command);
+        wait_until("it is under way", || stage.path(LEDGER).exists());
+        if room > 0 {
+            wait_until("requests arrive", || stage.requests() > 1);
+        }
+        for _ in 0..2 {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            signal(run.id(), "TERM");
+        }
+        let ran = wait_for(run);
+        assert_eq!(ran.code, Some(143), "{}", ran.stdout);
+        drop(reader);
+        let ran = stage.run(&["--grace", "1s"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let stats = stage.simulator.stats();
+        assert_eq!((stats.applied, stats.applied_more_than_once.len()), (10, 0));
+    }
 }

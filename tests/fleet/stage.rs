@@ -103,8 +103,13 @@ impl Stage {
 
     /// `dlc-fleet run plan.csv` against the simulator, with waits that suit it.
     pub fn command(&self, flags: &[&str]) -> Command {
+        self.command_for("plan.csv", flags)
+    }
+
+    /// The same for another plan.
+    pub fn command_for(&self, plan: &str, flags: &[&str]) -> Command {
         let mut command = executable(self.folder.path());
-        command.args(["run", "plan.csv", "--endpoint", &format!("http://{}", self.address)]);
+        command.args(["run", plan, "--endpoint", &format!("http://{}", self.address)]);
         if !flags.contains(&"--no-wait") && !flags.contains(&"--no-read-back") && !flags.contains(&"--settle")
         {
             command.args(["--settle", "400ms", "--wait-timeout", "60s"]);

@@ -1,0 +1,140 @@
+//! What people do at a terminal, and what becomes of a run there: Ctrl-C, Ctrl-Z, a lost connection, `nohup`.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::execution::{Execution, Parent};
+use crate::stage::{LEDGER, Stage, executable, finish, rows, signal, wait_for, wait_until};
+
+const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+
+/// Asserts that the ledger is valid and that the same command brings every engine to its target, each by one switch.
+fn all_ends_well(stage: &Stage, engines: u64) {
+    let mut verify = executable(stage.folder.path());
+    verify.args(["ledger", "verify", LEDGER]);
+    let verified = finish(verify);
+    assert_eq!(verified.code, Some(0), "{}", verified.stderr);
+    let ran = stage.run(&["--grace", "1s"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let stats = stage.simulator.stats();
+    assert_eq!((stats.applied, stats.applied_more_than_once.len()), (engines, 0));
+}
+
+#[test]
+fn ctrl_c_is_typed_at_the_question_and_while_engines_are_switched() {
+    let stage = Stage::new(&rows(20), CALM);
+    for answer in [None, Some("20\n")] {
+        let mut run = Execution::on_terminal(&stage, &stage.command(&["--grace", "1s"]), Parent::Nobody);
+        wait_until("it asks", || run.printed().contains("type the number"));
+        if let Some(answer) = answer {
+            run.type_in(answer);
+            wait_until("requests arrive", || stage.requests() > 2);
+        }
+        run.type_in("\u{3}");
+        let (code, printed) = run.end();
+        assert_eq!(code, Some(130), "{printed}");
+        assert!(printed.contains("interrupted by SIGINT") && printed.contains("run plan.csv"), "{printed}");
+        assert!(
+            answer.is_some() || printed.contains("\nerror: interrupted"),
+            "on a line of its own: {printed}"
+        );
+        assert_eq!(stage.requests() > 0, answer.is_some());
+    }
+    all_ends_well(&stage, 20);
+}
+
+#[test]
+fn after_ctrl_z_nothing_happens_and_after_fg_the_run_goes_on_and_the_bars_are_drawn_again() {
+    // answers come while the tool is stopped, and longer ago than it would have waited for them
+    let stage = Stage::new(
+        &rows(30),
+        "latency: {median: 200ms, worst: 300ms}\nswitching: {least: 300ms, most: 600ms}\n",
+    );
+    let flags = ["--yes", "--grace", "1s", "--request-timeout", "1s"];
+    let mut run = Execution::on_terminal(&stage, &stage.command(&flags), Parent::Jobs);
+    wait_until("requests arrive", || stage.requests() > 4);
+    run.type_in("\u{1a}");
+    wait_until("the shell is back", || run.is_stopped());
+    let pause = || std::thread::sleep(Duration::from_millis(1_500));
+    // what had left before has arrived by then
+    pause();
+    let (requests, drawn) = (stage.requests(), run.printed().matches("on target").count());
+    pause();
+    assert_eq!(stage.requests(), requests, "it is stopped");
+    assert_eq!(run.printed().matches("on target").count(), drawn, "it is stopped");
+    run.go_on();
+    let (_, printed) = run.end();
+    assert!(printed.matches("on target").count() > drawn + 2, "{printed}");
+    assert!(printed.contains("all 30 engines on target"), "{printed}");
+    all_ends_well(&stage, 30);
+}
+
+#[test]
+fn a_run_that_leads_the_session_of_a_terminal_that_is_gone_leaves_in_good_order() {
+    let stage = Stage::new(&rows(20), CALM);
+    let run = Execution::on_terminal(&stage, &stage.command(&["--yes", "-v"]), Parent::Nobody);
+    wait_until("requests arrive", || stage.requests() > 2);
+    run.hang_up();
+    let ledger = stage.ledger();
+    let last = ledger.lines().last().expect("a line");
+    assert!(last.contains("\"kind\":\"closed\"") && last.contains("the run was stopped by SIGHUP"), "{last}");
+    assert!(stage.requests() < 20);
+    all_ends_well(&stage, 20);
+}
+
+#[test]
+fn a_run_that_was_started_with_nohup_outlives_its_terminal() {
+    let stage = Stage::new(&rows(12), CALM);
+    let run = stage.command(&["--yes"]);
+    let mut shell = Command::new("sh");
+    shell
+        .current_dir(stage.folder.path())
+        .arg("-c")
+        .arg("trap '' HUP; exec \"$0\" \"$@\"")
+        .arg(run.get_program());
+    shell
+        .args(run.get_args())
+        .env_clear()
+        .envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = shell.spawn().expect("it starts");
+    wait_until("requests arrive", || stage.requests() >= 3);
+    signal(child.id(), "HUP");
+    let ran = wait_for(child);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
+fn signals_that_are_not_listened_to_kill_and_cost_nothing() {
+    for name in ["QUIT", "USR1", "USR2", "ALRM"] {
+        let stage = Stage::new(&rows(8), CALM);
+        let run = stage.command(&["--yes"]).spawn().expect("it starts");
+        wait_until("requests arrive", || stage.requests() >= 3);
+        signal(run.id(), name);
+        assert_eq!(wait_for(run).code, None, "SIG{name}");
+        all_ends_well(&stage, 8);
+    }
+}
+
+#[test]
+fn a_signal_while_a_large_plan_is_read_ends_the_run_before_it_begins() {
+    let stage = Stage::new(&rows(1), CALM);
+    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        stage.write_plan(&rows(100_000));
+        let run = stage.command(&["--yes"]).spawn().expect("it starts");
+        let status = format!("/proc/{}/status", run.id());
+        let caught = || {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
+            let mask = mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or_default();
+            // SIGHUP is 1, SIGINT 2 and SIGTERM 15
+            mask & 0x4003 == 0x4003
+        };
+        wait_until("signals are listened to", caught);
+        signal(run.id(), name);
+        let ran = wait_for(run);
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+        assert!(ran.stderr.contains("before anything was sent or written"), "{}", ran.stderr);
+        assert_eq!(std::fs::read_dir(stage.folder.path()).expect("a folder").count(), 1);
+    }
+}
