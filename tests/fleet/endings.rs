@@ -7,7 +7,7 @@ use dlc_fleet::cli::EXIT_CODES;
 use dlc_fleet::exit::Exit;
 use dlc_fleet::job::{DataEngineId, ImageVersionId, Region};
 
-use crate::stage::{LEDGER, Stage, executable, finish, rows, signal, wait_for, wait_until};
+use crate::stage::{LEDGER, Stage, executable, finish, rows, signal};
 
 const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
 
@@ -90,19 +90,6 @@ fn an_account_wide_refusal_stops_the_run() {
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
     assert!(stage.requests() < 10, "{} requests after the first refusal", stage.requests());
     assert!(ran.json()["resume"].as_str().is_some_and(|command| command.contains("run plan.csv")));
-}
-
-#[test]
-fn the_second_run_on_a_ledger_is_told_who_holds_it() {
-    let stage = Stage::new(&rows(40), CALM);
-    let first = stage.command(&["--yes"]).spawn().expect("it starts");
-    wait_until("requests arrive", || stage.requests() >= 2);
-    let second = stage.run(&[]);
-    assert_eq!(second.code, Some(6), "{}", second.stderr);
-    assert!(second.stderr.contains(&format!("process {}", first.id())), "{}", second.stderr);
-    signal(first.id(), "KILL");
-    wait_for(first);
-    assert_eq!(stage.run(&["--grace", "1s"]).code, Some(0), "the lock died with its holder");
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod ledgers;
 mod lost_answers;
 mod main_job;
 #[cfg(target_os = "linux")]
+mod one_writer;
+#[cfg(target_os = "linux")]
 mod outputs;
 mod plans;
 mod rooms;
