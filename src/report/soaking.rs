@@ -121,17 +121,20 @@ fn ended((wave, soak): (&Wave, &Soak)) -> Option<String> {
     })
 }
 
-/// What the command that goes on does about a soak that did not end well.
+/// What there is to do, and what the command that goes on does, about a soak that did not end well.
 pub fn to_go_on(tally: &Tally) -> Option<String> {
     let unfinished = tally.soaks().contains(&Soak::UnderWay);
-    match tally.stopped() {
-        Some(StopReason::SoakFailed(failure)) => Some(format!(
-            "it reads {} back again before another wave opens: first bring its engines back to their target, \
-             running, or take them out of the plan",
-            words::one_line(&failure.wave)
-        )),
-        _ => unfinished.then(|| "it goes on with the rest of the soak".to_owned()),
-    }
+    let Some(StopReason::SoakFailed(failure)) = tally.stopped() else {
+        return unfinished.then(|| "it goes on with the rest of the soak".to_owned());
+    };
+    let mend = "first bring its engines back to their target, running, or take them out of the plan";
+    let wave = words::one_line(&failure.wave);
+    let outcomes = tally.outcomes();
+    Some(if outcomes.good() < outcomes.total() {
+        format!("it reads {wave} back again before another wave opens: {mend}")
+    } else {
+        format!("nothing is left to be sent, and it looks at {wave} again: {mend}")
+    })
 }
 
 #[cfg(test)]

@@ -215,6 +215,21 @@ mod tests {
     }
 
     #[test]
+    fn a_last_wave_that_did_not_come_through_its_soak_promises_no_other_wave() {
+        let mut story = script::fleet(2);
+        story.switches(0, 0, 1_000);
+        story.switches(0, 1, 1_000);
+        let left = Duration::from_secs(60);
+        story.push(1_100, crate::event::Event::WaveSoaking { wave: 0, left, read_back: true });
+        let failure = crate::event::SoakFailure { wave: "all".into(), ..script::soak_failure() };
+        story.push(62_000, crate::event::Event::Stopping(StopReason::SoakFailed(failure)));
+        let summary = summary_of(&story.finish());
+        let end = "nothing is left to be sent, and it looks at all again: first bring its engines back to their \
+                   target, running, or take them out of the plan\n";
+        assert!(summary.ends_with(end), "{summary}");
+    }
+
+    #[test]
     fn a_soak_that_was_cut_short_goes_on_with_the_same_command() {
         insta::assert_snapshot!(summary_of(&script::soak_cut_short()));
     }
