@@ -21,6 +21,9 @@ const MAX_ALIASES: usize = 200_000;
 /// Nodes that uses of anchors may add to the plan.
 const MAX_REPLAYED: usize = 200_000;
 
+/// What the parser says where it is too deep for itself, before any limit of ours.
+const PARSER_DEPTH: &str = "recursion limit exceeded";
+
 const INDENT_WITH_SPACES: &str = "indent with spaces; nothing else in this file was reviewed";
 
 /// A value in the plan.
@@ -61,7 +64,7 @@ pub(super) fn parse(review: &mut Review, opened: &Opened) -> Option<Node> {
         Ok(node) => Some(node),
         Err(error) => {
             let at = error.location().map_or(body.len(), |location| byte_of(body, location));
-            let (reason, remedy) = (reason(&error), remedy(&error));
+            let (reason, remedy) = (reason(unwrapped(&error)), remedy(unwrapped(&error)));
             let tab = if reason.contains("tab") { indenting_tab(body, at) } else { None };
             let (at, remedy) = tab.map_or((at, remedy), |tab| (tab, INDENT_WITH_SPACES));
             let end = body[at..].chars().next().map_or(at, |character| at + character.len_utf8());
@@ -89,8 +92,18 @@ fn options() -> Options {
         merge_keys: MergeKeyPolicy::AsOrdinary,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         reject_unsupported_tags: true,
+        // ids stay the text that was written
+        ignore_binary_tag_for_string: true,
         with_snippet: false,
     }
+}
+
+/// The error itself, where the parser wrapped it because it met it in a use of an anchor.
+fn unwrapped(mut error: &Error) -> &Error {
+    while let Error::AliasError { error: inner, .. } = error {
+        error = inner;
+    }
+    error
 }
 
 /// What the parser says, in the manner of the other findings.
@@ -129,7 +142,7 @@ fn is_limit(error: &Error) -> bool {
             | Error::AliasExpansionLimitExceeded { .. }
             | Error::AliasReplayStackDepthExceeded { .. }
             | Error::RecursiveReferencesRequireWeakTypes { .. }
-    )
+    ) || matches!(error, Error::ExternalMessage { msg, .. } if msg == PARSER_DEPTH)
 }
 
 /// The first tab in front of a line's text, from the line of a byte on. The parser names the place where it was
@@ -244,10 +257,12 @@ mod tests {
 
     #[test]
     fn scalars_stay_the_text_that_was_written() {
-        let (opened, node) = parsed("[no, 1.10, 0123, true, 0x1F, 1e999, .nan, 'q', 1_000]").expect("valid");
+        let (opened, node) =
+            parsed("[no, 1.10, 0123, true, 0x1F, 1e999, .nan, 'q', 1_000, !!binary RGF0YQ==]")
+                .expect("valid");
         let Shape::List(nodes) = node.shape else { panic!("not a list") };
         let texts: Vec<_> = nodes.iter().filter_map(|node| node.text(opened.body())).collect();
-        assert_eq!(texts, ["no", "1.10", "0123", "true", "0x1F", "1e999", ".nan", "q", "1_000"]);
+        assert_eq!(texts, ["no", "1.10", "0123", "true", "0x1F", "1e999", ".nan", "q", "1_000", "RGF0YQ=="]);
     }
 
     #[test]
@@ -288,7 +303,8 @@ mod tests {
         for text in [bomb, "[".repeat(100_000), "&a [*a]".to_owned(), "a: {".repeat(50) + &"}".repeat(50)] {
             let findings = parsed(&text).expect_err("hostile");
             assert_eq!(findings.len(), 1);
-            assert!(findings.kept[0].title.starts_with("not readable as a YAML plan: "), "{findings:?}");
+            let title = "not readable as a YAML plan: it is too large, too deep, or repeats itself too often";
+            assert_eq!(findings.kept[0].title, title);
         }
     }
 }

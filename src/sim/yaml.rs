@@ -1,7 +1,7 @@
 //! From YAML text to a scenario, or to the first error with its place and remedy.
 
 use serde::Deserialize;
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::{Error, Location, Spanned};
 
 use super::fate::{Break, Fate, Stage};
 use super::limit::Window;
@@ -93,6 +93,10 @@ pub(super) fn read(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
     // an empty document is a calm scenario
     let raw: Option<RawScenario> = serde_saphyr::from_str(text).map_err(|fault| {
         let fault = fault.without_snippet();
+        if matches!(fault, Error::MultipleDocuments { .. }) {
+            let what = "a second document begins here; write one scenario in each file".to_owned();
+            return error(fault.location(), what);
+        }
         error(fault.location(), plain(&fault.to_string(), fault.location()))
     })?;
     raw.map_or_else(|| Ok(Scenario::calm()), RawScenario::checked)

@@ -112,6 +112,8 @@ fn every_error_has_its_place_and_a_remedy() {
     assert_eq!(place("spells:\n  - {fate: fin, action: DescribeDataEngines, engines: [x]}\n"), (2, 55));
     assert_eq!(place("spells:\n  - {fate: third-image, action: DescribeDataEngines}\n"), (2, 33));
     assert_eq!(place("spells:\n  - {engines: all}\n"), (2, 6));
+    let (line, _, what) = refused("seed: 1\n---\nseed: 2\n");
+    assert_eq!((line, what.as_str()), (3, "a second document begins here; write one scenario in each file"));
 }
 
 #[test]
