@@ -83,6 +83,22 @@ fn a_run_that_leads_the_session_of_a_terminal_that_is_gone_leaves_in_good_order(
 }
 
 #[test]
+fn a_question_whose_terminal_is_gone_is_no_leave_also_where_hang_ups_are_ignored() {
+    let stage = Stage::new(&rows(3), CALM);
+    let run = Execution::on_terminal(&stage, &stage.command(&[]), Parent::Deaf);
+    wait_until("it asks", || run.printed().contains("type the number"));
+    let (code, printed) = run.hang_up();
+    assert_eq!(code, Some(129), "{printed}");
+    assert_eq!(stage.requests(), 0);
+    assert_eq!(
+        std::fs::read_dir(stage.folder.path()).expect("a folder").count(),
+        1,
+        "only the plan is there"
+    );
+    assert_eq!(stage.run(&[]).code, Some(0));
+}
+
+#[test]
 fn a_run_that_was_started_with_nohup_outlives_its_terminal() {
     let stage = Stage::new(&rows(12), CALM);
     let run = stage.command(&["--yes"]);
