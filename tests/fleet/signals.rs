@@ -11,7 +11,7 @@ use dlc_fleet::cloud::{LIST_ENGINES, SWITCH};
 use crate::execution::Execution;
 use crate::execution::Parent::{self, Deaf, Shell};
 use crate::execution::Stream::{self, Stderr, Stdout};
-use crate::stage::{LEDGER, Stage, executable, finish, rows, wait_until};
+use crate::stage::{LEDGER, Stage, executable, finish, rows, survived, wait_until};
 
 /// Engines of one cell.
 const ENGINES: usize = 4;
@@ -19,6 +19,7 @@ const ENGINES: usize = 4;
 /// A part of a run, and how it is known that it has been reached.
 struct Phase {
     name: &'static str,
+    plan: &'static str,
     weather: &'static str,
     flags: &'static [&'static str],
     reached: fn(&Stage, &Execution) -> bool,
@@ -29,11 +30,23 @@ struct Phase {
 }
 
 /// Where nothing more is said.
-const PHASE: Phase =
-    Phase { name: "", weather: "", flags: &["--yes"], reached: |_, _| false, untouched: false, asks: false };
+const PHASE: Phase = Phase {
+    name: "",
+    plan: "plan.csv",
+    weather: "",
+    flags: &["--yes"],
+    reached: |_, _| false,
+    untouched: false,
+    asks: false,
+};
+
+/// The engines of `plan.csv` in two waves, of which the first soaks.
+const SOAKING_PLAN: &str = "region: ap-guangzhou\nnew_image_version_id: image-new\nwaves:\n\
+     - {name: canary, soak: 4s, engines: [DataEngine-0000, DataEngine-0001]}\n\
+     - {name: rest, engines: [DataEngine-0002, DataEngine-0003]}\n";
 
 /// A further phase is a further line here.
-const PHASES: [Phase; 6] = [
+const PHASES: [Phase; 7] = [
     Phase {
         name: "checking",
         weather: "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n\
@@ -49,6 +62,7 @@ const PHASES: [Phase; 6] = [
         reached: |_, run| run.printed().contains("type the number"),
         untouched: true,
         asks: true,
+        ..PHASE
     },
     Phase {
         name: "waiting for the gate",
@@ -75,6 +89,13 @@ const PHASES: [Phase; 6] = [
         name: "converging",
         weather: "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 2s, most: 3s}\n",
         reached: |stage, _| lines(stage, "accepted") == ENGINES,
+        ..PHASE
+    },
+    Phase {
+        name: "soaking",
+        plan: "plan.yaml",
+        weather: "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n",
+        reached: |stage, _| lines(stage, "switched") == 2,
         ..PHASE
     },
 ];
@@ -147,7 +168,10 @@ fn play(phase: &Phase, event: &Event) -> Cell {
         // so that there is something to print at every moment
         flags.push("-v");
     }
-    let command = stage.command(&flags);
+    if phase.plan == "plan.yaml" {
+        std::fs::write(stage.path(phase.plan), SOAKING_PLAN).expect("a plan");
+    }
+    let command = stage.command_for(phase.plan, &flags);
     let mut run = match (event.hangs_up, phase.asks) {
         (Some(parent), _) => Execution::on_terminal(&stage, &command, parent),
         (None, true) => Execution::on_terminal(&stage, &command, Parent::Nobody),
@@ -168,7 +192,7 @@ fn play(phase: &Phase, event: &Event) -> Cell {
     let (code, printed) = if event.hangs_up.is_some() { run.hang_up() } else { run.end() };
     let mut cell = Cell { code, printed, requests: 0, switched_once: 0, switched_more: 0, wrong: Vec::new() };
     judge(&stage, phase, event, &mut cell);
-    go_on(&stage, &flags, &mut cell);
+    go_on(&stage, phase, &flags, &mut cell);
     cell
 }
 
@@ -195,7 +219,7 @@ fn judge(stage: &Stage, phase: &Phase, event: &Event, cell: &mut Cell) {
         must(lines(stage, "doubtful") == 0, "it waited for answers");
     }
     if event.hangs_up.is_none() && event.closes.len() < 2 {
-        let resume = format!("run plan.csv --endpoint http://{}", stage.address);
+        let resume = format!("run {} --endpoint http://{}", phase.plan, stage.address);
         let expected = if event.code == 0 { "all 4 engines on target" } else { &resume };
         must(cell.printed.contains(expected), "neither result nor command is printed");
     }
@@ -217,8 +241,9 @@ fn intents_cover_requests(stage: &Stage) -> bool {
 }
 
 /// Gives the same command again, which nothing happens to.
-fn go_on(stage: &Stage, flags: &[&str], cell: &mut Cell) {
-    let ran = stage.run(flags.strip_prefix(&["--yes"]).unwrap_or(flags));
+fn go_on(stage: &Stage, phase: &Phase, flags: &[&str], cell: &mut Cell) {
+    let flags = [&["--yes"], flags.strip_prefix(&["--yes"]).unwrap_or(flags)].concat();
+    let ran = finish(stage.command_for(phase.plan, &flags));
     let stats = stage.simulator.stats();
     cell.switched_more = stats.applied_more_than_once.len();
     cell.switched_once = stats.applied_by_engine.len() - cell.switched_more;
@@ -252,12 +277,18 @@ fn print(cells: &BTreeMap<(usize, usize), Cell>) {
             .expect("a write to a String");
     }
     let sum = |count: fn(&Cell) -> usize| cells.values().map(count).sum::<usize>();
-    println!(
-        "{table}\n{} cells, {} of them not as they have to be; {} engines switched once, {} twice",
-        cells.len(),
-        sum(|cell| usize::from(!cell.wrong.is_empty())),
-        sum(|cell| cell.switched_once),
-        sum(|cell| cell.switched_more),
+    println!("{table}");
+    survived(
+        "SIGINT, SIGTERM, SIGHUP, SIGPIPE, several of them, closed pipes, a terminal that is gone × checking, being \
+         asked, waiting for the gate, in flight, converging, soaking",
+        &format!(
+            "{} cells; without the documented exit code, a valid ledger, a line for each request or the command that \
+             resumes: {}; after the same command {} engines switched once, {} twice",
+            cells.len(),
+            sum(|cell| usize::from(!cell.wrong.is_empty())),
+            sum(|cell| cell.switched_once),
+            sum(|cell| cell.switched_more),
+        ),
     );
 }
 
