@@ -1,5 +1,6 @@
 //! What a dry run foresees of soaks: how long they would take, and the wave that would not come through as things stand.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Prediction, Seen};
@@ -26,23 +27,25 @@ pub fn foresee_soaks(
     waits: bool,
 ) -> SoaksForeseen {
     let left = |number: usize| left.get(number).copied().flatten();
-    let open: Vec<bool> = predictions.iter().map(|prediction| is_open(prediction, waits)).collect();
-    let any_open = |in_wave: &dyn Fn(usize) -> bool| {
-        jobs.iter().zip(&open).any(|(job, open)| *open && in_wave(job.wave))
-    };
+    let rows = || jobs.iter().zip(predictions);
+    let open: BTreeSet<usize> = rows().filter(|row| is_open(row.1, waits)).map(|(job, _)| job.wave).collect();
+    let strays = strays(rows(), seen);
     let mut foreseen = SoaksForeseen { times: Vec::new(), failure: None };
     for (number, wave) in waves.iter().enumerate() {
-        let is_switched = any_open(&|wave| wave == number);
+        let is_switched = open.contains(&number);
         let time = if is_switched { wave.soak } else { left(number).unwrap_or_default() };
-        // the same rule by which the run decides whether a wave is read back
-        let is_read_back = !wave.soak.is_zero()
-            && waits
-            && (is_switched
-                || (left(number).is_some() && (!time.is_zero() || any_open(&|wave| wave > number))));
-        if is_read_back && foreseen.failure.is_none() {
-            foreseen.failure = failure(jobs, (number, wave), predictions, seen);
-        }
         foreseen.times.push(time);
+        // the same rule by which the run decides whether a wave is read back
+        let follows = open.last().is_some_and(|last| *last > number);
+        let is_read_back = is_switched || (left(number).is_some() && (!time.is_zero() || follows));
+        if is_read_back && waits && !wave.soak.is_zero() && foreseen.failure.is_none() {
+            foreseen.failure = strays.get(&number).map(|(engines, first, seen)| SoakFailure {
+                wave: wave.name.clone(),
+                engines: *engines,
+                first: first.key.data_engine_id.clone(),
+                seen: seen.clone(),
+            });
+        }
     }
     foreseen
 }
@@ -56,22 +59,19 @@ fn is_open(prediction: &Prediction, waits: bool) -> bool {
     }
 }
 
-/// The engines of a wave that earlier runs brought to their target and that are not there, or do not run.
-fn failure(
-    jobs: &[Job],
-    (number, wave): (usize, &Wave),
-    predictions: &[Prediction],
+/// The engines that earlier runs brought to their target and that are not there, or do not run: for each wave how many,
+/// the first of them, and where that one is.
+fn strays<'a>(
+    rows: impl Iterator<Item = (&'a Job, &'a Prediction)>,
     seen: Option<&Seen>,
-) -> Option<SoakFailure> {
-    let of_wave = jobs.iter().zip(predictions).filter(|(job, _)| job.wave == number);
-    let mut strays = of_wave.filter_map(|(job, prediction)| Some((job, stray(job, prediction, seen)?)));
-    let (first, seen) = strays.next()?;
-    Some(SoakFailure {
-        wave: wave.name.clone(),
-        engines: 1 + strays.count(),
-        first: first.key.data_engine_id.clone(),
-        seen,
-    })
+) -> BTreeMap<usize, (usize, &'a Job, String)> {
+    let mut strays = BTreeMap::new();
+    for (job, prediction) in rows {
+        if let Some(elsewhere) = stray(job, prediction, seen) {
+            strays.entry(job.wave).or_insert((0, job, elsewhere)).0 += 1;
+        }
+    }
+    strays
 }
 
 fn stray(job: &Job, prediction: &Prediction, seen: Option<&Seen>) -> Option<String> {
@@ -88,8 +88,6 @@ fn stray(job: &Job, prediction: &Prediction, seen: Option<&Seen>) -> Option<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
-
     use crate::cloud::{EngineKind, EngineRecord, EngineState};
     use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
     use crate::run::FleetView;
