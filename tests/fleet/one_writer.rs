@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use dlc_fleet::ledger;
 
-use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, wait_for, wait_until};
+use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, survived, wait_for, wait_until};
 
 const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
 
@@ -15,7 +15,6 @@ fn about(stage: &Stage, command: &str) -> Ran {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "how fast it is told")]
 fn the_second_run_on_a_ledger_is_told_who_holds_it_since_when_and_sends_nothing() {
     let stage = Stage::new(&rows(60), CALM);
     // a world of its own for the second one, so that what it asks for can be told apart
@@ -27,7 +26,13 @@ fn the_second_run_on_a_ledger_is_told_who_holds_it_since_when_and_sends_nothing(
     let second = other.run(&["--ledger", ledger.to_str().expect("text")]);
     let took = asked.elapsed();
     assert!(first.try_wait().expect("a child").is_none(), "the first one is still at it");
-    println!("the second process was told after {} ms", took.as_millis());
+    survived(
+        "a second process on the same ledger",
+        &format!(
+            "ends with code 6 after {} ms, told process, host and since when; requests sent: 0",
+            took.as_millis()
+        ),
+    );
     assert!(took < Duration::from_secs(20), "{took:?}");
     assert_eq!(other.simulator.arrivals(), []);
     assert_eq!(second.code, Some(6), "{}", second.stderr);

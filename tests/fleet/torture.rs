@@ -17,6 +17,7 @@ use std::time::Instant;
 use dlc_fleet::ledger::{LedgerError, open, read};
 use dlc_fleet::words;
 
+use crate::stage::survived;
 use damage::{Damage, Kind};
 use oracle::{Oracle, Verdict};
 
@@ -99,7 +100,6 @@ fn tell(what: &str) {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the counts are what the whole torture is run for")]
 fn whatever_is_done_to_a_ledger_it_resumes_truly_or_names_the_line() {
     let begun = Instant::now();
     let (oracle, other) = (oracle("a"), oracle("b"));
@@ -110,19 +110,23 @@ fn whatever_is_done_to_a_ledger_it_resumes_truly_or_names_the_line() {
         |number: fn(&Count) -> &AtomicUsize| counts.iter().map(|(_, count)| count.of(number)).sum::<usize>();
     let done =
         |(kind, count): &(Kind, Count)| format!("{} {}", words::count(count.of(|c| &c.done)), kind.words());
-    println!(
-        "| a ledger of {} lines and {} bytes, damaged in every place | `DLC_FLEET_TORTURE=all cargo test --release \
-         --test fleet torture -- --nocapture` | {}: {} resumed with exactly the lines before, {} refused by line ({} \
-         of them as of a later version); outcomes changed {}, panics {} ({} s) |",
-        oracle.lines(),
-        words::count(oracle.bytes().len()),
-        counts.iter().map(done).collect::<Vec<_>>().join(", "),
-        words::count(total(|count| &count.resumed)),
-        words::count(total(|count| &count.refused) + total(|count| &count.newer)),
-        total(|count| &count.newer),
-        total(|count| &count.changed),
-        total(|count| &count.panicked),
-        begun.elapsed().as_secs(),
+    survived(
+        &format!(
+            "a ledger of {} lines and {} bytes, damaged in every place",
+            oracle.lines(),
+            words::count(oracle.bytes().len())
+        ),
+        &format!(
+            "{}: {} resumed with exactly the lines before, {} refused by line ({} of them as of a later version); \
+             outcomes changed {}, panics {} ({} s)",
+            counts.iter().map(done).collect::<Vec<_>>().join(", "),
+            words::count(total(|count| &count.resumed)),
+            words::count(total(|count| &count.refused) + total(|count| &count.newer)),
+            total(|count| &count.newer),
+            total(|count| &count.changed),
+            total(|count| &count.panicked),
+            begun.elapsed().as_secs(),
+        ),
     );
     assert_eq!(total(|count| &count.done), damages.len());
     assert_eq!((total(|count| &count.changed), total(|count| &count.panicked)), (0, 0));
