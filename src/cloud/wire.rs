@@ -78,15 +78,14 @@ pub(super) struct EnginesAnswer {
 }
 
 impl EnginesAnswer {
-    /// The records of `page`. Where the service leaves the count out, or counts fewer engines than it has listed, a
-    /// full page counts as one of several.
+    /// The records of `page`. A full page counts as one of several whatever the count says: one that is too low, or
+    /// left out, would hide the engines behind it.
     pub(super) fn into_listing(self, page: EnginePage) -> EngineListing {
         let shapes = self.data_engines.map_or_else(Vec::new, |list| list.0);
         let listed = u32::try_from(shapes.len()).unwrap_or(u32::MAX);
-        let seen = page.offset.saturating_add(listed);
-        let total = self.total_count.filter(|total| listed == 0 || *total >= seen).unwrap_or_else(|| {
-            if listed > 0 && listed >= page.limit { seen.saturating_add(1) } else { seen }
-        });
+        let more = u32::from(listed > 0 && listed >= page.limit);
+        let at_least = page.offset.saturating_add(listed).saturating_add(more);
+        let total = self.total_count.unwrap_or(0).max(at_least);
         let engines = shapes.into_iter().filter_map(|shape| shape.into_record(page.kind)).collect();
         EngineListing { engines, total }
     }

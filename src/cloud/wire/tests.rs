@@ -84,24 +84,28 @@ fn null_empty_and_absent_are_the_same() {
 }
 
 #[test]
-fn without_a_count_that_can_be_true_a_full_page_counts_as_one_of_several() {
-    for count in ["null", "0", "200"] {
+fn a_full_page_counts_as_one_of_several_whatever_the_count_says() {
+    for count in ["null", "0", "200", "201"] {
         let with = |records: &str| {
             listing(&format!(r#"{{"RequestId":"r","TotalCount":{count},"DataEngines":[{records}]}}"#)).total
         };
         assert_eq!(with(r#"{"DataEngineId":"a"}"#), 201, "{count}");
         assert_eq!(with(r#"{"DataEngineId":"a"},{"DataEngineId":"b"}"#), 203, "{count}");
     }
+    assert_eq!(
+        listing(r#"{"RequestId":"r","TotalCount":900,"DataEngines":[{"DataEngineId":"a"}]}"#).total,
+        900
+    );
 }
 
 #[test]
 fn an_engine_without_identifier_is_left_out_and_the_others_stay() {
     let listing = listing(
-        r#"{"RequestId":"r","TotalCount":203,"DataEngines":[{"DataEngineName":"n"},{"DataEngineId":""},
+        r#"{"RequestId":"r","TotalCount":207,"DataEngines":[{"DataEngineName":"n"},{"DataEngineId":""},
         {"DataEngineId":"a"}]}"#,
     );
     assert_eq!(listing.engines.len(), 1);
-    assert_eq!(listing.total, 203);
+    assert_eq!(listing.total, 207);
 }
 
 #[test]
