@@ -223,12 +223,14 @@ impl Reader<'_> {
             self.report(named.place, title, "name a file that ends in `.csv`");
             return;
         }
-        if let Some(first) = self.included.get(&path).copied() {
+        // two spellings, or a link, can lead to the same file
+        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if let Some(first) = self.included.get(&real).copied() {
             let title = format!("{} is included twice", quote(&named.text));
             self.report_other(named.place, title, "remove one of the two", first, "first here");
             return;
         }
-        self.included.insert(path.clone(), named.place);
+        self.included.insert(real, named.place);
         let opened = match self.review.open(&path) {
             Ok(Some(opened)) => opened,
             Ok(None) => return,
