@@ -105,10 +105,15 @@ pub fn per_second(rate: f64) -> String {
 pub fn one_line(text: &str) -> String {
     let plain: String = text
         .chars()
-        .filter(|sign| !matches!(sign, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+        .filter(|sign| !turns_direction(*sign))
         .map(|sign| if sign.is_control() { ' ' } else { sign })
         .collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// True for marks that turn the direction of writing, with which a text can look like another one.
+pub fn turns_direction(sign: char) -> bool {
+    matches!(sign, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What somebody else said, fit for the middle of a sentence: between quotes, on one line without tags or written

@@ -1,7 +1,7 @@
 //! The values that a plan can hold, and the shape that each must have.
 
 use super::finding::{Finding, Place, Review, quote};
-use crate::words::read_duration;
+use crate::words::{read_duration, turns_direction};
 
 /// Longest id, in characters. Ids of the service have about 20 (engines) and 36 (images).
 const MAX_ID: usize = 128;
@@ -120,11 +120,6 @@ fn line_fault(text: &str, limit: usize) -> Option<String> {
         return Some("it contains a mark that turns the direction of writing".to_owned());
     }
     too_long(text, limit)
-}
-
-/// Marks with which a text can look like another one wherever it is shown.
-fn turns_direction(letter: char) -> bool {
-    matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn too_long(text: &str, limit: usize) -> Option<String> {
