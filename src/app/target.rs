@@ -30,6 +30,8 @@ const LARGEST_SCENARIO: u64 = 4 << 20;
 pub(super) struct Service {
     pub(super) endpoint: Endpoint,
     pub(super) keyring: Arc<Keyring>,
+    /// The service's clock, which tells when keys expire.
+    time: Arc<ServiceClock>,
     /// What people and the ledger call it.
     pub(super) name: String,
     /// Waits that suit the simulator.
@@ -39,8 +41,8 @@ pub(super) struct Service {
 impl Service {
     /// A client for it; opens no connection.
     pub(super) fn fleet(self, request_timeout: Duration) -> Result<HttpFleet, Failure> {
-        let clock = Arc::new(ServiceClock::default());
-        Ok(HttpFleet::new(SignedClient::new(self.endpoint, request_timeout, clock)?, self.keyring))
+        let client = SignedClient::new(self.endpoint, request_timeout, self.time)?;
+        Ok(HttpFleet::new(client, self.keyring))
     }
 }
 
@@ -72,16 +74,21 @@ pub(super) async fn reach(
     memory: &BTreeMap<JobKey, JobMemory>,
 ) -> Result<Service, Failure> {
     match target {
-        Target::Service(endpoint) => Ok(Service {
-            endpoint: endpoint.clone(),
-            keyring: Arc::new(Keyring::new(credentials::find(&Surroundings {
+        Target::Service(endpoint) => {
+            let time = Arc::<ServiceClock>::default();
+            let source = credentials::find(&Surroundings {
                 variable: &variable,
                 home: variable("HOME").map(PathBuf::from),
                 profile: None,
-            })?)),
-            name: target.name(),
-            clock: None,
-        }),
+            })?;
+            Ok(Service {
+                endpoint: endpoint.clone(),
+                keyring: Arc::new(Keyring::new(source, Arc::clone(&time))),
+                time,
+                name: target.name(),
+                clock: None,
+            })
+        }
         Target::Simulator { scenario } => {
             let scenario = weather(scenario.as_deref())?;
             let world = world(&scenario, jobs, memory);
@@ -160,6 +167,7 @@ async fn start(scenario: Scenario, world: World) -> Result<Service, Failure> {
     Ok(Service {
         endpoint: format!("http://{address}").parse()?,
         keyring: Arc::new(Keyring::of(credentials, SIMULATOR)),
+        time: Arc::default(),
         name: SIMULATOR.into(),
         clock: Some(clock),
     })

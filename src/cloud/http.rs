@@ -17,9 +17,6 @@ use crate::job::{DataEngineId, JobKey, Region};
 /// Name of the service in signatures.
 const SERVICE: &str = "dlc";
 
-/// The code of a token that is not, or no longer, accepted.
-const TOKEN_FAILURE: &str = "AuthFailure.TokenFailure";
-
 /// Bytes of the largest page that is read. A page of a hundred engines has a few hundred thousand.
 const LARGEST_LISTING: usize = 8 << 20;
 
@@ -52,7 +49,11 @@ impl HttpFleet {
         engine: Option<&DataEngineId>,
         body: &impl Serialize,
     ) -> Result<Answered<A>, Fault> {
-        let credentials = self.keyring.current(self.client.clock()).await?;
+        // whoever asked for leave first has had the keys renewed, and what has leave to go must not wait any more
+        let credentials = match self.keyring.held() {
+            Some(credentials) => credentials,
+            None => self.keyring.current().await?,
+        };
         let call = Call {
             service: SERVICE,
             version: super::API_VERSION,
@@ -61,14 +62,8 @@ impl HttpFleet {
             engine,
             largest: if action == super::SWITCH { LARGEST_RECEIPT } else { LARGEST_LISTING },
         };
-        match self.client.call(call, Some(&credentials), body).await {
-            Err(Fault::Refused(refusal))
-                if refusal.code == TOKEN_FAILURE && self.keyring.can_replace(&credentials) =>
-            {
-                Err(Fault::Outdated(refusal))
-            }
-            answered => answered,
-        }
+        let answered = self.client.call(call, Some(&credentials), body).await;
+        answered.map_err(|fault| self.keyring.judge(&credentials, fault))
     }
 }
 
@@ -83,6 +78,11 @@ impl Fleet for HttpFleet {
         let body = wire::ImagesRequest { engine_type };
         let answered = self.call::<wire::ImagesAnswer>(super::LIST_IMAGES, region, None, &body).await?;
         Ok(answered.answer.into_records())
+    }
+
+    async fn prepare(&self) -> Result<(), Fault> {
+        self.keyring.current().await?;
+        Ok(())
     }
 
     fn clock_ahead(&self) -> i64 {
@@ -104,6 +104,10 @@ impl Fleet for HttpCloud {
 
     async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
         self.fleet.images(region, engine_type).await
+    }
+
+    async fn prepare(&self) -> Result<(), Fault> {
+        self.fleet.prepare().await
     }
 
     fn clock_ahead(&self) -> i64 {

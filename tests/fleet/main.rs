@@ -17,6 +17,7 @@ mod one_writer;
 #[cfg(target_os = "linux")]
 mod outputs;
 mod plans;
+mod renewals;
 mod rooms;
 #[cfg(target_os = "linux")]
 mod signals;
