@@ -61,6 +61,7 @@ impl HttpFleet {
             region: region.as_str(),
             engine,
             largest: if action == super::SWITCH { LARGEST_RECEIPT } else { LARGEST_LISTING },
+            hush: false,
         };
         let answered = self.client.call(call, Some(&credentials), body).await;
         answered.map_err(|fault| self.keyring.judge(&credentials, fault))

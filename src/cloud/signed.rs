@@ -76,6 +76,8 @@ pub(super) struct Call<'a> {
     /// Bytes of the answer that are read: the 50 MB that the service may send (document 306/75053) would be too much
     /// to hold for many calls at once.
     pub(super) largest: usize,
+    /// True where request or answer hold secrets beside the keys, so that nothing of a body may be repeated.
+    pub(super) hush: bool,
 }
 
 impl SignedClient {
@@ -135,7 +137,7 @@ impl SignedClient {
             }
             Unanswered::Unreadable { why } => {
                 let mut cause = format!("HTTP {http_status}, {why}");
-                if !body.is_empty() {
+                if !body.is_empty() && !call.hush {
                     cause = format!("{cause}: {}", failure::excerpt(&body, credentials));
                 }
                 Fault::NoAnswer { cause, http_status: Some(http_status) }
@@ -286,6 +288,7 @@ mod tests {
             region: "ap-guangzhou",
             engine: None,
             largest: 0,
+            hush: false,
         };
         let headers = client.expect("a client").headers(call, Some(&credentials), b"{}").expect("headers");
         let marked: Vec<&str> =
