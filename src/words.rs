@@ -160,6 +160,16 @@ pub fn cut(text: &str, longest: usize) -> String {
     short
 }
 
+/// An argument as a shell takes it: as it stands where that is safe, else in single quotes.
+pub fn for_shell(argument: &str) -> String {
+    let plain = |sign: char| sign.is_ascii_alphanumeric() || "-_./=:,@%+".contains(sign);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
+}
+
 /// A count as a number to calculate with; counts beyond four thousand million are of no interest here.
 pub fn number(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
@@ -281,6 +291,19 @@ mod tests {
         let short = quoted(&long, 80);
         assert!(short.starts_with("\"sending failed: ") && short.ends_with(": reset by peer\""), "{short}");
         assert_eq!(short.chars().count(), 82);
+    }
+
+    #[test]
+    fn an_argument_reaches_a_command_as_it_was() {
+        for (argument, typed) in [
+            ("plans/fleet.csv", "plans/fleet.csv"),
+            ("", "''"),
+            ("my plan.csv", "'my plan.csv'"),
+            ("it's", r"'it'\''s'"),
+            ("$HOME;rm", "'$HOME;rm'"),
+        ] {
+            assert_eq!(for_shell(argument), typed);
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::run::{Ended, FleetView, Forecast, Reader, Rules, Signal, Signals, Sta
 use crate::settings::{self, RunSettings, Target};
 use crate::sim::FastClock;
 use crate::tally::Tally;
-use crate::words::duration;
+use crate::words::{duration, for_shell};
 
 pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure> {
     let settings = RunSettings::resolve(args, environment)?;
@@ -265,16 +265,5 @@ fn has_drifted(tally: &Tally) -> bool {
 
 /// The command line as it was typed, quoted for a shell.
 fn resume_command() -> String {
-    let quoted = |argument: String| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-        if !argument.is_empty() && argument.chars().all(plain) {
-            argument
-        } else {
-            format!("'{}'", argument.replace('\'', r"'\''"))
-        }
-    };
-    std::env::args_os()
-        .map(|argument| quoted(argument.to_string_lossy().into_owned()))
-        .collect::<Vec<_>>()
-        .join(" ")
+    std::env::args_os().map(|argument| for_shell(&argument.to_string_lossy())).collect::<Vec<_>>().join(" ")
 }
