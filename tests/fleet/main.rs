@@ -3,6 +3,7 @@
 mod canary;
 mod clocks;
 mod codes;
+mod corpus;
 mod disk_faults;
 mod endings;
 #[cfg(target_os = "linux")]
