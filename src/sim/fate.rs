@@ -147,7 +147,12 @@ impl FromStr for Fate {
             });
         }
         if let Some(code) = text.strip_prefix("undocumented ") {
-            return Ok(Self::Refused(code.trim().to_owned()));
+            return match code.trim() {
+                "" => {
+                    Err("an undocumented code is missing; write it like 'undocumented Odd.Code'".to_owned())
+                }
+                code => Ok(Self::Refused(code.to_owned())),
+            };
         }
         if documented().any(|code| code == text) {
             return Ok(Self::Refused(text.to_owned()));
@@ -199,5 +204,6 @@ mod tests {
             assert!(wrong.parse::<Fate>().is_err(), "{wrong}");
         }
         assert_eq!("undocumented Odd.Code".parse(), Ok(Fate::Refused("Odd.Code".to_owned())));
+        assert!("undocumented ".parse::<Fate>().is_err(), "a refusal has a code");
     }
 }

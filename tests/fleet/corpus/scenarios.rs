@@ -81,6 +81,7 @@ fn spells() -> Vec<BadFile> {
         at("an HTTP status of two digits", spell("fate: http-99"), 3, "http-99"),
         at("an HTTP status of letters", spell("fate: http-abc"), 3, "http-abc"),
         at("an undocumented fate without a code", spell("fate: undocumented"), 3, "undocumented"),
+        at("an undocumented fate with an empty code", spell("fate: 'undocumented '"), 3, "code is missing"),
         at("an unknown way to apply", spell("fate: fin, applied: maybe"), 3, "use never, before or late 5s"),
         at("late by nothing", spell("fate: fin, applied: late"), 3, "use never, before or late 5s"),
         at("late in the past", spell("fate: fin, applied: late -5s"), 3, "is in the past; remove the minus"),
