@@ -2,6 +2,8 @@
 
 mod json;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use serde::de::DeserializeOwned;
@@ -212,6 +214,9 @@ pub(super) fn judge<A: DeserializeOwned>(body: &[u8]) -> Result<Answered<A>, Una
     if body.is_empty() {
         return Err(Unanswered::Unreadable { why: "the answer is empty" });
     }
+    // the parser looks no closer at what nobody asks for, but a garbled answer is no answer wherever it is garbled
+    let body = std::str::from_utf8(body)
+        .map_err(|_| Unanswered::Unreadable { why: "the answer is not JSON, which is UTF-8" })?;
     let head: Head = open(body)?;
     let request_id = filled(head.request_id);
     if let Some(Object(error)) = head.error {
@@ -228,8 +233,8 @@ pub(super) fn judge<A: DeserializeOwned>(body: &[u8]) -> Result<Answered<A>, Una
     Ok(Answered { answer: open(body)?, request_id })
 }
 
-fn open<R: DeserializeOwned>(body: &[u8]) -> Result<R, Unanswered> {
-    let envelope: Result<Object<Envelope<R>>, _> = serde_json::from_slice(body);
+fn open<R: DeserializeOwned>(body: &str) -> Result<R, Unanswered> {
+    let envelope: Result<Object<Envelope<R>>, _> = serde_json::from_str(body);
     envelope.map(|Object(envelope)| envelope.response.0).map_err(|error| {
         let why = match error.classify() {
             serde_json::error::Category::Eof => "the answer is cut short",

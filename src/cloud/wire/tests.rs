@@ -175,6 +175,12 @@ fn a_list_is_never_taken_for_an_object_whatever_it_holds() {
 }
 
 #[test]
+fn an_answer_that_is_garbled_where_nobody_looks_is_no_answer() {
+    let body = b"{\"Response\":{\"RequestId\":\"r\",\"Novelty\":\"\xff\"}}";
+    assert!(matches!(judge::<SwitchAnswer>(body), Err(Unanswered::Unreadable { .. })));
+}
+
+#[test]
 fn a_list_far_beyond_a_page_is_not_held() {
     let body = |records: usize| {
         let records = vec!["{}"; records].join(",");

@@ -236,6 +236,11 @@ fn forms() -> Vec<Answer> {
         nothing("a receipt and a comma", RECEIPT.replace("}}", ",}}"), NO_JSON),
         nothing("half of a receipt", &RECEIPT[..20], CUT),
         nothing("bytes that are not UTF-8", b"{\"Response\":{\"RequestId\":\"\xff\"}}", NO_JSON),
+        nothing(
+            "bytes that are not UTF-8 where nobody looks",
+            b"{\"Response\":{\"RequestId\":\"r\",\"More\":\"\xff\"}}",
+            NO_JSON,
+        ),
         nothing("NULs", vec![0; 1_000], NO_JSON),
         nothing("a hundred thousand brackets", "[".repeat(100_000), ODD),
         nothing("a hundred thousand braces", r#"{"a":"#.repeat(50_000), ""),
