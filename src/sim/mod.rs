@@ -11,6 +11,8 @@ mod codes;
 mod dice;
 mod family;
 mod fate;
+#[cfg(test)]
+mod foreign_tests;
 mod gateway;
 mod limit;
 mod populate;

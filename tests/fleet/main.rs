@@ -18,6 +18,7 @@ mod one_writer;
 #[cfg(target_os = "linux")]
 mod outputs;
 mod plans;
+mod properties;
 mod renewals;
 mod rooms;
 #[cfg(target_os = "linux")]

@@ -7,7 +7,7 @@
 mod damage;
 mod oracle;
 mod real;
-mod story;
+pub mod story;
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ use dlc_fleet::words;
 
 use crate::stage::survived;
 use damage::{Damage, Kind};
-use oracle::{Oracle, Verdict};
+pub use oracle::{Oracle, Verdict};
 
 /// Whether all of it was asked for.
 fn is_whole() -> bool {

@@ -122,4 +122,13 @@ mod tests {
         let often = format!("{} ", "T".repeat(4096)).repeat(5);
         assert_eq!(excerpt(often.as_bytes(), Some(&credentials())), "[redacted] ".repeat(5));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_body_gives_a_short_excerpt_on_one_line(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+            let shown = excerpt(&body, &credentials());
+            // a control character is shown in up to eight letters
+            assert!(shown.chars().count() <= 8 * LONGEST_EXCERPT + 1 && !shown.contains(char::is_control), "{shown}");
+        }
+    }
 }
