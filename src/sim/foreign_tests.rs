@@ -4,7 +4,7 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 
-use super::gateway::{self, Keys};
+use super::gateway::{self, Keys, ServiceTime};
 use super::service::Call;
 use super::{World, wire};
 use crate::cloud::{LIST_ENGINES, LIST_IMAGES, SWITCH};
@@ -110,7 +110,7 @@ proptest! {
         now in prop_oneof![any::<i64>(), Just(0), Just(i64::MAX)],
     ) {
         let keys = Keys::new("AKID", "key", None);
-        let refused = gateway::check(&headers, &body, &keys, now);
+        let refused = gateway::check(&headers, &body, &keys, ServiceTime { now, validity: 300 });
         prop_assert!(refused.is_err_and(|objection| !objection.code.is_empty()));
     }
 

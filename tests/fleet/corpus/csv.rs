@@ -188,7 +188,7 @@ fn headers() -> Vec<BadFile> {
             "did you mean `data_engine_id`",
         ),
         at("an unknown column", extra("owner", "me"), 1, "unknown column `owner`"),
-        at("a column that is not built yet", extra("soak", "10m"), 1, "`soak` is part of the design"),
+        at("a column that is not built yet", extra("soak", "10m"), 1, "beside the wave's `name`"),
         at("a column twice", extra("region", "ap-guangzhou"), 1, "the column `region` appears twice"),
         at(
             "a column in two spellings",

@@ -157,7 +157,7 @@ fn is_sound(plan: &Plan) {
         plan.jobs.iter().map(|job| (&job.key.region, &job.key.data_engine_id)).collect();
     assert_eq!(engines.len(), plan.jobs.len(), "each engine once");
     let is_id = |id: &str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    let waves: BTreeSet<_> = plan.waves.iter().collect();
+    let waves: BTreeSet<_> = plan.waves.iter().map(|wave| &wave.name).collect();
     assert!(waves.len() == plan.waves.len() && plan.jobs.is_sorted_by_key(|job| job.wave));
     for job in &plan.jobs {
         assert!(
