@@ -19,6 +19,7 @@ mod yaml;
 
 use std::sync::Mutex;
 
+use crate::stage::survived;
 use case::try_all;
 use files::BadFile;
 
@@ -34,7 +35,6 @@ fn bad_files() -> Vec<BadFile> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the counts are what the corpus is run for")]
 fn every_bad_input_is_refused_with_place_and_remedy_or_taken_for_what_it_says() {
     let files = bad_files().into_iter().map(BadFile::into_case);
     let cases = files.chain(answers::cases()).chain(listings::cases()).collect();
@@ -43,13 +43,9 @@ fn every_bad_input_is_refused_with_place_and_remedy_or_taken_for_what_it_says() 
         counts.kinds.iter().map(|(kind, count)| format!("{count} {}", kind.words())).collect();
     let classes: Vec<String> =
         counts.classes.iter().map(|(class, count)| format!("{count} {}", class.words())).collect();
-    println!(
-        "| {} bad inputs: {} | `cargo test --test fleet corpus -- --nocapture` | {}; panics {}, hangs {} |",
-        counts.total(),
-        kinds.join(", "),
-        classes.join(", "),
-        counts.panics,
-        counts.hangs,
+    survived(
+        &format!("{} bad inputs: {}", counts.total(), kinds.join(", ")),
+        &format!("{}; panics {}, hangs {}", classes.join(", "), counts.panics, counts.hangs),
     );
     assert!(counts.wrong.is_empty(), "{:#?}", counts.wrong);
 }
