@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use dlc_fleet::cloud::SWITCH;
@@ -12,6 +13,7 @@ use dlc_fleet::sim::{Keys, Scenario, Simulator, World, bind, serve};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::SignalKind;
 
 /// Stands in every key, and must stand in nothing that any command prints or writes.
 pub const CANARY: &str = "cAnArY";
@@ -147,12 +149,25 @@ impl Drop for Stage {
 
 /// The executable, with keys and nothing else of this machine's environment.
 pub fn executable(folder: &Path) -> Command {
+    heed_hang_ups();
     let mut command = Command::new(env!("CARGO_BIN_EXE_dlc-fleet"));
     command.current_dir(folder).env_clear();
     command.env("TENCENTCLOUD_SECRET_ID", SECRET_ID).env("TENCENTCLOUD_SECRET_KEY", SECRET_KEY);
     command.env("TENCENTCLOUD_TOKEN", TOKEN);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// Lets what is started from here heed SIGHUP, also where these tests were started by `nohup`: a signal somebody listens
+/// for is back at its default in a new program, an ignored one stays ignored.
+fn heed_hang_ups() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let _entered = runtime.enter();
+        let _listening =
+            tokio::signal::unix::signal(SignalKind::hangup()).expect("SIGHUP can be listened for");
+    });
 }
 
 /// Runs a command to its end; one that hangs is killed and fails the test.
