@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::environment as variable;
-use crate::cloud::credentials::{self, Credentials, Keyring, Surroundings};
+use crate::cloud::credentials::{self, Credentials, Keyring};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
 use crate::cloud::signed::{ServiceClock, SignedClient};
@@ -76,11 +75,7 @@ pub(super) async fn reach(
     match target {
         Target::Service(endpoint) => {
             let time = Arc::<ServiceClock>::default();
-            let source = credentials::find(&Surroundings {
-                variable: &variable,
-                home: variable("HOME").map(PathBuf::from),
-                profile: None,
-            })?;
+            let source = credentials::find(&super::surroundings(None))?;
             Ok(Service {
                 endpoint: endpoint.clone(),
                 keyring: Arc::new(Keyring::new(source, Arc::clone(&time))),

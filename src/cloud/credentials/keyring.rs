@@ -202,7 +202,7 @@ impl Source for Fixed {
 
     fn fetch<'a>(&'a self, _clock: &'a ServiceClock) -> Fetching<'a> {
         // never asked for: the keyring begins with the keys, and they are never renewed
-        Box::pin(std::future::ready(Err(CredentialsError::Absent)))
+        Box::pin(std::future::ready(Err(CredentialsError::Absent { looked_at: Vec::new() })))
     }
 
     fn renews(&self) -> bool {
