@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::cloud::credentials::{self, Credentials, Keyring};
+use crate::cloud::credentials::{self, Credentials, Keyring, Source, Surroundings};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
 use crate::cloud::signed::{ServiceClock, SignedClient};
@@ -19,6 +19,7 @@ use crate::exit::Exit;
 use crate::job::{Job, JobKey};
 use crate::ledger::{JobMemory, Memory, Standing};
 use crate::pace::{HEADROOM, Rate};
+use crate::report::print::to_stderr;
 use crate::settings::{SIMULATOR, Target};
 use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
 
@@ -75,7 +76,7 @@ pub(super) async fn reach(
     match target {
         Target::Service(endpoint) => {
             let time = Arc::<ServiceClock>::default();
-            let source = credentials::find(&super::surroundings(None))?;
+            let source = found(&super::surroundings(None))?;
             Ok(Service {
                 endpoint: endpoint.clone(),
                 keyring: Arc::new(Keyring::new(source, Arc::clone(&time))),
@@ -103,6 +104,17 @@ pub(super) fn clock(target: &Target) -> Result<Option<FastClock>, Failure> {
 /// The scenario of a simulator in this process.
 fn weather(scenario: Option<&Path>) -> Result<Scenario, Failure> {
     scenario.map_or_else(|| Ok(Scenario::rehearsal()), read_scenario)
+}
+
+/// The first source that has keys; what the sources warn of goes to stderr.
+fn found(surroundings: &Surroundings<'_>) -> Result<Box<dyn Source>, Failure> {
+    let found = credentials::find(surroundings);
+    for warning in surroundings.warnings() {
+        to_stderr(&format!("warning: {warning}\n"));
+    }
+    let source = found?;
+    tracing::info!(source = source.name(), "there are keys");
+    Ok(source)
 }
 
 /// A scenario file.

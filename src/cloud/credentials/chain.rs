@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use super::{CredentialsError, Source, environment};
+use super::{CredentialsError, Source, environment, sdk_file};
 
-/// What sources look at, so that tests can give them something else to look at, and what they did not find.
+/// What sources look at, so that tests can give them something else to look at, and what they have to say of it.
 pub struct Surroundings<'a> {
     /// Looks an environment variable up.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
@@ -14,6 +14,7 @@ pub struct Surroundings<'a> {
     /// The profile that was asked for on the command line; it beats the environment.
     pub profile: Option<String>,
     looked_at: RefCell<Vec<String>>,
+    warnings: RefCell<Vec<String>>,
 }
 
 impl<'a> Surroundings<'a> {
@@ -23,7 +24,7 @@ impl<'a> Surroundings<'a> {
         home: Option<PathBuf>,
         profile: Option<String>,
     ) -> Self {
-        Self { variable, home, profile, looked_at: RefCell::default() }
+        Self { variable, home, profile, looked_at: RefCell::default(), warnings: RefCell::default() }
     }
 
     /// The value of an environment variable; an empty one counts as unset, as it does for the vendor's Python SDK.
@@ -35,6 +36,25 @@ impl<'a> Surroundings<'a> {
     pub(super) fn looked_at(&self, place: impl Into<String>) {
         self.looked_at.borrow_mut().push(place.into());
     }
+
+    /// Every place that was noted so far.
+    pub(super) fn take_looked_at(&self) -> Vec<String> {
+        self.looked_at.take()
+    }
+
+    /// Notes what people should know although it keeps nobody from going on. Names files and variables, never values.
+    pub(super) fn warn(&self, warning: impl Into<String>) {
+        let warning = warning.into();
+        let mut warnings = self.warnings.borrow_mut();
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+
+    /// What the sources warned of so far, each once.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.borrow().clone()
+    }
 }
 
 /// What one kind of source finds: nothing, a source, or something that is there and wrong.
@@ -42,13 +62,13 @@ pub type Found = Result<Option<Box<dyn Source>>, CredentialsError>;
 
 /// The first source that has keys.
 pub fn find(surroundings: &Surroundings<'_>) -> Result<Box<dyn Source>, CredentialsError> {
-    let sources = [environment::find];
+    let sources = [environment::find, sdk_file::find];
     for find in sources {
         if let Some(source) = find(surroundings)? {
             return Ok(source);
         }
     }
-    Err(CredentialsError::Absent { looked_at: surroundings.looked_at.take() })
+    Err(CredentialsError::Absent { looked_at: surroundings.take_looked_at() })
 }
 
 #[cfg(test)]
@@ -57,12 +77,26 @@ mod tests {
 
     #[test]
     fn a_search_in_vain_names_every_place_and_the_ways_to_get_keys() {
-        let error = find(&Surroundings::new(&|_| None, None, None)).err().expect("nothing is there");
-        assert_eq!(
-            error.to_string(),
-            "there are no API keys; looked at the environment (TENCENTCLOUD_SECRET_ID is unset): log in with `tccli \
-             auth login`, keep keys with `tccli configure`, or set TENCENTCLOUD_SECRET_ID and \
-             TENCENTCLOUD_SECRET_KEY"
+        let home = tempfile::tempdir().expect("a folder");
+        let surroundings = Surroundings::new(&|_| None, Some(home.path().to_owned()), None);
+        let error = find(&surroundings).err().expect("nothing is there").to_string();
+        let home = home.path().display();
+        let begins = format!(
+            "there are no API keys; looked at the environment (TENCENTCLOUD_SECRET_ID is unset), \
+             {home}/.tencentcloud/credentials (not there)"
         );
+        assert!(error.starts_with(&begins), "{error}");
+        let ends = ": log in with `tccli auth login`, keep keys with `tccli configure`, or set \
+                    TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY";
+        assert!(error.ends_with(ends), "{error}");
+    }
+
+    #[test]
+    fn what_is_warned_of_twice_is_told_once() {
+        let surroundings = Surroundings::new(&|_| None, None, None);
+        for warning in ["a", "b", "a"] {
+            surroundings.warn(warning);
+        }
+        assert_eq!(surroundings.warnings(), ["a", "b"]);
     }
 }

@@ -2,7 +2,9 @@
 
 mod chain;
 pub mod environment;
+mod file;
 mod keyring;
+mod sdk_file;
 mod value;
 
 use std::fmt;
