@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use super::{CredentialsError, Source, environment, sdk_file};
+use super::{CredentialsError, Source, environment, sdk_file, tccli};
 
 /// What sources look at, so that tests can give them something else to look at, and what they have to say of it.
 pub struct Surroundings<'a> {
@@ -62,7 +62,12 @@ pub type Found = Result<Option<Box<dyn Source>>, CredentialsError>;
 
 /// The first source that has keys.
 pub fn find(surroundings: &Surroundings<'_>) -> Result<Box<dyn Source>, CredentialsError> {
-    let sources = [environment::find, sdk_file::find];
+    // a profile that was asked for is used or is an error, as it is for tccli
+    let sources: &[fn(&Surroundings<'_>) -> Found] = if surroundings.profile.is_some() {
+        &[tccli::find]
+    } else {
+        &[environment::find, tccli::find, sdk_file::find]
+    };
     for find in sources {
         if let Some(source) = find(surroundings)? {
             return Ok(source);
@@ -83,7 +88,7 @@ mod tests {
         let home = home.path().display();
         let begins = format!(
             "there are no API keys; looked at the environment (TENCENTCLOUD_SECRET_ID is unset), \
-             {home}/.tencentcloud/credentials (not there)"
+             {home}/.tccli/default.credential (not there), {home}/.tencentcloud/credentials (not there)"
         );
         assert!(error.starts_with(&begins), "{error}");
         let ends = ": log in with `tccli auth login`, keep keys with `tccli configure`, or set \

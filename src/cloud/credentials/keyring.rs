@@ -14,7 +14,7 @@ use crate::cloud::{Fault, Refusal};
 
 /// Keys with less than this left are replaced, in seconds; the vendor's tools do the same (vendor's Python and Go
 /// SDKs, command line).
-const RENEW_BELOW: i64 = 300;
+pub(super) const RENEW_BELOW: i64 = 300;
 
 /// Least time between two renewals, unless the service refuses what the first one brought: a source that fails, or
 /// whose keys never last, is not asked again by every single call.

@@ -5,6 +5,7 @@ pub mod environment;
 mod file;
 mod keyring;
 mod sdk_file;
+pub mod tccli;
 mod value;
 
 use std::fmt;

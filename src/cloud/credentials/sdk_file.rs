@@ -14,7 +14,7 @@ use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings
 use crate::cloud::signed::ServiceClock;
 
 /// Variable of a path that takes the place of all others (vendor's Go SDK).
-const FILE: &str = "TENCENTCLOUD_CREDENTIALS_FILE";
+pub(super) const FILE: &str = "TENCENTCLOUD_CREDENTIALS_FILE";
 
 /// The system's file. Elsewhere than on Unix anybody may be able to put a file there.
 const OF_THE_SYSTEM: Option<&str> = if cfg!(unix) { Some("/etc/tencentcloud/credentials") } else { None };
@@ -22,6 +22,16 @@ const OF_THE_SYSTEM: Option<&str> = if cfg!(unix) { Some("/etc/tencentcloud/cred
 /// Keys from the first of the files that is there.
 pub fn find(surroundings: &Surroundings<'_>) -> Found {
     find_among(surroundings, OF_THE_SYSTEM.map(Path::new))
+}
+
+/// Whoever names a file in the variable may not expect another one to come first.
+pub(super) fn warn_if_passed_over(surroundings: &Surroundings<'_>, by: &Path) {
+    if surroundings.profile.is_none() && surroundings.value_of(FILE).is_some() {
+        surroundings.warn(format!(
+            "the keys of {} are used, and not those that {FILE} names: unset {FILE}, or move that profile away",
+            shown(by)
+        ));
+    }
 }
 
 fn find_among(surroundings: &Surroundings<'_>, of_the_system: Option<&Path>) -> Found {
