@@ -20,7 +20,7 @@ pub(super) async fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
         Some(path) => read_scenario(path)?,
         None => Scenario::calm(),
     };
-    let region = settings::region(Some(&args.region), |_| None)?;
+    let region = settings::region(Some(&args.region), &super::surroundings(None))?;
     let world = match (&args.plan, &region) {
         (Some(path), region) => {
             let Some(plan) = super::check::load(path, region.as_ref())? else { return Ok(Exit::Usage) };

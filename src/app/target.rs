@@ -20,7 +20,7 @@ use crate::job::{Job, JobKey};
 use crate::ledger::{JobMemory, Memory, Standing};
 use crate::pace::{HEADROOM, Rate};
 use crate::report::print::to_stderr;
-use crate::settings::{SIMULATOR, Target};
+use crate::settings::{RunSettings, SIMULATOR, Target};
 use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
 
 /// Largest scenario; one that lists a hundred thousand engines takes 3 MB.
@@ -69,19 +69,19 @@ pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, memory: &Memory)
 
 /// Finds the service, or starts a simulator that holds the plan's engines as the ledger left them.
 pub(super) async fn reach(
-    target: &Target,
+    settings: &RunSettings,
     jobs: &[Job],
     memory: &BTreeMap<JobKey, JobMemory>,
 ) -> Result<Service, Failure> {
-    match target {
+    match &settings.target {
         Target::Service(endpoint) => {
             let time = Arc::<ServiceClock>::default();
-            let source = found(&super::surroundings(None))?;
+            let source = found(&super::surroundings(settings.profile.as_deref()))?;
             Ok(Service {
                 endpoint: endpoint.clone(),
                 keyring: Arc::new(Keyring::new(source, Arc::clone(&time))),
                 time,
-                name: target.name(),
+                name: settings.target.name(),
                 clock: None,
             })
         }

@@ -68,6 +68,11 @@ pub fn rows(count: usize) -> Vec<Row> {
 impl Stage {
     /// Writes the rows as `plan.csv` and serves a world that holds them, in the weather of a scenario.
     pub fn new(rows: &[Row], scenario: &str) -> Self {
+        Self::with_token(rows, scenario, Some(TOKEN))
+    }
+
+    /// The same, with keys that need another token or none.
+    pub fn with_token(rows: &[Row], scenario: &str, token: Option<&str>) -> Self {
         let scenario = Scenario::parse(scenario, "test").expect("a scenario");
         let region = Region::new("ap-guangzhou");
         let key = |(engine, image): &Row| JobKey {
@@ -81,7 +86,7 @@ impl Stage {
         let runtime = runtime.expect("a runtime");
         let listener = runtime.block_on(bind(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("a listener");
         let address = listener.local_addr().expect("an address");
-        let keys = Keys::new(SECRET_ID, SECRET_KEY, Some(TOKEN.to_owned()));
+        let keys = Keys::new(SECRET_ID, SECRET_KEY, token.map(str::to_owned));
         runtime.spawn(serve(listener, simulator.clone(), keys));
         let folder = tempfile::tempdir().expect("a folder");
         let stage = Self { simulator, address, folder, _runtime: runtime };
@@ -154,6 +159,13 @@ pub fn executable(folder: &Path) -> Command {
     command.env("TENCENTCLOUD_TOKEN", TOKEN);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// Takes the keys out of a command's environment.
+pub fn without_keys(command: &mut Command) {
+    for variable in ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN"] {
+        command.env_remove(variable);
+    }
 }
 
 /// Runs a command to its end; one that hangs is killed and fails the test.

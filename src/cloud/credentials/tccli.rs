@@ -10,7 +10,7 @@ mod place;
 
 use jiff::Timestamp;
 
-pub use self::configure::{Configure, Setting, configure};
+pub use self::configure::{Configure, Setting, configure, must_exist};
 pub use self::entry::{Entry, Login};
 use self::place::Place;
 use super::file::{self, Looked, shown, wrong};
