@@ -197,8 +197,11 @@ fn plain(stage: &Stage, arguments: &[&str]) -> Command {
 fn region_and_endpoint_come_from_the_profile_and_are_shown() {
     let stage = stage_of_a_profile();
     write(&stage, SETTINGS, &settings(&stage, "ap-guangzhou"));
-    let checked = finish(plain(&stage, &["check", "plan.csv"]));
-    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    write(&stage, ".tccli/bare.credential", &profile(""));
+    for (flags, code) in [(&[][..], 0), (&["--profile", "default"], 0), (&["--profile", "bare"], 2)] {
+        let checked = finish(plain(&stage, &[&["check", "plan.csv"], flags].concat()));
+        assert_eq!(checked.code, Some(code), "{flags:?}: {}", checked.stderr);
+    }
     let ran = finish(plain(&stage, &["run", "plan.csv", "--yes", "--no-wait"]));
     assert_eq!((ran.code, stage.requests()), (Some(0), 2), "{}", ran.stderr);
     assert!(ran.stderr.contains(&format!("http://{}", stage.address)), "{}", ran.stderr);

@@ -77,10 +77,9 @@ impl Profile {
         }
     }
 
-    /// True for keys that somebody will replace: temporary ones.
+    /// True for temporary keys, which somebody will replace.
     fn may_change(&self) -> bool {
-        self.login.is_some()
-            || self.keys().is_some_and(|keys| keys.token().is_some() || keys.expires().is_some())
+        self.keys().is_some_and(|keys| keys.token().is_some() || keys.expires().is_some())
     }
 
     /// Refuses keys that would expire soon after the run began. `now` is in Unix seconds.

@@ -92,9 +92,10 @@ impl<'a> Fields<'a> {
 }
 
 fn flaw(path: &Path, line: usize, column: usize, what: &str) -> CredentialsError {
+    // `tccli configure` reads the old file before it writes, and fails where it is broken
     wrong(
         path,
-        format!("line {line}, column {column}: {what}: mend it, or have `tccli configure` write it anew"),
+        format!("line {line}, column {column}: {what}: mend it, or remove it and let tccli make it anew"),
     )
 }
 

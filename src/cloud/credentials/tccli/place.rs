@@ -79,7 +79,7 @@ impl Place {
             return Ok(());
         }
         let what = format!(
-            "cannot be used: {} is {why}, and tccli has {}: name another one, or make it with {}",
+            "cannot be used: {} is {why}, and tccli has {} make it with {}",
             shown(&self.credential()),
             self.others(),
             self.command("configure"),
@@ -104,17 +104,17 @@ impl Place {
         format!("`tccli {command} --profile {}`", for_shell(&self.name))
     }
 
-    /// The profiles that have keys, as an error lists them.
+    /// The profiles that have keys, as an error lists and offers them.
     fn others(&self) -> String {
         let mut names = names_in(&self.folder);
         names.sort();
         let left = names.len().saturating_sub(MOST_LISTED);
         names.truncate(MOST_LISTED);
         match (names.len(), left) {
-            (0, _) => "no other profiles with keys".to_owned(),
-            (1, _) => format!("the profile {}", names.concat()),
-            (_, 0) => format!("the profiles {}", names.join(", ")),
-            _ => format!("the profiles {} and {left} more", names.join(", ")),
+            (0, _) => "no profiles with keys:".to_owned(),
+            (1, _) => format!("the profile {}: name that, or", names.concat()),
+            (_, 0) => format!("the profiles {}: name one of them, or", names.join(", ")),
+            _ => format!("the profiles {} and {left} more: name one of them, or", names.join(", ")),
         }
     }
 }

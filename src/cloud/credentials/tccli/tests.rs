@@ -106,11 +106,15 @@ fn a_profile_that_was_asked_for_and_is_not_there_is_told_with_those_that_are() {
             home.error(flag, variable),
             format!(
                 "{asked_by}: \"prd\" cannot be used: {file} is not there, and tccli has the profiles default, prod: \
-                 name another one, or make it with `tccli configure --profile prd`"
+                 name one of them, or make it with `tccli configure --profile prd`"
             )
         );
     }
-    assert!(Home::new(&[]).error(Some("prd"), None).contains("tccli has no other profiles with keys"));
+    assert!(
+        Home::new(&[])
+            .error(Some("prd"), None)
+            .contains("tccli has no profiles with keys: make it with `tccli")
+    );
     let many = Home::new(&[]);
     for number in 10..30 {
         many.write(&format!("p{number}.credential"), KEYS);
