@@ -155,9 +155,12 @@ pub enum LedgerFormat {
 pub struct CheckArgs {
     /// The plan, CSV or YAML
     pub plan: PathBuf,
-    /// Region for rows that name none [default: $TENCENTCLOUD_REGION]
+    /// Region for rows that name none [default: $TENCENTCLOUD_REGION, else that of tccli's profile]
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
+    /// Profile of tccli to take the region from, before the environment [default: $TCCLI_PROFILE, else default]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
 }
 
 /// Arguments of `run`.
@@ -197,13 +200,16 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where")]
 pub struct TargetArgs {
-    /// Region for rows that name none [default: $TENCENTCLOUD_REGION]
+    /// Profile of tccli to take keys, region and endpoint from, before the environment [default: $TCCLI_PROFILE, else default]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Region for rows that name none [default: $TENCENTCLOUD_REGION, else that of the profile]
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
-    /// Host of the service: a name, or https:// with a name and a port; http:// only to loopback [default: dlc.tencentcloudapi.com]
+    /// Host of the service: a name, or https:// with a name and a port; http:// only to loopback; before that of the profile [default: dlc.tencentcloudapi.com]
     #[arg(long, value_name = "ENDPOINT", conflicts_with = "simulate")]
     pub endpoint: Option<String>,
-    /// Run against a simulator inside this process, with the weather of a scenario file or the built-in one
+    /// Run against a simulator inside this process, with the weather of a scenario file or the built-in one; no profile is read
     #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub simulate: Option<String>,
 }

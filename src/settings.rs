@@ -1,33 +1,35 @@
-//! What the command line means: flags, then the environment, then the simulator's clock, then defaults; resolved
-//! once, here.
+//! What the command line means: flags, then the environment, then tccli's profile, then the simulator's clock, then
+//! defaults; resolved once, here.
 //!
-//! | setting | flag | environment | in a rehearsal | default |
-//! | --- | --- | --- | --- | --- |
-//! | region | `--region` | `TENCENTCLOUD_REGION` | | none: rows must name theirs |
-//! | waits | `--settle`, `--grace`, … | | the scenario's `clock` | [`Rules::default`] |
-//! | longest soak | | | the scenario's `clock` | what the plan says |
-//! | ledger | `--ledger` | | the plan's path, `.simulated.ledger.jsonl` | the plan's path, `.ledger.jsonl` |
+//! | setting | flag | environment | profile | in a rehearsal | default |
+//! | --- | --- | --- | --- | --- | --- |
+//! | region | `--region` | `TENCENTCLOUD_REGION` | `_sys_param.region` | | none: rows must name theirs |
+//! | endpoint | `--endpoint` | | `dlc.endpoint` | | [`Endpoint::default`] |
+//! | waits | `--settle`, `--grace`, … | | | the scenario's `clock` | [`Rules::default`] |
+//! | longest soak | | | | the scenario's `clock` | what the plan says |
+//! | ledger | `--ledger` | | | the plan's path, `.simulated.ledger.jsonl` | the plan's path, `.ledger.jsonl` |
 //!
-//! A region in the plan wins over all of these for its rows.
+//! A region in the plan wins over all of these for its rows. A profile that was asked for with `--profile` wins over
+//! the environment. With `--simulate` no profile is read.
+
+mod whereabouts;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use self::whereabouts::endpoint;
+pub use self::whereabouts::{REGION_VARIABLE, region};
 use crate::cli::{LimitArgs, Output, RunArgs};
+use crate::cloud::credentials::Surroundings;
 use crate::cloud::endpoint::Endpoint;
 use crate::error::Failure;
-use crate::exit::Exit;
 use crate::job::{Region, Wave};
 use crate::pace::{Delays, Rate, Schedule};
-use crate::plan;
 use crate::run::Rules;
 use crate::sim::FastClock;
 
 /// Least time between two sweeps, however short the settle time.
 const FASTEST_SWEEPS: Duration = Duration::from_millis(200);
-
-/// Region for rows that name none.
-pub const REGION_VARIABLE: &str = "TENCENTCLOUD_REGION";
 
 /// Where requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +80,8 @@ pub struct RunSettings {
     pub plan: PathBuf,
     /// Region for rows that name none.
     pub region: Option<Region>,
+    /// The profile that the keys must come from.
+    pub profile: Option<String>,
     /// The ledger.
     pub ledger: PathBuf,
     /// Where requests go.
@@ -95,14 +99,19 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
-    /// Resolves what was typed. `environment` looks a variable up.
-    pub fn resolve(args: &RunArgs, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
-        let target = match (&args.target.simulate, &args.target.endpoint) {
-            (Some(scenario), _) => {
-                Target::Simulator { scenario: (!scenario.is_empty()).then(|| PathBuf::from(scenario)) }
+    /// Resolves what was typed, in these surroundings.
+    pub fn resolve(args: &RunArgs, surroundings: &Surroundings<'_>) -> Result<Self, Failure> {
+        let region = args.target.region.as_deref();
+        let (target, region) = match &args.target.simulate {
+            Some(scenario) => {
+                let scenario = (!scenario.is_empty()).then(|| PathBuf::from(scenario));
+                let elsewhere = Surroundings::new(surroundings.variable, None, None);
+                (Target::Simulator { scenario }, self::region(region, &elsewhere)?)
             }
-            (None, Some(endpoint)) => Target::Service(endpoint.parse()?),
-            (None, None) => Target::Service(Endpoint::default()),
+            None => (
+                Target::Service(endpoint(args.target.endpoint.as_deref(), surroundings)?),
+                self::region(region, surroundings)?,
+            ),
         };
         let derived = || derived_ledger(&args.plan, target.is_rehearsal());
         let dry_run = match (args.dry_run, args.offline) {
@@ -112,7 +121,8 @@ impl RunSettings {
         };
         Ok(Self {
             plan: args.plan.clone(),
-            region: region(args.target.region.as_deref(), &environment)?,
+            region,
+            profile: surroundings.profile.clone(),
             ledger: args.ledger.clone().unwrap_or_else(derived),
             target,
             dry_run,
@@ -175,28 +185,6 @@ pub fn waves(plan: Vec<Wave>, clock: Option<&FastClock>) -> (Vec<Wave>, Option<D
     (plan.into_iter().map(cut).collect(), is_cut.then_some(longest))
 }
 
-/// The region for rows that name none: from the flag, else from the environment.
-pub fn region(
-    flag: Option<&str>,
-    environment: impl Fn(&str) -> Option<String>,
-) -> Result<Option<Region>, Failure> {
-    let variable = || environment(REGION_VARIABLE).filter(|value| !value.is_empty());
-    let (source, text) = match flag {
-        Some(text) => ("--region", text.to_owned()),
-        None => match variable() {
-            Some(text) => (REGION_VARIABLE, text),
-            None => return Ok(None),
-        },
-    };
-    if plan::is_region(&text) {
-        return Ok(Some(Region::new(text)));
-    }
-    Err(Failure::new(
-        Exit::Usage,
-        format!("{source}: {text:?} is not a region: write one such as ap-guangzhou"),
-    ))
-}
-
 /// The ledger beside the plan. Rehearsals have one of their own, since they say nothing about real engines.
 fn derived_ledger(plan: &Path, rehearsal: bool) -> PathBuf {
     plan.with_extension(if rehearsal { "simulated.ledger.jsonl" } else { "ledger.jsonl" })
@@ -212,7 +200,8 @@ mod tests {
     fn resolve(line: &str, region: Option<&str>) -> Result<RunSettings, Failure> {
         let cli = Cli::parse_from(line.split(' '));
         let Command::Run(args) = cli.command else { panic!("not a run") };
-        RunSettings::resolve(&args, |name| region.filter(|_| name == REGION_VARIABLE).map(str::to_owned))
+        let variable = |name: &str| region.filter(|_| name == REGION_VARIABLE).map(str::to_owned);
+        RunSettings::resolve(&args, &Surroundings::new(&variable, None, None))
     }
 
     fn good(line: &str) -> RunSettings {

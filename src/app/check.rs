@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{environment, print_result};
+use super::{print_result, surroundings};
 use crate::cli::CheckArgs;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -15,7 +15,7 @@ use crate::settings;
 use crate::words::plural;
 
 pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
-    let region = settings::region(args.region.as_deref(), environment)?;
+    let region = settings::region(args.region.as_deref(), &surroundings(args.profile.as_deref()))?;
     let Some(plan) = load(&args.plan, region.as_ref())? else { return Ok(Exit::Usage) };
     let regions: BTreeSet<&Region> = plan.jobs.iter().map(|job| &job.key.region).collect();
     let targets: BTreeSet<_> = plan.jobs.iter().map(|job| &job.key.new_image_version_id).collect();

@@ -24,7 +24,7 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     let work = remaining_work(&plan.jobs, &recalled.memory, settings.skip_failed);
     let (seen, endpoint, clock) = match mode {
         DryRun::Online if settings.reads_back() => {
-            let service = reach(&settings.target, &plan.jobs, &recalled.memory.jobs).await?;
+            let service = reach(settings, &plan.jobs, &recalled.memory.jobs).await?;
             let rules = settings.rules(service.clock.as_ref());
             let (name, clock) = (service.name.clone(), service.clock);
             let reader = Reader::new(Arc::new(service.fleet(rules.request_timeout)?), rules);

@@ -14,6 +14,7 @@ mod target;
 use std::io::ErrorKind;
 
 use crate::cli::{Cli, Color, Command};
+use crate::cloud::credentials::Surroundings;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::report::print::{to_stderr, to_stdout, to_whoever_reads};
@@ -63,6 +64,13 @@ pub fn defect() -> Exit {
 /// Looks up an environment variable; one that is not Unicode counts as its lossy text and fails later, by name.
 fn environment(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// What keys, region and endpoint are looked for in, with the profile that was asked for.
+fn surroundings(profile: Option<&str>) -> Surroundings<'static> {
+    // a service may be started without HOME, and then the system knows where its user is at home
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+    Surroundings::new(&environment, home, profile.map(str::to_owned))
 }
 
 /// Prints what somebody asked to read. A reader that went away (`| head`) has read what it wanted. Where it is lost

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::confirm::{Question, confirm};
 use super::target::{check_ledger_fits, reach};
-use super::{environment, print_outcome, signals};
+use super::{print_outcome, signals, surroundings};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
 use crate::cloud::http::HttpCloud;
@@ -27,7 +27,7 @@ use crate::tally::Tally;
 use crate::words::{duration, for_shell};
 
 pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure> {
-    let settings = RunSettings::resolve(args, environment)?;
+    let settings = RunSettings::resolve(args, &surroundings(args.target.profile.as_deref()))?;
     if let Some(mode) = settings.dry_run {
         let plan = super::check::load(&settings.plan, settings.region.as_ref())?;
         return match plan {
@@ -83,7 +83,7 @@ async fn switch(
     }
     check_ledger_fits(&settings.target, &settings.ledger, writer.memory())?;
     let work = remaining_work(&plan.jobs, writer.memory(), settings.skip_failed);
-    let service = reach(&settings.target, &plan.jobs, &writer.memory().jobs).await?;
+    let service = reach(settings, &plan.jobs, &writer.memory().jobs).await?;
     let rules = settings.rules(service.clock.as_ref());
     plan.waves = soaks_of_this_run(plan.waves, service.clock.as_ref());
     let endpoint = service.name.clone();

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::target::{read_scenario, world};
 use super::{print_outcome, signals};
 use crate::cli::SimulateArgs;
-use crate::cloud::credentials::{CredentialsError, environment};
+use crate::cloud::credentials::environment;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::settings;
@@ -20,7 +20,7 @@ pub(super) async fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
         Some(path) => read_scenario(path)?,
         None => Scenario::calm(),
     };
-    let region = settings::region(Some(&args.region), |_| None)?;
+    let region = settings::region(Some(&args.region), &super::surroundings(None))?;
     let world = match (&args.plan, &region) {
         (Some(path), region) => {
             let Some(plan) = super::check::load(path, region.as_ref())? else { return Ok(Exit::Usage) };
@@ -52,17 +52,13 @@ pub(super) async fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
 
 /// The keys that the simulator accepts: those of the environment, or example keys, with the lines that export them.
 fn keys() -> Result<(Keys, String), Failure> {
-    match environment::read(super::environment) {
-        Ok(keys) => {
-            let token = keys.token().map(str::to_owned);
-            Ok((Keys::new(keys.secret_id(), keys.secret_key(), token), String::new()))
-        }
-        Err(CredentialsError::Absent) => {
-            let (id, key) = ("AKIDexample", "example");
-            let exports =
-                format!("export {}={id} {}={key}\n", environment::SECRET_ID, environment::SECRET_KEY);
-            Ok((Keys::new(id, key, None), exports))
-        }
-        Err(error) => Err(Failure::new(Exit::Refused, error.to_string())),
+    let read = environment::read(super::environment)
+        .map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
+    if let Some(keys) = read {
+        let token = keys.token().map(str::to_owned);
+        return Ok((Keys::new(keys.secret_id(), keys.secret_key(), token), String::new()));
     }
+    let (id, key) = ("AKIDexample", "example");
+    let exports = format!("export {}={id} {}={key}\n", environment::SECRET_ID, environment::SECRET_KEY);
+    Ok((Keys::new(id, key, None), exports))
 }

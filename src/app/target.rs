@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::environment as variable;
-use crate::cloud::credentials::{self, Credentials, Keyring, Surroundings};
+use crate::cloud::credentials::{self, Credentials, Keyring, Source, Surroundings};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
 use crate::cloud::signed::{ServiceClock, SignedClient};
@@ -20,7 +19,8 @@ use crate::exit::Exit;
 use crate::job::{Job, JobKey};
 use crate::ledger::{JobMemory, Memory, Standing};
 use crate::pace::{HEADROOM, Rate};
-use crate::settings::{SIMULATOR, Target};
+use crate::report::print::to_stderr;
+use crate::settings::{RunSettings, SIMULATOR, Target};
 use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
 
 /// Largest scenario; one that lists a hundred thousand engines takes 3 MB.
@@ -69,23 +69,19 @@ pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, memory: &Memory)
 
 /// Finds the service, or starts a simulator that holds the plan's engines as the ledger left them.
 pub(super) async fn reach(
-    target: &Target,
+    settings: &RunSettings,
     jobs: &[Job],
     memory: &BTreeMap<JobKey, JobMemory>,
 ) -> Result<Service, Failure> {
-    match target {
+    match &settings.target {
         Target::Service(endpoint) => {
             let time = Arc::<ServiceClock>::default();
-            let source = credentials::find(&Surroundings {
-                variable: &variable,
-                home: variable("HOME").map(PathBuf::from),
-                profile: None,
-            })?;
+            let source = found(&super::surroundings(settings.profile.as_deref()))?;
             Ok(Service {
                 endpoint: endpoint.clone(),
                 keyring: Arc::new(Keyring::new(source, Arc::clone(&time))),
                 time,
-                name: target.name(),
+                name: settings.target.name(),
                 clock: None,
             })
         }
@@ -108,6 +104,17 @@ pub(super) fn clock(target: &Target) -> Result<Option<FastClock>, Failure> {
 /// The scenario of a simulator in this process.
 fn weather(scenario: Option<&Path>) -> Result<Scenario, Failure> {
     scenario.map_or_else(|| Ok(Scenario::rehearsal()), read_scenario)
+}
+
+/// The first source that has keys; what the sources warn of goes to stderr.
+fn found(surroundings: &Surroundings<'_>) -> Result<Box<dyn Source>, Failure> {
+    let found = credentials::find(surroundings);
+    for warning in surroundings.warnings() {
+        to_stderr(&format!("warning: {warning}\n"));
+    }
+    let source = found?;
+    tracing::info!(source = source.name(), "there are keys");
+    Ok(source)
 }
 
 /// A scenario file.

@@ -70,6 +70,11 @@ pub fn rows(count: usize) -> Vec<Row> {
 impl Stage {
     /// Writes the rows as `plan.csv` and serves a world that holds them, in the weather of a scenario.
     pub fn new(rows: &[Row], scenario: &str) -> Self {
+        Self::with_token(rows, scenario, Some(TOKEN))
+    }
+
+    /// The same, with keys that need another token or none.
+    pub fn with_token(rows: &[Row], scenario: &str, token: Option<&str>) -> Self {
         let scenario = Scenario::parse(scenario, "test").expect("a scenario");
         let region = Region::new("ap-guangzhou");
         let key = |(engine, image): &Row| JobKey {
@@ -83,7 +88,7 @@ impl Stage {
         let runtime = runtime.expect("a runtime");
         let listener = runtime.block_on(bind(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("a listener");
         let address = listener.local_addr().expect("an address");
-        let keys = Keys::new(SECRET_ID, SECRET_KEY, Some(TOKEN.to_owned()));
+        let keys = Keys::new(SECRET_ID, SECRET_KEY, token.map(str::to_owned));
         runtime.spawn(serve(listener, simulator.clone(), keys));
         let folder = tempfile::tempdir().expect("a folder");
         let stage = Self { simulator, address, folder, _runtime: runtime };
@@ -151,7 +156,8 @@ impl Drop for Stage {
 pub fn executable(folder: &Path) -> Command {
     heed_hang_ups();
     let mut command = Command::new(env!("CARGO_BIN_EXE_dlc-fleet"));
-    command.current_dir(folder).env_clear();
+    // whoever runs the tests may have profiles in their own home
+    command.current_dir(folder).env_clear().env("HOME", folder);
     command.env("TENCENTCLOUD_SECRET_ID", SECRET_ID).env("TENCENTCLOUD_SECRET_KEY", SECRET_KEY);
     command.env("TENCENTCLOUD_TOKEN", TOKEN);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -168,6 +174,13 @@ fn heed_hang_ups() {
         let _listening =
             tokio::signal::unix::signal(SignalKind::hangup()).expect("SIGHUP can be listened for");
     });
+}
+
+/// Takes the keys out of a command's environment.
+pub fn without_keys(command: &mut Command) {
+    for variable in ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN"] {
+        command.env_remove(variable);
+    }
 }
 
 /// Runs a command to its end; one that hangs is killed and fails the test.

@@ -14,7 +14,7 @@ use crate::cloud::{Fault, Refusal};
 
 /// Keys with less than this left are replaced, in seconds; the vendor's tools do the same (vendor's Python and Go
 /// SDKs, command line).
-const RENEW_BELOW: i64 = 300;
+pub(super) const RENEW_BELOW: i64 = 300;
 
 /// Least time between two renewals, unless the service refuses what the first one brought: a source that fails, or
 /// whose keys never last, is not asked again by every single call.
@@ -202,7 +202,7 @@ impl Source for Fixed {
 
     fn fetch<'a>(&'a self, _clock: &'a ServiceClock) -> Fetching<'a> {
         // never asked for: the keyring begins with the keys, and they are never renewed
-        Box::pin(std::future::ready(Err(CredentialsError::Absent)))
+        Box::pin(std::future::ready(Err(CredentialsError::Absent { looked_at: Vec::new() })))
     }
 
     fn renews(&self) -> bool {

@@ -32,7 +32,7 @@ impl Source for Shared {
             tokio::time::sleep(A_MOMENT / 2).await;
             assert!(!self.0.panics, "broken to order");
             if self.0.fails.load(Ordering::Relaxed) {
-                return Err(CredentialsError::Absent);
+                return Err(CredentialsError::Absent { looked_at: Vec::new() });
             }
             let key = Zeroizing::new("K".to_owned());
             Ok(Credentials::new(format!("id-{number}"), key, None).until(clock.now() + self.0.lasts))

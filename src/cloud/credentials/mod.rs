@@ -2,7 +2,11 @@
 
 mod chain;
 pub mod environment;
+mod file;
 mod keyring;
+mod sdk_file;
+pub mod tccli;
+mod value;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,16 +94,21 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Why there are no credentials. Names variables, never values.
+/// Why there are no credentials. Names variables and files, never values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
-    /// Neither half of a key is there.
+    /// No source has keys.
     #[error(
-        "there are no API keys in the environment: set {} and {}",
+        "there are no API keys; looked at {}: log in with `tccli auth login`, keep keys with `tccli configure`, or \
+         set {} and {}",
+        looked_at.join(", "),
         environment::SECRET_ID,
         environment::SECRET_KEY
     )]
-    Absent,
+    Absent {
+        /// Every place that was looked at, with what is missing there.
+        looked_at: Vec<String>,
+    },
     /// Only one half of a key is there.
     #[error("{present} is set but {missing} is not: set {missing} too")]
     Incomplete {
@@ -109,16 +118,16 @@ pub enum CredentialsError {
         missing: &'static str,
     },
     /// The value begins or ends with white space, as happens when it is pasted.
-    #[error("the value of {variable} begins or ends with white space: set it again without")]
+    #[error("the value of {place} begins or ends with white space: set it again without")]
     SurroundingSpace {
-        /// The variable at fault.
-        variable: &'static str,
+        /// The variable at fault, or the key with its file.
+        place: String,
     },
     /// The value holds something that no key holds.
-    #[error("the value of {variable} holds a space or a character outside visible ASCII: copy the key again")]
+    #[error("the value of {place} holds a space or a character outside visible ASCII: copy the key again")]
     StrangeCharacter {
-        /// The variable at fault.
-        variable: &'static str,
+        /// The variable at fault, or the key with its file.
+        place: String,
     },
     /// Two variables that mean the same say different things.
     #[error(

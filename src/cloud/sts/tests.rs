@@ -162,6 +162,6 @@ async fn a_refusal_is_told_with_code_message_request_id_and_the_remedy_that_fits
     }
     let nobody = Told::of(&Fault::NotSent { cause: "connection refused".into() }, "d", "u");
     assert!(nobody.may_pass && nobody.what.contains("connection refused") && nobody.remedy.contains("proxy"));
-    let keys: Fault = CredentialsError::Absent.into();
+    let keys: Fault = CredentialsError::Absent { looked_at: Vec::new() }.into();
     assert!(Told::of(&keys, "d", "u").what.contains("TENCENTCLOUD_SECRET_ID"));
 }

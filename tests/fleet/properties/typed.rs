@@ -148,7 +148,8 @@ proptest! {
             _ => None,
         };
         match read(value) {
-            Ok(keys) => {
+            Ok(None) => prop_assert!(id.is_empty() && key.is_empty()),
+            Ok(Some(keys)) => {
                 let parts = [keys.secret_id(), keys.secret_key(), keys.token().unwrap_or("-")];
                 prop_assert!(parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic())));
             }
