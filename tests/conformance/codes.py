@@ -4,6 +4,7 @@ import re
 import textwrap
 
 from tencentcloud.dlc.v20210125 import errorcodes
+from tencentcloud.sts.v20180813 import errorcodes as sts_errorcodes
 
 import stage
 from suite import case, same
@@ -38,7 +39,17 @@ def ours_for_the_switch():
 
 def theirs():
     """Every code that the SDK lists for the product."""
-    return {code for name, code in vars(errorcodes).items() if name.isupper()}
+    return listed_in(errorcodes)
+
+
+def listed_in(module):
+    """The codes of one product."""
+    return {code for name, code in vars(module).items() if name.isupper()}
+
+
+def documented():
+    """Every code that the vendor documents for DLC or STS."""
+    return theirs() | listed_in(sts_errorcodes) | set(COMMON_CODES)
 
 
 @case

@@ -181,28 +181,6 @@ def a_parameter_gets_the_code_of_what_is_wrong_with_it(parameters, code):
 
 
 @case
-def every_parameter_of_the_sdk_is_known():
-    everything = {
-        "Offset": 0,
-        "Filters": [],
-        "SortBy": "create-time",
-        "Sorting": "asc",
-        "Limit": 10,
-        "DatasourceConnectionName": "",
-        "ExcludePublicEngine": True,
-        "AccessTypes": ["USE"],
-        "EngineExecType": "SQL",
-        "EngineType": "spark",
-        "DatasourceConnectionNameSet": [],
-        "EngineGeneration": "SuperSQL",
-        "EngineTypeDetail": "SparkSQL",
-        "ListHasListener": False,
-    }
-    same(sorted(everything), sorted(shape.fields_of(models.DescribeDataEnginesRequest)))
-    same(sdk.outcome(lambda: client().call_json("DescribeDataEngines", everything)), "ok")
-
-
-@case
 def an_answer_with_engines_is_what_the_model_documents():
     for generation in ("SuperSQL", "Native"):
         asked = {"EngineGeneration": generation, "EngineExecType": "BATCH"}

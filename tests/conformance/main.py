@@ -18,10 +18,11 @@ import limits
 import listings
 import offers
 import requests_of_ours
+import roles
 import signatures
 import switches
 
-ROOMS = (codes, offers, signatures, listings, switches, limits, command_line, requests_of_ours)
+ROOMS = (codes, offers, signatures, listings, switches, roles, limits, command_line, requests_of_ours)
 
 try:
     passed = suite.run(ROOMS, " ".join(sys.argv[1:]), service.VerifyingService.counted)

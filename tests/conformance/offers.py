@@ -1,6 +1,7 @@
-"""Every action that the simulator offers has a case here that calls it through the vendor's SDK."""
+"""Every action that the simulator offers is called here through the vendor's SDK and tccli."""
 
 import inspect
+import sys
 
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.dlc.v20210125 import models
@@ -18,7 +19,7 @@ from suite import Skipped, case, case_for_each, holds, same
 # What a call is refused with before anybody looks at what its action is.
 NOT_OFFERED = ("InvalidAction", "NoSuchVersion", "NoSuchProduct", "AuthFailure")
 
-ROLE = "qcs::cam::uin/100000000001:roleName/conformance"
+ROLE = {"RoleArn": "qcs::cam::uin/100000000001:roleName/conformance", "RoleSessionName": "conformance"}
 
 
 def any_switch():
@@ -43,10 +44,11 @@ KNOWN = {
     ),
     "SwitchDataEngineImage": (sdk.client, any_switch, models.SwitchDataEngineImageResponse),
     "GetCallerIdentity": (sdk.sts_client, dict, sts_models.GetCallerIdentityResponse),
-    "AssumeRole": (
+    "AssumeRole": (sdk.sts_client, lambda: ROLE, sts_models.AssumeRoleResponse),
+    "AssumeRoleWithWebIdentity": (
         sdk.sts_client,
-        lambda: {"RoleArn": ROLE, "RoleSessionName": "conformance"},
-        sts_models.AssumeRoleResponse,
+        lambda: {**ROLE, "ProviderId": "provider", "WebIdentityToken": "web-identity"},
+        sts_models.AssumeRoleWithWebIdentityResponse,
     ),
 }
 
@@ -78,19 +80,44 @@ def what_the_simulator_offers_of_the_sdks_actions_is_known_here():
     return f"{len(offered)} of {len(asked)}: {', '.join(sorted(offered))}"
 
 
-@case_for_each([(action, action) for action in KNOWN])
-def an_action_is_answered_as_its_model_documents_and_refuses_what_it_does_not_know(action):
-    make, parameters, model = KNOWN[action]
-    client = make(stage.shared())
+def need(client, action):
+    """Skips the case where the simulator does not offer an action."""
     if not is_offered(client, action):
-        raise Skipped("not offered by the simulator")
-    answer = client.call_json(action, parameters())["Response"]
+        raise Skipped(f"{action} is not offered by the simulator")
+
+
+def good_call(action):
+    """A client, and parameters with which it calls an action well."""
+    make, parameters, _ = KNOWN[action]
+    client = make(stage.shared())
+    need(client, action)
+    return client, parameters()
+
+
+@case_for_each([(action, action) for action in KNOWN])
+def an_action_is_answered_as_its_model_documents(action):
+    client, parameters = good_call(action)
+    model = KNOWN[action][2]
+    answer = client.call_json(action, parameters)["Response"]
     same(shape.faults(model, answer), [])
     filled = model()
     filled._deserialize(answer)
     holds(filled.RequestId, "the SDK reads the RequestId")
-    same(sdk.outcome(lambda: client.call_json(action, {**parameters(), "Colour": "red"})), "UnknownParameter")
-    flags = [text for name, value in parameters().items() for text in (f"--{name}", value)]
-    product = "sts" if make is sdk.sts_client else "dlc"
-    printed = command_line.answer(product, action, *flags)
-    same(set(printed) - set(shape.fields_of(model)), set())
+
+
+@case_for_each([(action, action) for action in KNOWN])
+def tccli_prints_the_answer_to_an_action(action):
+    client, parameters = good_call(action)
+    flags = [text for name, value in parameters.items() for text in (f"--{name}", value)]
+    printed = command_line.answer(client._service, action, *flags)
+    same(set(printed) - set(shape.fields_of(KNOWN[action][2])), set())
+
+
+@case_for_each([(action, action) for action in KNOWN])
+def an_action_knows_every_parameter_of_its_model_and_no_other(action):
+    client, parameters = good_call(action)
+    request = getattr(sys.modules[KNOWN[action][2].__module__], f"{action}Request")
+    samples = {name: shape.sample_of(kind) for name, (kind, _) in shape.fields_of(request).items()}
+    code = sdk.outcome(lambda: client.call_json(action, {**samples, **parameters}))
+    holds(code != "UnknownParameter" and not code.startswith("InvalidParameter"), f"{code} for {samples}")
+    same(sdk.outcome(lambda: client.call_json(action, {**parameters, "Colour": "red"})), "UnknownParameter")

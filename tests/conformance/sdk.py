@@ -12,6 +12,7 @@ from tencentcloud.dlc.v20210125 import models
 from tencentcloud.dlc.v20210125.dlc_client import DlcClient
 from tencentcloud.sts.v20180813.sts_client import StsClient
 
+import codes
 import stage
 
 # the SDK hides the warnings of its models about fields that they do not know
@@ -37,11 +38,12 @@ def client(
     region=stage.REGION,
     method="POST",
     sign_method="TC3-HMAC-SHA256",
+    keys=None,
 ):
     """A client of the SDK for a simulator, with good keys unless told otherwise."""
     http_profile = HttpProfile(protocol="http", endpoint=simulated.host, reqMethod=method, reqTimeout=stage.PATIENCE)
     profile = ClientProfile(httpProfile=http_profile, signMethod=sign_method, language="en-US")
-    keys = credential.Credential(secret_id, secret_key, token or simulated.token)
+    keys = keys or credential.Credential(secret_id, secret_key, token or simulated.token)
     return kind(keys, region, profile)
 
 
@@ -73,15 +75,23 @@ def request(model, **fields):
 
 
 def outcome(call):
-    """`ok`, or the code that the SDK raised. A refusal by the service has a message and a RequestId."""
+    """`ok`, or the code that the SDK raised."""
     try:
         call()
     except TencentCloudSDKException as refusal:
-        from_service = not refusal.get_code().startswith(("Client", "ServerNetworkError"))
-        if from_service and not (refusal.get_request_id() and refusal.get_message()):
-            raise AssertionError(f"{refusal!r} lacks its message or its RequestId") from refusal
-        return refusal.get_code()
+        code = refusal.get_code()
+        if not code.startswith(("Client", "ServerNetworkError")):
+            check_refusal(refusal)
+        return code
     return "ok"
+
+
+def check_refusal(refusal):
+    """Fails unless the service's code is documented, and comes with a message and a RequestId."""
+    if not (refusal.get_request_id() and refusal.get_message()):
+        raise AssertionError(f"{refusal!r} lacks its message or its RequestId") from refusal
+    if refusal.get_code() not in codes.documented():
+        raise AssertionError(f"{refusal.get_code()} is not documented") from refusal
 
 
 def engines(sdk_client, **fields):

@@ -1,85 +1,22 @@
-"""A small service that lets a request pass only if the vendor's own signing code makes the same signature of it."""
+"""A small service on loopback that answers with the vendor's models, once a request is verified."""
 
 import json
-import re
 import threading
 import time
 import uuid
 import warnings
-from datetime import datetime, timezone
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tencentcloud.common import credential
-from tencentcloud.common.http.request import RequestInternal
 from tencentcloud.dlc.v20210125 import models
-from tencentcloud.dlc.v20210125.dlc_client import DlcClient
+from tencentcloud.sts.v20180813 import models as sts_models
 
 import shape
+from verification import Received, Refused, verify
 
-AUTHORIZATION = re.compile(
-    r"TC3-HMAC-SHA256 Credential=(\S+?)/(\S+), SignedHeaders=content-type;host, Signature=([0-9a-f]{64})"
-)
-VALIDITY = 300
 RUNNING = 2
 ONLINE = 2
-
-
-class Refused(Exception):
-    """A refusal, with its code."""
-
-
-class Received:
-    """One request as it came over the wire, before anything made it look nicer."""
-
-    def __init__(self, method, path, headers, body):
-        self.method, self.path, self.body = method, path, body
-        self.headers = list(headers)
-
-    def header(self, name):
-        """The one value of a header."""
-        values = [value for found, value in self.headers if found.lower() == name.lower()]
-        if len(values) != 1:
-            raise Refused("MissingParameter", f"{name} comes {len(values)} times")
-        return values[0]
-
-    def with_header(self, name, value):
-        """The same request with one header changed."""
-        changed = [(found, value if found.lower() == name.lower() else before) for found, before in self.headers]
-        return Received(self.method, self.path, changed, self.body)
-
-    def with_body(self, body):
-        """The same request with another body."""
-        return Received(self.method, self.path, self.headers, body)
-
-
-def vendors_signature(received, secret_key, date, product="dlc"):
-    """What the vendor's code makes of a request."""
-    signer = DlcClient(credential.Credential("unused", secret_key), "ap-guangzhou")
-    names = ("Content-Type", "Host", "X-TC-Timestamp")
-    headers = {name: received.header(name) for name in names}
-    request = RequestInternal("", received.method, received.path, headers, received.body)
-    return signer._get_tc3_signature({}, request, date, product, secret_key)
-
-
-def verify(received, secret_id, secret_key, token, now):
-    """Refuses a request that is not signed as the vendor's code would sign it, now, with these keys."""
-    parts = AUTHORIZATION.fullmatch(received.header("Authorization"))
-    if not parts:
-        raise Refused("AuthFailure.InvalidAuthorization", received.header("Authorization"))
-    if parts[1] != secret_id:
-        raise Refused("AuthFailure.SecretIdNotFound", parts[1])
-    timestamp = int(received.header("X-TC-Timestamp"))
-    if abs(timestamp - now) > VALIDITY:
-        raise Refused("AuthFailure.SignatureExpire", f"{timestamp - now:.0f} s off")
-    date = datetime.fromtimestamp(timestamp, timezone.utc).strftime("%Y-%m-%d")
-    if parts[2] != f"{date}/dlc/tc3_request":
-        raise Refused("AuthFailure.SignatureFailure", f"the scope is {parts[2]}")
-    if parts[3] != vendors_signature(received, secret_key, date):
-        raise Refused("AuthFailure.SignatureFailure", "the vendor's code signs it otherwise")
-    tokens = [value for name, value in received.headers if name.lower() == "x-tc-token"]
-    if tokens != ([token] if token else []):
-        raise Refused("AuthFailure.TokenFailure", f"{len(tokens)} tokens came")
+ACCOUNT = "100000000001"
 
 
 def asked(model, body):
@@ -116,7 +53,7 @@ class VerifyingService:
 
     def __init__(self, engines, secret_id, secret_key, token=None, ahead=0, server_side=None):
         self.engines = engines
-        self.keys = (secret_id, secret_key, token)
+        self.known = {secret_id: (secret_key, token)}
         self.ahead = ahead
         self.received, self.verified, self.refused = [], [], []
         self.lock = threading.Lock()
@@ -149,7 +86,7 @@ class VerifyingService:
         with self.lock:
             self.received.append(received)
             try:
-                verify(received, *self.keys, self.now())
+                verify(received, self.known, self.now())
                 response = self.act(received)
                 self.verified.append(received)
             except Refused as refusal:
@@ -165,6 +102,9 @@ class VerifyingService:
             "DescribeDataEngines": self.list_engines,
             "DescribeDataEngineImageVersions": self.list_images,
             "SwitchDataEngineImage": self.switch,
+            "GetCallerIdentity": self.identify,
+            "AssumeRole": self.assume_role,
+            "AssumeRoleWithWebIdentity": self.assume_role_with_web_identity,
         }
         if action not in known:
             raise Refused("InvalidAction", action)
@@ -197,6 +137,33 @@ class VerifyingService:
             raise Refused("ResourceNotFound.DataEngineNotFound", wanted.DataEngineId)
         self.engines[wanted.DataEngineId].image = wanted.NewImageVersionId
         return filled(models.SwitchDataEngineImageResponse)
+
+    def identify(self, body):
+        """Says who is calling."""
+        asked(sts_models.GetCallerIdentityRequest, body)
+        fields = {"AccountId": ACCOUNT, "UserId": ACCOUNT, "PrincipalId": ACCOUNT, "Type": "CAMUser"}
+        arn = f"qcs::cam::uin/{ACCOUNT}:uin/{ACCOUNT}"
+        return filled(sts_models.GetCallerIdentityResponse, Arn=arn, **fields)
+
+    def assume_role(self, body):
+        """Hands out keys."""
+        return self.keys_for(asked(sts_models.AssumeRoleRequest, body))
+
+    def assume_role_with_web_identity(self, body):
+        """Hands out keys to somebody who has none."""
+        return self.keys_for(asked(sts_models.AssumeRoleWithWebIdentityRequest, body))
+
+    def keys_for(self, wanted):
+        """Makes keys that are known from now on."""
+        if not wanted.RoleArn.startswith("qcs::cam::uin/"):
+            raise Refused("ResourceNotFound.RoleNotFound", wanted.RoleArn)
+        secret_id, secret_key, token = (f"{kind}-{uuid.uuid4().hex}" for kind in ("AKID", "key", "token"))
+        self.known[secret_id] = (secret_key, token)
+        expires = int(self.now()) + (wanted.DurationSeconds or 7200)
+        keys = filled(sts_models.Credentials, Token=token, TmpSecretId=secret_id, TmpSecretKey=secret_key)
+        expiration = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires))
+        fields = {"ExpiredTime": expires, "Expiration": expiration}
+        return filled(sts_models.AssumeRoleResponse, Credentials=keys, **fields)
 
 
 def record(name, engine, like_sample):

@@ -46,6 +46,14 @@ def sample_answer(action, number):
     return json.loads(json.loads(SAMPLES)["actions"][action][number]["output"])["Response"]
 
 
+def sample_of(kind):
+    """A value of a type of the vendor's documentation that says nothing."""
+    kind = kind.strip()
+    if kind.startswith("list of "):
+        return []
+    return {"str": "", "int": 1, "bool": False, "float": 0.5}.get(kind, {})
+
+
 def field_faults(model, kind, nullable, value, place):
     """What is wrong with the value of one field."""
     if value is None:
