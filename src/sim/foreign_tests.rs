@@ -127,7 +127,7 @@ proptest! {
             Ok(Call::Engines(region, query)) => {
                 let world = World::generated(1, 3, &region);
                 let page = query.listing(&world, &region);
-                prop_assert!(page.map_or_else(|objection| !objection.code.is_empty(), |page| page.engines.len() <= 3));
+                prop_assert!(page.map_or_else(|objection| !objection.code.is_empty(), |page| page.rows.len() <= 3));
             }
             Ok(Call::Switch(key)) => prop_assert_eq!(Some(key.data_engine_id), engine),
             Ok(Call::Images(..)) | Err(_) => {}

@@ -85,6 +85,24 @@ fn a_signature_that_does_not_cover_what_was_received_fails() {
 }
 
 #[test]
+fn a_body_declared_unsigned_may_be_any_but_the_declaration_must_be_what_was_hashed() {
+    let sign = |body: &[u8]| {
+        let mut headers = good();
+        let pairs = [("content-type", "application/json"), ("host", "127.0.0.1:8080")];
+        let signable = Signable { service: "dlc", headers: &pairs, body, timestamp: NOW };
+        set(&mut headers, "authorization", &signable.authorization("AKIDEXAMPLE", "SECRETEXAMPLE"));
+        headers
+    };
+    let mut unsigned = sign(b"UNSIGNED-PAYLOAD");
+    assert_eq!(code(&unsigned), "AuthFailure.SignatureFailure");
+    set(&mut unsigned, "x-tc-content-sha256", "UNSIGNED-PAYLOAD");
+    assert_eq!(code(&unsigned), "passed");
+    assert_eq!(code(&with("x-tc-content-sha256", "UNSIGNED-PAYLOAD")), "AuthFailure.SignatureFailure");
+    // any other value is no declaration
+    assert_eq!(code(&with("x-tc-content-sha256", "unsigned")), "passed");
+}
+
+#[test]
 fn a_scope_of_another_day_or_service_fails() {
     let authorization = text(&good(), "authorization").expect("a header").to_owned();
     for (from, to) in [("2025-01-03", "2025-01-04"), ("/dlc/", "/sts/")] {

@@ -11,12 +11,15 @@ mod codes;
 mod dice;
 mod family;
 mod fate;
+mod filter;
 #[cfg(test)]
 mod foreign_tests;
 mod gateway;
+mod image_query;
 mod limit;
 mod populate;
 mod query;
+mod record;
 mod scenario;
 mod serve;
 mod service;
@@ -45,6 +48,7 @@ use crate::cloud::{
     SWITCH,
 };
 use crate::job::{JobKey, Region};
+use image_query::ImageQuery;
 use query::EngineQuery;
 use service::{Answer, Arriving, Call, FOR_EVER, Payload, Service};
 
@@ -146,18 +150,21 @@ impl Fleet for Simulator {
             engine_type: None,
             engine_type_detail: None,
             filters: Vec::new(),
+            sort_by: None,
+            sorting: None,
             offset: i64::from(page.offset),
             limit: i64::from(page.limit),
         };
         match self.call(LIST_ENGINES, Call::Engines(region.clone(), query)).await? {
-            (Payload::Engines(listing), _) => Ok(listing),
+            (Payload::Engines(rows), _) => Ok(rows.into_listing()),
             (Payload::Switched | Payload::Images(_), _) => Ok(EngineListing::default()),
         }
     }
 
     async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
-        match self.call(LIST_IMAGES, Call::Images(region.clone(), engine_type.to_owned())).await? {
-            (Payload::Images(images), _) => Ok(images),
+        let query = ImageQuery { engine_type: engine_type.to_owned(), sort: None, ascending: false };
+        match self.call(LIST_IMAGES, Call::Images(region.clone(), query)).await? {
+            (Payload::Images(images), _) => Ok(images.iter().map(Image::record).collect()),
             (Payload::Switched | Payload::Engines(_), _) => Ok(Vec::new()),
         }
     }

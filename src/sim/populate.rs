@@ -11,6 +11,13 @@ use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
 /// `State` of an image that is no longer offered.
 const OFFLINE: i64 = 3;
 
+/// When the first engine and the first images came to be, in Unix seconds: 2025-01-01. Later ones came later.
+const BEGINNING: i64 = 1_735_689_600;
+
+/// Seconds from one engine to the next, and from one image of a type to the next.
+const BETWEEN_ENGINES: i64 = 60;
+const BETWEEN_IMAGES: i64 = 7 * 24 * 60 * 60;
+
 /// Online images that every family has before any target is added: one to be on, one to go to, and a third.
 const ONLINE_IMAGES: u64 = 3;
 
@@ -69,6 +76,7 @@ impl World {
             family,
             state: EngineState::RUNNING,
             image_version_id: Some(image),
+            created: later(number, BETWEEN_ENGINES),
             applied: 0,
             switching: false,
         };
@@ -93,6 +101,7 @@ impl World {
             image_version_id: id.clone(),
             name: format!("{} 1.{number}", family.image_prefix),
             family,
+            inserted: later(number, BETWEEN_IMAGES),
             state,
         };
         self.images.insert((region.clone(), id), image);
@@ -107,6 +116,10 @@ impl World {
         let nth = dice(self.seed, &["older", id.as_str()], 0).u64(..ONLINE_IMAGES - 1);
         self.stock_image(region, family, nth)
     }
+}
+
+fn later(number: usize, seconds: i64) -> i64 {
+    BEGINNING.saturating_add(i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(seconds))
 }
 
 #[cfg(test)]

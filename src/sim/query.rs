@@ -1,12 +1,13 @@
 //! What `DescribeDataEngines` shows: the hiding defaults, the filters and the pages (document 1342/86308).
 
+use super::filter::Filter;
+use super::record::EngineRow;
 use super::world::{Engine, Objection, World};
-use crate::cloud::{EngineExecType, EngineGeneration, EngineListing, EngineRecord, LARGEST_PAGE};
+use crate::cloud::{EngineExecType, EngineGeneration, EngineListing, LARGEST_PAGE};
 use crate::job::Region;
 
-/// Most filters in one call, and most values in one filter (the general error texts of the product).
+/// Most filters in one call (the general error texts of the product).
 const MOST_FILTERS: usize = 5;
-const MOST_VALUES: usize = 50;
 
 /// Which engines are asked for. What is left empty hides engines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,28 +21,38 @@ pub(super) struct EngineQuery {
     /// Empty shows all.
     pub(super) engine_type_detail: Option<String>,
     pub(super) filters: Vec<Filter>,
+    /// Empty is `create-time`, and there is no other.
+    pub(super) sort_by: Option<String>,
+    /// `desc` is documented as ascending, and `asc`, the default, as descending.
+    pub(super) sorting: Option<String>,
     pub(super) offset: i64,
     pub(super) limit: i64,
 }
 
-/// One entry of `Filters`.
+/// One page, and how many engines there are in all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Filter {
-    pub(super) name: String,
-    pub(super) values: Vec<String>,
-    /// `EQ`, which looks at the first value only, or `IN`; empty is `EQ`.
-    pub(super) operator: Option<String>,
+pub(super) struct EngineRows {
+    pub(super) rows: Vec<EngineRow>,
+    pub(super) total: u32,
+}
+
+impl EngineRows {
+    /// The page in our nouns.
+    pub(super) fn into_listing(self) -> EngineListing {
+        EngineListing { engines: self.rows.into_iter().map(|row| row.record).collect(), total: self.total }
+    }
 }
 
 impl EngineQuery {
     /// The page this query asks for.
-    pub(super) fn listing(&self, world: &World, region: &Region) -> Result<EngineListing, Objection> {
+    pub(super) fn listing(&self, world: &World, region: &Region) -> Result<EngineRows, Objection> {
         let generation = self.generation()?;
         let exec_type = self.exec_type()?;
         let (offset, limit) = self.page()?;
         self.check_filters()?;
+        let oldest_first = self.oldest_first()?;
         let asked = |given: &Option<String>, ours: &str| given.as_deref().is_none_or(|given| given == ours);
-        let engines: Vec<&Engine> = world
+        let mut engines: Vec<&Engine> = world
             .engines()
             .filter(|engine| engine.region == *region)
             .filter(|engine| engine.family.kind.generation == generation)
@@ -50,9 +61,13 @@ impl EngineQuery {
             .filter(|engine| asked(&self.engine_type_detail, engine.family.detail))
             .filter(|engine| self.filters.iter().all(|filter| filter.passes(engine)))
             .collect();
-        let page: Vec<EngineRecord> =
-            engines.iter().skip(offset).take(limit).map(|engine| world.record(engine)).collect();
-        Ok(EngineListing { engines: page, total: u32::try_from(engines.len()).unwrap_or(u32::MAX) })
+        engines.sort_by_key(|engine| engine.created);
+        if !oldest_first {
+            engines.reverse();
+        }
+        let row = |engine: &&Engine| EngineRow { record: world.record(engine), created: engine.created };
+        let rows = engines.iter().skip(offset).take(limit).map(row).collect();
+        Ok(EngineRows { rows, total: u32::try_from(engines.len()).unwrap_or(u32::MAX) })
     }
 
     fn generation(&self) -> Result<EngineGeneration, Objection> {
@@ -86,35 +101,21 @@ impl EngineQuery {
         if self.filters.len() > MOST_FILTERS {
             return Err(wrong("Filters", &format!("{} filters", self.filters.len())));
         }
-        for filter in &self.filters {
-            if filter.values.is_empty() || filter.values.len() > MOST_VALUES {
-                return Err(wrong("Filters.Values", &format!("{} values", filter.values.len())));
-            }
-            if !Filter::NAMES.contains(&filter.name.as_str()) {
-                return Err(wrong("Filters.Name", &filter.name));
-            }
-            if !matches!(filter.operator.as_deref(), None | Some("" | "EQ" | "IN")) {
-                return Err(wrong("Filters.Operator", filter.operator.as_deref().unwrap_or_default()));
-            }
+        match self.filters.iter().find_map(Filter::fault) {
+            Some((parameter, value)) => Err(wrong(parameter, &value)),
+            None => Ok(()),
         }
-        Ok(())
     }
-}
 
-impl Filter {
-    /// The filters that the simulator knows; the service has more.
-    const NAMES: [&str; 4] = ["engine-id", "data-engine-name", "state", "engine-exec-type"];
-
-    fn passes(&self, engine: &Engine) -> bool {
-        let ours = match self.name.as_str() {
-            "engine-id" => engine.data_engine_id.as_str().to_owned(),
-            "data-engine-name" => engine.name.clone(),
-            "state" => engine.state.0.to_string(),
-            _ => engine.family.kind.exec_type.as_str().to_owned(),
-        };
-        match self.operator.as_deref() {
-            Some("IN") => self.values.contains(&ours),
-            _ => self.values.first() == Some(&ours),
+    fn oldest_first(&self) -> Result<bool, Objection> {
+        match given(self.sort_by.as_ref()) {
+            None | Some("create-time") => {}
+            Some(other) => return Err(wrong("SortBy", other)),
+        }
+        match given(self.sorting.as_ref()) {
+            None | Some("asc") => Ok(false),
+            Some("desc") => Ok(true),
+            Some(other) => Err(wrong("Sorting", other)),
         }
     }
 }
@@ -139,6 +140,8 @@ mod tests {
             engine_type: None,
             engine_type_detail: None,
             filters: Vec::new(),
+            sort_by: None,
+            sorting: None,
             offset: 0,
             limit: 10,
         }
@@ -157,14 +160,14 @@ mod tests {
     fn an_empty_query_hides_all_but_the_first_ten_supersql_engines_for_sql() {
         let world = World::generated(1, 200, &region());
         let listing = query().listing(&world, &region()).expect("a listing");
-        assert_eq!(listing.engines.len(), 10);
-        assert!(listing.engines.iter().all(|engine| {
-            engine.kind.generation == EngineGeneration::SuperSql
-                && engine.kind.exec_type == EngineExecType::Sql
+        assert_eq!(listing.rows.len(), 10);
+        assert!(listing.rows.iter().all(|row| {
+            row.record.kind.generation == EngineGeneration::SuperSql
+                && row.record.kind.exec_type == EngineExecType::Sql
         }));
         assert!((listing.total as usize) < world.engines().count() / 2);
         let elsewhere = query().listing(&world, &Region::new("ap-shanghai")).expect("a listing");
-        assert_eq!(elsewhere, EngineListing::default());
+        assert_eq!(elsewhere, EngineRows::default());
     }
 
     #[test]
@@ -183,7 +186,7 @@ mod tests {
                     ..query()
                 };
                 let listing = query.listing(&world, &region()).expect("a listing");
-                seen.extend(listing.engines.into_iter().map(|engine| engine.data_engine_id));
+                seen.extend(listing.rows.into_iter().map(|row| row.record.data_engine_id));
             }
         }
         seen.sort();
@@ -196,7 +199,7 @@ mod tests {
         let world = World::generated(1, 200, &region());
         let shown = EngineQuery { limit: 100, ..query() }.listing(&world, &region()).expect("a listing");
         let ids: Vec<&str> =
-            shown.engines.iter().take(2).map(|engine| engine.data_engine_id.as_str()).collect();
+            shown.rows.iter().take(2).map(|row| row.record.data_engine_id.as_str()).collect();
         let count = |filters: Vec<Filter>| {
             EngineQuery { filters, ..query() }.listing(&world, &region()).map(|listing| listing.total)
         };
@@ -204,6 +207,19 @@ mod tests {
         assert_eq!(count(by_id(&ids, Some("IN"))), Ok(2));
         let hidden = world.engines().find(|engine| engine.family.detail == "StandardSpark").expect("one");
         assert_eq!(count(by_id(&[hidden.data_engine_id.as_str()], Some("IN"))), Ok(0));
+    }
+
+    #[test]
+    fn sorting_goes_the_wrong_way_round_as_documented() {
+        let world = World::generated(1, 200, &region());
+        let times = |sorting: Option<&str>| {
+            let sorting = sorting.map(str::to_owned);
+            let listing = EngineQuery { sorting, limit: 100, ..query() }.listing(&world, &region());
+            listing.expect("a listing").rows.into_iter().map(|row| row.created).collect::<Vec<_>>()
+        };
+        assert!(times(Some("desc")).is_sorted_by(|earlier, later| earlier < later));
+        assert!(times(Some("asc")).is_sorted_by(|later, earlier| earlier < later));
+        assert_eq!(times(None), times(Some("asc")));
     }
 
     #[test]
@@ -218,7 +234,13 @@ mod tests {
             EngineQuery { exec_type: Some("sql".to_owned()), ..query() },
             EngineQuery { filters: by_id(&many, Some("IN")), ..query() },
             EngineQuery { filters: by_id(&[], None), ..query() },
-            EngineQuery { filters: by_id(&["x"], Some("LIKE")), ..query() },
+            EngineQuery { filters: by_id(&["x"], Some("IS")), ..query() },
+            EngineQuery {
+                filters: vec![Filter { name: "colour".to_owned(), ..by_id(&["x"], None).remove(0) }],
+                ..query()
+            },
+            EngineQuery { sort_by: Some("name".to_owned()), ..query() },
+            EngineQuery { sorting: Some("up".to_owned()), ..query() },
             EngineQuery { filters: vec![by_id(&["x"], None).remove(0); 6], ..query() },
         ] {
             let objection = query.listing(&world, &region()).expect_err("a refusal");

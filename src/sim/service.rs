@@ -8,14 +8,14 @@ use tokio::time::Instant;
 use super::book::{Arrival, Book, OK, Stats};
 use super::codes::{TOO_FAST, is_throttle};
 use super::dice::{between, dice, uuid};
-use super::family::family_of;
 use super::fate::{Break, Derailment, Fate, Stage};
+use super::image_query::ImageQuery;
 use super::limit::Limit;
-use super::query::EngineQuery;
+use super::query::{EngineQuery, EngineRows};
 use super::scenario::{Applied, Scenario};
 use super::weather::{Strike, Weather, latency};
-use super::world::{Course, Objection, World};
-use crate::cloud::{EngineListing, EngineState, ImageRecord};
+use super::world::{Course, Image, Objection, World};
+use crate::cloud::EngineState;
 use crate::job::{DataEngineId, JobKey, Region};
 
 /// What a call wants, its parameters being in order.
@@ -26,15 +26,15 @@ pub(super) enum Call {
     /// `DescribeDataEngines`
     Engines(Region, EngineQuery),
     /// `DescribeDataEngineImageVersions`
-    Images(Region, String),
+    Images(Region, ImageQuery),
 }
 
 /// What a call gets when it succeeds.
 #[derive(Clone, Debug)]
 pub(super) enum Payload {
     Switched,
-    Engines(EngineListing),
-    Images(Vec<ImageRecord>),
+    Engines(EngineRows),
+    Images(Vec<Image>),
 }
 
 /// The answer to one call, and how it gets through.
@@ -133,7 +133,7 @@ impl Service {
                 Ok(Payload::Switched)
             }
             Call::Engines(region, query) => query.listing(&self.world, &region).map(Payload::Engines),
-            Call::Images(region, engine_type) => self.images(&region, &engine_type).map(Payload::Images),
+            Call::Images(region, query) => query.listing(&self.world, &region).map(Payload::Images),
         }
     }
 
@@ -161,22 +161,6 @@ impl Service {
             Some(Fate::Refused(_) | Fate::Broken(_) | Fate::OtherClient) | None => {}
         }
         course
-    }
-
-    fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Objection> {
-        let family = family_of(engine_type).ok_or_else(|| {
-            let message = format!("EngineType {engine_type} is not one of the documented types");
-            Objection::new("InvalidParameterValue", message)
-        })?;
-        let images = self.world.images().filter(|image| image.region == *region && image.family == family);
-        Ok(images
-            .map(|image| ImageRecord {
-                image_version_id: image.image_version_id.clone(),
-                name: Some(image.name.clone()),
-                state: Some(image.state),
-                engine_type: Some(family.detail.to_owned()),
-            })
-            .collect())
     }
 
     /// Puts a call into the book and finishes its answer. A fate that refuses overrides the reply.

@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::family::family_of;
+use super::filter::Filter;
 use super::gateway::missing;
-use super::query::{EngineQuery, Filter};
+use super::image_query::ImageQuery;
+use super::query::EngineQuery;
+use super::record;
 use super::service::{Answer, Call, Payload};
 use super::world::Objection;
-use crate::cloud::{EngineRecord, ImageRecord, LIST_ENGINES, LIST_IMAGES, SWITCH};
+use crate::cloud::{LIST_ENGINES, LIST_IMAGES, SWITCH};
 use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
 
 /// What a parameter holds.
@@ -44,6 +46,7 @@ const ENGINE_PARAMETERS: Parameters = &[
     ("DatasourceConnectionNameSet", Shape::Texts, false),
     ("EngineGeneration", Shape::Text, false),
     ("EngineTypeDetail", Shape::Text, false),
+    ("ListHasListener", Shape::Flag, false),
 ];
 
 const FILTER_PARAMETERS: Parameters =
@@ -76,6 +79,8 @@ pub(super) fn call(action: &str, region: Option<&str>, body: &[u8]) -> Result<Ca
                 engine_type: text("EngineType").filter(|text| !text.is_empty()),
                 engine_type_detail: text("EngineTypeDetail").filter(|text| !text.is_empty()),
                 filters: filters(&body)?,
+                sort_by: text("SortBy"),
+                sorting: text("Sorting"),
                 offset: number("Offset", 0),
                 limit: number("Limit", 10),
             };
@@ -83,7 +88,12 @@ pub(super) fn call(action: &str, region: Option<&str>, body: &[u8]) -> Result<Ca
         }
         LIST_IMAGES => {
             check(&body, IMAGE_PARAMETERS)?;
-            Ok(Call::Images(region, text("EngineType").unwrap_or_default()))
+            let query = ImageQuery {
+                engine_type: text("EngineType").unwrap_or_default(),
+                sort: text("Sort"),
+                ascending: body.get("Asc").and_then(Value::as_bool).unwrap_or_default(),
+            };
+            Ok(Call::Images(region, query))
         }
         _ => {
             check(&body, SWITCH_PARAMETERS)?;
@@ -158,55 +168,19 @@ pub(super) fn body(answer: &Answer) -> String {
     let mut response = match &answer.reply {
         Ok(Payload::Switched) => json!({}),
         Ok(Payload::Engines(listing)) => {
-            let engines: Vec<Value> = listing.engines.iter().map(engine).collect();
+            let engines: Vec<Value> = listing.rows.iter().map(record::engine).collect();
             // the list is documented as nullable, and so is null when there is nothing in it
             let engines = if engines.is_empty() { Value::Null } else { Value::Array(engines) };
             json!({ "DataEngines": engines, "TotalCount": listing.total })
         }
         Ok(Payload::Images(images)) => {
-            let images: Vec<Value> = images.iter().map(image).collect();
+            let images: Vec<Value> = images.iter().map(record::image).collect();
             json!({ "Total": images.len(), "ImageParentVersions": images })
         }
         Err(objection) => json!({ "Error": { "Code": objection.code, "Message": objection.message } }),
     };
     response["RequestId"] = Value::from(answer.request_id.as_str());
     json!({ "Response": response }).to_string()
-}
-
-fn engine(engine: &EngineRecord) -> Value {
-    let family = engine.engine_type_detail.as_deref().and_then(family_of);
-    json!({
-        "DataEngineId": engine.data_engine_id,
-        "DataEngineName": engine.name,
-        "EngineType": family.map(|family| family.engine_type),
-        "EngineTypeDetail": engine.engine_type_detail,
-        "EngineExecType": engine.kind.exec_type.as_str(),
-        "EngineGeneration": engine.kind.generation.as_str(),
-        "ClusterType": family.map(|family| format!("{}_private", family.engine_type)),
-        "Mode": 1,
-        "State": engine.state.map(|state| state.0),
-        "ImageVersionId": engine.image_version_id,
-        "ImageVersionName": engine.image_version_name,
-        "ChildImageVersionId": engine.child_image_version_id,
-        "Message": null,
-        "TagList": null,
-        "Permissions": null,
-        "IsolatedTime": null,
-    })
-}
-
-fn image(image: &ImageRecord) -> Value {
-    json!({
-        "ImageVersionId": image.image_version_id,
-        "ImageVersion": image.name,
-        "Description": null,
-        "IsPublic": 1,
-        "EngineType": image.engine_type,
-        "IsSharedEngine": 1,
-        "State": image.state,
-        "InsertTime": "2025-01-01 00:00:00",
-        "UpdateTime": "2025-01-01 00:00:00",
-    })
 }
 
 #[cfg(test)]
@@ -235,6 +209,7 @@ mod tests {
         );
         let list = |body: &str| code(LIST_ENGINES, "ap-guangzhou", body);
         assert_eq!(list(r#"{"Limit":100,"Filters":[{"Name":"engine-id","Values":["a"]}]}"#), "passed");
+        assert_eq!(list(r#"{"ListHasListener":false}"#), "passed");
         assert_eq!(list(r#"{"Limit":"100"}"#), "InvalidParameter");
         assert_eq!(list(r#"{"Filters":[{"Name":"engine-id"}]}"#), "MissingParameter");
         assert_eq!(

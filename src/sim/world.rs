@@ -25,6 +25,8 @@ pub struct Engine {
     pub state: EngineState,
     /// `ImageVersionId`; none on an engine whose kind has no image versions.
     pub image_version_id: Option<ImageVersionId>,
+    /// `CreateTime`, in Unix seconds.
+    pub created: i64,
     /// How many switches were applied to it.
     pub applied: u64,
     /// True between a switch and its end.
@@ -42,8 +44,22 @@ pub struct Image {
     pub name: String,
     /// Which engines can run it.
     pub family: &'static Family,
+    /// `InsertTime`, in Unix seconds.
+    pub inserted: i64,
     /// `State`: 1 initialising, 2 online, 3 offline.
     pub state: i64,
+}
+
+impl Image {
+    /// What a listing says of it.
+    pub(super) fn record(&self) -> ImageRecord {
+        ImageRecord {
+            image_version_id: self.image_version_id.clone(),
+            name: Some(self.name.clone()),
+            state: Some(self.state),
+            engine_type: Some(self.family.detail.to_owned()),
+        }
+    }
 }
 
 /// A refusal before it has a `RequestId`.
