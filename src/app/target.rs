@@ -25,6 +25,8 @@ use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
 pub(super) struct Service {
     pub(super) endpoint: Endpoint,
     pub(super) keyring: Arc<Keyring>,
+    /// The service's clock, which tells when keys expire.
+    time: Arc<ServiceClock>,
     /// What people and the ledger call it.
     pub(super) name: String,
     /// Waits that suit the simulator.
@@ -34,8 +36,8 @@ pub(super) struct Service {
 impl Service {
     /// A client for it; opens no connection.
     pub(super) fn fleet(self, request_timeout: Duration) -> Result<HttpFleet, Failure> {
-        let clock = Arc::new(ServiceClock::default());
-        Ok(HttpFleet::new(SignedClient::new(self.endpoint, request_timeout, clock)?, self.keyring))
+        let client = SignedClient::new(self.endpoint, request_timeout, self.time)?;
+        Ok(HttpFleet::new(client, self.keyring))
     }
 }
 
@@ -67,16 +69,21 @@ pub(super) async fn reach(
     memory: &BTreeMap<JobKey, JobMemory>,
 ) -> Result<Service, Failure> {
     match target {
-        Target::Service(endpoint) => Ok(Service {
-            endpoint: endpoint.clone(),
-            keyring: Arc::new(Keyring::new(credentials::find(&Surroundings {
+        Target::Service(endpoint) => {
+            let time = Arc::<ServiceClock>::default();
+            let source = credentials::find(&Surroundings {
                 variable: &variable,
                 home: variable("HOME").map(PathBuf::from),
                 profile: None,
-            })?)),
-            name: target.name(),
-            clock: None,
-        }),
+            })?;
+            Ok(Service {
+                endpoint: endpoint.clone(),
+                keyring: Arc::new(Keyring::new(source, Arc::clone(&time))),
+                time,
+                name: target.name(),
+                clock: None,
+            })
+        }
         Target::Simulator { scenario } => {
             let scenario = match scenario {
                 Some(path) => read_scenario(path)?,
@@ -132,6 +139,7 @@ async fn start(scenario: Scenario, world: World) -> Result<Service, Failure> {
     Ok(Service {
         endpoint: format!("http://{address}").parse()?,
         keyring: Arc::new(Keyring::of(credentials, SIMULATOR)),
+        time: Arc::default(),
         name: SIMULATOR.into(),
         clock: Some(clock),
     })

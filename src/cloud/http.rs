@@ -17,9 +17,6 @@ use crate::job::{DataEngineId, JobKey, Region};
 /// Name of the service in signatures.
 const SERVICE: &str = "dlc";
 
-/// The code of a token that is not, or no longer, accepted.
-const TOKEN_FAILURE: &str = "AuthFailure.TokenFailure";
-
 /// Reads the fleet over HTTPS. Has no way to switch anything.
 #[derive(Debug)]
 pub struct HttpFleet {
@@ -46,17 +43,15 @@ impl HttpFleet {
         engine: Option<&DataEngineId>,
         body: &impl Serialize,
     ) -> Result<Answered<A>, Fault> {
-        let credentials = self.keyring.current(self.client.clock()).await?;
+        // whoever asked for leave first has had the keys renewed, and what has leave to go must not wait any more
+        let credentials = match self.keyring.held() {
+            Some(credentials) => credentials,
+            None => self.keyring.current().await?,
+        };
         let region = region.as_str();
         let call = Call { service: SERVICE, version: super::API_VERSION, action, region, engine };
-        match self.client.call(call, Some(&credentials), body).await {
-            Err(Fault::Refused(refusal))
-                if refusal.code == TOKEN_FAILURE && self.keyring.can_replace(&credentials) =>
-            {
-                Err(Fault::Outdated(refusal))
-            }
-            answered => answered,
-        }
+        let answered = self.client.call(call, Some(&credentials), body).await;
+        answered.map_err(|fault| self.keyring.judge(&credentials, fault))
     }
 }
 
@@ -71,6 +66,11 @@ impl Fleet for HttpFleet {
         let body = wire::ImagesRequest { engine_type };
         let answered = self.call::<wire::ImagesAnswer>(super::LIST_IMAGES, region, None, &body).await?;
         Ok(answered.answer.into_records())
+    }
+
+    async fn prepare(&self) -> Result<(), Fault> {
+        self.keyring.current().await?;
+        Ok(())
     }
 
     fn clock_ahead(&self) -> i64 {
@@ -92,6 +92,10 @@ impl Fleet for HttpCloud {
 
     async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
         self.fleet.images(region, engine_type).await
+    }
+
+    async fn prepare(&self) -> Result<(), Fault> {
+        self.fleet.prepare().await
     }
 
     fn clock_ahead(&self) -> i64 {

@@ -45,6 +45,12 @@ pub trait Fleet: Send + Sync + 'static {
         engine_type: &str,
     ) -> impl Future<Output = Result<Vec<ImageRecord>, Fault>> + Send;
 
+    /// Gets what the next call is signed with, where that may take a while, so that a call that has leave to go leaves
+    /// at once. Dropped before it is done, it loses nothing.
+    fn prepare(&self) -> impl Future<Output = Result<(), Fault>> + Send {
+        async { Ok(()) }
+    }
+
     /// Seconds by which the service's clock is known to be ahead of this machine's: 0 until it refuses a signature
     /// because of its time.
     fn clock_ahead(&self) -> i64 {

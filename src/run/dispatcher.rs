@@ -21,7 +21,7 @@ use super::start::{Ended, Start};
 use super::stop::{Signals, Stopping};
 use super::sweeps::{Sweeps, Swept};
 use super::track::{Change, Phase, Track};
-use crate::cloud::{Cloud, Fault};
+use crate::cloud::{Cloud, Fault, Fleet};
 use crate::event::{Event, Listener, Opening, StopReason};
 use crate::job::{JobIndex, Outcome};
 use crate::ledger::{Entry, RunClosed, RunOpened, Work};
@@ -176,7 +176,7 @@ impl<C: Cloud> Dispatcher<C> {
                 self.answers(answer).await;
             }
             Some(swept) = self.sweeps.next(), if self.sweeps.is_under_way() => self.swept(swept).await,
-            () = self.gate.ready(), if may_leave => self.leave(),
+            prepared = leave_given(&*self.cloud, &mut self.gate), if may_leave => self.leave(prepared).await,
             () = until(wake) => self.tick_if_due(),
         }
     }
@@ -239,12 +239,17 @@ impl<C: Cloud> Dispatcher<C> {
     }
 
     /// Lets the departing request go. The gate has just given leave; but if the process stood still meanwhile, what
-    /// left before may be arriving only now, and the gate has to think again.
-    fn leave(&mut self) {
+    /// left before may be arriving only now, and the gate has to think again. Without keys it stays.
+    async fn leave(&mut self, prepared: Result<(), Fault>) {
         if self.stood_still() {
             return;
         }
         let Some(track) = self.board.departing() else { return };
+        if let Err(fault) = prepared {
+            let answer = Answer { result: Err(fault), latency: Duration::ZERO };
+            let change = track.answered(&answer, Instant::now(), &self.rules, &mut self.random);
+            return self.apply(vec![change]).await;
+        }
         let (index, leaving) = (track.job, track.leave());
         let was_full = self.gate.at_full_rate();
         self.gate.start();
@@ -369,6 +374,13 @@ impl<C: Cloud> Dispatcher<C> {
     fn tell(&mut self, event: &Event) {
         self.listener.hear(self.begun.elapsed(), event);
     }
+}
+
+/// Waits until one request can be signed and may go, in this order: what has leave to go must leave at once.
+async fn leave_given<F: Fleet>(fleet: &F, gate: &mut Gate) -> Result<(), Fault> {
+    fleet.prepare().await?;
+    gate.ready().await;
+    Ok(())
 }
 
 /// Whether the service ever took a request for this job, so that a denial cannot concern every engine.

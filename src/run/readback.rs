@@ -158,19 +158,9 @@ impl<F: Fleet> Reader<F> {
         let mut random = fastrand::Rng::new();
         let (mut failures, mut throttles, mut outdated) = (0, 0, false);
         loop {
-            {
-                let mut gate = gate.lock().await;
-                gate.ready().await;
-                gate.start();
-            }
-            let limit = self.rules.request_timeout;
-            let fault = match tokio::time::timeout(limit, call()).await {
-                Ok(Ok(answer)) => {
-                    gate.lock().await.passed();
-                    return Ok(answer);
-                }
-                Ok(Err(fault)) => fault,
-                Err(_) => Fault::NoAnswer { cause: format!("no answer within {limit:?}"), http_status: None },
+            let fault = match self.once(gate, &call).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
             };
             tracing::debug!(%fault, "a reading call failed");
             match kind_of(&fault) {
@@ -186,6 +176,26 @@ impl<F: Fleet> Reader<F> {
                 _ => return Err(fault),
             }
         }
+    }
+
+    /// One call through a gate.
+    async fn once<T, Call>(&self, gate: &Mutex<Gate>, call: &impl Fn() -> Call) -> Result<T, Fault>
+    where
+        Call: Future<Output = Result<T, Fault>>,
+    {
+        // before the gate, which counts on what it lets through leaving at once
+        self.fleet.prepare().await?;
+        {
+            let mut gate = gate.lock().await;
+            gate.ready().await;
+            gate.start();
+        }
+        let limit = self.rules.request_timeout;
+        let answer = tokio::time::timeout(limit, call()).await.unwrap_or_else(|_| {
+            Err(Fault::NoAnswer { cause: format!("no answer within {limit:?}"), http_status: None })
+        })?;
+        gate.lock().await.passed();
+        Ok(answer)
     }
 }
 

@@ -10,6 +10,7 @@ mod ledgers;
 mod lost_answers;
 mod main_job;
 mod plans;
+mod renewals;
 mod rooms;
 mod stage;
 mod staging;

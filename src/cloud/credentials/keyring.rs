@@ -2,18 +2,26 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::{Credentials, CredentialsError};
-use crate::cloud::Fault;
 use crate::cloud::signed::ServiceClock;
+use crate::cloud::{Fault, Refusal};
 
 /// Keys with less than this left are replaced, in seconds; the vendor's tools do the same (vendor's Python and Go
 /// SDKs, command line).
 const RENEW_BELOW: i64 = 300;
+
+/// Least time between two renewals, unless the service refuses what the first one brought: a source that fails, or
+/// whose keys never last, is not asked again by every single call.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The code of a token that is not, or no longer, accepted.
+const TOKEN_FAILURE: &str = "AuthFailure.TokenFailure";
 
 /// What a source answers with.
 pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Credentials, CredentialsError>> + Send + 'a>>;
@@ -33,22 +41,36 @@ pub trait Source: Send + Sync + 'static {
 /// Holds one set of keys and where they come from.
 pub struct Keyring {
     source: Box<dyn Source>,
-    held: Mutex<Option<Arc<Credentials>>>,
-    /// Set when the service refused the keys that are held.
-    refused: AtomicBool,
+    clock: Arc<ServiceClock>,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    keys: Option<Arc<Credentials>>,
+    /// The renewal under way. Nothing is ever sent: whoever waits for it wakes up when its other end goes.
+    renewal: Option<watch::Receiver<()>>,
+    /// When the latest renewal ended, and why it brought nothing.
+    latest: Option<(Instant, Option<CredentialsError>)>,
+}
+
+/// What a caller does next.
+enum Next {
+    Take(Result<Arc<Credentials>, CredentialsError>),
+    Wait(watch::Receiver<()>),
 }
 
 impl Keyring {
-    /// A keyring that has fetched nothing yet.
-    pub fn new(source: Box<dyn Source>) -> Self {
-        Self { source, held: Mutex::new(None), refused: AtomicBool::new(false) }
+    /// A keyring that has fetched nothing yet. `clock` is the service's, by which keys expire.
+    pub fn new(source: Box<dyn Source>, clock: Arc<ServiceClock>) -> Self {
+        Self { source, clock, held: Mutex::default() }
     }
 
     /// A keyring whose keys never change.
     pub fn of(credentials: Credentials, name: &str) -> Self {
-        let held = Mutex::new(Some(Arc::new(credentials)));
+        let held = Held { keys: Some(Arc::new(credentials)), ..Held::default() };
         let source = Box::new(Fixed { name: name.to_owned() });
-        Self { source, held, refused: AtomicBool::new(false) }
+        Self { source, clock: Arc::default(), held: Mutex::new(held) }
     }
 
     /// What people call the source of these keys.
@@ -56,46 +78,108 @@ impl Keyring {
         self.source.name()
     }
 
-    /// The keys to sign with now. Whoever comes while they are renewed waits for that one renewal.
-    pub async fn current(&self, clock: &ServiceClock) -> Result<Arc<Credentials>, CredentialsError> {
-        let mut held = self.held.lock().await;
-        let refused = self.refused.load(Ordering::Acquire);
-        let left = |keys: &Credentials| keys.expires().map(|expires| expires.saturating_sub(clock.now()));
-        match held.as_ref() {
-            Some(keys) if !refused && left(keys).is_none_or(|left| left > RENEW_BELOW) => {
-                return Ok(Arc::clone(keys));
+    /// The keys to sign with now, renewed where they have to be: in the background while the old ones are good, and
+    /// else everybody waits for the same renewal. Dropped before it is done, this loses nothing.
+    pub async fn current(self: &Arc<Self>) -> Result<Arc<Credentials>, CredentialsError> {
+        loop {
+            match self.next() {
+                Next::Take(keys) => return keys,
+                Next::Wait(mut renewal) => {
+                    let _ = renewal.changed().await;
+                }
             }
-            Some(keys) if !self.source.renews() => return Ok(Arc::clone(keys)),
-            _ => {}
-        }
-        match (self.source.fetch(clock).await, held.as_ref()) {
-            (Ok(keys), _) => {
-                self.refused.store(false, Ordering::Release);
-                let keys = Arc::new(keys);
-                *held = Some(Arc::clone(&keys));
-                Ok(keys)
-            }
-            // what is held is still good for a while, and the next call tries again
-            (Err(error), Some(keys)) if !refused && left(keys).is_some_and(|left| left > 0) => {
-                tracing::warn!(source = self.source.name(), %error, "the keys could not be renewed yet");
-                Ok(Arc::clone(keys))
-            }
-            (Err(error), _) => Err(error),
         }
     }
 
-    /// Notes that the service refused these keys. True where the next call will have others, or has them already.
-    pub(in crate::cloud) fn can_replace(&self, keys: &Arc<Credentials>) -> bool {
-        if !self.source.renews() {
-            return false;
+    /// The keys that are held at this moment, good or not; never waits.
+    pub(in crate::cloud) fn held(&self) -> Option<Arc<Credentials>> {
+        self.lock().keys.clone()
+    }
+
+    /// What a fault of a call that was signed with these keys means: a token that is no longer accepted is outdated
+    /// where the next call can have another one.
+    pub(in crate::cloud) fn judge(&self, keys: &Credentials, fault: Fault) -> Fault {
+        match fault {
+            Fault::Refused(Refusal { code, message, request_id })
+                if code == TOKEN_FAILURE && self.source.renews() =>
+            {
+                keys.refuse();
+                Fault::Outdated(Refusal { code, message, request_id })
+            }
+            fault => fault,
         }
-        // while somebody holds the lock a renewal is under way, or the keys are being read and will be refused again
-        if let Ok(held) = self.held.try_lock()
-            && held.as_ref().is_some_and(|held| Arc::ptr_eq(held, keys))
+    }
+
+    fn next(self: &Arc<Self>) -> Next {
+        let mut held = self.lock();
+        let keys = held.keys.clone();
+        let left = keys.as_ref().map_or(0, |keys| self.left(keys));
+        if let Some(keys) = &keys
+            && (!self.source.renews() || left > RENEW_BELOW && !keys.is_refused())
         {
-            self.refused.store(true, Ordering::Release);
+            return Next::Take(Ok(Arc::clone(keys)));
         }
-        true
+        held.notice_a_break_down();
+        let accepted = keys.filter(|keys| !keys.is_refused());
+        let good = accepted.clone().filter(|_| left > 0);
+        let just_now = held.latest.as_ref().filter(|(at, _)| at.elapsed() < PAUSE);
+        match (&held.renewal, just_now, good, accepted) {
+            (Some(renewal), _, None, _) => Next::Wait(renewal.clone()),
+            (Some(_), _, Some(good), _) | (None, Some(_), Some(good), _) => Next::Take(Ok(good)),
+            (None, Some((_, Some(error))), None, _) => Next::Take(Err(error.clone())),
+            // by our clock they have expired already, but there are no better ones
+            (None, Some((_, None)), None, Some(fresh)) => Next::Take(Ok(fresh)),
+            (None, _, good, _) => {
+                let renewal = self.renew(&mut held);
+                good.map_or(Next::Wait(renewal), |good| Next::Take(Ok(good)))
+            }
+        }
+    }
+
+    /// Starts a renewal that goes on whatever becomes of those who wait for it.
+    fn renew(self: &Arc<Self>, held: &mut Held) -> watch::Receiver<()> {
+        let (over, renewal) = watch::channel(());
+        held.renewal = Some(renewal.clone());
+        let keyring = Arc::clone(self);
+        tokio::spawn(async move {
+            let fetched = keyring.source.fetch(&keyring.clock).await;
+            let mut held = keyring.lock();
+            let error = match fetched {
+                Ok(keys) => {
+                    held.keys = Some(Arc::new(keys));
+                    None
+                }
+                Err(error) => {
+                    tracing::warn!(source = keyring.source.name(), %error, "the keys could not be renewed");
+                    Some(error)
+                }
+            };
+            held.latest = Some((Instant::now(), error));
+            held.renewal = None;
+            drop(over);
+        });
+        renewal
+    }
+
+    /// Seconds for which keys are good by the service's clock.
+    fn left(&self, keys: &Credentials) -> i64 {
+        keys.expires().map_or(i64::MAX, |expires| expires.saturating_sub(self.clock.now()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // nothing is ever left half done under the lock
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// A renewal that ended without saying how is a defect of ours, and must not leave anybody waiting.
+    fn notice_a_break_down(&mut self) {
+        if self.renewal.as_ref().is_some_and(|renewal| renewal.has_changed().is_err()) {
+            let what = "the renewal of the keys broke down: report a defect of dlc-fleet".to_owned();
+            self.latest = Some((Instant::now(), Some(CredentialsError::Source { what, may_pass: false })));
+            self.renewal = None;
+        }
     }
 }
 
@@ -134,107 +218,5 @@ impl From<CredentialsError> for Fault {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-
-    use zeroize::Zeroizing;
-
-    use super::*;
-
-    /// Counts how often it is asked; its keys last as long as it is told.
-    struct Counting {
-        asked: Arc<AtomicUsize>,
-        lasts: i64,
-        fails_from: usize,
-    }
-
-    impl Source for Counting {
-        fn name(&self) -> String {
-            "a test".to_owned()
-        }
-
-        fn fetch<'a>(&'a self, clock: &'a ServiceClock) -> Fetching<'a> {
-            Box::pin(async move {
-                let number = self.asked.fetch_add(1, Ordering::Relaxed);
-                // long enough for everybody else to come and wait
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                if number >= self.fails_from {
-                    return Err(CredentialsError::Absent);
-                }
-                let key = Zeroizing::new("K".to_owned());
-                Ok(Credentials::new(format!("id-{number}"), key, None).until(clock.now() + self.lasts))
-            })
-        }
-
-        fn renews(&self) -> bool {
-            true
-        }
-    }
-
-    fn keyring(lasts: i64, fails_from: usize) -> (Arc<Keyring>, Arc<AtomicUsize>) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let source = Counting { asked: Arc::clone(&asked), lasts, fails_from };
-        (Arc::new(Keyring::new(Box::new(source))), asked)
-    }
-
-    async fn ids(keyring: &Arc<Keyring>, callers: usize) -> Vec<String> {
-        let clock = Arc::new(ServiceClock::default());
-        let calls = (0..callers).map(|_| {
-            let (keyring, clock) = (Arc::clone(keyring), Arc::clone(&clock));
-            tokio::spawn(async move {
-                keyring.current(&clock).await.map(|keys| keys.secret_id().to_owned()).unwrap_or_default()
-            })
-        });
-        let mut ids = Vec::new();
-        for call in calls.collect::<Vec<_>>() {
-            ids.push(call.await.expect("no panic"));
-        }
-        ids
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn keys_that_last_are_fetched_once_for_everybody() {
-        let (keyring, asked) = keyring(7_200, 99);
-        assert_eq!(ids(&keyring, 64).await, vec!["id-0"; 64]);
-        assert_eq!(ids(&keyring, 64).await, vec!["id-0"; 64]);
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn keys_with_five_minutes_left_are_renewed_and_with_more_are_not() {
-        for (lasts, fetched) in [(301 + 60, 1), (299, 2)] {
-            let (keyring, asked) = keyring(lasts, 99);
-            ids(&keyring, 1).await;
-            ids(&keyring, 1).await;
-            assert_eq!(asked.load(Ordering::Relaxed), fetched, "{lasts} s");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_renewal_that_fails_leaves_the_keys_that_are_still_good() {
-        let (soon, _) = keyring(299, 1);
-        assert_eq!(ids(&soon, 1).await, ["id-0"]);
-        assert_eq!(ids(&soon, 1).await, ["id-0"]);
-        let (over, _) = keyring(0, 1);
-        assert_eq!(ids(&over, 1).await, ["id-0"], "what was just fetched is used");
-        assert_eq!(ids(&over, 1).await, [""]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn keys_that_the_service_refused_are_replaced_once_for_all_who_had_them() {
-        let (keyring, asked) = keyring(7_200, 99);
-        let clock = ServiceClock::default();
-        let keys = keyring.current(&clock).await.expect("keys");
-        for _ in 0..64 {
-            assert!(keyring.can_replace(&keys));
-        }
-        assert_eq!(ids(&keyring, 64).await, vec!["id-1"; 64]);
-        assert!(keyring.can_replace(&keys), "answers to requests with the old keys come late");
-        assert_eq!(ids(&keyring, 1).await, ["id-1"]);
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
-        let fixed =
-            Keyring::of(Credentials::new("id".to_owned(), Zeroizing::new("K".to_owned()), None), "test");
-        let keys = fixed.current(&clock).await.expect("keys");
-        assert!(!fixed.can_replace(&keys));
-    }
-}
+#[path = "keyring_tests.rs"]
+mod tests;

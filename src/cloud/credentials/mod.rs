@@ -5,6 +5,7 @@ pub mod environment;
 mod keyring;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use zeroize::Zeroizing;
 
@@ -20,12 +21,14 @@ pub struct Credentials {
     secret_key: Zeroizing<String>,
     token: Option<Zeroizing<String>>,
     expires: Option<i64>,
+    /// Set once the service refused them.
+    refused: AtomicBool,
 }
 
 impl Credentials {
     /// Takes the keys as they stand, unchecked; `token` belongs to temporary keys only.
     pub fn new(secret_id: String, secret_key: Zeroizing<String>, token: Option<Zeroizing<String>>) -> Self {
-        Self { secret_id, secret_key, token, expires: None }
+        Self { secret_id, secret_key, token, expires: None, refused: AtomicBool::new(false) }
     }
 
     /// The same keys, good until a moment in Unix seconds.
@@ -38,6 +41,15 @@ impl Credentials {
     /// Until when they are good, in Unix seconds; none where nobody said.
     pub fn expires(&self) -> Option<i64> {
         self.expires
+    }
+
+    /// Notes that the service refused them.
+    fn refuse(&self) {
+        self.refused.store(true, Ordering::Release);
+    }
+
+    fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
     }
 
     /// The public half: says which key signs.
@@ -73,6 +85,7 @@ impl fmt::Debug for Credentials {
             .field("secret_key", &REDACTED)
             .field("token", &self.token.as_ref().map(|_| REDACTED))
             .field("expires", &self.expires)
+            .field("refused", &self.refused)
             .finish()
     }
 }
