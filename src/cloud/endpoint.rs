@@ -7,6 +7,9 @@ use std::str::FromStr;
 /// The host of the China site (document 1155/48994).
 pub const DEFAULT_HOST: &str = "dlc.tencentcloudapi.com";
 
+/// The label that all of the vendor's hosts have, whichever domain they end in.
+const VENDOR: &str = "tencentcloudapi";
+
 /// A host that answers for the service. `Display` gives the shortest text that parses to the same endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
@@ -70,6 +73,17 @@ impl Endpoint {
             .into_iter()
             .find(|site| self.authority.strip_suffix(site).is_some_and(|rest| rest.ends_with('.')))
             .unwrap_or(&self.authority)
+    }
+
+    /// Where another service of the same site answers: where the host is one of the vendor's for this service, the
+    /// same host with the other's name in front (`sts.ap-beijing.tencentcloudapi.com`); any other host, such as a
+    /// simulator's, is taken to answer for both.
+    #[must_use]
+    pub fn of_service(&self, service: &str) -> Self {
+        let domain =
+            self.authority.strip_prefix("dlc.").filter(|rest| rest.split('.').any(|label| label == VENDOR));
+        let authority = domain.map_or_else(|| self.authority.clone(), |domain| format!("{service}.{domain}"));
+        Self { authority, ..self.clone() }
     }
 
     /// The value of the `Host` header, as it is signed: with the port where it is not the scheme's default.
@@ -264,6 +278,25 @@ mod tests {
         for port in ["", "0", "65536", "+80", "8o80", "1:2"] {
             let refusal = parse(&format!("a.com:{port}"));
             assert_eq!(refusal, Err(EndpointError::Port { port: port.to_owned() }), "{port}");
+        }
+    }
+
+    #[test]
+    fn another_service_is_found_beside_the_vendors_hosts_and_at_the_same_address_elsewhere() {
+        for (dlc, sts) in [
+            ("dlc.tencentcloudapi.com", "sts.tencentcloudapi.com"),
+            ("dlc.intl.tencentcloudapi.com", "sts.intl.tencentcloudapi.com"),
+            ("dlc.internal.tencentcloudapi.com", "sts.internal.tencentcloudapi.com"),
+            ("dlc.ap-shanghai-fsi.tencentcloudapi.com", "sts.ap-shanghai-fsi.tencentcloudapi.com"),
+            ("dlc.internal.ap-beijing.tencentcloudapi.com", "sts.internal.ap-beijing.tencentcloudapi.com"),
+            ("dlc.tencentcloudapi.com.cn:8443", "sts.tencentcloudapi.com.cn:8443"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://localhost", "http://localhost"),
+            ("dlc.example.com", "dlc.example.com"),
+            ("dlc.eviltencentcloudapi.com", "dlc.eviltencentcloudapi.com"),
+        ] {
+            let endpoint: Endpoint = dlc.parse().expect(dlc);
+            assert_eq!(endpoint.of_service("sts"), sts.parse().expect(sts), "{dlc}");
         }
     }
 

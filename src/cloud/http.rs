@@ -49,7 +49,8 @@ impl HttpFleet {
             None => self.keyring.current().await?,
         };
         let region = region.as_str();
-        let call = Call { service: SERVICE, version: super::API_VERSION, action, region, engine };
+        let call =
+            Call { service: SERVICE, version: super::API_VERSION, action, region, engine, hush: false };
         let answered = self.client.call(call, Some(&credentials), body).await;
         answered.map_err(|fault| self.keyring.judge(&credentials, fault))
     }

@@ -8,8 +8,11 @@ pub mod catalogue;
 pub mod credentials;
 pub mod endpoint;
 pub mod http;
+#[cfg(test)]
+mod misbehaving;
 pub mod sign;
 pub mod signed;
+pub mod sts;
 mod wire;
 
 use std::future::Future;

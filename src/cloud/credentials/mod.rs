@@ -13,7 +13,7 @@ pub use chain::{Found, Surroundings, find};
 pub use keyring::{Fetching, Keyring, Source};
 
 /// What stands in place of a secret wherever one would otherwise show.
-const REDACTED: &str = "[redacted]";
+pub(super) const REDACTED: &str = "[redacted]";
 
 /// One set of API keys. There is no `Display`, and `Debug` shows no part of them.
 pub struct Credentials {

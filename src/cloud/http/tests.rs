@@ -1,7 +1,6 @@
 //! The client against a server that misbehaves: what is sent, how often, and what each end is taken to mean.
 
 mod sent;
-mod server;
 
 use zeroize::Zeroizing;
 
@@ -9,9 +8,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::cloud::credentials::Credentials;
+use crate::cloud::misbehaving::{Reply, Server};
 use crate::cloud::{EngineKind, Refusal};
 use crate::job::ImageVersionId;
-use server::{Reply, Server};
 
 const RECEIPT: &str = r#"{"Response":{"RequestId":"r-1"}}"#;
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use super::server::Received;
 use super::*;
+use crate::cloud::misbehaving::Received;
 use crate::cloud::sign::Signable;
 
 /// Signs again what arrived, from its own headers and bytes.

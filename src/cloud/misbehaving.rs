@@ -127,7 +127,7 @@ async fn read_request(stream: &mut TcpStream) -> Option<Received> {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
             let mut received = Received { head, body: bytes[end + 4..].to_vec() };
-            let length: usize = received.header("content-length")?.parse().ok()?;
+            let length = received.header("content-length").map_or(Ok(0), str::parse::<usize>).ok()?;
             let missing = length.checked_sub(received.body.len()).expect("nothing after the body");
             let mut rest = vec![0; missing];
             stream.read_exact(&mut rest).await.ok()?;

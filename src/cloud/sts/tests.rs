@@ -1,0 +1,167 @@
+//! STS against a server that answers to order: what is sent, what comes of it, and that no secret is ever told.
+
+use std::time::Duration;
+
+use crate::cloud::credentials::CredentialsError;
+use crate::cloud::misbehaving::{Received, Reply, Server};
+use crate::cloud::sign::Signable;
+use crate::cloud::signed::ServiceClock;
+
+use super::*;
+
+const ROLE: Role<'_> = Role { arn: "qcs::cam::uin/100000000001:roleName/fleet", session_name: "night" };
+const IDENTITY: WebIdentity<'_> =
+    WebIdentity { region: "ap-beijing", provider_id: "tke-oidc", token: "PRIVATE-WEB-TOKEN" };
+const KEYS: &str = r#"{"Response":{"Credentials":{"Token":"PRIVATE-TOKEN","TmpSecretId":"AKID-TMP",
+    "TmpSecretKey":"PRIVATE-KEY"},"ExpiredTime":1790000000,"Expiration":"2026-09-21T14:13:20Z","RequestId":"r-1"}}"#;
+
+fn keys() -> Credentials {
+    Credentials::new("AKIDEXAMPLE".to_owned(), Zeroizing::new("SECRETEXAMPLE".to_owned()), None)
+}
+
+fn sts(server: &Server) -> (StsClient, Arc<ServiceClock>) {
+    let clock = Arc::<ServiceClock>::default();
+    let endpoint = server.url().parse().expect("an endpoint");
+    let client = SignedClient::new(endpoint, Duration::from_secs(20), Arc::clone(&clock)).expect("a client");
+    (StsClient::new(client, None), clock)
+}
+
+fn header<'a>(received: &'a Received, name: &str) -> &'a str {
+    received.header(name).expect(name)
+}
+
+fn refused(code: &str, message: &str) -> Reply {
+    Reply::json(&format!(
+        r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"{message}"}},"RequestId":"r-9"}}}}"#
+    ))
+}
+
+#[tokio::test]
+async fn a_role_is_asked_for_with_a_signature_for_sts_and_its_keys_know_when_they_expire() {
+    let server = Server::start([Reply::json(KEYS)]).await;
+    let session = sts(&server).0.assume_role(&keys(), ROLE).await.expect("keys");
+    assert_eq!((session.secret_id(), session.secret_key()), ("AKID-TMP", "PRIVATE-KEY"));
+    assert_eq!((session.token(), session.expires()), (Some("PRIVATE-TOKEN"), Some(1_790_000_000)));
+    let received = server.received().remove(0);
+    for (name, value) in [
+        ("x-tc-action", "AssumeRole"),
+        ("x-tc-version", "2018-08-13"),
+        ("x-tc-region", "ap-guangzhou"),
+        ("content-type", "application/json"),
+    ] {
+        assert_eq!(header(&received, name), value);
+    }
+    let headers = [("content-type", "application/json"), ("host", header(&received, "host"))];
+    let timestamp = header(&received, "x-tc-timestamp").parse().expect("seconds");
+    let signable = Signable { service: "sts", headers: &headers, body: &received.body, timestamp };
+    let expected = signable.authorization("AKIDEXAMPLE", "SECRETEXAMPLE");
+    assert_eq!(header(&received, "authorization"), expected);
+    assert_eq!(
+        String::from_utf8_lossy(&received.body),
+        r#"{"RoleArn":"qcs::cam::uin/100000000001:roleName/fleet","RoleSessionName":"night","DurationSeconds":7200}"#
+    );
+}
+
+#[tokio::test]
+async fn a_web_identity_goes_unsigned_and_in_its_own_region() {
+    let server = Server::start([Reply::json(KEYS)]).await;
+    let session = sts(&server).0.assume_role_with_web_identity(&IDENTITY, ROLE).await.expect("keys");
+    assert_eq!(session.secret_id(), "AKID-TMP");
+    let received = server.received().remove(0);
+    assert_eq!(header(&received, "authorization"), "SKIP");
+    assert_eq!(header(&received, "x-tc-region"), "ap-beijing");
+    assert_eq!(received.header("x-tc-token"), None);
+    let body = String::from_utf8_lossy(&received.body);
+    assert!(
+        body.starts_with(r#"{"ProviderId":"tke-oidc","WebIdentityToken":"PRIVATE-WEB-TOKEN","#),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn the_caller_is_told_and_an_answer_without_an_account_is_none() {
+    let caller = r#"{"Response":{"Arn":"qcs::cam::uin/1:uin/2","AccountId":"1","UserId":"2","PrincipalId":"2",
+        "Type":"CAMUser","RequestId":"r"}}"#;
+    let bare = r#"{"Response":{"Arn":"qcs::cam::uin/1:uin/2","AccountId":"","RequestId":"r"}}"#;
+    let server = Server::start([Reply::json(caller), Reply::json(bare)]).await;
+    let keyring = Arc::new(Keyring::of(keys(), "a test"));
+    let (sts, _) = sts(&server);
+    let told = sts.caller(&keyring).await.expect("an identity");
+    let expected = CallerIdentity {
+        account_id: "1".into(),
+        arn: "qcs::cam::uin/1:uin/2".into(),
+        user_id: Some("2".into()),
+        principal_id: Some("2".into()),
+        kind: Some("CAMUser".into()),
+    };
+    assert_eq!(told, expected);
+    assert!(matches!(sts.caller(&keyring).await, Err(Fault::NoAnswer { .. })));
+    assert_eq!(String::from_utf8_lossy(&server.received()[0].body), "{}");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_learned_from_sts_and_the_call_made_once_more() {
+    let late = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(10);
+    let body =
+        r#"{"Response":{"Error":{"Code":"AuthFailure.SignatureExpire","Message":"m"},"RequestId":"r"}}"#;
+    let date = late.strftime("%a, %d %b %Y %H:%M:%S GMT");
+    let head = format!("HTTP/1.1 200 OK\r\ndate: {date}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let expired = || Reply::Bytes(head.clone().into_bytes());
+    let server = Server::start([expired(), Reply::json(KEYS), expired(), expired()]).await;
+    let (sts, clock) = sts(&server);
+    assert!(sts.assume_role(&keys(), ROLE).await.is_ok());
+    assert!((598..=602).contains(&clock.ahead()), "{}", clock.ahead());
+    assert!(sts.assume_role(&keys(), ROLE).await.is_err(), "not a third time");
+    assert_eq!(server.received().len(), 4);
+}
+
+#[tokio::test]
+async fn no_secret_of_request_or_answer_is_told_whatever_goes_wrong() {
+    let half = KEYS.replace("ExpiredTime", "Expired");
+    let cut = &KEYS[..KEYS.len() / 2];
+    let no_key = KEYS.replace("PRIVATE-KEY", "");
+    for reply in [
+        Reply::json(&half),
+        Reply::json(cut),
+        Reply::json(&no_key),
+        Reply::http("502 Bad Gateway", "text/html", "<html>PRIVATE-WEB-TOKEN SECRETEXAMPLE</html>"),
+        refused("AuthFailure", "the token PRIVATE-WEB-TOKEN and AKIDEXAMPLE are not accepted"),
+        Reply::End,
+    ] {
+        let server = Server::start([reply.clone(), reply]).await;
+        let (sts, _) = sts(&server);
+        let web = sts.assume_role_with_web_identity(&IDENTITY, ROLE).await.expect_err("a fault");
+        // the service cannot repeat a web token that it was not sent
+        let told = match sts.assume_role(&keys(), ROLE).await.expect_err("a fault") {
+            Fault::Refused(refusal) => refusal.message.replace("PRIVATE-WEB-TOKEN", ""),
+            fault => format!("{fault} {fault:?}"),
+        };
+        let shown = format!("{told} {web} {web:?} {:?}", Told::of(&web, "d", "u"));
+        for secret in ["PRIVATE", "SECRETEXAMPLE"] {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_with_code_message_request_id_and_the_remedy_that_fits() {
+    for (code, remedy, may_pass) in [
+        ("AuthFailure.UnauthorizedOperation", "denied", false),
+        ("UnauthorizedOperation.Whatever", "denied", false),
+        ("InvalidParameter.RoleNotExist", "unfit", false),
+        ("ResourceNotFound.RoleNotFound", "unfit", false),
+        ("AuthFailure.SecretIdNotFound", look_up("AuthFailure.SecretIdNotFound").remedy, false),
+        ("InternalError.DbError", look_up("InternalError").remedy, true),
+        ("RequestLimitExceeded", look_up("RequestLimitExceeded").remedy, true),
+    ] {
+        let server = Server::start([refused(code, "said\\nso")]).await;
+        let fault = sts(&server).0.assume_role(&keys(), ROLE).await.expect_err("a refusal");
+        let told = Told::of(&fault, "denied", "unfit");
+        assert_eq!((told.remedy.as_str(), told.may_pass), (remedy, may_pass), "{code}");
+        assert!(told.what.ends_with(&format!("({code}: said so, RequestId r-9)")), "{}", told.what);
+    }
+    let nobody = Told::of(&Fault::NotSent { cause: "connection refused".into() }, "d", "u");
+    assert!(nobody.may_pass && nobody.what.contains("connection refused") && nobody.remedy.contains("proxy"));
+    let keys: Fault = CredentialsError::Absent.into();
+    assert!(Told::of(&keys, "d", "u").what.contains("TENCENTCLOUD_SECRET_ID"));
+}
