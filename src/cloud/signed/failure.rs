@@ -8,10 +8,6 @@ use crate::cloud::Fault;
 /// Characters of a body that are worth showing.
 const LONGEST_EXCERPT: usize = 120;
 
-/// Bytes of a body in which keys are searched before it is shown; the model of `AssumeRole` allows a token
-/// 4,096.
-const SEARCHED_FOR_KEYS: usize = 8 * 1024;
-
 /// How rustls words that a peer could not prove who it is (rustls, `error.rs`).
 const DISTRUST: [&str; 2] = ["invalid peer certificate", "peer sent no certificates"];
 
@@ -49,10 +45,11 @@ pub(super) fn chain(error: &dyn Error) -> String {
     texts.join(": ")
 }
 
-/// The beginning of a body on one line, without any key that a proxy may have echoed.
+/// The beginning of a body on one line, without any key that a proxy may have echoed. Keys are looked for in the whole
+/// of it, since one that is cut would not be known again.
 pub(super) fn excerpt(body: &[u8], credentials: Option<&Credentials>) -> String {
-    let searched = String::from_utf8_lossy(&body[..body.len().min(SEARCHED_FOR_KEYS)]);
-    let text = credentials.map_or_else(|| searched.to_string(), |credentials| credentials.redact(&searched));
+    let whole = String::from_utf8_lossy(body);
+    let text = credentials.map_or_else(|| whole.to_string(), |credentials| credentials.redact(&whole));
     let mut shown = String::new();
     for (position, character) in text.chars().enumerate() {
         if position == LONGEST_EXCERPT {
@@ -122,5 +119,7 @@ mod tests {
     fn an_excerpt_never_shows_an_echoed_key_not_even_its_beginning() {
         let body = format!("X-TC-Token: {} and SECRET-1", "T".repeat(4096));
         assert_eq!(excerpt(body.as_bytes(), Some(&credentials())), "X-TC-Token: [redacted] and [redacted]");
+        let often = format!("{} ", "T".repeat(4096)).repeat(5);
+        assert_eq!(excerpt(often.as_bytes(), Some(&credentials())), "[redacted] ".repeat(5));
     }
 }
