@@ -132,4 +132,6 @@ async fn without_keys_the_run_stops_and_says_so_and_nothing_more_is_sent() {
     assert!((1..=2).contains(&sent), "{sent}");
     assert_eq!(told.lines("not-sent"), 1);
     assert_eq!(told.count(Outcome::NotStarted), 59 - sent, "what was sent, and one that had its turn");
+    // the default wait is half an hour, and nothing can be seen without keys
+    assert!(told.ended.elapsed < Duration::from_secs(60), "{:?} of watching blindly", told.ended.elapsed);
 }
