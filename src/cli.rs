@@ -189,6 +189,9 @@ pub struct RunArgs {
     /// Where to send requests.
     #[command(flatten)]
     pub target: TargetArgs,
+    /// With whose keys.
+    #[command(flatten)]
+    pub caller: CallerArgs,
     /// How fast, how often, how long.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -207,6 +210,18 @@ pub struct TargetArgs {
     /// Run against a simulator inside this process, with the weather of a scenario file or the built-in one
     #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub simulate: Option<String>,
+}
+
+/// With whose keys.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Who")]
+pub struct CallerArgs {
+    /// Assume this role with the keys that are found [default: $TENCENTCLOUD_ROLE_ARN]
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
+    /// What the role's session is called [default: $TENCENTCLOUD_ROLE_SESSION_NAME, else dlc-fleet]
+    #[arg(long, value_name = "NAME", requires = "role_arn")]
+    pub role_session_name: Option<String>,
 }
 
 /// How fast, how often, how long.

@@ -5,6 +5,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | region | `--region` | `TENCENTCLOUD_REGION` | | none: rows must name theirs |
 //! | waits | `--settle`, `--grace`, … | | the scenario's `clock` | [`Rules::default`] |
+//! | role | `--role-arn` | `TENCENTCLOUD_ROLE_ARN` | refused | none |
 //! | ledger | `--ledger` | | the plan's path, `.simulated.ledger.jsonl` | the plan's path, `.ledger.jsonl` |
 //!
 //! A region in the plan wins over all of these for its rows.
@@ -12,7 +13,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cli::{LimitArgs, Output, RunArgs};
+use crate::cli::{CallerArgs, LimitArgs, Output, RunArgs};
+use crate::cloud::credentials::WantedRole;
 use crate::cloud::endpoint::Endpoint;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -89,6 +91,8 @@ pub struct RunSettings {
     pub yes: bool,
     /// What goes to stdout.
     pub output: Output,
+    /// The role that was asked for on the command line.
+    pub role: Option<WantedRole>,
     /// The limits that were typed; what is missing depends on where requests go.
     limits: LimitArgs,
 }
@@ -103,6 +107,11 @@ impl RunSettings {
             (None, Some(endpoint)) => Target::Service(endpoint.parse()?),
             (None, None) => Target::Service(Endpoint::default()),
         };
+        let role = role(&args.caller);
+        if role.is_some() && matches!(target, Target::Simulator { .. }) {
+            let what = "--role-arn: the simulator has keys of its own: leave out the role, or --simulate";
+            return Err(Failure::new(Exit::Usage, what));
+        }
         let derived = || derived_ledger(&args.plan, target.is_rehearsal());
         let dry_run = match (args.dry_run, args.offline) {
             (false, _) => None,
@@ -118,6 +127,7 @@ impl RunSettings {
             skip_failed: args.skip_failed,
             yes: args.yes,
             output: args.output,
+            role,
             limits: args.limits,
         })
     }
@@ -185,6 +195,12 @@ pub fn region(
         Exit::Usage,
         format!("{source}: {text:?} is not a region: write one such as ap-guangzhou"),
     ))
+}
+
+/// The role that was asked for on the command line.
+pub fn role(args: &CallerArgs) -> Option<WantedRole> {
+    let session_name = args.role_session_name.clone();
+    args.role_arn.clone().map(|arn| WantedRole { arn, session_name })
 }
 
 /// The ledger beside the plan. Rehearsals have one of their own, since they say nothing about real engines.

@@ -1,5 +1,6 @@
 //! The composition root: one file for each subcommand, and what they share.
 
+mod caller;
 mod check;
 mod confirm;
 mod dry_run;

@@ -2,31 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::environment as variable;
-use crate::cloud::credentials::{self, Credentials, Keyring, Surroundings};
+use super::caller::{self, Caller, Wanted};
+use crate::cloud::credentials::{Credentials, Keyring};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
-use crate::cloud::signed::{ServiceClock, SignedClient};
+use crate::cloud::signed::SignedClient;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::{Job, JobKey};
 use crate::ledger::{JobMemory, Memory, Standing};
 use crate::pace::{HEADROOM, Rate};
-use crate::settings::{SIMULATOR, Target};
+use crate::settings::{RunSettings, SIMULATOR, Target};
 use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
 
 /// Somewhere to send requests, with the keys to sign them.
 pub(super) struct Service {
     pub(super) endpoint: Endpoint,
-    pub(super) keyring: Arc<Keyring>,
-    /// The service's clock, which tells when keys expire.
-    time: Arc<ServiceClock>,
+    pub(super) caller: Caller,
     /// What people and the ledger call it.
     pub(super) name: String,
     /// Waits that suit the simulator.
@@ -36,8 +34,8 @@ pub(super) struct Service {
 impl Service {
     /// A client for it; opens no connection.
     pub(super) fn fleet(self, request_timeout: Duration) -> Result<HttpFleet, Failure> {
-        let client = SignedClient::new(self.endpoint, request_timeout, self.time)?;
-        Ok(HttpFleet::new(client, self.keyring))
+        let Caller { keyring, time, .. } = self.caller;
+        Ok(HttpFleet::new(SignedClient::new(self.endpoint, request_timeout, time)?, keyring))
     }
 }
 
@@ -64,26 +62,17 @@ pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, memory: &Memory)
 
 /// Finds the service, or starts a simulator that holds the plan's engines as the ledger left them.
 pub(super) async fn reach(
-    target: &Target,
+    settings: &RunSettings,
     jobs: &[Job],
     memory: &BTreeMap<JobKey, JobMemory>,
 ) -> Result<Service, Failure> {
-    match target {
-        Target::Service(endpoint) => {
-            let time = Arc::<ServiceClock>::default();
-            let source = credentials::find(&Surroundings {
-                variable: &variable,
-                home: variable("HOME").map(PathBuf::from),
-                profile: None,
-            })?;
-            Ok(Service {
-                endpoint: endpoint.clone(),
-                keyring: Arc::new(Keyring::new(source, Arc::clone(&time))),
-                time,
-                name: target.name(),
-                clock: None,
-            })
-        }
+    match &settings.target {
+        Target::Service(endpoint) => Ok(Service {
+            endpoint: endpoint.clone(),
+            caller: caller::identify(wanted(settings, endpoint)).await?,
+            name: settings.target.name(),
+            clock: None,
+        }),
         Target::Simulator { scenario } => {
             let scenario = match scenario {
                 Some(path) => read_scenario(path)?,
@@ -92,6 +81,15 @@ pub(super) async fn reach(
             let world = world(&scenario, jobs, memory);
             start(scenario, world).await
         }
+    }
+}
+
+fn wanted<'a>(settings: &'a RunSettings, endpoint: &'a Endpoint) -> Wanted<'a> {
+    Wanted {
+        endpoint,
+        region: settings.region.as_ref(),
+        request_timeout: settings.rules(None).request_timeout,
+        role: settings.role.clone(),
     }
 }
 
@@ -136,10 +134,10 @@ async fn start(scenario: Scenario, world: World) -> Result<Service, Failure> {
     let keys = Keys::new(secret_id.clone(), secret_key.clone(), None);
     tokio::spawn(serve(listener, Simulator::new(world, scenario), keys));
     let credentials = Credentials::new(secret_id, Zeroizing::new(secret_key), None);
+    let endpoint: Endpoint = format!("http://{address}").parse()?;
     Ok(Service {
-        endpoint: format!("http://{address}").parse()?,
-        keyring: Arc::new(Keyring::of(credentials, SIMULATOR)),
-        time: Arc::default(),
+        caller: Caller { keyring: Arc::new(Keyring::of(credentials, SIMULATOR)), time: Arc::default() },
+        endpoint,
         name: SIMULATOR.into(),
         clock: Some(clock),
     })

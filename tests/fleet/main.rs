@@ -5,6 +5,7 @@ mod codes;
 mod disk_faults;
 mod endings;
 mod flags;
+mod identity;
 mod kill_loop;
 mod ledgers;
 mod lost_answers;

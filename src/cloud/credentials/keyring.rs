@@ -150,7 +150,7 @@ impl Keyring {
                     None
                 }
                 Err(error) => {
-                    tracing::warn!(source = keyring.source.name(), %error, "the keys could not be renewed");
+                    tracing::warn!(source = keyring.source.name(), %error, "no new keys came");
                     Some(error)
                 }
             };

@@ -2,15 +2,21 @@
 
 mod chain;
 pub mod environment;
+mod instance;
 mod keyring;
+mod role;
+#[cfg(test)]
+mod staging;
+mod tke;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use zeroize::Zeroizing;
 
-pub use chain::{Found, Surroundings, find};
+pub use chain::{Found, Surroundings, WantedRole, find};
 pub use keyring::{Fetching, Keyring, Source};
+pub use role::AssumedRole;
 
 /// What stands in place of a secret wherever one would otherwise show.
 pub(super) const REDACTED: &str = "[redacted]";

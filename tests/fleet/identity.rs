@@ -1,0 +1,158 @@
+//! With whose keys the executable works: where it finds them, and what it says where there are none.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use dlc_fleet::cloud::SWITCH;
+use dlc_fleet::cloud::sts::{ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY};
+use dlc_fleet::sim::{METADATA, OK};
+
+use crate::stage::{Ran, Stage, finish, rows};
+
+const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const ROLE: &str = "qcs::cam::uin/100000000001:roleName/fleet";
+const METADATA_ENDPOINT: &str = "DLC_FLEET_METADATA_ENDPOINT";
+
+fn without_keys(command: &mut Command) -> &mut Command {
+    command.env_remove("TENCENTCLOUD_SECRET_ID").env_remove("TENCENTCLOUD_SECRET_KEY")
+}
+
+/// Gives a command what a pod of a cluster finds in its environment.
+fn in_a_pod(stage: &Stage, command: &mut Command) {
+    std::fs::write(stage.path("token"), "PRIVATE-WEB-TOKEN\n").expect("written");
+    command.env("TKE_REGION", "ap-guangzhou").env("TKE_PROVIDER_ID", "oidc-1").env("TKE_ROLE_ARN", ROLE);
+    command.env("TKE_WEB_IDENTITY_TOKEN_FILE", "token");
+}
+
+fn on_a_machine(stage: &Stage, command: &mut Command) {
+    command.env(METADATA_ENDPOINT, format!("http://{}", stage.address));
+}
+
+/// How many sets of keys were handed out: by `AssumeRole`, for a web identity, and by the metadata service.
+fn handed_out(stage: &Stage) -> [usize; 3] {
+    let stats = stage.simulator.stats();
+    // the name of the role is asked for first
+    [
+        stats.answered(ASSUME_ROLE, OK),
+        stats.answered(ASSUME_ROLE_WITH_WEB_IDENTITY, OK),
+        stats.answered(METADATA, OK) / 2,
+    ]
+}
+
+fn assert_done(stage: &Stage, ran: &Ran) {
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let stats = stage.simulator.stats();
+    assert_eq!((stats.applied_by_engine.len(), stats.applied_more_than_once.len()), (4, 0));
+}
+
+#[test]
+fn a_role_in_the_environment_or_on_the_command_line_is_assumed_once_for_a_whole_run() {
+    let stage = Stage::new(&rows(4), CALM);
+    let mut command = stage.command(&["--yes"]);
+    command.env("TENCENTCLOUD_ROLE_ARN", ROLE).env("TENCENTCLOUD_ROLE_SESSION_NAME", "night");
+    assert_done(&stage, &finish(command));
+    assert_eq!(handed_out(&stage), [1, 0, 0]);
+
+    let stage = Stage::new(&rows(4), CALM);
+    assert_done(&stage, &stage.run(&["--role-arn", ROLE, "--role-session-name", "night"]));
+    assert_eq!(handed_out(&stage), [1, 0, 0]);
+}
+
+#[test]
+fn a_pod_and_a_machine_need_no_keys_of_their_own() {
+    let stage = Stage::new(&rows(4), CALM);
+    let mut command = stage.command(&["--yes"]);
+    in_a_pod(&stage, without_keys(&mut command));
+    assert_done(&stage, &finish(command));
+    assert_eq!(handed_out(&stage), [0, 1, 0]);
+
+    let stage = Stage::new(&rows(4), &format!("{CALM}instance_role: fleet\n"));
+    let mut command = stage.command(&["--yes"]);
+    on_a_machine(&stage, without_keys(&mut command));
+    assert_done(&stage, &finish(command));
+    assert_eq!(handed_out(&stage), [0, 0, 1]);
+}
+
+#[test]
+fn keys_of_the_environment_come_before_those_of_a_pod_and_these_before_those_of_a_machine() {
+    let stage = Stage::new(&rows(4), &format!("{CALM}instance_role: fleet\n"));
+    let dry = |has_keys: bool| {
+        let mut command = stage.command(&["--dry-run"]);
+        if !has_keys {
+            without_keys(&mut command);
+        }
+        in_a_pod(&stage, &mut command);
+        on_a_machine(&stage, &mut command);
+        let ran = finish(command);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        handed_out(&stage)
+    };
+    assert_eq!(dry(true), [0, 0, 0]);
+    assert_eq!(dry(false), [0, 1, 0]);
+}
+
+#[test]
+fn a_role_can_be_assumed_with_the_keys_of_a_machine() {
+    let stage = Stage::new(&rows(4), &format!("{CALM}instance_role: fleet\n"));
+    let mut command = stage.command(&["--yes", "--role-arn", ROLE]);
+    on_a_machine(&stage, without_keys(&mut command));
+    assert_done(&stage, &finish(command));
+    assert_eq!(handed_out(&stage), [1, 0, 1]);
+}
+
+#[test]
+fn without_any_keys_a_metadata_service_that_is_silent_does_not_hold_up_the_error() {
+    let stage = Stage::new(&rows(2), CALM);
+    // takes connections and says nothing
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let mut command = stage.command(&["--yes"]);
+    let address = silent.local_addr().expect("an address");
+    without_keys(&mut command).env(METADATA_ENDPOINT, format!("http://{address}"));
+    let ran = finish(command);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("TENCENTCLOUD_SECRET_ID"), "{}", ran.stderr);
+
+    let mut command = stage.command(&["--yes"]);
+    on_a_machine(&stage, without_keys(&mut command));
+    let ran = finish(command);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no role is bound to this machine"), "{}", ran.stderr);
+
+    let mut command = stage.command(&["--yes"]);
+    without_keys(&mut command).env(METADATA_ENDPOINT, "http://203.0.113.1");
+    let ran = finish(command);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains(METADATA_ENDPOINT), "{}", ran.stderr);
+    assert!(stage.simulator.stats().action(SWITCH).received == 0);
+}
+
+#[test]
+fn a_role_that_is_not_given_stops_before_anything_is_sent_and_says_why() {
+    let weather =
+        format!("{CALM}spells: [{{fate: AuthFailure.UnauthorizedOperation, action: AssumeRole}}]\n");
+    let stage = Stage::new(&rows(2), &weather);
+    let ran = stage.run(&["--role-arn", ROLE]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    for expected in [ROLE, "AuthFailure.UnauthorizedOperation", "RequestId", "grant sts:AssumeRole"] {
+        assert!(ran.stderr.contains(expected), "{expected}: {}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("stage-secret-key"), "{}", ran.stderr);
+    assert_eq!(stage.simulator.arrivals().len(), 1, "the role was asked for, and nothing else");
+
+    let mut command = stage.command(&["--yes"]);
+    in_a_pod(&stage, without_keys(&mut command));
+    command.env_remove("TKE_PROVIDER_ID");
+    let ran = finish(command);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("TKE_PROVIDER_ID is not: set TKE_PROVIDER_ID too"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_simulator_has_keys_of_its_own_and_needs_no_role() {
+    let stage = Stage::new(&rows(2), CALM);
+    let mut command = crate::stage::executable(stage.folder.path());
+    command.args(["run", "plan.csv", "--simulate", "--role-arn", ROLE]);
+    let ran = finish(command);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--role-arn"), "{}", ran.stderr);
+}
