@@ -44,7 +44,9 @@ async fn where_nobody_answers_there_are_simply_no_keys() {
 
 #[tokio::test(start_paused = true)]
 async fn silence_is_not_waited_for_longer_than_two_seconds() {
-    for replies in [vec![Reply::Silence], vec![role(), Reply::Silence]] {
+    let Reply::Bytes(bytes) = role() else { panic!("bytes") };
+    let late = Reply::Later(TIMEOUT * 3 / 4, bytes);
+    for replies in [vec![Reply::Silence], vec![role(), Reply::Silence], vec![late, Reply::Silence]] {
         let begun = tokio::time::Instant::now();
         assert_eq!(fetch_from(replies).await.err(), Some(CredentialsError::Absent));
         // in virtual time, which goes on only when nothing else does
