@@ -84,6 +84,8 @@ pub enum Command {
     Run(RunArgs),
     /// Check a plan and report every finding at once; sends nothing
     Check(CheckArgs),
+    /// Tell whose keys a run would use, where it finds them, and when they expire; changes nothing
+    Whoami(WhoamiArgs),
     /// Serve the simulator on loopback, for rehearsals with real requests
     Simulate(SimulateArgs),
     /// Check, mend or show a ledger
@@ -258,6 +260,26 @@ pub struct LimitArgs {
     /// Never list the fleet: for keys without that right. Nothing in doubt is sent again; implies --no-wait
     #[arg(long, conflicts_with_all = ["wait_timeout", "settle", "grace"])]
     pub no_read_back: bool,
+}
+
+/// Arguments of `whoami`.
+#[derive(Debug, Args)]
+pub struct WhoamiArgs {
+    /// What goes to stdout at the end
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub output: Output,
+    /// Region to ask in [default: $TENCENTCLOUD_REGION, else ap-guangzhou]
+    #[arg(long, value_name = "REGION", help_heading = "Where")]
+    pub region: Option<String>,
+    /// Host of DLC, as for run; STS is asked at the host beside it [default: dlc.tencentcloudapi.com]
+    #[arg(long, value_name = "ENDPOINT", help_heading = "Where")]
+    pub endpoint: Option<String>,
+    /// Longest wait for one answer [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = positive, help_heading = "Where")]
+    pub request_timeout: Option<Duration>,
+    /// With whose keys.
+    #[command(flatten)]
+    pub caller: CallerArgs,
 }
 
 /// Arguments of `simulate`.

@@ -104,8 +104,7 @@ impl RunSettings {
             (Some(scenario), _) => {
                 Target::Simulator { scenario: (!scenario.is_empty()).then(|| PathBuf::from(scenario)) }
             }
-            (None, Some(endpoint)) => Target::Service(endpoint.parse()?),
-            (None, None) => Target::Service(Endpoint::default()),
+            (None, typed) => Target::Service(endpoint(typed.as_deref())?),
         };
         let role = role(&args.caller);
         if role.is_some() && matches!(target, Target::Simulator { .. }) {
@@ -173,6 +172,11 @@ impl RunSettings {
             delays,
         }
     }
+}
+
+/// Where requests go: as typed, else to the China site.
+pub fn endpoint(typed: Option<&str>) -> Result<Endpoint, Failure> {
+    typed.map_or_else(|| Ok(Endpoint::default()), |typed| Ok(typed.parse()?))
 }
 
 /// The region for rows that name none: from the flag, else from the environment.

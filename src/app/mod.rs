@@ -10,6 +10,7 @@ mod run;
 mod signals;
 mod simulate;
 mod target;
+mod whoami;
 
 use crate::cli::{Cli, Color, Command};
 use crate::error::Failure;
@@ -44,6 +45,7 @@ async fn command(cli: &Cli, screen: &Screen) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Run(args) => run::run(args, screen).await,
         Command::Check(args) => check::check(args),
+        Command::Whoami(args) => whoami::whoami(args).await,
         Command::Simulate(args) => simulate::simulate(args).await,
         Command::Ledger(args) => ledger::ledger(args),
     }

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::caller::{self, Caller, Wanted};
+use super::caller::{Caller, Wanted};
 use crate::cloud::credentials::{Credentials, Keyring};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
@@ -69,7 +68,7 @@ pub(super) async fn reach(
     match &settings.target {
         Target::Service(endpoint) => Ok(Service {
             endpoint: endpoint.clone(),
-            caller: caller::identify(wanted(settings, endpoint)).await?,
+            caller: Caller::find(wanted(settings, endpoint, None)).await?,
             name: settings.target.name(),
             clock: None,
         }),
@@ -79,16 +78,16 @@ pub(super) async fn reach(
                 None => Scenario::rehearsal(),
             };
             let world = world(&scenario, jobs, memory);
-            start(scenario, world).await
+            start(settings, scenario, world).await
         }
     }
 }
 
-fn wanted<'a>(settings: &'a RunSettings, endpoint: &'a Endpoint) -> Wanted<'a> {
+fn wanted<'a>(settings: &'a RunSettings, endpoint: &'a Endpoint, clock: Option<&FastClock>) -> Wanted<'a> {
     Wanted {
         endpoint,
         region: settings.region.as_ref(),
-        request_timeout: settings.rules(None).request_timeout,
+        request_timeout: settings.rules(clock).request_timeout,
         role: settings.role.clone(),
     }
 }
@@ -121,7 +120,7 @@ pub(super) fn world(scenario: &Scenario, jobs: &[Job], memory: &BTreeMap<JobKey,
     world
 }
 
-async fn start(scenario: Scenario, world: World) -> Result<Service, Failure> {
+async fn start(settings: &RunSettings, scenario: Scenario, world: World) -> Result<Service, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(Exit::Refused, format!("the simulator cannot listen on loopback: {error}"))
     };
@@ -135,8 +134,9 @@ async fn start(scenario: Scenario, world: World) -> Result<Service, Failure> {
     tokio::spawn(serve(listener, Simulator::new(world, scenario), keys));
     let credentials = Credentials::new(secret_id, Zeroizing::new(secret_key), None);
     let endpoint: Endpoint = format!("http://{address}").parse()?;
+    let wanted = wanted(settings, &endpoint, Some(&clock));
     Ok(Service {
-        caller: Caller { keyring: Arc::new(Keyring::of(credentials, SIMULATOR)), time: Arc::default() },
+        caller: Caller::with(&wanted, Keyring::of(credentials, SIMULATOR))?,
         endpoint,
         name: SIMULATOR.into(),
         clock: Some(clock),

@@ -4,10 +4,10 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use dlc_fleet::cloud::SWITCH;
-use dlc_fleet::cloud::sts::{ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY};
+use dlc_fleet::cloud::sts::{ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY, GET_CALLER_IDENTITY};
 use dlc_fleet::sim::{METADATA, OK};
 
-use crate::stage::{Ran, Stage, finish, rows};
+use crate::stage::{Ran, Stage, executable, finish, rows};
 
 const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
 const ROLE: &str = "qcs::cam::uin/100000000001:roleName/fleet";
@@ -150,9 +150,92 @@ fn a_role_that_is_not_given_stops_before_anything_is_sent_and_says_why() {
 #[test]
 fn the_simulator_has_keys_of_its_own_and_needs_no_role() {
     let stage = Stage::new(&rows(2), CALM);
-    let mut command = crate::stage::executable(stage.folder.path());
+    let mut command = executable(stage.folder.path());
     command.args(["run", "plan.csv", "--simulate", "--role-arn", ROLE]);
     let ran = finish(command);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert!(ran.stderr.contains("--role-arn"), "{}", ran.stderr);
+}
+
+/// `dlc-fleet whoami` against the simulator.
+fn whoami(stage: &Stage, flags: &[&str]) -> Command {
+    let mut command = executable(stage.folder.path());
+    command.args(["whoami", "--endpoint", &format!("http://{}", stage.address)]).args(flags);
+    command
+}
+
+#[test]
+fn whoami_tells_whose_keys_they_are_and_nothing_of_them() {
+    let stage = Stage::new(&rows(1), &format!("{CALM}account: \"100000000007\"\n"));
+    let ran = finish(whoami(&stage, &[]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let address = format!("http://{}", stage.address);
+    for expected in
+        ["100000000007", "qcs::cam::uin/100000000007", "CAMUser", "TENCENTCLOUD_SECRET_ID", &address]
+    {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
+    let json = finish(whoami(&stage, &["--output", "json", "--region", "ap-beijing"]));
+    assert_eq!(json.json()["account_id"], "100000000007");
+    assert_eq!((&json.json()["region"], &json.json()["keys_expire"]), (&"ap-beijing".into(), &().into()));
+    for text in [&ran.stdout, &ran.stderr, &json.stdout, &json.stderr] {
+        assert!(!text.contains("AKIDstage") && !text.contains("stage-secret-key"), "{text}");
+    }
+    let asked = stage.simulator.arrivals().into_iter().map(|arrival| arrival.action);
+    assert_eq!(asked.collect::<Vec<_>>(), [GET_CALLER_IDENTITY; 2], "and nothing else was called");
+}
+
+#[test]
+fn whoami_tells_the_role_of_which_account_it_is_and_until_when() {
+    let stage = Stage::new(&rows(1), &format!("{CALM}session_lasts: 600s\nskew: 10m\n"));
+    let other = "qcs::cam::uin/42:roleName/fleet";
+    let ran = finish(whoami(&stage, &["--role-arn", other, "--output", "json"]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let json = ran.json();
+    assert_eq!((&json["account_id"], &json["user_id"]), (&"42".into(), &"fleet:dlc-fleet".into()));
+    let source = json["source"].as_str().expect("a source");
+    assert!(source.contains(other) && source.contains("TENCENTCLOUD_SECRET_ID"), "{source}");
+    // by the clock of the service, which is ten minutes ahead
+    let left = json["keys_seconds_left"].as_i64().expect("seconds");
+    assert!((500..=601).contains(&left), "{left}");
+    assert!((598..=602).contains(&json["clock_ahead_seconds"].as_i64().expect("seconds")));
+    let ran = finish(whoami(&stage, &["--role-arn", other]));
+    assert!(ran.stdout.contains("good until 20") && ran.stdout.contains("clock is wrong"), "{}", ran.stdout);
+}
+
+#[test]
+fn whoami_without_good_keys_is_refused_and_says_why() {
+    let stage = Stage::new(&rows(1), CALM);
+    let mut none = whoami(&stage, &[]);
+    without_keys(&mut none);
+    let mut wrong = whoami(&stage, &[]);
+    wrong.env("TENCENTCLOUD_SECRET_KEY", "PRIVATE-KEY");
+    let nobody = {
+        let mut command = executable(stage.folder.path());
+        command.args(["whoami", "--endpoint", "http://127.0.0.1:1"]);
+        command
+    };
+    for (command, said) in [
+        (none, "TENCENTCLOUD_SECRET_ID"),
+        (wrong, "AuthFailure.SignatureFailure"),
+        (nobody, "nothing was sent"),
+    ] {
+        let ran = finish(command);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains(said) && !ran.stderr.contains("PRIVATE"), "{said}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("--simulate"), "no such flag: {}", ran.stderr);
+    }
+    assert_eq!(finish(whoami(&stage, &["--endpoint", "http://example.com"])).code, Some(2));
+}
+
+#[test]
+fn faults_of_sts_that_pass_do_not_stop_what_has_just_begun() {
+    let spells = [ASSUME_ROLE, GET_CALLER_IDENTITY]
+        .map(|action| format!("  - {{fate: InternalError, action: {action}, times: 1}}\n"));
+    let stage = Stage::new(&rows(4), &format!("{CALM}spells:\n{}", spells.concat()));
+    let ran = finish(whoami(&stage, &["--role-arn", ROLE]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for action in [ASSUME_ROLE, GET_CALLER_IDENTITY] {
+        assert_eq!(stage.simulator.stats().answered(action, "InternalError"), 1, "{action}");
+    }
 }
