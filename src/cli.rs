@@ -33,7 +33,7 @@ Exit codes:
   0    every row is on its target (or the dry run found that it can be)
   1    some rows failed
   2    the command line or the plan is invalid; nothing was sent
-  3    refused before the first write: credentials, read rights, no service to be reached, or no confirmation
+  3    refused before the first write: credentials, another account or region than expected, read rights, no service to be reached, or no confirmation
   4    no failures, but rows are unknown, unconverged, not started, or were moved away since
   5    stopped early by an account-wide refusal
   6    the ledger is locked, damaged or not writable
@@ -218,6 +218,9 @@ pub struct TargetArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Who")]
 pub struct CallerArgs {
+    /// Call nothing unless the keys belong to this main account (whoami shows it); compared with the plan's as well
+    #[arg(long, value_name = "ID", value_parser = account)]
+    pub expect_account: Option<String>,
     /// Assume this role with the keys that are found [default: $TENCENTCLOUD_ROLE_ARN]
     #[arg(long, value_name = "ARN")]
     pub role_arn: Option<String>,
@@ -302,6 +305,12 @@ pub struct SimulateArgs {
     pub region: String,
 }
 
+/// The id of an account, as the API writes it.
+fn account(text: &str) -> Result<String, String> {
+    let is_account = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_account.then(|| text.to_owned()).ok_or_else(|| "write the main account's id, digits only".to_owned())
+}
+
 /// A duration as people write it: `10s`, `1m30s`, `500ms`.
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed: SignedDuration =
@@ -348,6 +357,16 @@ mod tests {
         for (rate, good) in [("0", false), ("1", true), ("20", true), ("21", false), ("fast", false)] {
             let parsed = Cli::try_parse_from(["dlc-fleet", "run", "p.csv", "--rate", rate]);
             assert_eq!(parsed.is_ok(), good, "{rate}");
+        }
+    }
+
+    #[test]
+    fn accounts_are_digits() {
+        for (id, good) in
+            [("100000000001", true), ("", false), ("uin/1", false), ("-1", false), ("1 ", false)]
+        {
+            let flag = format!("--expect-account={id}");
+            assert_eq!(Cli::try_parse_from(["dlc-fleet", "whoami", &flag]).is_ok(), good, "{id:?}");
         }
     }
 

@@ -91,6 +91,8 @@ pub struct RunSettings {
     pub yes: bool,
     /// What goes to stdout.
     pub output: Output,
+    /// The account that the command line expects.
+    pub expect_account: Option<String>,
     /// The role that was asked for on the command line.
     pub role: Option<WantedRole>,
     /// The limits that were typed; what is missing depends on where requests go.
@@ -126,6 +128,7 @@ impl RunSettings {
             skip_failed: args.skip_failed,
             yes: args.yes,
             output: args.output,
+            expect_account: args.caller.expect_account.clone(),
             role,
             limits: args.limits,
         })

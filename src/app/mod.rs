@@ -4,6 +4,7 @@ mod caller;
 mod check;
 mod confirm;
 mod dry_run;
+mod guard;
 mod ledger;
 mod logs;
 mod run;

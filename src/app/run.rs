@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::confirm::{Question, confirm};
 use super::target::{check_ledger_fits, reach};
-use super::{environment, print_result, signals};
+use super::{environment, guard, print_result, signals};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
 use crate::cloud::http::HttpCloud;
@@ -27,6 +27,7 @@ pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure
     let Some(plan) = super::check::load(&settings.plan, settings.region.as_ref())? else {
         return Ok(Exit::Usage);
     };
+    guard::check_regions(&plan)?;
     match settings.dry_run {
         Some(mode) => super::dry_run::dry_run(&settings, &plan, mode).await,
         None => switch(&settings, plan, screen).await,
@@ -43,6 +44,7 @@ async fn switch(settings: &RunSettings, plan: Plan, screen: &Screen) -> Result<E
     check_ledger_fits(&settings.target, &settings.ledger, writer.memory())?;
     let work = remaining_work(&plan.jobs, writer.memory(), settings.skip_failed);
     let service = reach(settings, &plan.jobs, &writer.memory().jobs).await?;
+    guard::check_account(settings, &plan, &service).await?;
     let rules = settings.rules(service.clock.as_ref());
     let endpoint = service.name.clone();
     let cloud = Arc::new(HttpCloud::new(service.fleet(rules.request_timeout)?));

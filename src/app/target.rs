@@ -26,6 +26,8 @@ pub(super) struct Service {
     pub(super) caller: Caller,
     /// What people and the ledger call it.
     pub(super) name: String,
+    /// False where nobody said whose engines these are, as in a simulator whose scenario names no account.
+    pub(super) names_account: bool,
     /// Waits that suit the simulator.
     pub(super) clock: Option<FastClock>,
 }
@@ -70,6 +72,7 @@ pub(super) async fn reach(
             endpoint: endpoint.clone(),
             caller: Caller::find(wanted(settings, endpoint, None)).await?,
             name: settings.target.name(),
+            names_account: true,
             clock: None,
         }),
         Target::Simulator { scenario } => {
@@ -126,7 +129,7 @@ async fn start(settings: &RunSettings, scenario: Scenario, world: World) -> Resu
     };
     let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let clock = scenario.clock;
+    let (clock, names_account) = (scenario.clock, scenario.account.is_some());
     let mut random = fastrand::Rng::new();
     let mut key = || std::iter::repeat_with(|| random.alphanumeric()).take(32).collect::<String>();
     let (secret_id, secret_key) = (format!("AKID{}", key()), key());
@@ -139,6 +142,7 @@ async fn start(settings: &RunSettings, scenario: Scenario, world: World) -> Resu
         caller: Caller::with(&wanted, Keyring::of(credentials, SIMULATOR))?,
         endpoint,
         name: SIMULATOR.into(),
+        names_account,
         clock: Some(clock),
     })
 }

@@ -1,6 +1,7 @@
 //! `dlc-fleet whoami`: whose keys a run would use, and where it would find them. Never the keys themselves.
 
 use super::caller::{Caller, Wanted};
+use super::guard::{compare, expected};
 use super::{environment, print_result};
 use crate::cli::{Output, WhoamiArgs};
 use crate::cloud::sts::SERVICE;
@@ -28,6 +29,8 @@ pub(super) async fn whoami(args: &WhoamiArgs) -> Result<Exit, Failure> {
         (None, Some(_)) => GoodFor::Unknown,
         (None, None) => GoodFor::Ever,
     };
+    let expected = expected(None, args.caller.expect_account.as_deref());
+    let fits = compare(&expected, &identity);
     let told = Whoami {
         source: caller.keyring.source(),
         account_id: identity.account_id,
@@ -45,5 +48,5 @@ pub(super) async fn whoami(args: &WhoamiArgs) -> Result<Exit, Failure> {
         Output::Human => report::whoami(&told),
         Output::Json => whoami_json(&told),
     });
-    Ok(Exit::Success)
+    fits.map(|()| Exit::Success)
 }

@@ -16,6 +16,10 @@
 //! mapping with the columns of a CSV plan as keys (without `wave`), or `from:` with the path of a CSV file,
 //! counted from the folder of the plan. Ids stay the text that was written: `0123` and `no` are texts.
 //!
+//! `expect`, at the top as well, is a guard against the wrong keys: `account` is the main account that they must belong
+//! to, `region` the region that every row must be in. Both are compared before anything is called. What is expected is
+//! no part of the plan's digest, since it changes whether a run begins, and nothing of what it does.
+//!
 //! # What is checked
 //!
 //! Every mistake is a finding with its place and its remedy, and a plan with a finding gives no job. Something
@@ -61,9 +65,20 @@ pub struct Plan {
     pub jobs: Vec<Job>,
     /// Names of the waves, in order; only `all` when the plan names none.
     pub waves: Vec<String>,
+    /// What must hold before anything is called.
+    pub expect: Expect,
     /// SHA-256, in lower-case hex, of what the plan asks for: waves, regions, engines, image versions. The same
     /// for both formats, and whatever the order of rows, the comments and the notes.
     pub digest: String,
+}
+
+/// What a plan expects of those who run it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expect {
+    /// The main account that the keys belong to.
+    pub account: Option<String>,
+    /// The region of every row.
+    pub region: Option<Region>,
 }
 
 /// Why there is no plan.
@@ -91,12 +106,13 @@ pub fn load(path: &Path, default_region: Option<&Region>) -> Result<Plan, PlanEr
     let draft = draft(&mut review, path)
         .map_err(|cause| PlanError::Unreadable { path: path.to_owned(), cause })?
         .unwrap_or_default();
+    let expect = draft.expect.clone();
     let (jobs, waves) = draft.into_jobs(&mut review, default_region);
     if !review.is_clean() {
         return Err(PlanError::Invalid(review.into_findings()));
     }
     let digest = digest(&jobs, &waves);
-    Ok(Plan { path: path.to_owned(), jobs, waves, digest })
+    Ok(Plan { path: path.to_owned(), jobs, waves, expect, digest })
 }
 
 /// The formats of a plan.

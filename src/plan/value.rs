@@ -8,6 +8,8 @@ const MAX_ID: usize = 128;
 const ENGINE_PREFIX: &str = "DataEngine-";
 /// Longest name of a wave, in characters.
 const MAX_WAVE: usize = 64;
+/// Longest id of an account, in digits.
+const MAX_ACCOUNT: usize = 20;
 /// Longest note, in characters.
 const MAX_NOTE: usize = 500;
 
@@ -22,6 +24,7 @@ pub(super) enum Field {
     Wave,
     WaveName,
     From,
+    Account,
 }
 
 impl Field {
@@ -36,6 +39,7 @@ impl Field {
             Self::Wave => "wave",
             Self::WaveName => "name",
             Self::From => "from",
+            Self::Account => "account",
         }
     }
 
@@ -50,6 +54,7 @@ impl Field {
             Self::Region => "write a region as the API does, for example `ap-guangzhou`",
             Self::Note => "write one line of at most 500 characters, or leave it out",
             Self::Wave | Self::WaveName => "write a name of at most 64 characters, for example `canary`",
+            Self::Account => "write the id of the main account, digits only, for example `100000000001`",
             Self::From => "write the path of a CSV file, counted from the folder of the plan",
         }
     }
@@ -64,6 +69,7 @@ impl Field {
             Self::Note => line_fault(text, MAX_NOTE),
             Self::Wave | Self::WaveName => line_fault(text, MAX_WAVE),
             Self::From => line_fault(text, usize::MAX),
+            Self::Account => account_fault(text),
         }
     }
 }
@@ -88,7 +94,8 @@ impl Value {
             review.report(Finding::new(place, title, "remove the white space"));
         }
         if let Some(fault) = field.fault(text).filter(|_| !text.is_empty()) {
-            let title = format!("{} cannot be a {name}: {fault}", quote(text));
+            let article = if field.name().starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            let title = format!("{} cannot be {article} {name}: {fault}", quote(text));
             review.report(Finding::new(place, title, field.remedy()));
         }
         Self { text: text.to_owned(), place }
@@ -105,6 +112,14 @@ fn id_fault(text: &str) -> Option<String> {
         });
     }
     too_long(text, MAX_ID)
+}
+
+/// The service's accounts have ten to twelve digits; how many they may have nobody says.
+fn account_fault(text: &str) -> Option<String> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some("it is not made of digits".to_owned());
+    }
+    too_long(text, MAX_ACCOUNT)
 }
 
 fn line_fault(text: &str, limit: usize) -> Option<String> {

@@ -5,6 +5,7 @@ mod codes;
 mod disk_faults;
 mod endings;
 mod flags;
+mod guard;
 mod identity;
 mod kill_loop;
 mod ledgers;
