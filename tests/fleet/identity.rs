@@ -61,10 +61,17 @@ fn a_role_in_the_environment_or_on_the_command_line_is_assumed_once_for_a_whole_
 #[test]
 fn a_pod_and_a_machine_need_no_keys_of_their_own() {
     let stage = Stage::new(&rows(4), CALM);
-    let mut command = stage.command(&["--yes"]);
+    let mut command = stage.command(&["--yes", "-vvv", "--log-file", "run.log"]);
     in_a_pod(&stage, without_keys(&mut command));
-    assert_done(&stage, &finish(command));
+    let ran = finish(command);
+    assert_done(&stage, &ran);
     assert_eq!(handed_out(&stage), [0, 1, 0]);
+    let log = std::fs::read_to_string(stage.path("run.log")).expect("a log");
+    assert!(log.contains(ASSUME_ROLE_WITH_WEB_IDENTITY), "the log tells each call");
+    for text in [&log, &ran.stderr, &ran.stdout, &stage.ledger()] {
+        // every SecretId of the simulator begins like this
+        assert!(!text.contains("PRIVATE-WEB-TOKEN") && !text.contains("AKID"), "{text}");
+    }
 
     let stage = Stage::new(&rows(4), &format!("{CALM}instance_role: fleet\n"));
     let mut command = stage.command(&["--yes"]);
