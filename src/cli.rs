@@ -31,7 +31,7 @@ Exit codes:
   0    every row is on its target (or the dry run found that it can be)
   1    some rows failed
   2    the command line or the plan is invalid; nothing was sent
-  3    refused before the first write: credentials, read rights, no service to be reached, or no confirmation
+  3    refused before the first write: credentials, another account or region than expected, read rights, no service to be reached, or no confirmation
   4    no failures, but rows are unknown, unconverged, not started, or were moved away since
   5    stopped early by an account-wide refusal, or by a wave that did not come through its soak
   6    the ledger is locked, damaged or not writable
@@ -83,6 +83,8 @@ pub enum Command {
     Run(RunArgs),
     /// Check a plan and report every finding at once; sends nothing
     Check(CheckArgs),
+    /// Tell whose keys a run would use, where it finds them, and when they expire; changes nothing
+    Whoami(WhoamiArgs),
     /// Serve the simulator on loopback, for rehearsals with real requests
     Simulate(SimulateArgs),
     /// Check, mend or show a ledger
@@ -191,6 +193,9 @@ pub struct RunArgs {
     /// Where to send requests.
     #[command(flatten)]
     pub target: TargetArgs,
+    /// With whose keys.
+    #[command(flatten)]
+    pub caller: CallerArgs,
     /// How fast, how often, how long.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -212,6 +217,21 @@ pub struct TargetArgs {
     /// Run against a simulator inside this process, with the weather of a scenario file or the built-in one; no profile is read
     #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub simulate: Option<String>,
+}
+
+/// With whose keys.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Who")]
+pub struct CallerArgs {
+    /// Call nothing unless the keys belong to this main account (whoami shows it); compared with the plan's as well
+    #[arg(long, value_name = "ID", value_parser = account)]
+    pub expect_account: Option<String>,
+    /// Assume this role with the keys that are found [default: $TENCENTCLOUD_ROLE_ARN]
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
+    /// What the role's session is called [default: $TENCENTCLOUD_ROLE_SESSION_NAME, else dlc-fleet]
+    #[arg(long, value_name = "NAME", requires = "role_arn")]
+    pub role_session_name: Option<String>,
 }
 
 /// How fast, how often, how long.
@@ -250,6 +270,29 @@ pub struct LimitArgs {
     pub no_read_back: bool,
 }
 
+/// Arguments of `whoami`.
+#[derive(Debug, Args)]
+pub struct WhoamiArgs {
+    /// What goes to stdout at the end
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub output: Output,
+    /// Profile of tccli to take keys, region and endpoint from, before the environment [default: $TCCLI_PROFILE, else default]
+    #[arg(long, value_name = "NAME", help_heading = "Where")]
+    pub profile: Option<String>,
+    /// Region to ask in [default: $TENCENTCLOUD_REGION, else that of the profile, else ap-guangzhou]
+    #[arg(long, value_name = "REGION", help_heading = "Where")]
+    pub region: Option<String>,
+    /// Host of DLC, as for run; STS is asked at the host beside it [default: dlc.tencentcloudapi.com]
+    #[arg(long, value_name = "ENDPOINT", help_heading = "Where")]
+    pub endpoint: Option<String>,
+    /// Longest wait for one answer [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = positive, help_heading = "Where")]
+    pub request_timeout: Option<Duration>,
+    /// With whose keys.
+    #[command(flatten)]
+    pub caller: CallerArgs,
+}
+
 /// Arguments of `simulate`.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
@@ -268,6 +311,12 @@ pub struct SimulateArgs {
     /// Region of the simulated fleet, and of rows that name none
     #[arg(long, value_name = "REGION", default_value = "ap-guangzhou")]
     pub region: String,
+}
+
+/// The id of an account, as the API writes it.
+fn account(text: &str) -> Result<String, String> {
+    let is_account = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_account.then(|| text.to_owned()).ok_or_else(|| "write the main account's id, digits only".to_owned())
 }
 
 /// A duration as people write it.
@@ -322,6 +371,16 @@ mod tests {
         assert!(message.contains(expected), "{message}");
         assert!(refused("10s").is_ok());
         assert!(positive("0s").is_err() && positive("1ms").is_ok());
+    }
+
+    #[test]
+    fn accounts_are_digits() {
+        for (id, good) in
+            [("100000000001", true), ("", false), ("uin/1", false), ("-1", false), ("1 ", false)]
+        {
+            let flag = format!("--expect-account={id}");
+            assert_eq!(Cli::try_parse_from(["dlc-fleet", "whoami", &flag]).is_ok(), good, "{id:?}");
+        }
     }
 
     #[test]

@@ -38,6 +38,14 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Leaves out what to do next, where the command is another one than usual.
+    #[must_use]
+    pub fn only_what(self) -> Self {
+        Self { next: None, ..self }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "error: {}", self.what)?;

@@ -12,7 +12,8 @@ pub enum Exit {
     Failed = 1,
     /// The command line or the plan is invalid; nothing was sent.
     Usage = 2,
-    /// Refused before the first write: credentials, read rights, no service to be reached, or no confirmation.
+    /// Refused before the first write: credentials, another account or region than expected, read rights, no service to
+    /// be reached, or no confirmation.
     Refused = 3,
     /// No failures, but rows are unknown, unconverged, not started, or were moved away since.
     Unsettled = 4,

@@ -13,8 +13,8 @@
 //! | `tally` | `job`, `event` | the fold of events into counts that add up to the plan |
 //! | `exit` | | every exit code and its promise |
 //! | `plan` | `job`, `words` | CSV and YAML into checked jobs, with every finding at once |
-//! | `cloud` | `job`, `words` | the service: traits, error catalogue, signature, HTTPS |
-//! | `sim` | `job`, `cloud` | the simulator: a seeded world, its weather, its HTTP server |
+//! | `cloud` | `job`, `words` | the service and STS: traits, keys and their sources, error catalogue, signature, HTTPS |
+//! | `sim` | `job`, `cloud` | the simulator: a seeded world, its weather, its HTTP server, STS and metadata service |
 //! | `pace` | | when a call may go, and after which wait it may go again |
 //! | `ledger` | `job`, `words` | the file that remembers: format, writer, fold, resume, lock |
 //! | `run` | `job`, `event`, `cloud`, `pace`, `ledger` | the dispatcher and what it needs; the dry run |

@@ -7,6 +7,7 @@
 //! | endpoint | `--endpoint` | | `dlc.endpoint` | | [`Endpoint::default`] |
 //! | waits | `--settle`, `--grace`, … | | | the scenario's `clock` | [`Rules::default`] |
 //! | longest soak | | | | the scenario's `clock` | what the plan says |
+//! | role | `--role-arn` | `TENCENTCLOUD_ROLE_ARN` | `role-arn` | refused | none |
 //! | ledger | `--ledger` | | | the plan's path, `.simulated.ledger.jsonl` | the plan's path, `.ledger.jsonl` |
 //!
 //! A region in the plan wins over all of these for its rows. A profile that was asked for with `--profile` wins over
@@ -17,12 +18,12 @@ mod whereabouts;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use self::whereabouts::endpoint;
-pub use self::whereabouts::{REGION_VARIABLE, region};
-use crate::cli::{LimitArgs, Output, RunArgs};
-use crate::cloud::credentials::Surroundings;
+pub use self::whereabouts::{REGION_VARIABLE, endpoint, region};
+use crate::cli::{CallerArgs, LimitArgs, Output, RunArgs};
+use crate::cloud::credentials::{Surroundings, WantedRole};
 use crate::cloud::endpoint::Endpoint;
 use crate::error::Failure;
+use crate::exit::Exit;
 use crate::job::{Region, Wave};
 use crate::pace::{Delays, Rate, Schedule};
 use crate::run::Rules;
@@ -94,6 +95,10 @@ pub struct RunSettings {
     pub yes: bool,
     /// What goes to stdout.
     pub output: Output,
+    /// The account that the command line expects.
+    pub expect_account: Option<String>,
+    /// The role that was asked for on the command line.
+    pub role: Option<WantedRole>,
     /// The limits that were typed; what is missing depends on where requests go.
     limits: LimitArgs,
 }
@@ -113,6 +118,11 @@ impl RunSettings {
                 self::region(region, surroundings)?,
             ),
         };
+        let role = role(&args.caller);
+        if role.is_some() && matches!(target, Target::Simulator { .. }) {
+            let what = "--role-arn: the simulator has keys of its own: leave out the role, or --simulate";
+            return Err(Failure::new(Exit::Usage, what));
+        }
         let derived = || derived_ledger(&args.plan, target.is_rehearsal());
         let dry_run = match (args.dry_run, args.offline) {
             (false, _) => None,
@@ -129,6 +139,8 @@ impl RunSettings {
             skip_failed: args.skip_failed,
             yes: args.yes,
             output: args.output,
+            expect_account: args.caller.expect_account.clone(),
+            role,
             limits: args.limits,
         })
     }
@@ -183,6 +195,12 @@ pub fn waves(plan: Vec<Wave>, clock: Option<&FastClock>) -> (Vec<Wave>, Option<D
     let is_cut = plan.iter().any(|wave| wave.soak > longest);
     let cut = |wave: Wave| Wave { soak: wave.soak.min(longest), ..wave };
     (plan.into_iter().map(cut).collect(), is_cut.then_some(longest))
+}
+
+/// The role that was asked for on the command line.
+pub fn role(args: &CallerArgs) -> Option<WantedRole> {
+    let session_name = args.role_session_name.clone();
+    args.role_arn.clone().map(|arn| WantedRole { arn, session_name })
 }
 
 /// The ledger beside the plan. Rehearsals have one of their own, since they say nothing about real engines.

@@ -4,38 +4,28 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::guard::{check_account, check_regions, expected, tell_unchecked};
 use super::print_result;
 use super::target::{check_ledger_fits, clock, reach, request_gap};
 use crate::cli::Output;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::{Job, Wave};
-use crate::ledger::{self, remaining_work};
+use crate::ledger::{self, Recalled, remaining_work};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Preview, PreviewRow, preview_json};
 use crate::run::Reader;
-use crate::run::preview::{Prediction, foresee_soaks, look, predict};
+use crate::run::preview::{Prediction, Seen, foresee_soaks, look, predict};
 use crate::settings::{self, DryRun, RunSettings};
+use crate::sim::FastClock;
 
 pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -> Result<Exit, Failure> {
+    check_regions(plan)?;
     let recalled = ledger::read(&settings.ledger)?;
     check_ledger_fits(&settings.target, &settings.ledger, &recalled.memory)?;
     let work = remaining_work(&plan.jobs, &recalled.memory, settings.skip_failed);
-    let (seen, endpoint, clock) = match mode {
-        DryRun::Online if settings.reads_back() => {
-            let service = reach(settings, &plan.jobs, &recalled.memory.jobs).await?;
-            let rules = settings.rules(service.clock.as_ref());
-            let (name, clock) = (service.name.clone(), service.clock);
-            let reader = Reader::new(Arc::new(service.fleet(rules.request_timeout)?), rules);
-            let seen = look(&reader, &plan.jobs).await?;
-            if let Some(note) = report::clock_note(reader.clock_ahead()) {
-                to_stderr(&format!("{note}\n"));
-            }
-            (Some(seen), name, clock)
-        }
-        DryRun::Offline | DryRun::Online => (None, settings.target.name(), clock(&settings.target)?),
-    };
+    let (seen, endpoint, clock) = look_around(settings, plan, mode, &recalled).await?;
     let predictions = predict(&plan.jobs, &work, seen.as_ref());
     let rules = settings.rules(clock.as_ref());
     let (waves, _) = settings::waves(plan.waves.clone(), clock.as_ref());
@@ -62,6 +52,35 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
         Output::Json => preview_json(&preview, exit.code()),
     })?;
     Ok(exit)
+}
+
+/// What the fleet looks like, as far as it may be looked at, what the service is called, and a simulator's clock.
+async fn look_around(
+    settings: &RunSettings,
+    plan: &Plan,
+    mode: DryRun,
+    recalled: &Recalled,
+) -> Result<(Option<Seen>, String, Option<FastClock>), Failure> {
+    let expected = expected(Some(plan), settings.expect_account.as_deref());
+    if mode == DryRun::Offline {
+        tell_unchecked(&expected, "--offline asks nobody");
+    }
+    if mode == DryRun::Offline || !settings.reads_back() && expected.is_empty() {
+        return Ok((None, settings.target.name(), clock(&settings.target)?));
+    }
+    let service = reach(settings, &plan.jobs, &recalled.memory.jobs).await?;
+    check_account(settings, plan, &service).await?;
+    let rules = settings.rules(service.clock.as_ref());
+    let (name, clock) = (service.name.clone(), service.clock);
+    if !settings.reads_back() {
+        return Ok((None, name, clock));
+    }
+    let reader = Reader::new(Arc::new(service.fleet(rules.request_timeout)?), rules);
+    let seen = look(&reader, &plan.jobs).await?;
+    if let Some(note) = report::clock_note(reader.clock_ahead()) {
+        to_stderr(&format!("{note}\n"));
+    }
+    Ok((Some(seen), name, clock))
 }
 
 fn row(plan: &Plan, job: &Job, prediction: Prediction) -> PreviewRow {

@@ -1,8 +1,10 @@
 //! The composition root: one file for each subcommand, and what they share.
 
+mod caller;
 mod check;
 mod confirm;
 mod dry_run;
+mod guard;
 mod ledger;
 mod logs;
 mod memory;
@@ -10,6 +12,7 @@ mod run;
 mod signals;
 mod simulate;
 mod target;
+mod whoami;
 
 use std::io::ErrorKind;
 
@@ -47,6 +50,7 @@ async fn command(cli: &Cli, screen: &Screen) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Run(args) => run::run(args, screen).await,
         Command::Check(args) => check::check(args),
+        Command::Whoami(args) => whoami::whoami(args).await,
         Command::Simulate(args) => simulate::simulate(args).await,
         Command::Ledger(args) => ledger::ledger(args),
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::confirm::{Question, confirm};
-use super::target::{check_ledger_fits, reach};
-use super::{print_outcome, signals, surroundings};
+use super::target::{Service, check_ledger_fits, reach};
+use super::{guard, print_outcome, signals, surroundings};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
 use crate::cloud::http::HttpCloud;
@@ -69,12 +69,24 @@ async fn load(settings: &RunSettings) -> Result<Option<Plan>, Failure> {
     loaded.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
+/// Finds the service and keys for it, and sees that they are those of the expected account.
+async fn reach_guarded(
+    settings: &RunSettings,
+    plan: &Plan,
+    memory: &ledger::Memory,
+) -> Result<Service, Failure> {
+    let service = reach(settings, &plan.jobs, &memory.jobs).await?;
+    guard::check_account(settings, plan, &service).await?;
+    Ok(service)
+}
+
 async fn switch(
     settings: &RunSettings,
     mut plan: Plan,
     screen: &Screen,
     mut signals: Signals,
 ) -> Result<Exit, Failure> {
+    guard::check_regions(&plan)?;
     let run_id = ledger::new_run_id();
     let (writer, set_aside) = ledger::open(&settings.ledger, &run_id)?;
     if let Some(aside) = set_aside {
@@ -83,7 +95,7 @@ async fn switch(
     }
     check_ledger_fits(&settings.target, &settings.ledger, writer.memory())?;
     let work = remaining_work(&plan.jobs, writer.memory(), settings.skip_failed);
-    let service = reach(settings, &plan.jobs, &writer.memory().jobs).await?;
+    let service = unless_signalled(&mut signals, reach_guarded(settings, &plan, writer.memory())).await?;
     let rules = settings.rules(service.clock.as_ref());
     plan.waves = soaks_of_this_run(plan.waves, service.clock.as_ref());
     let endpoint = service.name.clone();

@@ -5,21 +5,20 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::cloud::credentials::{self, Credentials, Keyring, Source, Surroundings};
+use super::caller::{Caller, Wanted};
+use crate::cloud::credentials::{Credentials, Keyring};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
-use crate::cloud::signed::{ServiceClock, SignedClient};
+use crate::cloud::signed::SignedClient;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::{Job, JobKey};
 use crate::ledger::{JobMemory, Memory, Standing};
 use crate::pace::{HEADROOM, Rate};
-use crate::report::print::to_stderr;
 use crate::settings::{RunSettings, SIMULATOR, Target};
 use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
 
@@ -29,11 +28,11 @@ const LARGEST_SCENARIO: u64 = 4 << 20;
 /// Somewhere to send requests, with the keys to sign them.
 pub(super) struct Service {
     pub(super) endpoint: Endpoint,
-    pub(super) keyring: Arc<Keyring>,
-    /// The service's clock, which tells when keys expire.
-    time: Arc<ServiceClock>,
+    pub(super) caller: Caller,
     /// What people and the ledger call it.
     pub(super) name: String,
+    /// False where nobody said whose engines these are, as in a simulator whose scenario names no account.
+    pub(super) names_account: bool,
     /// Waits that suit the simulator.
     pub(super) clock: Option<FastClock>,
 }
@@ -41,8 +40,8 @@ pub(super) struct Service {
 impl Service {
     /// A client for it; opens no connection.
     pub(super) fn fleet(self, request_timeout: Duration) -> Result<HttpFleet, Failure> {
-        let client = SignedClient::new(self.endpoint, request_timeout, self.time)?;
-        Ok(HttpFleet::new(client, self.keyring))
+        let Caller { keyring, time, .. } = self.caller;
+        Ok(HttpFleet::new(SignedClient::new(self.endpoint, request_timeout, time)?, keyring))
     }
 }
 
@@ -74,21 +73,17 @@ pub(super) async fn reach(
     memory: &BTreeMap<JobKey, JobMemory>,
 ) -> Result<Service, Failure> {
     match &settings.target {
-        Target::Service(endpoint) => {
-            let time = Arc::<ServiceClock>::default();
-            let source = found(&super::surroundings(settings.profile.as_deref()))?;
-            Ok(Service {
-                endpoint: endpoint.clone(),
-                keyring: Arc::new(Keyring::new(source, Arc::clone(&time))),
-                time,
-                name: settings.target.name(),
-                clock: None,
-            })
-        }
+        Target::Service(endpoint) => Ok(Service {
+            endpoint: endpoint.clone(),
+            caller: Caller::find(wanted(settings, endpoint, None)).await?,
+            name: settings.target.name(),
+            names_account: true,
+            clock: None,
+        }),
         Target::Simulator { scenario } => {
             let scenario = weather(scenario.as_deref())?;
             let world = world(&scenario, jobs, memory);
-            start(scenario, world).await
+            start(settings, scenario, world).await
         }
     }
 }
@@ -106,15 +101,14 @@ fn weather(scenario: Option<&Path>) -> Result<Scenario, Failure> {
     scenario.map_or_else(|| Ok(Scenario::rehearsal()), read_scenario)
 }
 
-/// The first source that has keys; what the sources warn of goes to stderr.
-fn found(surroundings: &Surroundings<'_>) -> Result<Box<dyn Source>, Failure> {
-    let found = credentials::find(surroundings);
-    for warning in surroundings.warnings() {
-        to_stderr(&format!("warning: {warning}\n"));
+fn wanted<'a>(settings: &'a RunSettings, endpoint: &'a Endpoint, clock: Option<&FastClock>) -> Wanted<'a> {
+    Wanted {
+        endpoint,
+        region: settings.region.as_ref(),
+        request_timeout: settings.rules(clock).request_timeout,
+        profile: settings.profile.as_deref(),
+        role: settings.role.clone(),
     }
-    let source = found?;
-    tracing::info!(source = source.name(), "there are keys");
-    Ok(source)
 }
 
 /// A scenario file.
@@ -158,24 +152,26 @@ pub(super) fn world(scenario: &Scenario, jobs: &[Job], memory: &BTreeMap<JobKey,
     world
 }
 
-async fn start(scenario: Scenario, world: World) -> Result<Service, Failure> {
+async fn start(settings: &RunSettings, scenario: Scenario, world: World) -> Result<Service, Failure> {
     let failed = |error: io::Error| {
         Failure::new(Exit::Refused, format!("the simulator cannot listen on loopback: {error}"))
     };
     let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let clock = scenario.clock;
+    let (clock, names_account) = (scenario.clock, scenario.account.is_some());
     let mut random = fastrand::Rng::new();
     let mut key = || std::iter::repeat_with(|| random.alphanumeric()).take(32).collect::<String>();
     let (secret_id, secret_key) = (format!("AKID{}", key()), key());
     let keys = Keys::new(secret_id.clone(), secret_key.clone(), None);
     tokio::spawn(serve(listener, Simulator::new(world, scenario), keys));
     let credentials = Credentials::new(secret_id, Zeroizing::new(secret_key), None);
+    let endpoint: Endpoint = format!("http://{address}").parse()?;
+    let wanted = wanted(settings, &endpoint, Some(&clock));
     Ok(Service {
-        endpoint: format!("http://{address}").parse()?,
-        keyring: Arc::new(Keyring::of(credentials, SIMULATOR)),
-        time: Arc::default(),
+        caller: Caller::with(&wanted, Keyring::of(credentials, SIMULATOR))?,
+        endpoint,
         name: SIMULATOR.into(),
+        names_account,
         clock: Some(clock),
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +15,8 @@ pub enum Reply {
     Bytes(Vec<u8>),
     /// These bytes and the end of the connection.
     BytesThenEnd(Vec<u8>),
+    /// These bytes, after a while.
+    Later(Duration, Vec<u8>),
     /// No byte, and the end of the connection.
     End,
     /// No byte, and the connection torn down.
@@ -113,6 +116,10 @@ async fn serve(mut stream: TcpStream, script: Arc<Mutex<Script>>) {
         };
         match reply {
             Reply::Bytes(bytes) => stream.write_all(&bytes).await.unwrap_or_default(),
+            Reply::Later(wait, bytes) => {
+                tokio::time::sleep(wait).await;
+                stream.write_all(&bytes).await.unwrap_or_default();
+            }
             Reply::BytesThenEnd(bytes) => return stream.write_all(&bytes).await.unwrap_or_default(),
             Reply::End => return,
             Reply::Reset => return stream.set_zero_linger().expect("linger"),

@@ -95,7 +95,7 @@ impl SignedClient {
     }
 
     /// The service's clock, as far as it is known.
-    pub(super) fn clock(&self) -> &ServiceClock {
+    pub(super) fn clock(&self) -> &Arc<ServiceClock> {
         &self.clock
     }
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::catalogue::{Class, Reach, look_up};
-use super::credentials::{Credentials, Keyring, REDACTED};
-use super::signed::{Call, SignedClient};
+use super::credentials::{Credentials, CredentialsError, Keyring, REDACTED};
+use super::signed::{Call, ServiceClock, SignedClient};
 use super::{Fault, Refusal};
 use crate::words::one_line;
 
@@ -95,6 +95,11 @@ impl StsClient {
     /// The service that a client leads to, asked in a region, or else in the [`USUAL_REGION`].
     pub fn new(client: SignedClient, region: Option<&str>) -> Self {
         Self { client, region: region.unwrap_or(USUAL_REGION).to_owned() }
+    }
+
+    /// The service's clock, by which keys expire.
+    pub(super) fn clock(&self) -> Arc<ServiceClock> {
+        Arc::clone(self.client.clock())
     }
 
     /// Who is calling, by the keys of a keyring.
@@ -198,6 +203,12 @@ impl Told {
                 Self { what: cause.clone(), remedy: "mend that, then run again".to_owned(), may_pass: false }
             }
         }
+    }
+
+    /// Why a source has no keys: what was not done, and this as the reason.
+    pub(super) fn about(self, not_done: &str) -> CredentialsError {
+        let Self { what, remedy, may_pass } = self;
+        CredentialsError::Source { what: format!("{not_done}: {what}: {remedy}"), may_pass }
     }
 
     fn new(fault: &Fault, remedy: &str, may_pass: bool) -> Self {

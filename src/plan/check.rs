@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Region, Wave};
 
-use super::MAX_JOBS;
 use super::finding::{Finding, Place, Review, quote};
 use super::value::Value;
+use super::{Expect, MAX_JOBS};
 
 /// The name of the only wave of a plan that names none.
 const UNSTAGED: &str = "all";
@@ -40,6 +40,7 @@ pub(super) struct Draft {
     pub waves: Vec<Wave>,
     pub region: Fallback,
     pub target: Fallback,
+    pub expect: Expect,
 }
 
 impl Review {

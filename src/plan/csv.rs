@@ -261,7 +261,7 @@ impl Table<'_> {
                 Field::ExpectedImageVersionId => row.expected = Some(value),
                 Field::Note => row.note = Some(value.text).filter(|text| !text.is_empty()),
                 Field::Wave | Field::WaveName => row.wave = self.wave_number(value),
-                Field::Soak | Field::From => {}
+                Field::Soak | Field::From | Field::Account => {}
             }
         }
         if !row.engine.text.is_empty() {

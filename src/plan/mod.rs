@@ -19,6 +19,10 @@
 //! `soak` is a duration of 0 to 7 days: once every engine of the wave has ended, so much time passes, and then the wave
 //! is read back, before the next one opens or the run ends. `0s` is the same as no `soak`. CSV has no such column.
 //!
+//! `expect`, at the top as well, is a guard against the wrong keys: `account` is the main account that they must belong
+//! to, `region` the region that every row must be in. Both are compared before anything is called. What is expected is
+//! no part of the plan's digest, since it changes whether a run begins, and nothing of what it does.
+//!
 //! # What is checked
 //!
 //! Every mistake is a finding with its place and its remedy, and a plan with a finding gives no job. Something
@@ -64,9 +68,20 @@ pub struct Plan {
     pub jobs: Vec<Job>,
     /// The waves, in order; only `all` when the plan names none.
     pub waves: Vec<Wave>,
+    /// What must hold before anything is called.
+    pub expect: Expect,
     /// SHA-256, in lower-case hex, of what the plan asks for: waves, soaks, regions, engines, image versions. The same
     /// for both formats, and whatever the order of rows, the comments and the notes.
     pub digest: String,
+}
+
+/// What a plan expects of those who run it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expect {
+    /// The main account that the keys belong to.
+    pub account: Option<String>,
+    /// The region of every row.
+    pub region: Option<Region>,
 }
 
 /// Why there is no plan.
@@ -94,12 +109,13 @@ pub fn load(path: &Path, default_region: Option<&Region>) -> Result<Plan, PlanEr
     let draft = draft(&mut review, path)
         .map_err(|cause| PlanError::Unreadable { path: path.to_owned(), cause })?
         .unwrap_or_default();
+    let expect = draft.expect.clone();
     let (jobs, waves) = draft.into_jobs(&mut review, default_region);
     if !review.is_clean() {
         return Err(PlanError::Invalid(review.into_findings()));
     }
     let digest = digest(&jobs, &waves);
-    Ok(Plan { path: path.to_owned(), jobs, waves, digest })
+    Ok(Plan { path: path.to_owned(), jobs, waves, expect, digest })
 }
 
 /// The formats of a plan.

@@ -13,10 +13,11 @@ use super::names;
 use super::source::Opened;
 use super::value::{Field, Value};
 use super::yaml::{Node, Shape};
-use crate::job::Wave;
+use crate::job::{Region, Wave};
 use crate::words::read_duration;
 
-const PLAN_KEYS: [&str; 4] = ["region", "new_image_version_id", "waves", "engines"];
+const PLAN_KEYS: [&str; 5] = ["region", "new_image_version_id", "expect", "waves", "engines"];
+const EXPECT_KEYS: [&str; 2] = ["account", "region"];
 const WAVE_KEYS: [&str; 3] = ["name", "soak", "engines"];
 const ENGINE_KEYS: [&str; 6] =
     ["data_engine_id", "new_image_version_id", "region", "expected_image_version_id", "note", "from"];
@@ -56,6 +57,9 @@ impl Reader<'_> {
         // before the engines, which may lean on them
         self.draft.region = self.fallback(Field::Region, find("region"));
         self.draft.target = self.fallback(Field::NewImageVersionId, find("new_image_version_id"));
+        if let Some(entry) = find("expect") {
+            self.expect(entry.node);
+        }
         match (find("waves"), find("engines")) {
             (Some(waves), Some(engines)) => {
                 let remedy = "move the engines into a wave, or remove the waves";
@@ -71,6 +75,20 @@ impl Reader<'_> {
             (None, None) => {
                 let remedy = "add the key `engines` with a list of engines, or `waves` with a list of waves";
                 self.report(self.place(root), "the plan has no engines", remedy);
+            }
+        }
+    }
+
+    fn expect(&mut self, node: &Node) {
+        let Some(entries) = self.mapping(node, "`expect`", &EXPECT_KEYS) else { return };
+        if matches!(&node.shape, Shape::Mapping(written) if written.is_empty()) {
+            let remedy = "write `account` or `region` into it, or leave it out";
+            self.report(self.place(node), "`expect` expects nothing", remedy);
+        }
+        for entry in &entries {
+            match entry.name {
+                "account" => self.draft.expect.account = Some(self.value(Field::Account, entry).text),
+                _ => self.draft.expect.region = Some(Region::new(self.value(Field::Region, entry).text)),
             }
         }
     }

@@ -18,10 +18,11 @@ pub(super) fn review(name: &str, bytes: &[u8]) -> Result<Plan, Findings> {
     let opened = review.take(path, bytes);
     let format = Format::of(path).expect("a known ending");
     let draft = opened.and_then(|opened| parse(&mut review, &opened, path, format)).unwrap_or_default();
+    let expect = draft.expect.clone();
     let (jobs, waves) = draft.into_jobs(&mut review, Some(&Region::new("ap-default")));
     if review.is_clean() {
         let digest = digest(&jobs, &waves);
-        Ok(Plan { path: path.to_owned(), jobs, waves, digest })
+        Ok(Plan { path: path.to_owned(), jobs, waves, expect, digest })
     } else {
         Err(review.into_findings())
     }

@@ -9,6 +9,8 @@ const MAX_ID: usize = 128;
 const ENGINE_PREFIX: &str = "DataEngine-";
 /// Longest name of a wave, in characters.
 const MAX_WAVE: usize = 64;
+/// Longest id of an account, in digits.
+const MAX_ACCOUNT: usize = 20;
 /// Longest note, in characters.
 const MAX_NOTE: usize = 500;
 
@@ -24,6 +26,7 @@ pub(super) enum Field {
     WaveName,
     Soak,
     From,
+    Account,
 }
 
 impl Field {
@@ -39,6 +42,7 @@ impl Field {
             Self::WaveName => "name",
             Self::Soak => "soak",
             Self::From => "from",
+            Self::Account => "account",
         }
     }
 
@@ -54,6 +58,7 @@ impl Field {
             Self::Note => "write one line of at most 500 characters, or leave it out",
             Self::Wave | Self::WaveName => "write a name of at most 64 characters, for example `canary`",
             Self::Soak => "write a duration such as `30s`, `10m` or `24h`, of at most `168h`",
+            Self::Account => "write the id of the main account, digits only, for example `100000000001`",
             Self::From => "write the path of a CSV file, counted from the folder of the plan",
         }
     }
@@ -69,6 +74,7 @@ impl Field {
             Self::Wave | Self::WaveName => line_fault(text, MAX_WAVE),
             Self::Soak => read_duration(text).err().map(str::to_owned),
             Self::From => line_fault(text, usize::MAX),
+            Self::Account => account_fault(text),
         }
     }
 }
@@ -93,7 +99,8 @@ impl Value {
             review.report(Finding::new(place, title, "remove the white space"));
         }
         if let Some(fault) = field.fault(text).filter(|_| !text.is_empty()) {
-            let title = format!("{} cannot be a {name}: {fault}", quote(text));
+            let article = if field.name().starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            let title = format!("{} cannot be {article} {name}: {fault}", quote(text));
             review.report(Finding::new(place, title, field.remedy()));
         }
         Self { text: text.to_owned(), place }
@@ -110,6 +117,14 @@ fn id_fault(text: &str) -> Option<String> {
         });
     }
     too_long(text, MAX_ID)
+}
+
+/// The service's accounts have ten to twelve digits; how many they may have nobody says.
+fn account_fault(text: &str) -> Option<String> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some("it is not made of digits".to_owned());
+    }
+    too_long(text, MAX_ACCOUNT)
 }
 
 fn line_fault(text: &str, limit: usize) -> Option<String> {

@@ -2,7 +2,7 @@
 //!
 //! The run tells events; a [`Reporter`] folds them once into a [`Scene`] and shows event and scene to its sinks:
 //! [`Bars`] on a terminal, [`Lines`] elsewhere. A sink that breaks is retired and the others go on. The closing
-//! documents ([`summary()`], [`json()`], [`preview()`]) are pure functions into text. Nothing outside this room
+//! documents ([`summary()`], [`json()`], [`preview()`], [`whoami()`]) are pure functions into text. Nothing outside this room
 //! writes to stdout or stderr; [`mod@print`] is the way there.
 
 use std::io;
@@ -27,6 +27,7 @@ mod reasons;
 mod soaking;
 mod summary;
 mod table;
+mod whoami;
 mod wording;
 
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use pulse::Pulse;
 pub use soaking::listed_soaks;
 pub use summary::{Closing, summary};
 pub use table::{Columns, table};
+pub use whoami::{GoodFor, Whoami, whoami, whoami_json};
 pub use wording::clock_note;
 
 /// What a run looks like at the moment: the fold of all events so far.

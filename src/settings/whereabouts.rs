@@ -39,7 +39,7 @@ pub fn region(flag: Option<&str>, surroundings: &Surroundings<'_>) -> Result<Opt
 }
 
 /// The service that requests go to: from the flag or the profile.
-pub(super) fn endpoint(flag: Option<&str>, surroundings: &Surroundings<'_>) -> Result<Endpoint, Failure> {
+pub fn endpoint(flag: Option<&str>, surroundings: &Surroundings<'_>) -> Result<Endpoint, Failure> {
     if let Some(flag) = flag {
         return Ok(flag.parse()?);
     }

@@ -23,7 +23,7 @@ pub(super) enum Dropped {
 
 pub(super) const JSON: &str = "application/json";
 const HTML: &str = "text/html";
-const PLAIN: &str = "text/plain";
+pub(super) const PLAIN: &str = "text/plain";
 
 /// Renders an answer; `None` is one that never comes. `now` is the service's clock.
 pub(super) fn render(answer: &Answer, now: Timestamp) -> Option<Result<Response<Full<Bytes>>, Dropped>> {

@@ -4,9 +4,10 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 
-use super::gateway::{self, Keys, ServiceTime};
+use super::gateway::{self, Keys, Known, ServiceTime};
 use super::service::Call;
-use super::{World, wire};
+use super::sts::Sessions;
+use super::{Scenario, World, wire};
 use crate::cloud::{LIST_ENGINES, LIST_IMAGES, SWITCH};
 
 const HEADERS: [&str; 9] = [
@@ -110,7 +111,9 @@ proptest! {
         now in prop_oneof![any::<i64>(), Just(0), Just(i64::MAX)],
     ) {
         let keys = Keys::new("AKID", "key", None);
-        let refused = gateway::check(&headers, &body, &keys, ServiceTime { now, validity: 300 });
+        let (sessions, scenario) = (Sessions::default(), Scenario::calm());
+        let known = Known { keys: &keys, sessions: &sessions, scenario: &scenario };
+        let refused = gateway::check(&headers, &body, known, ServiceTime { now, validity: 300 });
         prop_assert!(refused.is_err_and(|objection| !objection.code.is_empty()));
     }
 
@@ -130,7 +133,7 @@ proptest! {
                 prop_assert!(page.map_or_else(|objection| !objection.code.is_empty(), |page| page.rows.len() <= 3));
             }
             Ok(Call::Switch(key)) => prop_assert_eq!(Some(key.data_engine_id), engine),
-            Ok(Call::Images(..)) | Err(_) => {}
+            Ok(Call::Images(..) | Call::Identity(_) | Call::Role(_)) | Err(_) => {}
         }
     }
 }

@@ -53,10 +53,13 @@ fn without(name: &str) -> HeaderMap {
     headers
 }
 
+fn ask(headers: &HeaderMap, body: &[u8], keys: &Keys) -> Result<Identity, Objection> {
+    let (sessions, scenario) = (Sessions::default(), Scenario::calm());
+    check(headers, body, Known { keys, sessions: &sessions, scenario: &scenario }, TIME)
+}
+
 fn code(headers: &HeaderMap) -> String {
-    check(headers, BODY, &keys(None), TIME)
-        .err()
-        .map_or_else(|| "passed".to_owned(), |objection| objection.code)
+    ask(headers, BODY, &keys(None)).err().map_or_else(|| "passed".to_owned(), |objection| objection.code)
 }
 
 #[test]
@@ -80,7 +83,7 @@ fn a_signature_that_does_not_cover_what_was_received_fails() {
     assert_eq!(code(&without("host")), wrong);
     // another second of the same day: the scope still matches, the signature does not
     assert_eq!(code(&with("x-tc-timestamp", &(NOW + 1).to_string())), wrong);
-    let objection = check(&good(), b"{}", &keys(None), TIME).expect_err("another body");
+    let objection = ask(&good(), b"{}", &keys(None)).expect_err("another body");
     assert_eq!(objection.code, wrong);
 }
 
@@ -144,7 +147,7 @@ fn a_clock_more_than_five_minutes_off_has_expired() {
 fn the_token_must_be_the_one_that_goes_with_the_keys() {
     let ask = |header: Option<&str>, ours: Option<&str>| {
         let headers = header.map_or_else(good, |token| with("x-tc-token", token));
-        check(&headers, BODY, &keys(ours), TIME).map_err(|objection| objection.code)
+        ask(&headers, BODY, &keys(ours)).map(|_| ()).map_err(|objection| objection.code)
     };
     let wrong = Err("AuthFailure.TokenFailure".to_owned());
     assert_eq!(ask(Some("TOKEN"), Some("TOKEN")), Ok(()));

@@ -1,6 +1,6 @@
 //! The simulator: a seeded world and its weather behind the traits of `cloud`, and the same behind HTTP.
 //!
-//! One [`Simulator`] is one account of the service. Its engines come from [`World`], what goes wrong from
+//! One [`Simulator`] is one account of the service, STS and the metadata service of its machines included. Its engines come from [`World`], what goes wrong from
 //! [`Scenario`], and it remembers every call, so a test can ask afterwards how fast a client was and whether any
 //! engine was switched twice. It runs on tokio's clock, paused or not, and nothing runs in the background. Where
 //! the behaviour of the service is not documented, the simulator takes the reading that harms a careless client.
@@ -17,12 +17,15 @@ mod foreign_tests;
 mod gateway;
 mod image_query;
 mod limit;
+mod metadata;
 mod populate;
 mod query;
 mod record;
 mod scenario;
 mod serve;
 mod service;
+mod sts;
+mod sts_wire;
 mod weather;
 mod wire;
 mod words;
@@ -39,6 +42,7 @@ pub use family::{FAMILIES, Family};
 pub use fate::{Break, Derailment, Fate};
 pub use gateway::Keys;
 pub use limit::Window;
+pub use metadata::METADATA;
 pub use scenario::{Applied, Engines, FastClock, Latency, Scenario, ScenarioError, Spell};
 pub use serve::{bind, serve};
 pub use world::{Course, Engine, Image, ImageChanges, Objection, World};
@@ -101,6 +105,11 @@ impl Simulator {
         act(&mut service.world)
     }
 
+    /// Accepts no temporary keys any more that were handed out so far.
+    pub fn end_sessions(&self) {
+        self.lock().sessions.end_all();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Service> {
         // a panic under the lock is a failed test already; what it left is still worth reading
         self.service.lock().unwrap_or_else(PoisonError::into_inner)
@@ -110,7 +119,7 @@ impl Simulator {
     async fn call(&self, action: &str, call: Call) -> Result<(Payload, String), Fault> {
         let engine = match &call {
             Call::Switch(key) => Some(key.data_engine_id.clone()),
-            Call::Engines(..) | Call::Images(..) => None,
+            _ => None,
         };
         let arriving = Arriving { at: Instant::now(), action, engine: engine.as_ref() };
         let answer = self.lock().receive(arriving, Ok(call));
@@ -157,7 +166,7 @@ impl Fleet for Simulator {
         };
         match self.call(LIST_ENGINES, Call::Engines(region.clone(), query)).await? {
             (Payload::Engines(rows), _) => Ok(rows.into_listing()),
-            (Payload::Switched | Payload::Images(_), _) => Ok(EngineListing::default()),
+            _ => Ok(EngineListing::default()),
         }
     }
 
@@ -165,7 +174,7 @@ impl Fleet for Simulator {
         let query = ImageQuery { engine_type: engine_type.to_owned(), sort: None, ascending: false };
         match self.call(LIST_IMAGES, Call::Images(region.clone(), query)).await? {
             (Payload::Images(images), _) => Ok(images.iter().map(Image::record).collect()),
-            (Payload::Switched | Payload::Engines(_), _) => Ok(Vec::new()),
+            _ => Ok(Vec::new()),
         }
     }
 }

@@ -9,6 +9,9 @@
 //! limit: 20                                # calls of one action in one second
 //! skew: 10m                                # how far the service's clock is ahead
 //! signature_validity: 5m                   # for how long a signature is good
+//! account: "100000000001"                  # whose engines these are
+//! session_lasts: 310s                      # how long keys of a role last
+//! instance_role: fleet                     # the role that the metadata service hands out keys for
 //! clock: {settle: 1s, soak: 2s}            # shorter waits for the tool itself
 //! spells:
 //!   - {fate: InternalError, engines: 3%, times: 1}
@@ -18,7 +21,8 @@
 //!
 //! `engines` is `all` (the default), a share, a number (so many engines, as they come, that no other spell with
 //! a number has), or a list of ids. `times` counts for each engine. `from` and `until` count from the first
-//! arrival of a switch. `action` is `SwitchDataEngineImage` unless it says otherwise; `any` is every action.
+//! arrival of a switch. `action` is `SwitchDataEngineImage` unless it says otherwise; `any` is every action, those of STS
+//! included.
 //! `applied` tells whether a switch takes effect although its answer does not say so: `never`, `before` or
 //! `late` with a time after the answer. It is `before` for answers that break on their way back, and `never`
 //! for refusals and pages of HTML.
@@ -58,6 +62,12 @@ pub struct Scenario {
     pub skew: SignedDuration,
     /// By how much the time of a signature may differ from the service's; whole seconds.
     pub signature_validity: Duration,
+    /// The main account; none where it does not matter.
+    pub account: Option<String>,
+    /// How long keys of a role last, whatever is asked for; whole seconds.
+    pub session_lasts: Option<Duration>,
+    /// The role that is bound to the machine, where the metadata service is asked.
+    pub instance_role: Option<String>,
     /// Shorter waits for the tool itself.
     pub clock: FastClock,
     /// What goes wrong.
@@ -166,6 +176,9 @@ impl Default for Scenario {
             skew: SignedDuration::ZERO,
             // document 1155/48995
             signature_validity: Duration::from_secs(300),
+            account: None,
+            session_lasts: None,
+            instance_role: None,
             clock: FastClock::default(),
             spells: Vec::new(),
         }

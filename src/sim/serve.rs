@@ -23,10 +23,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::answer::{Dropped, JSON, render, response};
-use super::gateway::{self, Keys, ServiceTime};
+use super::gateway::{self, Keys, Known, ServiceTime};
 use super::service::{Answer, Arriving};
+use super::sts::Identity;
 use super::world::Objection;
-use super::{Simulator, wire};
+use super::{Simulator, metadata, sts_wire, wire};
 
 /// Largest body of a request, in bytes (the vendor's platform text, document 306/75053).
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
@@ -42,7 +43,8 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Serves until the future is dropped, which also ends every connection.
 ///
-/// `POST /` is the API; `GET /stats` answers [`super::Stats`] as JSON and needs no signature.
+/// `POST /` is the API, DLC's and STS's; `GET /stats` answers [`super::Stats`] as JSON and needs no signature, and the
+/// paths of the metadata service answer as on a virtual machine.
 pub async fn serve(listener: TcpListener, simulator: Simulator, keys: Keys) -> io::Result<Infallible> {
     on_loopback(listener.local_addr()?)?;
     let keys = Arc::new(keys);
@@ -108,6 +110,11 @@ async fn respond(
         let stats = serde_json::to_string_pretty(&simulator.stats()).unwrap_or_default();
         return Ok(response(200, JSON, stats, now()));
     }
+    if head.method == Method::GET
+        && let Some(response) = metadata::answer(head.uri.path(), simulator, now())
+    {
+        return Ok(response);
+    }
     let answer = match Limited::new(body, LARGEST_BODY).collect().await {
         Ok(body) => answer(at, &head, &body.to_bytes(), simulator, keys, now()),
         Err(error) if error.is::<LengthLimitError>() => {
@@ -135,16 +142,28 @@ fn answer(
 ) -> Answer {
     let time =
         ServiceTime { now: now.as_second(), validity: simulator.scenario().signature_validity.as_secs() };
-    if let Err(objection) = check(head, body, keys, time) {
-        return turn_away(at, head, simulator, objection);
-    }
+    let caller = match check(head, body, simulator, keys, time) {
+        Ok(caller) => caller,
+        Err(objection) => return turn_away(at, head, simulator, objection),
+    };
     let action = action(head);
     let engine = wire::engine_named(action, body);
-    let call = wire::call(action, gateway::text(&head.headers, "x-tc-region"), body);
+    let region = gateway::text(&head.headers, "x-tc-region");
+    let call = if sts_wire::ACTIONS.contains(&action) {
+        sts_wire::call(action, region, body, caller, time.now)
+    } else {
+        wire::call(action, region, body)
+    };
     simulator.lock().receive(Arriving { at, action, engine: engine.as_ref() }, call)
 }
 
-fn check(head: &Parts, body: &[u8], keys: &Keys, time: ServiceTime) -> Result<(), Objection> {
+fn check(
+    head: &Parts,
+    body: &[u8],
+    simulator: &Simulator,
+    keys: &Keys,
+    time: ServiceTime,
+) -> Result<Identity, Objection> {
     if head.method != Method::POST {
         let what = format!("{} is not served; use POST", head.method);
         return Err(Objection::new("UnsupportedProtocol", what));
@@ -152,7 +171,9 @@ fn check(head: &Parts, body: &[u8], keys: &Keys, time: ServiceTime) -> Result<()
     if head.uri.path() != "/" || head.uri.query().is_some() {
         return Err(Objection::new("InvalidRequest", "the API is at / and takes no query"));
     }
-    gateway::check(&head.headers, body, keys, time)
+    let service = simulator.lock();
+    let known = Known { keys, sessions: &service.sessions, scenario: simulator.scenario() };
+    gateway::check(&head.headers, body, known, time)
 }
 
 fn turn_away(at: Instant, head: &Parts, simulator: &Simulator, objection: Objection) -> Answer {
@@ -209,3 +230,7 @@ impl AsyncWrite for Socket {
 #[cfg(test)]
 #[path = "serve_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "serve_sts_tests.rs"]
+mod sts_tests;

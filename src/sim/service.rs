@@ -13,9 +13,11 @@ use super::image_query::ImageQuery;
 use super::limit::Limit;
 use super::query::{EngineQuery, EngineRows};
 use super::scenario::{Applied, Scenario};
+use super::sts::{ASSUME_ROLE_LIMIT, Identity, RoleWanted, Session, Sessions};
 use super::weather::{Strike, Weather, latency};
 use super::world::{Course, Image, Objection, World};
 use crate::cloud::EngineState;
+use crate::cloud::sts::ASSUME_ROLE;
 use crate::job::{DataEngineId, JobKey, Region};
 
 /// What a call wants, its parameters being in order.
@@ -27,6 +29,10 @@ pub(super) enum Call {
     Engines(Region, EngineQuery),
     /// `DescribeDataEngineImageVersions`
     Images(Region, ImageQuery),
+    /// `GetCallerIdentity`
+    Identity(Identity),
+    /// `AssumeRole` and `AssumeRoleWithWebIdentity`
+    Role(RoleWanted),
 }
 
 /// What a call gets when it succeeds.
@@ -35,6 +41,8 @@ pub(super) enum Payload {
     Switched,
     Engines(EngineRows),
     Images(Vec<Image>),
+    Identity(Identity),
+    Session(Box<Session>),
 }
 
 /// The answer to one call, and how it gets through.
@@ -63,6 +71,7 @@ pub(super) struct Service {
     scenario: Arc<Scenario>,
     pub(super) world: World,
     pub(super) weather: Weather,
+    pub(super) sessions: Sessions,
     limit: Limit,
     book: Book,
 }
@@ -72,6 +81,7 @@ impl Service {
         Self {
             world,
             weather: Weather::new(Arc::clone(&scenario)),
+            sessions: Sessions::default(),
             limit: Limit::new(scenario.window, Instant::now()),
             book: Book::default(),
             scenario,
@@ -88,9 +98,10 @@ impl Service {
             let reply = Err(Objection::new(TOO_FAST, "the weather keeps this call out"));
             return self.answer(arriving, due, reply, Some(strike.fate));
         }
-        let most = self.scenario.limit.saturating_sub(self.weather.taken(action, at));
+        let limit = if action == ASSUME_ROLE { ASSUME_ROLE_LIMIT } else { self.scenario.limit };
+        let most = limit.saturating_sub(self.weather.taken(action, at));
         if !self.limit.admit(action, at, most) {
-            let message = format!("more than {} calls of {action} in one second", self.scenario.limit);
+            let message = format!("more than {limit} calls of {action} in one second");
             return self.answer(arriving, due, Err(Objection::new(TOO_FAST, message)), None);
         }
         let strike = self.weather.strike(Stage::Action, action, engine, at);
@@ -134,6 +145,11 @@ impl Service {
             }
             Call::Engines(region, query) => query.listing(&self.world, &region).map(Payload::Engines),
             Call::Images(region, query) => query.listing(&self.world, &region).map(Payload::Images),
+            Call::Identity(identity) => Ok(Payload::Identity(identity)),
+            Call::Role(wanted) => {
+                let session = self.sessions.hand_out(&wanted, &self.scenario)?;
+                Ok(Payload::Session(Box::new(session)))
+            }
         }
     }
 
@@ -188,6 +204,11 @@ impl Service {
         let number = u64::try_from(self.book.arrivals().len()).unwrap_or(u64::MAX);
         let request_id = uuid(&mut dice(self.scenario.seed, &["request"], number));
         Answer { request_id, due, reply, broken }
+    }
+
+    /// Puts something into the book that is no call of the API.
+    pub(super) fn note(&mut self, at: Instant, what: &str, answered: &str) {
+        self.book.note(at, what, None, answered);
     }
 
     pub(super) fn arrivals(&self) -> &[Arrival] {

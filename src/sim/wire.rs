@@ -8,13 +8,14 @@ use super::image_query::ImageQuery;
 use super::query::EngineQuery;
 use super::record;
 use super::service::{Answer, Call, Payload};
+use super::sts_wire;
 use super::world::Objection;
 use crate::cloud::{LIST_ENGINES, LIST_IMAGES, SWITCH};
 use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
 
 /// What a parameter holds.
 #[derive(Clone, Copy)]
-enum Shape {
+pub(super) enum Shape {
     Text,
     Number,
     Flag,
@@ -23,7 +24,7 @@ enum Shape {
 }
 
 /// Parameters of one action: name, shape, required.
-type Parameters = &'static [(&'static str, Shape, bool)];
+pub(super) type Parameters = &'static [(&'static str, Shape, bool)];
 
 const SWITCH_PARAMETERS: Parameters =
     &[("DataEngineId", Shape::Text, true), ("NewImageVersionId", Shape::Text, true)];
@@ -107,7 +108,7 @@ pub(super) fn call(action: &str, region: Option<&str>, body: &[u8]) -> Result<Ca
 }
 
 /// `ap-guangzhou`, `ap-shanghai-fsi`: the shape only, since the list of regions is not published whole.
-fn is_region(text: &str) -> bool {
+pub(super) fn is_region(text: &str) -> bool {
     let mut labels = text.split('-');
     let area = labels.next().is_some_and(|area| area.len() == 2);
     let mut rest = labels.peekable();
@@ -116,7 +117,7 @@ fn is_region(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-fn check(body: &Map<String, Value>, parameters: Parameters) -> Result<(), Objection> {
+pub(super) fn check(body: &Map<String, Value>, parameters: Parameters) -> Result<(), Objection> {
     if let Some(unknown) = body.keys().find(|key| !parameters.iter().any(|(name, ..)| name == key)) {
         return Err(Objection::new("UnknownParameter", format!("there is no parameter {unknown}")));
     }
@@ -177,6 +178,8 @@ pub(super) fn body(answer: &Answer) -> String {
             let images: Vec<Value> = images.iter().map(record::image).collect();
             json!({ "Total": images.len(), "ImageParentVersions": images })
         }
+        Ok(Payload::Identity(identity)) => sts_wire::identity(identity),
+        Ok(Payload::Session(session)) => sts_wire::session(session),
         Err(objection) => json!({ "Error": { "Code": objection.code, "Message": objection.message } }),
     };
     response["RequestId"] = Value::from(answer.request_id.as_str());

@@ -6,6 +6,7 @@ use serde_saphyr::{Error, Location, Spanned};
 use super::fate::{Break, Fate, Stage};
 use super::limit::Window;
 use super::scenario::{ANY_ACTION, Applied, Engines, FastClock, Latency, Scenario, ScenarioError, Spell};
+use super::sts_wire;
 use super::words::{Length, RawEngines, Skew};
 use super::world::ImageChanges;
 use crate::cloud::{LIST_ENGINES, LIST_IMAGES, SWITCH};
@@ -21,6 +22,9 @@ struct RawScenario {
     limit: Option<Spanned<u32>>,
     skew: Option<Skew>,
     signature_validity: Option<Length>,
+    account: Option<Spanned<String>>,
+    session_lasts: Option<Length>,
+    instance_role: Option<Spanned<String>>,
     #[serde(default)]
     clock: RawClock,
     #[serde(default)]
@@ -141,6 +145,9 @@ impl RawScenario {
             limit,
             skew: self.skew.map_or(calm.skew, |skew| skew.0),
             signature_validity: self.signature_validity.map_or(calm.signature_validity, |length| length.0),
+            account: checked_account(self.account)?,
+            session_lasts: self.session_lasts.map(|length| length.0),
+            instance_role: checked_role(self.instance_role)?,
             clock: self.clock.plain(),
             spells: self.spells.into_iter().map(RawSpell::checked).collect::<Result<_, _>>()?,
         })
@@ -213,11 +220,11 @@ impl RawSpell {
         if action.value == ANY_ACTION {
             return Ok(None);
         }
-        if ![SWITCH, LIST_ENGINES, LIST_IMAGES].contains(&action.value.as_str()) {
-            let what = format!(
-                "there is no action {} here; use {SWITCH}, {LIST_ENGINES}, {LIST_IMAGES} or {ANY_ACTION}",
-                action.value
-            );
+        let known = [SWITCH, LIST_ENGINES, LIST_IMAGES].into_iter().chain(sts_wire::ACTIONS);
+        if !known.clone().any(|known| known == action.value) {
+            let known: Vec<&str> = known.collect();
+            let known = known.join(", ");
+            let what = format!("there is no action {} here; use {known} or {ANY_ACTION}", action.value);
             return Err((action.referenced, what));
         }
         if action.value != SWITCH {
@@ -252,6 +259,31 @@ impl RawSpell {
             return Err((applied.referenced, what.to_owned()));
         }
         Ok(applied.value)
+    }
+}
+
+fn checked_account(account: Option<Spanned<String>>) -> Result<Option<String>, Finding> {
+    match account {
+        Some(account)
+            if account.value.is_empty() || !account.value.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            Err((
+                account.referenced,
+                "an account has digits only; write one such as \"100000000001\"".to_owned(),
+            ))
+        }
+        account => Ok(account.map(|account| account.value)),
+    }
+}
+
+fn checked_role(role: Option<Spanned<String>>) -> Result<Option<String>, Finding> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte);
+    match role {
+        Some(role) if role.value.is_empty() || !role.value.bytes().all(fits) => Err((
+            role.referenced,
+            "that is not the name of a role; use letters, digits and +=,.@_-".to_owned(),
+        )),
+        role => Ok(role.map(|role| role.value)),
     }
 }
 

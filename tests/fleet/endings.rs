@@ -191,7 +191,7 @@ fn the_bare_command_and_every_help_text_exit_well() {
             Command::new(env!("CARGO_BIN_EXE_dlc-fleet")).args(args).env_clear().output().expect("it runs");
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    for command in ["run", "check", "simulate", "ledger"] {
+    for command in ["run", "check", "whoami", "simulate", "ledger"] {
         let (code, text) = run(&[command, "--help"]);
         assert_eq!(code, Some(0));
         insta::with_settings!({snapshot_path => "snapshots", prepend_module_to_snapshot => false}, {

@@ -10,6 +10,8 @@ mod endings;
 #[cfg(target_os = "linux")]
 mod execution;
 mod flags;
+mod guard;
+mod identity;
 mod kill_loop;
 mod ledgers;
 mod lost_answers;

@@ -47,7 +47,7 @@ fn ten_mistakes_are_ten_findings_each_at_its_place_and_nothing_is_sent() {
 #[test]
 fn keys_that_are_not_built_are_refused_and_never_ignored() {
     let stage = Stage::new(&rows(1), "seed: 1\n");
-    for key in ["max_failures: 5%", "approval: true", "expect: {account: 1}"] {
+    for key in ["max_failures: 5%", "approval: true", "notify: {mail: a}"] {
         let text = format!(
             "{key}\nregion: ap-guangzhou\nnew_image_version_id: image-new\nengines: [DataEngine-0000]\n"
         );

@@ -4,18 +4,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dlc_fleet::cloud::sts::ASSUME_ROLE;
 use dlc_fleet::cloud::{
     Cloud, EngineListing, EnginePage, Fault, Fleet, ImageRecord, LIST_ENGINES, Receipt, SWITCH,
 };
 use dlc_fleet::event::StopReason;
 use dlc_fleet::job::{JobKey, Outcome, Region};
 use dlc_fleet::run::{Reader, Rules};
-use dlc_fleet::sim::{Scenario, Simulator, World};
+use dlc_fleet::sim::{OK, Scenario, Simulator, World};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::stage::{Ran, Stage, rows, wait_for, wait_until};
 use crate::staging::{Staging, jobs};
 
 const CALM: &str = "latency: {median: 300ms, worst: 500ms}\nswitching: {least: 1s, most: 2s}\n";
+
+const TOKEN_FAILURE: &str = "AuthFailure.TokenFailure";
 
 /// From when until when there are no keys, counted from the start.
 const NO_KEYS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(7));
@@ -132,4 +136,112 @@ async fn without_keys_the_run_stops_and_says_so_and_nothing_more_is_sent() {
     assert!((1..=2).contains(&sent), "{sent}");
     assert_eq!(told.lines("not-sent"), 1);
     assert_eq!(told.count(Outcome::NotStarted), 59 - sent, "what was sent, and one that had its turn");
+    // the default wait is half an hour, and nothing can be seen without keys
+    assert!(told.ended.elapsed < Duration::from_secs(60), "{:?} of watching blindly", told.ended.elapsed);
+}
+
+const ROLE: &str = "qcs::cam::uin/100000000001:roleName/fleet";
+
+/// Every engine was switched once, never too fast.
+fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let stats = stage.simulator.stats();
+    assert_eq!((stats.applied_by_engine.len(), stats.applied_more_than_once.len()), (engines, 0));
+    // a busy machine may bunch an arrival or two; what piles up behind a renewal would be dozens
+    let worst = stats.action(SWITCH).worst_window;
+    assert!(worst <= 25, "{worst} arrivals in one second");
+}
+
+/// Keys of a role that last so long, with a service whose clock is ahead. Returns the sets of keys that were asked for.
+fn run_with_short_keys(scenario: &str, engines: usize) -> usize {
+    let quick = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+    let stage = Stage::new(&rows(engines), &format!("{quick}{scenario}"));
+    let begun = std::time::Instant::now();
+    let ran = stage.run(&["--role-arn", ROLE]);
+    assert_done(&stage, engines, &ran);
+    let stats = stage.simulator.stats();
+    assert_eq!(stats.answered(SWITCH, TOKEN_FAILURE), 0, "they were replaced in good time");
+    let given = stats.answered(ASSUME_ROLE, OK);
+    // each renewal brings keys that are good for ten seconds more than the margin
+    let expected = 2 + begun.elapsed().as_secs() / 10;
+    assert!(given as u64 <= expected, "{given} sets of keys, and at most {expected} were needed");
+    given
+}
+
+#[test]
+fn keys_with_little_more_than_five_minutes_are_renewed_in_the_middle_of_a_run() {
+    assert!(run_with_short_keys("session_lasts: 310s\n", 230) >= 2);
+}
+
+#[test]
+fn keys_expire_by_the_clock_of_the_service_and_not_by_that_of_this_machine() {
+    // by this machine's clock they would seem to last ten minutes longer, or to have expired from the start
+    for skew in ["10m", "-10m"] {
+        let sets = run_with_short_keys(&format!("session_lasts: 310s\nskew: {skew}\n"), 230);
+        assert!(sets >= 2, "{skew}: {sets}");
+    }
+}
+
+/// Slow enough for some fifty requests to be under way at once.
+const SLOW: &str = "latency: {median: 2500ms, worst: 3s}\nswitching: {least: 300ms, most: 600ms}\n";
+
+/// Begins a run with a role, and ends its session once so many requests have come.
+fn run_and_end_the_session(stage: &Stage, after: usize, flags: &[&str]) -> Ran {
+    let mut command = stage.command(&["--yes", "--role-arn", ROLE]);
+    command.args(flags);
+    let child = command.spawn().expect("it starts");
+    wait_until("requests arrive", || stage.requests() >= after);
+    stage.simulator.end_sessions();
+    wait_for(child)
+}
+
+#[test]
+fn a_token_that_is_refused_in_the_middle_of_a_run_is_replaced_once_for_all_requests_under_way() {
+    let stage = Stage::new(&rows(120), SLOW);
+    let ran = run_and_end_the_session(&stage, 40, &[]);
+    assert_done(&stage, 120, &ran);
+    let stats = stage.simulator.stats();
+    let refused = stats.answered(SWITCH, TOKEN_FAILURE);
+    assert!(refused >= 20, "{refused} requests were under way with the old token");
+    assert_eq!(stats.action(ASSUME_ROLE).received, 2, "one at the start, and one for all of them");
+    assert_eq!(stats.action(SWITCH).received, 120 + refused, "each of them went once more");
+}
+
+#[test]
+fn a_role_that_is_taken_away_in_the_middle_of_a_run_stops_it_and_says_why() {
+    let denied = "{fate: AuthFailure.UnauthorizedOperation, action: AssumeRole, from: 100ms}";
+    let stage = Stage::new(&rows(60), &format!("{CALM}spells:\n  - {denied}\n"));
+    let ran = run_and_end_the_session(&stage, 10, &["--output", "json"]);
+    assert_eq!(ran.code, Some(5), "{}", ran.stderr);
+    let json = ran.json();
+    assert_eq!(json["stopped"]["reason"]["code"], "no-credentials", "{}", ran.stdout);
+    let said = json["stopped"]["reason"]["message"].as_str().expect("a message");
+    assert!(
+        said.contains("grant sts:AssumeRole") && said.contains("AuthFailure.UnauthorizedOperation"),
+        "{said}"
+    );
+    assert!(!ran.stderr.contains("stage-secret-key") && !ran.stdout.contains("stage-secret-key"));
+    let sent = stage.requests();
+    assert!(sent < 40, "{sent} requests");
+    assert_done(&stage, 60, &stage.run(&["--grace", "1s"]));
+}
+
+#[test]
+fn keys_that_cannot_be_renewed_are_used_for_as_long_as_they_are_good() {
+    let broken = "{fate: InternalError, action: AssumeRole, from: 100ms}";
+    let stage = Stage::new(&rows(60), &format!("session_lasts: 301s\n{CALM}spells:\n  - {broken}\n"));
+    let ran = stage.run(&["--role-arn", ROLE, "--settle", "4s"]);
+    assert_done(&stage, 60, &ran);
+    let tries = stage.simulator.stats().answered(ASSUME_ROLE, "InternalError");
+    assert!((1..=10).contains(&tries), "{tries} tries, one every five seconds");
+}
+
+#[test]
+fn a_token_service_that_hangs_holds_requests_back_and_does_not_let_them_go_together() {
+    let hangs = "{fate: hang, action: AssumeRole, from: 100ms, times: 1}";
+    let stage = Stage::new(&rows(100), &format!("{CALM}spells:\n  - {hangs}\n"));
+    let ran = run_and_end_the_session(&stage, 30, &["--request-timeout", "2s"]);
+    assert_done(&stage, 100, &ran);
+    let stats = stage.simulator.stats();
+    assert_eq!((stats.answered(ASSUME_ROLE, "hang"), stats.answered(ASSUME_ROLE, OK)), (1, 2));
 }

@@ -1,9 +1,11 @@
-//! Where the keys come from: the first source that has any.
+//! Where the keys come from: the first source that has any, and the role that is to be assumed with them.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use super::{CredentialsError, Source, environment, sdk_file, tccli};
+use super::role::{AssumedRole, ROLE_ARN, ROLE_SESSION_NAME, USUAL_SESSION_NAME};
+use super::{CredentialsError, Source, environment, instance, sdk_file, tccli, tke};
+use crate::cloud::sts::StsClient;
 
 /// What sources look at, so that tests can give them something else to look at, and what they have to say of it.
 pub struct Surroundings<'a> {
@@ -32,6 +34,11 @@ impl<'a> Surroundings<'a> {
         (self.variable)(variable).filter(|value| !value.is_empty())
     }
 
+    /// The same, unless a profile was asked for, which leaves the environment out, as in the vendor's command line.
+    pub(super) fn of_environment(&self, variable: &str) -> Option<String> {
+        if self.profile.is_none() { self.value_of(variable) } else { None }
+    }
+
     /// Notes a place that has no keys, and why, for the error in which the search may end.
     pub(super) fn looked_at(&self, place: impl Into<String>) {
         self.looked_at.borrow_mut().push(place.into());
@@ -57,42 +64,88 @@ impl<'a> Surroundings<'a> {
     }
 }
 
+/// A role to be assumed with whatever keys there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedRole {
+    /// Its ARN.
+    pub arn: String,
+    /// What its session is called, where somebody said.
+    pub session_name: Option<String>,
+}
+
 /// What one kind of source finds: nothing, a source, or something that is there and wrong.
 pub type Found = Result<Option<Box<dyn Source>>, CredentialsError>;
 
-/// The first source that has keys.
-pub fn find(surroundings: &Surroundings<'_>) -> Result<Box<dyn Source>, CredentialsError> {
+/// One way to look for keys; what it finds may ask STS for them.
+type Look = fn(&Surroundings<'_>, &StsClient) -> Found;
+
+/// The first source that has keys, and the wanted role over it. Going on with keys that were only meant for assuming a
+/// role would act as somebody else, so the role counts whichever source they come from.
+/// `typed` is the role of the command line.
+pub fn find(
+    surroundings: &Surroundings<'_>,
+    typed: Option<WantedRole>,
+    sts: &StsClient,
+) -> Result<Box<dyn Source>, CredentialsError> {
+    let source = first(surroundings, sts)?;
+    let Some(WantedRole { arn, session_name }) = wanted_role(surroundings, typed) else { return Ok(source) };
+    let session_name = session_name.unwrap_or_else(|| USUAL_SESSION_NAME.to_owned());
+    Ok(Box::new(AssumedRole::new(source, arn, session_name, sts.clone())))
+}
+
+fn first(surroundings: &Surroundings<'_>, sts: &StsClient) -> Result<Box<dyn Source>, CredentialsError> {
     // a profile that was asked for is used or is an error, as it is for tccli
-    let sources: &[fn(&Surroundings<'_>) -> Found] = if surroundings.profile.is_some() {
+    let sources: &[Look] = if surroundings.profile.is_some() {
         &[tccli::find]
     } else {
-        &[environment::find, tccli::find, sdk_file::find]
+        // the machine's role comes last: whether there is one shows only when it is asked for keys
+        &[
+            |surroundings, _| environment::find(surroundings),
+            tccli::find,
+            |surroundings, _| sdk_file::find(surroundings),
+            tke::find,
+            |surroundings, _| instance::find(surroundings),
+        ]
     };
     for find in sources {
-        if let Some(source) = find(surroundings)? {
+        if let Some(source) = find(surroundings, sts)? {
             return Ok(source);
         }
     }
     Err(CredentialsError::Absent { looked_at: surroundings.take_looked_at() })
 }
 
+/// The role of the command line, else of the environment.
+fn wanted_role(surroundings: &Surroundings<'_>, typed: Option<WantedRole>) -> Option<WantedRole> {
+    let (arn, session_name) = match typed {
+        Some(role) => (role.arn, role.session_name),
+        None => (surroundings.of_environment(ROLE_ARN)?, None),
+    };
+    let session_name = session_name.or_else(|| surroundings.of_environment(ROLE_SESSION_NAME));
+    Some(WantedRole { arn, session_name })
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::staging::{NOBODY, sts_at};
     use super::*;
+    use crate::cloud::signed::ServiceClock;
 
-    #[test]
-    fn a_search_in_vain_names_every_place_and_the_ways_to_get_keys() {
+    #[tokio::test]
+    async fn a_search_in_vain_names_every_place_and_the_ways_to_get_keys() {
         let home = tempfile::tempdir().expect("a folder");
-        let surroundings = Surroundings::new(&|_| None, Some(home.path().to_owned()), None);
-        let error = find(&surroundings).err().expect("nothing is there").to_string();
+        let variable = |name: &str| (name == "DLC_FLEET_METADATA_ENDPOINT").then(|| NOBODY.to_owned());
+        let surroundings = Surroundings::new(&variable, Some(home.path().to_owned()), None);
+        let source = find(&surroundings, None, &sts_at(NOBODY)).expect("only the machine's role is left");
+        let error = source.fetch(&ServiceClock::default()).await.expect_err("nothing is there").to_string();
         let home = home.path().display();
         let begins = format!(
             "there are no API keys; looked at the environment (TENCENTCLOUD_SECRET_ID is unset), \
              {home}/.tccli/default.credential (not there), {home}/.tencentcloud/credentials (not there)"
         );
         assert!(error.starts_with(&begins), "{error}");
-        let ends = ": log in with `tccli auth login`, keep keys with `tccli configure`, or set \
-                    TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY";
+        let ends = "a pod's role (TKE_ROLE_ARN is unset), the metadata service of this machine (nobody \
+                    answers): log in with `tccli auth login`, keep keys with `tccli configure`, or set TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY";
         assert!(error.ends_with(ends), "{error}");
     }
 

@@ -16,9 +16,12 @@ use crate::cloud::{Fault, Refusal};
 /// SDKs, command line).
 pub(super) const RENEW_BELOW: i64 = 300;
 
-/// Least time between two renewals, unless the service refuses what the first one brought: a source that fails, or
-/// whose keys never last, is not asked again by every single call.
+/// Least time between two renewals while there are good keys, unless the service refuses what the first one brought: a
+/// source that fails, or whose keys never last, is not asked again by every single call.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// The same while there are none, and everything waits for some.
+const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The code of a token that is not, or no longer, accepted.
 const TOKEN_FAILURE: &str = "AuthFailure.TokenFailure";
@@ -122,7 +125,8 @@ impl Keyring {
         held.notice_a_break_down();
         let accepted = keys.filter(|keys| !keys.is_refused());
         let good = accepted.clone().filter(|_| left > 0);
-        let just_now = held.latest.as_ref().filter(|(at, _)| at.elapsed() < PAUSE);
+        let pause = if good.is_some() { PAUSE } else { SHORT_PAUSE };
+        let just_now = held.latest.as_ref().filter(|(at, _)| at.elapsed() < pause);
         match (&held.renewal, just_now, good, accepted) {
             (Some(renewal), _, None, _) => Next::Wait(renewal.clone()),
             (Some(_), _, Some(good), _) | (None, Some(_), Some(good), _) => Next::Take(Ok(good)),
@@ -150,7 +154,7 @@ impl Keyring {
                     None
                 }
                 Err(error) => {
-                    tracing::warn!(source = keyring.source.name(), %error, "the keys could not be renewed");
+                    tracing::warn!(source = keyring.source.name(), %error, "no new keys came");
                     Some(error)
                 }
             };

@@ -3,9 +3,14 @@
 mod chain;
 pub mod environment;
 mod file;
+mod instance;
 mod keyring;
+mod role;
 mod sdk_file;
+#[cfg(test)]
+mod staging;
 pub mod tccli;
+mod tke;
 mod value;
 
 use std::fmt;
@@ -13,8 +18,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use zeroize::Zeroizing;
 
-pub use chain::{Found, Surroundings, find};
+pub use chain::{Found, Surroundings, WantedRole, find};
 pub use keyring::{Fetching, Keyring, Source};
+pub use role::AssumedRole;
 
 /// What stands in place of a secret wherever one would otherwise show.
 pub(super) const REDACTED: &str = "[redacted]";

@@ -14,9 +14,12 @@ pub use self::configure::{Configure, Setting, configure, must_exist};
 pub use self::entry::{Entry, Login};
 use self::place::Place;
 use super::file::{self, Looked, shown, wrong};
+use super::instance::InstanceRole;
 use super::keyring::RENEW_BELOW;
+use super::role::{AssumedRole, ROLE_ARN};
 use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings, sdk_file};
 use crate::cloud::signed::ServiceClock;
+use crate::cloud::sts::StsClient;
 
 /// A profile that says where keys come from.
 pub struct Profile {
@@ -28,16 +31,21 @@ pub struct Profile {
 }
 
 /// Keys of the profile, or the source that it asks for.
-pub fn find(surroundings: &Surroundings<'_>) -> Found {
+pub fn find(surroundings: &Surroundings<'_>, sts: &StsClient) -> Found {
     let Some(profile) = read(surroundings)? else { return Ok(None) };
     sdk_file::warn_if_passed_over(surroundings, &profile.place.credential());
     let file = profile.place.credential();
     let source = FromProfile { renews: profile.may_change(), place: profile.place };
-    match profile.entry {
-        Entry::Keys(_) => Ok(Some(Box::new(source))),
-        Entry::InstanceRole => Err(wrong(&file, "the role of this instance cannot be taken on yet")),
-        Entry::AssumeRole { .. } => Err(wrong(&file, "a role cannot be assumed yet")),
-    }
+    Ok(Some(match profile.entry {
+        Entry::InstanceRole => Box::new(InstanceRole::asked_for_by(surroundings, &file)?),
+        // a role of the environment takes the place of the profile's, as it does for tccli
+        Entry::AssumeRole { role_arn, role_session_name, .. }
+            if surroundings.of_environment(ROLE_ARN).is_none() =>
+        {
+            Box::new(AssumedRole::new(Box::new(source), role_arn, role_session_name, sts.clone()))
+        }
+        Entry::Keys(_) | Entry::AssumeRole { .. } => Box::new(source),
+    }))
 }
 
 /// The profile that was asked for, else the default one; none where it has no keys and nobody asked for it. Keys

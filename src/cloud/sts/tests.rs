@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cloud::credentials::CredentialsError;
 use crate::cloud::misbehaving::{Received, Reply, Server};
 use crate::cloud::sign::Signable;
-use crate::cloud::signed::ServiceClock;
 
 use super::*;
 

@@ -184,7 +184,7 @@ fn values_of_the_wrong_shape_are_reported_one_by_one() {
         (1, "`a b` cannot be a `data_engine_id`: it contains white space".to_owned()),
         (7, "`Guangzhou` cannot be a `region`: it does not look like one".to_owned()),
         (17, format!("`{}…` cannot be a `wave`: it has 129 characters and may have 64", "x".repeat(60))),
-        (147, "`é` cannot be a `expected_image_version_id`: it contains U+00E9".to_owned()),
+        (147, "`é` cannot be an `expected_image_version_id`: it contains U+00E9".to_owned()),
         (149, "`a\\nb` cannot be a `note`: it contains a control character or a line break".to_owned()),
     ];
     assert_eq!(titles, expected);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::tests::{Found, found, review};
 use super::super::{Findings, Plan, PlanError, load};
-use crate::job::Wave;
+use crate::job::{Region, Wave};
 
 fn at(line: usize, column: usize, title: &str) -> Found {
     (line, column, title.to_owned())
@@ -142,6 +142,38 @@ fn missing_and_empty_values_are_reported_where_they_should_stand() {
         below("engines: [{data_engine_id: ' a'}]\n"),
         [at(2, 28, "`data_engine_id` has white space around `a`")]
     );
+}
+
+#[test]
+fn what_a_plan_expects_is_kept_as_written_and_is_no_part_of_its_digest() {
+    let bare = "new_image_version_id: v\nengines: [a]\n";
+    let plan = |rest: &str| review("a.yaml", format!("{bare}{rest}").as_bytes()).expect(rest);
+    for written in ["100000000001", "'100000000001'", "0100"] {
+        let expect = plan(&format!("expect: {{account: {written}, region: ap-beijing}}\n")).expect;
+        assert_eq!(expect.account.as_deref(), Some(written.trim_matches('\'')));
+        assert_eq!(expect.region.as_ref().map(Region::as_str), Some("ap-beijing"));
+    }
+    assert_eq!(plan("expect: {region: ap-beijing}\n").expect.account, None);
+    assert_eq!(plan("expect: {account: 1}\n").digest, plan("").digest);
+}
+
+#[test]
+fn an_expectation_that_nobody_could_meet_is_reported_where_it_stands() {
+    let expecting = |rest: &str| below(&format!("engines: [a]\nexpect: {rest}\n"));
+    let digits =
+        |account: &str| at(3, 19, &format!("`{account}` cannot be an `account`: it is not made of digits"));
+    assert_eq!(expecting("{account: uin/1}"), [digits("uin/1")]);
+    assert_eq!(expecting("{account: 1_000}"), [digits("1_000")]);
+    assert_eq!(expecting("{account: -1}"), [digits("-1")]);
+    assert_eq!(expecting("{account: }"), [at(3, 17, "`account` has no value")]);
+    assert_eq!(expecting("{account: ''}"), [at(3, 19, "`account` is empty")]);
+    assert_eq!(
+        expecting("{region: Mars}"),
+        [at(3, 18, "`Mars` cannot be a `region`: it does not look like one")]
+    );
+    assert_eq!(expecting("{acount: 1}"), [at(3, 10, "unknown key `acount`")]);
+    assert_eq!(expecting("{}"), [at(3, 9, "`expect` expects nothing")]);
+    assert_eq!(expecting("100000000001"), [at(3, 9, "`expect` must be a mapping, and this is text")]);
 }
 
 #[test]

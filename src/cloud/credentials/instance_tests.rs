@@ -1,0 +1,106 @@
+//! The role of a machine: found where there is one, and nothing that hangs or leaks where there is none.
+
+use super::super::staging::{NOBODY, actions, find_among};
+use super::*;
+use crate::cloud::misbehaving::{Reply, Server};
+
+const KEYS: &str = r#"{"TmpSecretId":"id-1","TmpSecretKey":"PRIVATE-K","ExpiredTime":4000000000,
+    "Expiration":"2096-10-02T07:06:40Z","Token":"PRIVATE-T","Code":"Success"}"#;
+
+fn role() -> Reply {
+    Reply::http("200 OK", "text/plain", "fleet-role\n")
+}
+
+async fn fetch(source: &dyn Source) -> Result<Credentials, CredentialsError> {
+    source.fetch(&ServiceClock::default()).await
+}
+
+async fn fetch_from(replies: impl IntoIterator<Item = Reply>) -> Result<Credentials, CredentialsError> {
+    let server = Server::start(replies).await;
+    let source = find_among(&[], &server.url(), None).expect("a source");
+    fetch(&*source).await
+}
+
+fn assert_absent(fetched: Result<Credentials, CredentialsError>) {
+    let error = fetched.expect_err("nobody");
+    let last = "the metadata service of this machine (nobody answers)";
+    let CredentialsError::Absent { looked_at } = &error else { panic!("{error}") };
+    assert_eq!(looked_at.last().map(String::as_str), Some(last));
+}
+
+#[tokio::test]
+async fn the_role_is_asked_for_first_and_then_its_keys() {
+    let server = Server::start([role(), Reply::json(KEYS)]).await;
+    let source = find_among(&[], &server.url(), None).expect("a source");
+    assert!(source.renews());
+    let keys = fetch(&*source).await.expect("keys");
+    assert_eq!((keys.secret_id(), keys.secret_key(), keys.token()), ("id-1", "PRIVATE-K", Some("PRIVATE-T")));
+    assert_eq!(keys.expires(), Some(4_000_000_000));
+    let path = "GET /latest/meta-data/cam/security-credentials/";
+    assert_eq!(actions(&server), [format!("{path} HTTP/1.1"), format!("{path}fleet-role HTTP/1.1")]);
+}
+
+#[tokio::test]
+async fn where_nobody_answers_there_are_simply_no_keys() {
+    let source = find_among(&[], NOBODY, None).expect("a source");
+    assert_absent(fetch(&*source).await);
+    for reply in [Reply::End, Reply::Reset, Reply::http("503 Service Unavailable", "text/html", "<html>")] {
+        assert_absent(fetch_from([reply]).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_not_waited_for_longer_than_two_seconds() {
+    let Reply::Bytes(bytes) = role() else { panic!("bytes") };
+    let late = Reply::Later(TIMEOUT * 3 / 4, bytes);
+    for replies in [vec![Reply::Silence], vec![role(), Reply::Silence], vec![late, Reply::Silence]] {
+        let begun = tokio::time::Instant::now();
+        assert_absent(fetch_from(replies).await);
+        // in virtual time, which goes on only when nothing else does
+        assert!(begun.elapsed() <= TIMEOUT + Duration::from_millis(10), "{:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_metadata_service_that_falls_silent_later_may_come_back() {
+    let server = Server::start([role(), Reply::json(KEYS), Reply::End]).await;
+    let source = find_among(&[], &server.url(), None).expect("a source");
+    fetch(&*source).await.expect("keys");
+    let error = fetch(&*source).await.expect_err("an outage");
+    assert!(error.may_pass() && error.to_string().contains("metadata service"), "{error}");
+}
+
+#[tokio::test]
+async fn a_machine_without_a_role_is_told_what_to_do() {
+    let missing = || Reply::http("404 Not Found", "text/plain", "PRIVATE");
+    for replies in [vec![missing()], vec![role(), missing()]] {
+        let error = fetch_from(replies).await.expect_err("no role").to_string();
+        for expected in ["no role is bound", "TENCENTCLOUD_SECRET_ID", "bind a role"] {
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_of_a_metadata_service_is_told_without_what_it_holds() {
+    let page = Reply::http("200 OK", "text/html", "<html>PRIVATE log in</html>");
+    let failed = Reply::json(r#"{"Code":"InternalError","TmpSecretKey":"PRIVATE"}"#);
+    let parts = ["TmpSecretId", "TmpSecretKey", "ExpiredTime", "Token"];
+    let without = parts.map(|part| vec![role(), Reply::json(&KEYS.replace(part, "Other"))]);
+    let empty = vec![role(), Reply::json(&KEYS.replace("PRIVATE-T", ""))];
+    let odd = [vec![page.clone()], vec![role(), page], vec![role(), failed], empty];
+    for replies in odd.into_iter().chain(without) {
+        let error = fetch_from(replies).await.expect_err("no keys");
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("metadata service") && !error.may_pass(), "{shown}");
+        assert!(!shown.contains("PRIVATE"), "{shown}");
+    }
+}
+
+#[test]
+fn another_address_than_loopback_is_refused_since_keys_would_come_from_anywhere() {
+    for wrong in ["http://10.0.0.1", "https://127.0.0.1", "http://metadata.tencentyun.com", "nonsense///"] {
+        let error = find_among(&[(OVERRIDE, wrong)], NOBODY, None).err().expect(wrong).to_string();
+        assert!(error.contains(OVERRIDE) && error.contains("unset it"), "{error}");
+    }
+}

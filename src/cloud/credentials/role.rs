@@ -1,0 +1,74 @@
+//! Assumes a role with the keys of another source, and again before its session runs out.
+
+use std::sync::Arc;
+
+use super::{Credentials, CredentialsError, Fetching, Keyring, Source};
+use crate::cloud::Fault;
+use crate::cloud::signed::ServiceClock;
+use crate::cloud::sts::{Role, StsClient, Told};
+
+/// Variable of the role to assume (vendor's command line).
+pub const ROLE_ARN: &str = "TENCENTCLOUD_ROLE_ARN";
+/// Variable of the name that its session is given (vendor's command line).
+pub const ROLE_SESSION_NAME: &str = "TENCENTCLOUD_ROLE_SESSION_NAME";
+
+/// The name of a session that nobody named.
+pub const USUAL_SESSION_NAME: &str = "dlc-fleet";
+
+/// A role, assumed over a base source. The base may itself be a role: that is how roles are chained.
+pub struct AssumedRole {
+    /// Keeps the keys of the base, which may be needed again or have to be renewed themselves.
+    base: Arc<Keyring>,
+    arn: String,
+    session_name: String,
+    sts: StsClient,
+}
+
+impl AssumedRole {
+    /// Assumes nothing yet.
+    pub fn new(base: Box<dyn Source>, role_arn: String, session_name: String, sts: StsClient) -> Self {
+        Self { base: Arc::new(Keyring::new(base, sts.clock())), arn: role_arn, session_name, sts }
+    }
+
+    async fn assume(&self) -> Result<Credentials, CredentialsError> {
+        let role = Role { arn: &self.arn, session_name: &self.session_name };
+        let mut outdated = false;
+        loop {
+            let keys = self.base.current().await?;
+            let fault = match self.sts.assume_role(&keys, role).await {
+                Ok(session) => return Ok(session),
+                Err(fault) => self.base.judge(&keys, fault),
+            };
+            if matches!(fault, Fault::Outdated(_)) && !outdated {
+                // the base has other keys next time
+                outdated = true;
+                continue;
+            }
+            let told = Told::of(
+                &fault,
+                "grant sts:AssumeRole on the role to this caller, and let the role trust it",
+                "check the ARN of the role, the name of the session, and that the role exists",
+            );
+            let (arn, base) = (self.arn.escape_debug(), self.base.source());
+            return Err(told.about(&format!("the role {arn} was not assumed with the keys of {base}")));
+        }
+    }
+}
+
+impl Source for AssumedRole {
+    fn name(&self) -> String {
+        format!("the role {}, assumed with the keys of {}", self.arn.escape_debug(), self.base.source())
+    }
+
+    fn fetch<'a>(&'a self, _clock: &'a ServiceClock) -> Fetching<'a> {
+        Box::pin(self.assume())
+    }
+
+    fn renews(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+#[path = "role_tests.rs"]
+mod tests;
