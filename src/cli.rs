@@ -204,6 +204,9 @@ pub struct TargetArgs {
     /// Host of the service: a name, or https:// with a name and a port; http:// only to loopback [default: dlc.tencentcloudapi.com]
     #[arg(long, value_name = "ENDPOINT", conflicts_with = "simulate")]
     pub endpoint: Option<String>,
+    /// Trust the CA certificates of this PEM file too, beside the system's
+    #[arg(long, value_name = "FILE", conflicts_with = "simulate")]
+    pub ca_file: Option<PathBuf>,
     /// Run against a simulator inside this process, with the weather of a scenario file or the built-in one
     #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub simulate: Option<String>,

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::cloud::catalogue::{Class, look_up};
 use crate::cloud::credentials::CredentialsError;
 use crate::cloud::endpoint::EndpointError;
+use crate::cloud::network::NetworkError;
 use crate::cloud::signed::HttpError;
 use crate::cloud::{Fault, LIST_ENGINES};
 use crate::exit::Exit;
@@ -61,6 +62,12 @@ impl From<ScenarioError> for Failure {
 impl From<EndpointError> for Failure {
     fn from(error: EndpointError) -> Self {
         Self::new(Exit::Usage, format!("--endpoint: {error}"))
+    }
+}
+
+impl From<NetworkError> for Failure {
+    fn from(error: NetworkError) -> Self {
+        Self::new(Exit::Usage, error.to_string()).next("nothing was sent")
     }
 }
 

@@ -81,6 +81,8 @@ pub struct RunSettings {
     pub ledger: PathBuf,
     /// Where requests go.
     pub target: Target,
+    /// Certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
     /// What the dry run may look at, if it is one.
     pub dry_run: Option<DryRun>,
     /// Leave failures of earlier runs alone.
@@ -114,6 +116,7 @@ impl RunSettings {
             region: region(args.target.region.as_deref(), &environment)?,
             ledger: args.ledger.clone().unwrap_or_else(derived),
             target,
+            ca_file: args.target.ca_file.clone(),
             dry_run,
             skip_failed: args.skip_failed,
             yes: args.yes,

@@ -22,7 +22,7 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     let work = remaining_work(&plan.jobs, &recalled.memory, settings.skip_failed);
     let (seen, endpoint) = match mode {
         DryRun::Online if settings.reads_back() => {
-            let service = reach(&settings.target, &plan.jobs, &recalled.memory.jobs).await?;
+            let service = reach(settings, &plan.jobs, &recalled.memory.jobs).await?;
             let rules = settings.rules(service.clock.as_ref());
             let name = service.name.clone();
             let reader = Reader::new(Arc::new(service.fleet(rules.request_timeout)?), rules);

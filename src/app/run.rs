@@ -42,7 +42,7 @@ async fn switch(settings: &RunSettings, plan: Plan, screen: &Screen) -> Result<E
     }
     check_ledger_fits(&settings.target, &settings.ledger, writer.memory())?;
     let work = remaining_work(&plan.jobs, writer.memory(), settings.skip_failed);
-    let service = reach(&settings.target, &plan.jobs, &writer.memory().jobs).await?;
+    let service = reach(settings, &plan.jobs, &writer.memory().jobs).await?;
     let rules = settings.rules(service.clock.as_ref());
     let endpoint = service.name.clone();
     let cloud = Arc::new(HttpCloud::new(service.fleet(rules.request_timeout)?));

@@ -12,18 +12,20 @@ use super::environment as variable;
 use crate::cloud::credentials::{self, Credentials, Keyring, Surroundings};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
+use crate::cloud::network::Network;
 use crate::cloud::signed::{ServiceClock, SignedClient};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::{Job, JobKey};
 use crate::ledger::{JobMemory, Memory, Standing};
 use crate::pace::{HEADROOM, Rate};
-use crate::settings::{SIMULATOR, Target};
+use crate::settings::{RunSettings, SIMULATOR, Target};
 use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
 
 /// Somewhere to send requests, with the keys to sign them.
 pub(super) struct Service {
     pub(super) endpoint: Endpoint,
+    pub(super) network: Network,
     pub(super) keyring: Arc<Keyring>,
     /// What people and the ledger call it.
     pub(super) name: String,
@@ -35,7 +37,9 @@ impl Service {
     /// A client for it; opens no connection.
     pub(super) fn fleet(self, request_timeout: Duration) -> Result<HttpFleet, Failure> {
         let clock = Arc::new(ServiceClock::default());
-        Ok(HttpFleet::new(SignedClient::new(self.endpoint, request_timeout, clock)?, self.keyring))
+        self.network.tell(&self.endpoint);
+        let client = SignedClient::new(self.endpoint, &self.network, request_timeout, clock)?;
+        Ok(HttpFleet::new(client, self.keyring))
     }
 }
 
@@ -62,19 +66,20 @@ pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, memory: &Memory)
 
 /// Finds the service, or starts a simulator that holds the plan's engines as the ledger left them.
 pub(super) async fn reach(
-    target: &Target,
+    settings: &RunSettings,
     jobs: &[Job],
     memory: &BTreeMap<JobKey, JobMemory>,
 ) -> Result<Service, Failure> {
-    match target {
+    match &settings.target {
         Target::Service(endpoint) => Ok(Service {
             endpoint: endpoint.clone(),
+            network: Network::resolve(settings.ca_file.as_deref(), variable)?,
             keyring: Arc::new(Keyring::new(credentials::find(&Surroundings {
                 variable: &variable,
                 home: variable("HOME").map(PathBuf::from),
                 profile: None,
             })?)),
-            name: target.name(),
+            name: settings.target.name(),
             clock: None,
         }),
         Target::Simulator { scenario } => {
@@ -131,6 +136,7 @@ async fn start(scenario: Scenario, world: World) -> Result<Service, Failure> {
     let credentials = Credentials::new(secret_id, Zeroizing::new(secret_key), None);
     Ok(Service {
         endpoint: format!("http://{address}").parse()?,
+        network: Network::default(),
         keyring: Arc::new(Keyring::of(credentials, SIMULATOR)),
         name: SIMULATOR.into(),
         clock: Some(clock),

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod credentials;
 pub mod endpoint;
 pub mod http;
+pub mod network;
 pub mod sign;
 pub mod signed;
 mod wire;
@@ -227,6 +228,23 @@ pub struct Refusal {
     pub request_id: Option<String>,
 }
 
+/// What stands between here and the service until somebody changes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barrier {
+    /// The peer's certificate comes from a CA that is not trusted here.
+    UnknownIssuer,
+    /// The peer's certificate is not valid any more, or not yet.
+    OutOfDate,
+    /// The peer's certificate is for another host.
+    OtherHost,
+    /// Anything else is wrong with the peer's certificate.
+    Certificate,
+    /// The peer speaks no TLS, or only one that is too old.
+    NoTls,
+    /// The proxy asks for a user name and a password, or for better ones.
+    ProxyCredentials,
+}
+
 /// Why a call brought no result. The variants differ in what they say about the service's state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -249,10 +267,12 @@ pub enum Fault {
         /// What the network said.
         cause: String,
     },
-    /// The peer could not prove who it is, so nothing was sent.
-    #[error("the peer's certificate was not accepted: {cause}")]
-    Untrusted {
-        /// What the TLS library said.
+    /// Something stands between here and the service, so nothing was sent.
+    #[error("nothing was sent: {cause}")]
+    Barred {
+        /// What it is.
+        by: Barrier,
+        /// What the network said.
         cause: String,
     },
     /// The request may have been applied: no answer, or none that can be read.

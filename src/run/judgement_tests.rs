@@ -19,7 +19,7 @@ use super::readback::Scope;
 use super::sight::{FleetView, Forecast, forecast};
 use super::track::{Change, Effect, Phase, Track};
 use crate::cloud::catalogue::Class;
-use crate::cloud::{EngineKind, EngineRecord, EngineState, Fault, Receipt, Refusal};
+use crate::cloud::{Barrier, EngineKind, EngineRecord, EngineState, Fault, Receipt, Refusal};
 use crate::job::{DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
 use crate::ledger::{Entry, Line, Memory, RunOpened, SCHEMA, Standing, Step, Work};
 

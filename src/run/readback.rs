@@ -205,7 +205,7 @@ fn kind_of(fault: &Fault) -> Kind {
         },
         Fault::Outdated(_) => Kind::Outdated,
         Fault::NotSent { .. } | Fault::NoAnswer { .. } => Kind::MayPass,
-        Fault::Untrusted { .. } | Fault::NoCredentials { .. } => Kind::Final,
+        Fault::Barred { .. } | Fault::NoCredentials { .. } => Kind::Final,
     }
 }
 

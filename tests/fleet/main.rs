@@ -2,6 +2,7 @@
 
 mod clocks;
 mod codes;
+mod connect_proxy;
 mod disk_faults;
 mod endings;
 mod flags;
@@ -9,8 +10,11 @@ mod kill_loop;
 mod ledgers;
 mod lost_answers;
 mod main_job;
+mod network;
 mod plans;
+mod proxies;
 mod rooms;
 mod stage;
 mod staging;
+mod tls;
 mod virtual_time;

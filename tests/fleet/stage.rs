@@ -100,8 +100,13 @@ impl Stage {
 
     /// `dlc-fleet run plan.csv` against the simulator, with waits that suit it.
     pub fn command(&self, flags: &[&str]) -> Command {
+        self.command_at(&format!("http://{}", self.address), flags)
+    }
+
+    /// The same against another endpoint, which leads to the simulator or does not.
+    pub fn command_at(&self, endpoint: &str, flags: &[&str]) -> Command {
         let mut command = executable(self.folder.path());
-        command.args(["run", "plan.csv", "--endpoint", &format!("http://{}", self.address)]);
+        command.args(["run", "plan.csv", "--endpoint", endpoint]);
         if !flags.contains(&"--no-wait") && !flags.contains(&"--no-read-back") && !flags.contains(&"--settle")
         {
             command.args(["--settle", "400ms", "--wait-timeout", "60s"]);
