@@ -234,3 +234,28 @@ fn a_run_whose_proxy_stays_dead_tells_what_it_knows_and_resumes_through_another(
     assert_done(&stage, 40, &ran);
     assert!(stage.simulator.stats().action(SWITCH).received >= 40);
 }
+
+#[test]
+fn a_run_whose_proxy_begins_to_ask_for_a_password_stops_and_does_not_watch_in_vain() {
+    if !python_is_here() {
+        return;
+    }
+    let (stage, relay) = staged(60);
+    let mut proxy = ConnectProxy::start(relay.address.port(), &[]);
+    let flags = ["--grace", "1s", "--settle", "400ms", "--wait-timeout", "1h"];
+    let child = command(&stage, &proxy.url(), &flags).spawn().expect("it starts");
+    wait_until("requests arrive", || stage.requests() >= 15);
+    let port = proxy.port.to_string();
+    proxy.kill();
+    let proxy = ConnectProxy::start(relay.address.port(), &["--port", &port, "--credentials", "a:b"]);
+    let ran = wait_for(child);
+    assert_eq!(ran.code, Some(5), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("proxy-credentials") || ran.stdout.contains("proxy-credentials"),
+        "{}",
+        ran.stdout
+    );
+    assert!(proxy.notes().iter().all(|note| note.ends_with(" 407")) && !proxy.notes().is_empty());
+    let ran = finish(command(&stage, &format!("http://a:b@127.0.0.1:{port}"), &["--grace", "1s"]));
+    assert_done(&stage, 60, &ran);
+}
