@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{environment, print_result};
+use super::{environment, print_result, sites};
 use crate::cli::CheckArgs;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -16,6 +16,7 @@ use crate::words::plural;
 pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let region = settings::region(args.region.as_deref(), environment)?;
     let Some(plan) = load(&args.plan, region.as_ref())? else { return Ok(Exit::Usage) };
+    let endpoint = sites::needed_endpoint(&plan.jobs)?;
     let regions: BTreeSet<&Region> = plan.jobs.iter().map(|job| &job.key.region).collect();
     let targets: BTreeSet<_> = plan.jobs.iter().map(|job| &job.key.new_image_version_id).collect();
     print_result(&format!(
@@ -26,6 +27,10 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
         plural(regions.len(), "region"),
         plural(plan.waves.len(), "wave"),
     ));
+    if let Some(host) = endpoint {
+        let note = "a finance region has a host of its own: run this plan with";
+        print_result(&format!("{note} --endpoint {host}\n"));
+    }
     Ok(Exit::Success)
 }
 

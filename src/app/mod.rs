@@ -1,6 +1,7 @@
 //! The composition root: one file for each subcommand, and what they share.
 
 mod check;
+mod command_line;
 mod confirm;
 mod dry_run;
 mod ledger;
@@ -8,6 +9,7 @@ mod logs;
 mod run;
 mod signals;
 mod simulate;
+mod sites;
 mod target;
 
 use crate::cli::{Cli, Color, Command};

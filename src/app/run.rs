@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::confirm::{Question, confirm};
 use super::target::{check_ledger_fits, reach};
-use super::{environment, print_result, signals};
+use super::{command_line, environment, print_result, signals, sites};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
 use crate::cloud::http::HttpCloud;
@@ -27,6 +27,7 @@ pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure
     let Some(plan) = super::check::load(&settings.plan, settings.region.as_ref())? else {
         return Ok(Exit::Usage);
     };
+    sites::check_plan_fits(&settings.target, &plan.jobs)?;
     match settings.dry_run {
         Some(mode) => super::dry_run::dry_run(&settings, &plan, mode).await,
         None => switch(&settings, plan, screen).await,
@@ -190,7 +191,7 @@ fn conclude(
         stopped: ended.stopped,
         elapsed: ended.elapsed,
         worst_second: (ended.worst_second > 0).then_some(ended.worst_second),
-        resume: (exit != Exit::Success).then(resume_command),
+        resume: (exit != Exit::Success).then(command_line::again),
     };
     print_result(&match settings.output {
         Output::Human => report::summary(opening, &tally, &closing),
@@ -237,20 +238,4 @@ fn exit_of_signal(signal: &str) -> Exit {
         "SIGHUP" => Exit::HungUp,
         _ => Exit::Interrupted,
     }
-}
-
-/// The command line as it was typed, quoted for a shell.
-fn resume_command() -> String {
-    let quoted = |argument: String| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-        if !argument.is_empty() && argument.chars().all(plain) {
-            argument
-        } else {
-            format!("'{}'", argument.replace('\'', r"'\''"))
-        }
-    };
-    std::env::args_os()
-        .map(|argument| quoted(argument.to_string_lossy().into_owned()))
-        .collect::<Vec<_>>()
-        .join(" ")
 }

@@ -14,6 +14,7 @@ mod network;
 mod plans;
 mod proxies;
 mod rooms;
+mod sites;
 mod stage;
 mod staging;
 mod tls;

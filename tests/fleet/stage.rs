@@ -27,6 +27,7 @@ pub struct Stage {
     pub simulator: Simulator,
     pub address: SocketAddr,
     pub folder: TempDir,
+    region: &'static str,
     _runtime: Runtime,
 }
 
@@ -65,8 +66,13 @@ pub fn rows(count: usize) -> Vec<Row> {
 impl Stage {
     /// Writes the rows as `plan.csv` and serves a world that holds them, in the weather of a scenario.
     pub fn new(rows: &[Row], scenario: &str) -> Self {
+        Self::in_region("ap-guangzhou", rows, scenario)
+    }
+
+    /// The same in another region.
+    pub fn in_region(name: &'static str, rows: &[Row], scenario: &str) -> Self {
         let scenario = Scenario::parse(scenario, "test").expect("a scenario");
-        let region = Region::new("ap-guangzhou");
+        let region = Region::new(name);
         let key = |(engine, image): &Row| JobKey {
             region: region.clone(),
             data_engine_id: DataEngineId::new(engine.clone()),
@@ -81,7 +87,7 @@ impl Stage {
         let keys = Keys::new(SECRET_ID, SECRET_KEY, None);
         runtime.spawn(serve(listener, simulator.clone(), keys));
         let folder = tempfile::tempdir().expect("a folder");
-        let stage = Self { simulator, address, folder, _runtime: runtime };
+        let stage = Self { simulator, address, folder, region: name, _runtime: runtime };
         stage.write_plan(rows);
         stage
     }
@@ -89,7 +95,7 @@ impl Stage {
     pub fn write_plan(&self, rows: &[Row]) {
         let mut text = String::from("data_engine_id,new_image_version_id,region\n");
         for (engine, image) in rows {
-            writeln!(text, "{engine},{image},ap-guangzhou").expect("a write to a String");
+            writeln!(text, "{engine},{image},{}", self.region).expect("a write to a String");
         }
         std::fs::write(self.path("plan.csv"), text).expect("a plan");
     }
