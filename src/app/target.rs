@@ -113,6 +113,11 @@ pub(super) fn world(scenario: &Scenario, jobs: &[Job], memory: &BTreeMap<JobKey,
     };
     let rows: Vec<(JobKey, bool)> = jobs.iter().map(|job| (job.key.clone(), moved(&job.key))).collect();
     let mut world = World::holding(scenario.seed, &rows);
+    for job in jobs {
+        if let Some(name) = &job.data_engine_name {
+            world.set_name(&job.key.region, &job.key.data_engine_id, name.clone());
+        }
+    }
     for (job, (_, moved)) in jobs.iter().zip(&rows) {
         if let (Some(expected), false) = (&job.expected_image_version_id, moved) {
             world.set_image(&job.key.region, &job.key.data_engine_id, Some(expected.clone()));

@@ -15,7 +15,7 @@ mod wire;
 
 use std::future::Future;
 
-use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
+use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 
 /// Most engines one page of `DescribeDataEngines` may hold (document 1342/86308).
 pub const LARGEST_PAGE: u32 = 100;
@@ -27,6 +27,8 @@ pub const API_VERSION: &str = "2021-01-25";
 pub const SWITCH: &str = "SwitchDataEngineImage";
 /// Action that lists engines.
 pub const LIST_ENGINES: &str = "DescribeDataEngines";
+/// Action that shows one engine by its name. A site may have it and not [`LIST_ENGINES`].
+pub const SHOW_ENGINE: &str = "DescribeDataEngine";
 /// Action that lists image versions.
 pub const LIST_IMAGES: &str = "DescribeDataEngineImageVersions";
 
@@ -38,6 +40,13 @@ pub trait Fleet: Send + Sync + 'static {
         region: &Region,
         page: EnginePage,
     ) -> impl Future<Output = Result<EngineListing, Fault>> + Send;
+
+    /// `DescribeDataEngine`: the engine of this name, where there is one.
+    fn engine_by_name(
+        &self,
+        region: &Region,
+        name: &DataEngineName,
+    ) -> impl Future<Output = Result<Option<EngineRecord>, Fault>> + Send;
 
     /// `DescribeDataEngineImageVersions` for one engine type, such as `SparkSQL`.
     fn images(
@@ -177,7 +186,7 @@ pub struct EngineRecord {
     /// `DataEngineId`
     pub data_engine_id: DataEngineId,
     /// `DataEngineName`
-    pub name: Option<String>,
+    pub name: Option<DataEngineName>,
     /// `State`
     pub state: Option<EngineState>,
     /// `ImageVersionId`: the major version.
@@ -188,8 +197,8 @@ pub struct EngineRecord {
     pub child_image_version_id: Option<String>,
     /// `EngineTypeDetail`: the type by which images are listed, such as `StandardSpark`.
     pub engine_type_detail: Option<String>,
-    /// The kind under which this engine was listed.
-    pub kind: EngineKind,
+    /// The kind under which a listing showed it; none where it was asked for by name.
+    pub kind: Option<EngineKind>,
 }
 
 /// One entry of `ImageParentVersions`.

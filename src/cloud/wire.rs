@@ -1,4 +1,4 @@
-//! The JSON of requests and answers (documents 1342/86308, 1342/99266, 1342/99270), turned into our nouns.
+//! The JSON of requests and answers (documents 1342/86308, 1342/99266, 1342/99270, 1342/99274), turned into our nouns.
 
 #[cfg(test)]
 mod tests;
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, ImageRecord, Refusal};
-use crate::job::{DataEngineId, ImageVersionId, JobKey};
+use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey};
 
 /// Body of `SwitchDataEngineImage`.
 #[derive(Serialize)]
@@ -49,6 +49,13 @@ impl EnginesRequest {
     }
 }
 
+/// Body of `DescribeDataEngine`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct EngineRequest<'a> {
+    pub(super) data_engine_name: &'a DataEngineName,
+}
+
 /// Body of `DescribeDataEngineImageVersions`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -77,8 +84,21 @@ impl EnginesAnswer {
             let seen = page.offset.saturating_add(listed);
             if listed > 0 && listed >= page.limit { seen.saturating_add(1) } else { seen }
         });
-        let engines = shapes.into_iter().filter_map(|shape| shape.into_record(page.kind)).collect();
+        let engines = shapes.into_iter().filter_map(|shape| shape.into_record(Some(page.kind))).collect();
         EngineListing { engines, total }
+    }
+}
+
+/// Answer of `DescribeDataEngine`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct EngineAnswer {
+    data_engine: Option<EngineShape>,
+}
+
+impl EngineAnswer {
+    pub(super) fn into_record(self) -> Option<EngineRecord> {
+        self.data_engine?.into_record(None)
     }
 }
 
@@ -96,15 +116,15 @@ struct EngineShape {
 
 impl EngineShape {
     /// Nothing can be done with an engine that has no identifier, so it is left out, with a warning.
-    fn into_record(self, kind: EngineKind) -> Option<EngineRecord> {
+    fn into_record(self, kind: Option<EngineKind>) -> Option<EngineRecord> {
         let name = filled(self.data_engine_name);
         let Some(data_engine_id) = filled(self.data_engine_id) else {
-            tracing::warn!(name, "the service listed an engine without DataEngineId; it is left out");
+            tracing::warn!(name, "the service showed an engine without DataEngineId; it is left out");
             return None;
         };
         Some(EngineRecord {
             data_engine_id: DataEngineId::new(data_engine_id),
-            name,
+            name: name.map(DataEngineName::new),
             state: self.state.map(EngineState),
             image_version_id: filled(self.image_version_id).map(ImageVersionId::new),
             image_version_name: filled(self.image_version_name),

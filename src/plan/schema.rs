@@ -15,8 +15,15 @@ use super::yaml::{Node, Shape};
 
 const PLAN_KEYS: [&str; 4] = ["region", "new_image_version_id", "waves", "engines"];
 const WAVE_KEYS: [&str; 2] = ["name", "engines"];
-const ENGINE_KEYS: [&str; 6] =
-    ["data_engine_id", "new_image_version_id", "region", "expected_image_version_id", "note", "from"];
+const ENGINE_KEYS: [&str; 7] = [
+    "data_engine_id",
+    "new_image_version_id",
+    "region",
+    "expected_image_version_id",
+    "data_engine_name",
+    "note",
+    "from",
+];
 
 /// A key that is known where it stands, and its value.
 struct Entry<'n> {
@@ -173,6 +180,7 @@ impl Reader<'_> {
                 "expected_image_version_id" => {
                     row.expected = Some(self.value(Field::ExpectedImageVersionId, entry));
                 }
+                "data_engine_name" => row.name = Some(self.value(Field::DataEngineName, entry)),
                 _ => row.note = Some(self.value(Field::Note, entry).text),
             }
         }

@@ -235,6 +235,9 @@ fn held_back(because: &Reason) -> Reason {
 
 /// Where a listing may show a job's engine. One that was never seen may be of any kind.
 fn places(key: &JobKey, view: &FleetView) -> Vec<(Region, EngineKind)> {
-    let kinds = view.engine(key).map_or_else(|| EngineKind::ALL.to_vec(), |record| vec![record.kind]);
+    let kinds = view
+        .engine(key)
+        .and_then(|record| record.kind)
+        .map_or_else(|| EngineKind::ALL.to_vec(), |kind| vec![kind]);
     kinds.into_iter().map(|kind| (key.region.clone(), kind)).collect()
 }

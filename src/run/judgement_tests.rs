@@ -33,6 +33,7 @@ fn job() -> Job {
             new_image_version_id: ImageVersionId::new("new"),
         },
         wave: 0,
+        data_engine_name: None,
         expected_image_version_id: None,
         note: None,
     }
@@ -47,7 +48,7 @@ fn view(image: &str, state: i64) -> FleetView {
         image_version_name: None,
         child_image_version_id: None,
         engine_type_detail: None,
-        kind: EngineKind::ALL[0],
+        kind: Some(EngineKind::ALL[0]),
     };
     let mut view = FleetView::default();
     view.take(&Region::new("ap-guangzhou"), vec![record]);

@@ -5,7 +5,10 @@ use zeroize::Zeroizing;
 
 use super::world::Objection;
 use crate::cloud::sign::{ALGORITHM, Signable};
-use crate::cloud::{API_VERSION, LIST_ENGINES, LIST_IMAGES, SWITCH};
+use crate::cloud::{API_VERSION, LIST_ENGINES, LIST_IMAGES, SHOW_ENGINE, SWITCH};
+
+/// The actions that there are.
+pub(super) const ACTIONS: [&str; 4] = [SWITCH, LIST_ENGINES, SHOW_ENGINE, LIST_IMAGES];
 
 /// The service's name in the scope of a signature.
 const SERVICE: &str = "dlc";
@@ -79,9 +82,7 @@ pub(super) fn check(
     }
     match text(headers, "x-tc-action") {
         None => Err(missing("X-TC-Action")),
-        Some(action) if ![SWITCH, LIST_ENGINES, LIST_IMAGES].contains(&action) => {
-            Err(Objection::new("InvalidAction", format!("there is no action {action}")))
-        }
+        Some(action) if !ACTIONS.contains(&action) => Err(no_such_action(action)),
         Some(_) => Ok(()),
     }
 }
@@ -139,6 +140,10 @@ fn timestamp(headers: &HeaderMap) -> Result<i64, Objection> {
 /// A header's value, where it is text.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+pub(super) fn no_such_action(action: &str) -> Objection {
+    Objection::new("InvalidAction", format!("there is no action {action}"))
 }
 
 pub(super) fn missing(parameter: &str) -> Objection {

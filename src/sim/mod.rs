@@ -39,10 +39,10 @@ pub use serve::{bind, serve};
 pub use world::{Course, Engine, Image, ImageChanges, Objection, World};
 
 use crate::cloud::{
-    Cloud, EngineListing, EnginePage, Fault, Fleet, ImageRecord, LIST_ENGINES, LIST_IMAGES, Receipt, Refusal,
-    SWITCH,
+    Cloud, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LIST_ENGINES, LIST_IMAGES,
+    Receipt, Refusal, SHOW_ENGINE, SWITCH,
 };
-use crate::job::{JobKey, Region};
+use crate::job::{DataEngineName, JobKey, Region};
 use query::EngineQuery;
 use service::{Answer, Arriving, Call, FOR_EVER, Payload, Service};
 
@@ -104,7 +104,7 @@ impl Simulator {
     async fn call(&self, action: &str, call: Call) -> Result<(Payload, String), Fault> {
         let engine = match &call {
             Call::Switch(key) => Some(key.data_engine_id.clone()),
-            Call::Engines(..) | Call::Images(..) => None,
+            Call::Engines(..) | Call::Engine(..) | Call::Images(..) => None,
         };
         let arriving = Arriving { at: Instant::now(), action, engine: engine.as_ref() };
         let answer = self.lock().receive(arriving, Ok(call));
@@ -149,14 +149,25 @@ impl Fleet for Simulator {
         };
         match self.call(LIST_ENGINES, Call::Engines(region.clone(), query)).await? {
             (Payload::Engines(listing), _) => Ok(listing),
-            (Payload::Switched | Payload::Images(_), _) => Ok(EngineListing::default()),
+            _ => Ok(EngineListing::default()),
+        }
+    }
+
+    async fn engine_by_name(
+        &self,
+        region: &Region,
+        name: &DataEngineName,
+    ) -> Result<Option<EngineRecord>, Fault> {
+        match self.call(SHOW_ENGINE, Call::Engine(region.clone(), name.clone())).await? {
+            (Payload::Engine(record), _) => Ok(Some(record)),
+            _ => Ok(None),
         }
     }
 
     async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
         match self.call(LIST_IMAGES, Call::Images(region.clone(), engine_type.to_owned())).await? {
             (Payload::Images(images), _) => Ok(images),
-            (Payload::Switched | Payload::Engines(_), _) => Ok(Vec::new()),
+            _ => Ok(Vec::new()),
         }
     }
 }

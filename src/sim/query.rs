@@ -108,7 +108,7 @@ impl Filter {
     fn passes(&self, engine: &Engine) -> bool {
         let ours = match self.name.as_str() {
             "engine-id" => engine.data_engine_id.as_str().to_owned(),
-            "data-engine-name" => engine.name.clone(),
+            "data-engine-name" => engine.name.as_str().to_owned(),
             "state" => engine.state.0.to_string(),
             _ => engine.family.kind.exec_type.as_str().to_owned(),
         };
@@ -159,8 +159,9 @@ mod tests {
         let listing = query().listing(&world, &region()).expect("a listing");
         assert_eq!(listing.engines.len(), 10);
         assert!(listing.engines.iter().all(|engine| {
-            engine.kind.generation == EngineGeneration::SuperSql
-                && engine.kind.exec_type == EngineExecType::Sql
+            engine.kind.is_some_and(|kind| {
+                kind.generation == EngineGeneration::SuperSql && kind.exec_type == EngineExecType::Sql
+            })
         }));
         assert!((listing.total as usize) < world.engines().count() / 2);
         let elsewhere = query().listing(&world, &Region::new("ap-shanghai")).expect("a listing");

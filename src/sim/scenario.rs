@@ -9,6 +9,7 @@
 //! limit: 20                                # calls of one action in one second
 //! skew: 10m                                # how far the service's clock is ahead
 //! signature_validity: 5m                   # for how long a signature is good
+//! lacks: [DescribeDataEngines]             # actions that this site does not have
 //! clock: {settle: 1s, sweep: 500ms}        # shorter waits for the tool itself
 //! spells:
 //!   - {fate: InternalError, engines: 3%, times: 1}
@@ -58,6 +59,8 @@ pub struct Scenario {
     pub skew: SignedDuration,
     /// By how much the time of a signature may differ from the service's; whole seconds.
     pub signature_validity: Duration,
+    /// Actions that this site does not have: `InvalidAction`.
+    pub lacks: Vec<String>,
     /// Shorter waits for the tool itself.
     pub clock: FastClock,
     /// What goes wrong.
@@ -164,6 +167,7 @@ impl Default for Scenario {
             skew: SignedDuration::ZERO,
             // document 1155/48995
             signature_validity: Duration::from_secs(300),
+            lacks: Vec::new(),
             clock: FastClock::default(),
             spells: Vec::new(),
         }

@@ -10,13 +10,14 @@ use super::codes::{TOO_FAST, is_throttle};
 use super::dice::{between, dice, uuid};
 use super::family::family_of;
 use super::fate::{Break, Derailment, Fate, Stage};
+use super::gateway::no_such_action;
 use super::limit::Limit;
 use super::query::EngineQuery;
 use super::scenario::{Applied, Scenario};
 use super::weather::{Strike, Weather, latency};
 use super::world::{Course, Objection, World};
-use crate::cloud::{EngineListing, EngineState, ImageRecord};
-use crate::job::{DataEngineId, JobKey, Region};
+use crate::cloud::{EngineListing, EngineRecord, EngineState, ImageRecord};
+use crate::job::{DataEngineId, DataEngineName, JobKey, Region};
 
 /// What a call wants, its parameters being in order.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub(super) enum Call {
     Switch(JobKey),
     /// `DescribeDataEngines`
     Engines(Region, EngineQuery),
+    /// `DescribeDataEngine`
+    Engine(Region, DataEngineName),
     /// `DescribeDataEngineImageVersions`
     Images(Region, String),
 }
@@ -34,6 +37,7 @@ pub(super) enum Call {
 pub(super) enum Payload {
     Switched,
     Engines(EngineListing),
+    Engine(EngineRecord),
     Images(Vec<ImageRecord>),
 }
 
@@ -82,6 +86,9 @@ impl Service {
     pub(super) fn receive(&mut self, arriving: Arriving<'_>, call: Result<Call, Objection>) -> Answer {
         let Arriving { at, action, engine } = arriving;
         self.world.settle(at);
+        if self.scenario.lacks.iter().any(|lacking| lacking == action) {
+            return self.turn_away(arriving, no_such_action(action));
+        }
         let due = self.due(arriving);
         if let Some(strike) = self.weather.strike(Stage::Door, action, engine, at) {
             let due = if matches!(strike.fate, Fate::Broken(_)) { at } else { due };
@@ -133,6 +140,7 @@ impl Service {
                 Ok(Payload::Switched)
             }
             Call::Engines(region, query) => query.listing(&self.world, &region).map(Payload::Engines),
+            Call::Engine(region, name) => self.world.show(&region, &name).map(Payload::Engine),
             Call::Images(region, engine_type) => self.images(&region, &engine_type).map(Payload::Images),
         }
     }

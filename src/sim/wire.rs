@@ -7,8 +7,8 @@ use super::gateway::missing;
 use super::query::{EngineQuery, Filter};
 use super::service::{Answer, Call, Payload};
 use super::world::Objection;
-use crate::cloud::{EngineRecord, ImageRecord, LIST_ENGINES, LIST_IMAGES, SWITCH};
-use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
+use crate::cloud::{EngineRecord, ImageRecord, LIST_ENGINES, LIST_IMAGES, SHOW_ENGINE, SWITCH};
+use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 
 /// What a parameter holds.
 #[derive(Clone, Copy)]
@@ -29,8 +29,11 @@ const SWITCH_PARAMETERS: Parameters =
 const IMAGE_PARAMETERS: Parameters =
     &[("EngineType", Shape::Text, true), ("Sort", Shape::Text, false), ("Asc", Shape::Flag, false)];
 
+/// Document 1342/99274.
+const ENGINE_PARAMETERS: Parameters = &[("DataEngineName", Shape::Text, true)];
+
 /// Document 1342/86308.
-const ENGINE_PARAMETERS: Parameters = &[
+const ENGINES_PARAMETERS: Parameters = &[
     ("Offset", Shape::Number, false),
     ("Limit", Shape::Number, false),
     ("Filters", Shape::Filters, false),
@@ -68,7 +71,7 @@ pub(super) fn call(action: &str, region: Option<&str>, body: &[u8]) -> Result<Ca
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     match action {
         LIST_ENGINES => {
-            check(&body, ENGINE_PARAMETERS)?;
+            check(&body, ENGINES_PARAMETERS)?;
             let number = |name: &str, usual| body.get(name).and_then(Value::as_i64).unwrap_or(usual);
             let query = EngineQuery {
                 generation: text("EngineGeneration"),
@@ -80,6 +83,10 @@ pub(super) fn call(action: &str, region: Option<&str>, body: &[u8]) -> Result<Ca
                 limit: number("Limit", 10),
             };
             Ok(Call::Engines(region, query))
+        }
+        SHOW_ENGINE => {
+            check(&body, ENGINE_PARAMETERS)?;
+            Ok(Call::Engine(region, DataEngineName::new(text("DataEngineName").unwrap_or_default())))
         }
         LIST_IMAGES => {
             check(&body, IMAGE_PARAMETERS)?;
@@ -163,6 +170,7 @@ pub(super) fn body(answer: &Answer) -> String {
             let engines = if engines.is_empty() { Value::Null } else { Value::Array(engines) };
             json!({ "DataEngines": engines, "TotalCount": listing.total })
         }
+        Ok(Payload::Engine(record)) => json!({ "DataEngine": engine(record) }),
         Ok(Payload::Images(images)) => {
             let images: Vec<Value> = images.iter().map(image).collect();
             json!({ "Total": images.len(), "ImageParentVersions": images })
@@ -180,8 +188,8 @@ fn engine(engine: &EngineRecord) -> Value {
         "DataEngineName": engine.name,
         "EngineType": family.map(|family| family.engine_type),
         "EngineTypeDetail": engine.engine_type_detail,
-        "EngineExecType": engine.kind.exec_type.as_str(),
-        "EngineGeneration": engine.kind.generation.as_str(),
+        "EngineExecType": engine.kind.map(|kind| kind.exec_type.as_str()),
+        "EngineGeneration": engine.kind.map(|kind| kind.generation.as_str()),
         "ClusterType": family.map(|family| format!("{}_private", family.engine_type)),
         "Mode": 1,
         "State": engine.state.map(|state| state.0),
@@ -242,6 +250,10 @@ mod tests {
             "UnknownParameter"
         );
         assert_eq!(code(LIST_IMAGES, "ap-guangzhou", "{}"), "MissingParameter");
+        let show = |body: &str| code(SHOW_ENGINE, "ap-guangzhou", body);
+        assert_eq!(show(r#"{"DataEngineName":"a"}"#), "passed");
+        assert_eq!(show("{}"), "MissingParameter");
+        assert_eq!(show(r#"{"DataEngineName":"a","DataEngineId":"b"}"#), "UnknownParameter");
     }
 
     #[test]

@@ -4,11 +4,12 @@ use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
 use super::fate::{Break, Fate, Stage};
+use super::gateway::ACTIONS;
 use super::limit::Window;
 use super::scenario::{ANY_ACTION, Applied, Engines, FastClock, Latency, Scenario, ScenarioError, Spell};
 use super::words::{Length, RawEngines, Skew};
 use super::world::ImageChanges;
-use crate::cloud::{LIST_ENGINES, LIST_IMAGES, SWITCH};
+use crate::cloud::SWITCH;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +22,8 @@ struct RawScenario {
     limit: Option<Spanned<u32>>,
     skew: Option<Skew>,
     signature_validity: Option<Length>,
+    #[serde(default)]
+    lacks: Vec<Spanned<String>>,
     #[serde(default)]
     clock: RawClock,
     #[serde(default)]
@@ -136,6 +139,7 @@ impl RawScenario {
             limit,
             skew: self.skew.map_or(calm.skew, |skew| skew.0),
             signature_validity: self.signature_validity.map_or(calm.signature_validity, |length| length.0),
+            lacks: self.lacks.into_iter().map(checked_lack).collect::<Result<_, _>>()?,
             clock: self.clock.plain(),
             spells: self.spells.into_iter().map(RawSpell::checked).collect::<Result<_, _>>()?,
         })
@@ -207,13 +211,7 @@ impl RawSpell {
         if action.value == ANY_ACTION {
             return Ok(None);
         }
-        if ![SWITCH, LIST_ENGINES, LIST_IMAGES].contains(&action.value.as_str()) {
-            let what = format!(
-                "there is no action {} here; use {SWITCH}, {LIST_ENGINES}, {LIST_IMAGES} or {ANY_ACTION}",
-                action.value
-            );
-            return Err((action.referenced, what));
-        }
+        known_action(action, &[ANY_ACTION])?;
         if action.value != SWITCH {
             let by_engine = |engines: &&Spanned<RawEngines>| {
                 matches!(checked_engines(Some(engines)), Ok(Engines::Listed(_) | Engines::First(_)))
@@ -247,6 +245,20 @@ impl RawSpell {
         }
         Ok(applied.value)
     }
+}
+
+/// An action that the simulator has, or one of these words.
+fn known_action(action: &Spanned<String>, words: &[&str]) -> Result<(), Finding> {
+    if ACTIONS.contains(&action.value.as_str()) {
+        return Ok(());
+    }
+    let known = [&ACTIONS[..], words].concat().join(", ");
+    Err((action.referenced, format!("there is no action {} here; use one of {known}", action.value)))
+}
+
+fn checked_lack(action: Spanned<String>) -> Result<String, Finding> {
+    known_action(&action, &[])?;
+    Ok(action.value)
 }
 
 fn checked_engines(engines: Option<&Spanned<RawEngines>>) -> Result<Engines, Finding> {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::super::fate::Derailment;
 use super::*;
+use crate::cloud::LIST_ENGINES;
 use crate::job::DataEngineId;
 
 fn refused(text: &str) -> (u64, u64, String) {
@@ -28,6 +29,7 @@ window: fixed
 limit: 15
 skew: -10m
 signature_validity: 30s
+lacks: [DescribeDataEngines]
 clock: {settle: 1s, grace: 2s, sweep: 500ms, wait_timeout: 60s, request_timeout: 2s, backoff: 100ms, longest_backoff: 1s}
 spells:
   - {fate: InternalError, engines: 3%, times: 1}
@@ -42,6 +44,7 @@ spells:
     assert_eq!(scenario.image_changes, ImageChanges::AtStart);
     assert_eq!(scenario.skew, SignedDuration::from_mins(-10));
     assert_eq!(scenario.signature_validity, Duration::from_secs(30));
+    assert_eq!(scenario.lacks, [LIST_ENGINES]);
     assert_eq!(scenario.clock.sweep, Some(Duration::from_millis(500)));
     let [refusal, reset, page, other, third] = scenario.spells.as_slice() else { panic!("five spells") };
     assert_eq!(refusal.fate, Fate::Refused("InternalError".to_owned()));
@@ -94,6 +97,7 @@ fn every_error_has_its_place_and_a_remedy() {
     assert_eq!(place("switching: {least: 3, most: 1x}\n"), (1, 20));
     assert_eq!(place("limit: 0\n"), (1, 8));
     assert_eq!(place("window: round\n"), (1, 9));
+    assert_eq!(place("lacks: [DescribeDataEngine, DescribeEngines]\n"), (1, 29));
     assert_eq!(place("clock:\n  settle: 25h\n"), (2, 11));
     assert_eq!(place("clock:\n  settle: -1s\n"), (2, 11));
     assert_eq!(place("skew: -9223372036854775808s\n"), (1, 7));
