@@ -243,7 +243,7 @@ pub struct LimitArgs {
     /// Be content when the service took the request; do not wait for engines to run their new image
     #[arg(long, conflicts_with = "settle")]
     pub no_wait: bool,
-    /// Never list the fleet: for keys without that right. Nothing in doubt is sent again; implies --no-wait
+    /// Never look at the fleet: for keys without that right. Nothing in doubt is sent again; implies --no-wait
     #[arg(long, conflicts_with_all = ["wait_timeout", "settle", "grace"])]
     pub no_read_back: bool,
 }

@@ -21,7 +21,7 @@
 //! | `report` | `job`, `event`, `tally`, `words` | bars, lines, JSON and the closing summary |
 //! | `cli` | | what was typed |
 //! | `settings` | `cli`, `exit`, `job`, `cloud`, `pace`, `plan`, `run`, `sim`, `error` | what it means, resolved once |
-//! | `error` | `exit`, `plan`, `cloud`, `ledger`, `run`, `sim` | any room's error into cause, remedy and exit code |
+//! | `error` | `exit`, `plan`, `cloud`, `ledger`, `run`, `sim`, `words` | any room's error into cause, remedy and exit code |
 //! | `app` | everything | one file for each subcommand |
 //!
 //! # The life of one job

@@ -125,7 +125,7 @@ impl RunSettings {
         })
     }
 
-    /// False with `--no-read-back`: the fleet is never listed.
+    /// False with `--no-read-back`: the fleet is never looked at.
     pub fn reads_back(&self) -> bool {
         !self.limits.no_read_back
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::patience::patiently;
 use super::print_result;
 use super::target::{check_ledger_fits, reach, request_gap};
 use crate::cli::Output;
@@ -26,7 +27,7 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
             let rules = settings.rules(service.clock.as_ref());
             let name = service.name.clone();
             let reader = Reader::new(Arc::new(service.fleet(rules.request_timeout)?), rules);
-            let seen = look(&reader, &plan.jobs).await?;
+            let seen = patiently(plan.jobs.len(), look(&reader, &plan.jobs)).await?;
             if let Some(note) = report::clock_note(reader.clock_ahead()) {
                 to_stderr(&format!("{note}\n"));
             }

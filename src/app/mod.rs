@@ -6,6 +6,7 @@ mod confirm;
 mod dry_run;
 mod ledger;
 mod logs;
+mod patience;
 mod run;
 mod signals;
 mod simulate;

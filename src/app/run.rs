@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::confirm::{Question, confirm};
+use super::patience::patiently;
 use super::target::{check_ledger_fits, reach};
 use super::{command_line, environment, print_result, signals, sites};
 use crate::cli::{Output, RunArgs};
@@ -107,7 +108,7 @@ async fn survey_and_ask<F: Fleet>(
     }
 }
 
-/// Lists the fleet once, unless the right to do so is missing by choice.
+/// Looks at the fleet once, unless the right to do so is missing by choice.
 async fn survey<F: Fleet>(
     reader: &Reader<F>,
     plan: &Plan,
@@ -116,7 +117,7 @@ async fn survey<F: Fleet>(
     if !reads_back {
         return Ok(None);
     }
-    Ok(Some(reader.survey(&plan.jobs).await?))
+    Ok(Some(patiently(plan.jobs.len(), reader.survey(&plan.jobs)).await?))
 }
 
 /// Asks for leave where a service would be written to; false where nobody had to be asked.

@@ -15,7 +15,7 @@ use super::Rules;
 use super::answered::Answer;
 use super::board::Board;
 use super::looked::Look;
-use super::readback::Scope;
+use super::place::{Place, Scope};
 use super::sight::{FleetView, Forecast, forecast};
 use super::track::{Change, Effect, Phase, Track};
 use crate::cloud::catalogue::Class;

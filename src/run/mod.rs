@@ -7,7 +7,7 @@
 //!  sweeps  -> +-----------------------------------------------------------------------+
 //!                 | one task for each request (attempt)      | one sweep at a time (readback)
 //!                 v                                          v
-//!              cloud.switch                               fleet.engines
+//!              cloud.switch                        fleet.engines, fleet.engine_by_name
 //! ```
 //!
 //! The dispatcher alone owns ledger and truth. Every change goes the same way: proposed by a pure function,
@@ -22,12 +22,14 @@ mod journal;
 #[cfg(test)]
 mod judgement_tests;
 mod looked;
+mod place;
 pub mod preview;
 mod readback;
 mod reasons;
 mod sight;
 mod start;
 mod stop;
+mod survey;
 mod sweeps;
 mod track;
 
@@ -39,6 +41,7 @@ pub use reasons::reading_failed;
 pub use sight::{FleetView, Forecast, forecast};
 pub use start::{Ended, Start};
 pub use stop::{Signal, Signals};
+pub use survey::Blind;
 
 use crate::pace::{Delays, Rate};
 
@@ -63,7 +66,7 @@ pub struct Rules {
     pub sweep_every: Duration,
     /// False with `--no-wait`: accepted is the end.
     pub wait: bool,
-    /// False with `--no-read-back`: the fleet is never listed.
+    /// False with `--no-read-back`: the fleet is never looked at.
     pub read_back: bool,
     /// True where a server fault is taken for no answer: the grace time passes before anything is sent again.
     pub distrust_internal_errors: bool,

@@ -1,7 +1,7 @@
-//! Reads the fleet: whole listings in pages, through the gate of their own action, with retries. Reading
-//! changes nothing, so a page without an answer is simply asked for again.
+//! Reads the fleet: whole listings in pages, or engines by their names, through the gate of the action, with
+//! retries. Reading changes nothing, so what brought no answer is simply asked for again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -9,11 +9,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Rules;
-use super::reasons::reading_failed;
+use super::place::{Place, Scope};
 use super::sight::FleetView;
-use crate::cloud::catalogue::{Class, Reach, look_up};
-use crate::cloud::{EngineKind, EngineListing, EnginePage, Fault, Fleet, ImageRecord, LARGEST_PAGE};
-use crate::job::{Job, Region};
+use crate::cloud::catalogue::{Class, look_up};
+use crate::cloud::{EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LARGEST_PAGE};
+use crate::job::Region;
 use crate::pace::{Gate, Rate, until};
 
 /// Throttled reads in a row that are borne before a reading is given up.
@@ -22,32 +22,40 @@ const MOST_THROTTLES: u32 = 100;
 /// Engines of one kind in one region beyond which a listing's own count is not believed.
 const MOST_ENGINES: u32 = 1_000_000;
 
+/// The code of an engine that there is not.
+const NO_SUCH_ENGINE: &str = "ResourceNotFound.DataEngineNotFound";
+
 /// How a sweep went.
 #[derive(Clone, Debug)]
 pub(super) struct Sweep {
     /// The parts of the fleet that were read to their end.
     pub(super) read: Scope,
-    /// The regions in which a part could not be read, and why.
-    pub(super) failed: Vec<(Region, Fault)>,
+    /// The parts that could not be read, and why.
+    pub(super) failed: Vec<(Place, Fault)>,
 }
 
-/// Which part of the fleet to list.
-pub(super) type Scope = BTreeSet<(Region, EngineKind)>;
+/// What one call showed.
+enum Shown {
+    Page(EngineListing),
+    Engine(Option<EngineRecord>),
+}
 
 /// Reads engines and images; each action has its own gate.
 #[derive(Debug)]
 pub struct Reader<F> {
     fleet: Arc<F>,
-    engines: Arc<Mutex<Gate>>,
+    listing: Arc<Mutex<Gate>>,
+    naming: Arc<Mutex<Gate>>,
     images: Arc<Mutex<Gate>>,
-    rules: Rules,
+    pub(super) rules: Rules,
 }
 
 impl<F> Clone for Reader<F> {
     fn clone(&self) -> Self {
         Self {
             fleet: Arc::clone(&self.fleet),
-            engines: Arc::clone(&self.engines),
+            listing: Arc::clone(&self.listing),
+            naming: Arc::clone(&self.naming),
             images: Arc::clone(&self.images),
             rules: self.rules,
         }
@@ -58,7 +66,7 @@ impl<F: Fleet> Reader<F> {
     /// A reader with gates at the documented limit.
     pub fn new(fleet: Arc<F>, rules: Rules) -> Self {
         let gate = || Arc::new(Mutex::new(Gate::new(Rate::FULL)));
-        Self { fleet, engines: gate(), images: gate(), rules }
+        Self { fleet, listing: gate(), naming: gate(), images: gate(), rules }
     }
 
     /// Seconds by which the service's clock is known to be ahead of this machine's.
@@ -66,58 +74,34 @@ impl<F: Fleet> Reader<F> {
         self.fleet.clock_ahead()
     }
 
-    /// Lists every engine of the regions of these jobs, of all kinds. A region that the service does not serve is
-    /// noted in the view; whatever else cannot be read is an error.
-    pub async fn survey(&self, jobs: &[Job]) -> Result<FleetView, Fault> {
-        let regions: BTreeSet<&Region> = jobs.iter().map(|job| &job.key.region).collect();
-        let everything = |region: &&Region| EngineKind::ALL.map(|kind| ((*region).clone(), kind));
-        let scope: Scope = regions.iter().flat_map(everything).collect();
-        let mut view = FleetView::default();
-        for _ in 0..2 {
-            for (region, fault) in self.sweep(&scope, self.rules.max_attempts, &mut view).await.failed {
-                match class_of(&fault) {
-                    Some(Class::Final(Reach::Region)) => view.refuse_region(&region, reading_failed(&fault)),
-                    _ => return Err(fault),
-                }
-            }
-            // engines that come and go while pages are read can hide another one, so what is missing is asked
-            // for once more
-            if jobs.iter().all(|job| view.engine(&job.key).is_some()) {
-                break;
-            }
-        }
-        Ok(view)
-    }
-
-    /// Lists parts of the fleet into a view.
+    /// Looks at parts of the fleet, and notes what they show in a view.
     pub(super) async fn sweep(&self, scope: &Scope, attempts: u32, view: &mut FleetView) -> Sweep {
         let mut sweep = Sweep { read: scope.clone(), failed: Vec::new() };
-        let mut pages = JoinSet::new();
+        let mut calls = JoinSet::new();
         // how far each listing has been asked for; every page may say that there are more engines
-        let mut asked: BTreeMap<(Region, EngineKind), u32> = BTreeMap::new();
-        for (region, kind) in scope {
-            let first = EnginePage { kind: *kind, offset: 0, limit: LARGEST_PAGE };
-            self.ask(&mut pages, region, first, attempts);
-            asked.insert((region.clone(), *kind), LARGEST_PAGE);
+        let mut asked: BTreeMap<Place, u32> = BTreeMap::new();
+        for place in scope {
+            self.ask(&mut calls, place, 0, attempts);
+            asked.insert(place.clone(), LARGEST_PAGE);
         }
-        while let Some(finished) = pages.join_next().await {
-            // a panic in a page is a defect of ours and goes where all panics go
-            let (region, page, answer) =
+        while let Some(finished) = calls.join_next().await {
+            // a panic in a call is a defect of ours and goes where all panics go
+            let (place, shown) =
                 finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-            let place = (region, page.kind);
-            match answer {
-                Ok(listing) => {
+            match shown {
+                Ok(Shown::Page(listing)) => {
                     let next = asked.entry(place.clone()).or_default();
                     while *next < listing.total.min(MOST_ENGINES) {
-                        self.ask(&mut pages, &place.0, EnginePage { offset: *next, ..page }, attempts);
+                        self.ask(&mut calls, &place, *next, attempts);
                         *next += LARGEST_PAGE;
                     }
-                    view.take(&place.0, listing.engines);
+                    view.take(place.region(), listing.engines);
                 }
+                Ok(Shown::Engine(record)) => view.take_named(&place, record),
                 Err(fault) => {
                     // told once for each place
                     if sweep.read.remove(&place) {
-                        sweep.failed.push((place.0, fault));
+                        sweep.failed.push((place, fault));
                     }
                 }
             }
@@ -127,17 +111,33 @@ impl<F: Fleet> Reader<F> {
 
     fn ask(
         &self,
-        pages: &mut JoinSet<(Region, EnginePage, Result<EngineListing, Fault>)>,
-        region: &Region,
-        page: EnginePage,
+        calls: &mut JoinSet<(Place, Result<Shown, Fault>)>,
+        place: &Place,
+        offset: u32,
         attempts: u32,
     ) {
-        let (reader, region) = (self.clone(), region.clone());
-        pages.spawn(async move {
-            let answer =
-                reader.patiently(&reader.engines, attempts, || reader.fleet.engines(&region, page)).await;
-            (region, page, answer)
+        let (reader, place) = (self.clone(), place.clone());
+        calls.spawn(async move {
+            let shown = reader.call(&place, offset, attempts).await;
+            (place, shown)
         });
+    }
+
+    async fn call(&self, place: &Place, offset: u32, attempts: u32) -> Result<Shown, Fault> {
+        match place {
+            Place::Listing(region, kind) => {
+                let page = EnginePage { kind: *kind, offset, limit: LARGEST_PAGE };
+                let call = || self.fleet.engines(region, page);
+                self.patiently(&self.listing, attempts, call).await.map(Shown::Page)
+            }
+            Place::Named(region, _, name) => {
+                let call = || self.fleet.engine_by_name(region, name);
+                match self.patiently(&self.naming, attempts, call).await {
+                    Err(Fault::Refused(refusal)) if refusal.code == NO_SUCH_ENGINE => Ok(Shown::Engine(None)),
+                    shown => shown.map(Shown::Engine),
+                }
+            }
+        }
     }
 
     /// Lists the image versions for an engine type.
@@ -209,7 +209,8 @@ fn kind_of(fault: &Fault) -> Kind {
     }
 }
 
-fn class_of(fault: &Fault) -> Option<Class> {
+/// The class of a refusal.
+pub(super) fn class_of(fault: &Fault) -> Option<Class> {
     match fault {
         Fault::Refused(refusal) => Some(look_up(&refusal.code).class),
         _ => None,

@@ -9,6 +9,7 @@ use crate::ledger::Refused;
 type Finding = (&'static str, &'static str, &'static str);
 
 pub(super) const ENGINE_NOT_FOUND: &str = "engine-not-found";
+pub(super) const WRONG_NAME: &str = "wrong-name";
 pub(super) const ENGINE_UNFIT: &str = "engine-unfit";
 pub(super) const ENGINE_BROKE: &str = "engine-broke";
 pub(super) const UNEXPECTED_IMAGE: &str = "unexpected-image";
@@ -30,11 +31,16 @@ pub(super) const HELD_BACK: &str = "held-back";
 pub(super) const RUN_ENDED: &str = "run-ended";
 pub(super) const STILL_OPEN: &str = "earlier-request-still-open";
 
-const FINDINGS: [Finding; 21] = [
+const FINDINGS: [Finding; 22] = [
     (
         ENGINE_NOT_FOUND,
-        "the service lists no such engine in this region",
-        "check data_engine_id and region in the plan, and that the account is the right one",
+        "the service shows no such engine in this region",
+        "check data_engine_id, data_engine_name and region in the plan, and that the account is the right one",
+    ),
+    (
+        WRONG_NAME,
+        "name and id in the plan are not those of one engine",
+        "find out which of the two is meant, and correct data_engine_id or data_engine_name",
     ),
     (
         ENGINE_UNFIT,

@@ -1,5 +1,6 @@
 //! Drives the library in virtual time, and the real executable against the simulator over HTTP.
 
+mod by_name;
 mod clocks;
 mod codes;
 mod connect_proxy;
