@@ -184,7 +184,7 @@ fn a_run_whose_proxy_dies_and_comes_back_switches_every_engine_once() {
     }
     let (stage, relay) = staged(60);
     let mut proxy = ConnectProxy::start(relay.address.port(), &[]);
-    let child = command(&stage, &proxy.url(), &["--grace", "1s"]).spawn().expect("it starts");
+    let child = command(&stage, &proxy.url(), &["--grace", "1s", "--rate", "10"]).spawn().expect("it starts");
     wait_until("requests arrive", || stage.requests() >= 15);
     let port = proxy.port.to_string();
     proxy.kill();
