@@ -214,6 +214,9 @@ pub struct TargetArgs {
     /// Host of the service: a name, or https:// with a name and a port; http:// only to loopback; before that of the profile [default: dlc.tencentcloudapi.com]
     #[arg(long, value_name = "ENDPOINT", conflicts_with = "simulate")]
     pub endpoint: Option<String>,
+    /// Trust the CA certificates of this PEM file too, beside the system's
+    #[arg(long, value_name = "FILE", conflicts_with = "simulate")]
+    pub ca_file: Option<PathBuf>,
     /// Run against a simulator inside this process, with the weather of a scenario file or the built-in one; no profile is read
     #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub simulate: Option<String>,
@@ -265,7 +268,7 @@ pub struct LimitArgs {
     /// Be content when the service took the request; do not wait for engines to run their new image
     #[arg(long, conflicts_with = "settle")]
     pub no_wait: bool,
-    /// Never list the fleet: for keys without that right. Nothing in doubt is sent again; implies --no-wait
+    /// Never look at the fleet: for keys without that right. Nothing in doubt is sent again; implies --no-wait
     #[arg(long, conflicts_with_all = ["wait_timeout", "settle", "grace"])]
     pub no_read_back: bool,
 }
@@ -285,6 +288,9 @@ pub struct WhoamiArgs {
     /// Host of DLC, as for run; STS is asked at the host beside it [default: dlc.tencentcloudapi.com]
     #[arg(long, value_name = "ENDPOINT", help_heading = "Where")]
     pub endpoint: Option<String>,
+    /// Trust the CA certificates of this PEM file too, beside the system's
+    #[arg(long, value_name = "FILE", help_heading = "Where")]
+    pub ca_file: Option<PathBuf>,
     /// Longest wait for one answer [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = positive, help_heading = "Where")]
     pub request_timeout: Option<Duration>,

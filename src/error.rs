@@ -2,17 +2,18 @@
 
 use std::fmt;
 
+use crate::cloud::Fault;
 use crate::cloud::catalogue::{Class, look_up};
 use crate::cloud::credentials::CredentialsError;
 use crate::cloud::endpoint::EndpointError;
+use crate::cloud::network::NetworkError;
 use crate::cloud::signed::HttpError;
-use crate::cloud::{Fault, LIST_ENGINES};
 use crate::exit::Exit;
 use crate::ledger::LedgerError;
 use crate::plan::PlanError;
-use crate::run::reading_failed;
+use crate::run::{Blind, reading_failed};
 use crate::sim::ScenarioError;
-use crate::words::one_line;
+use crate::words::{one_line, plural};
 
 /// Why a command ended without doing what it was asked to.
 #[derive(Debug)]
@@ -74,6 +75,12 @@ impl From<EndpointError> for Failure {
     }
 }
 
+impl From<NetworkError> for Failure {
+    fn from(error: NetworkError) -> Self {
+        Self::new(Exit::Usage, error.to_string()).next("nothing was sent")
+    }
+}
+
 impl From<CredentialsError> for Failure {
     fn from(error: CredentialsError) -> Self {
         Self::new(Exit::Refused, error.to_string())
@@ -104,23 +111,35 @@ impl From<LedgerError> for Failure {
     }
 }
 
-/// Why the fleet could not be listed before the first write.
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        let reason = reading_failed(&fault);
-        let said = reason.message.map_or_else(String::new, |message| format!(": {message}"));
-        let id = reason.request_id.map_or_else(String::new, |id| format!(" (RequestId {id})"));
-        let what = format!("the fleet could not be listed: {} ({}{said}){id}", reason.cause, reason.code);
-        let denied =
-            matches!(&fault, Fault::Refused(refusal) if look_up(&refusal.code).class == Class::Denied);
-        let next = if denied {
-            format!(
-                "nothing was switched; grant dlc:{LIST_ENGINES} to this key, or add --no-read-back: then nothing \
-                 is proven, and whatever is in doubt ends as unknown"
-            )
-        } else {
-            format!("nothing was switched; {}", reason.remedy)
-        };
-        Self::new(Exit::Refused, what).next(next)
+/// What the way out costs that needs no look at the fleet.
+const UNPROVEN: &str = "add --no-read-back: then nothing is proven, and whatever is in doubt ends as unknown";
+
+/// Why the fleet could not be seen before the first write.
+impl From<Blind> for Failure {
+    fn from(blind: Blind) -> Self {
+        match blind {
+            Blind::Unread { action, fault } => unread(action, &fault),
+            Blind::Nameless { rows, of, first } => {
+                let what = format!(
+                    "there is no list of engines at this endpoint, so they can be looked at by name alone, and {rows} \
+                     of {} have no data_engine_name; {first} is the first",
+                    plural(of, "row"),
+                );
+                let next =
+                    format!("nothing was switched; name the engine in every row of the plan, or {UNPROVEN}");
+                Self::new(Exit::Refused, what).next(next)
+            }
+        }
     }
+}
+
+fn unread(action: &str, fault: &Fault) -> Failure {
+    let reason = reading_failed(fault);
+    let said = reason.message.map_or_else(String::new, |message| format!(": {message}"));
+    let id = reason.request_id.map_or_else(String::new, |id| format!(" (RequestId {id})"));
+    let what =
+        format!("the fleet could not be seen by {action}: {} ({}{said}){id}", reason.cause, reason.code);
+    let denied = matches!(fault, Fault::Refused(refusal) if look_up(&refusal.code).class == Class::Denied);
+    let next = if denied { format!("grant dlc:{action} to this key, or {UNPROVEN}") } else { reason.remedy };
+    Failure::new(Exit::Refused, what).next(format!("nothing was switched; {next}"))
 }

@@ -42,6 +42,10 @@ identifier! {
     DataEngineId
 }
 identifier! {
+    /// `DataEngineName` of the API: what people call an engine, unique in its region.
+    DataEngineName
+}
+identifier! {
     /// `ImageVersionId` of the API: the major version that an engine runs.
     ImageVersionId
 }
@@ -87,6 +91,8 @@ pub struct Job {
     pub key: JobKey,
     /// Position of its wave, counted from zero.
     pub wave: usize,
+    /// What the engine is called; it is not part of what makes the job the same job.
+    pub data_engine_name: Option<DataEngineName>,
     /// The image version the engine must still be on; another one means that somebody else moved it.
     pub expected_image_version_id: Option<ImageVersionId>,
     /// Free text from the plan, repeated where the job is reported.

@@ -87,6 +87,8 @@ pub struct RunSettings {
     pub ledger: PathBuf,
     /// Where requests go.
     pub target: Target,
+    /// Certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
     /// What the dry run may look at, if it is one.
     pub dry_run: Option<DryRun>,
     /// Leave failures of earlier runs alone.
@@ -135,6 +137,7 @@ impl RunSettings {
             profile: surroundings.profile.clone(),
             ledger: args.ledger.clone().unwrap_or_else(derived),
             target,
+            ca_file: args.target.ca_file.clone(),
             dry_run,
             skip_failed: args.skip_failed,
             yes: args.yes,
@@ -145,7 +148,7 @@ impl RunSettings {
         })
     }
 
-    /// False with `--no-read-back`: the fleet is never listed.
+    /// False with `--no-read-back`: the fleet is never looked at.
     pub fn reads_back(&self) -> bool {
         !self.limits.no_read_back
     }

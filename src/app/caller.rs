@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::cloud::credentials::{Credentials, CredentialsError, Keyring, WantedRole, find};
 use crate::cloud::endpoint::Endpoint;
+use crate::cloud::network::Network;
 use crate::cloud::signed::{ServiceClock, SignedClient};
 use crate::cloud::sts::{CallerIdentity, GET_CALLER_IDENTITY, SERVICE, StsClient, Told};
 use crate::error::Failure;
@@ -29,6 +30,8 @@ pub(super) struct Caller {
 /// What is known before any keys are.
 pub(super) struct Wanted<'a> {
     pub(super) endpoint: &'a Endpoint,
+    /// The way there.
+    pub(super) network: &'a Network,
     /// The region to ask STS in.
     pub(super) region: Option<&'a Region>,
     pub(super) request_timeout: Duration,
@@ -104,6 +107,6 @@ where
 
 fn sts_client(wanted: &Wanted<'_>, time: &Arc<ServiceClock>) -> Result<StsClient, Failure> {
     let endpoint = wanted.endpoint.of_service(SERVICE);
-    let client = SignedClient::new(endpoint, wanted.request_timeout, Arc::clone(time))?;
+    let client = SignedClient::new(endpoint, wanted.network, wanted.request_timeout, Arc::clone(time))?;
     Ok(StsClient::new(client, wanted.region.map(Region::as_str)))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{guard, print_result, surroundings};
+use super::{guard, print_result, sites, surroundings};
 use crate::cli::CheckArgs;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -18,6 +18,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let region = settings::region(args.region.as_deref(), &surroundings(args.profile.as_deref()))?;
     let Some(plan) = load(&args.plan, region.as_ref())? else { return Ok(Exit::Usage) };
     guard::check_regions(&plan)?;
+    let endpoint = sites::needed_endpoint(&plan.jobs)?;
     let regions: BTreeSet<&Region> = plan.jobs.iter().map(|job| &job.key.region).collect();
     let targets: BTreeSet<_> = plan.jobs.iter().map(|job| &job.key.new_image_version_id).collect();
     print_result(&format!(
@@ -30,6 +31,10 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
         listed_soaks(&plan.waves).map_or_else(String::new, |soaks| format!(" (soaks: {soaks})")),
         expectations(&plan.expect),
     ))?;
+    if let Some(host) = endpoint {
+        let note = "a finance region has a host of its own: run this plan with";
+        print_result(&format!("{note} --endpoint {host}\n"))?;
+    }
     Ok(Exit::Success)
 }
 

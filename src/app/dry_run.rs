@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::guard::{check_account, check_regions, expected, tell_unchecked};
-use super::print_result;
+use super::patience::patiently;
 use super::target::{check_ledger_fits, clock, reach, request_gap};
+use super::{print_result, sites};
 use crate::cli::Output;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -22,6 +23,7 @@ use crate::sim::FastClock;
 
 pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -> Result<Exit, Failure> {
     check_regions(plan)?;
+    sites::check_plan_fits(&settings.target, &plan.jobs)?;
     let recalled = ledger::read(&settings.ledger)?;
     check_ledger_fits(&settings.target, &settings.ledger, &recalled.memory)?;
     let work = remaining_work(&plan.jobs, &recalled.memory, settings.skip_failed);
@@ -76,7 +78,7 @@ async fn look_around(
         return Ok((None, name, clock));
     }
     let reader = Reader::new(Arc::new(service.fleet(rules.request_timeout)?), rules);
-    let seen = look(&reader, &plan.jobs).await?;
+    let seen = patiently(plan.jobs.len(), look(&reader, &plan.jobs)).await?;
     if let Some(note) = report::clock_note(reader.clock_ahead()) {
         to_stderr(&format!("{note}\n"));
     }

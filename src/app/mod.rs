@@ -2,15 +2,18 @@
 
 mod caller;
 mod check;
+mod command_line;
 mod confirm;
 mod dry_run;
 mod guard;
 mod ledger;
 mod logs;
 mod memory;
+mod patience;
 mod run;
 mod signals;
 mod simulate;
+mod sites;
 mod target;
 mod whoami;
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::confirm::{Question, confirm};
+use super::patience::patiently;
 use super::target::{Service, check_ledger_fits, reach};
-use super::{guard, print_outcome, signals, surroundings};
+use super::{command_line, guard, print_outcome, signals, sites, surroundings};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
 use crate::cloud::http::HttpCloud;
@@ -24,7 +25,7 @@ use crate::run::{Ended, FleetView, Forecast, Reader, Rules, Signal, Signals, Sta
 use crate::settings::{self, RunSettings, Target};
 use crate::sim::FastClock;
 use crate::tally::Tally;
-use crate::words::{duration, for_shell};
+use crate::words::duration;
 
 pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure> {
     let settings = RunSettings::resolve(args, &surroundings(args.target.profile.as_deref()))?;
@@ -58,7 +59,7 @@ async fn unless_signalled<T>(
 fn interrupted(signal: Signal) -> Failure {
     let what = format!("interrupted by {} before anything was sent or written", signal.name());
     Failure::new(signals::exit_of(signal.name()), what)
-        .next(format!("the same command begins again: {}", resume_command()))
+        .next(format!("the same command begins again: {}", command_line::again()))
 }
 
 /// Loads the plan, which may be a large one, on a thread that nobody has to wait for.
@@ -87,6 +88,7 @@ async fn switch(
     mut signals: Signals,
 ) -> Result<Exit, Failure> {
     guard::check_regions(&plan)?;
+    sites::check_plan_fits(&settings.target, &plan.jobs)?;
     let run_id = ledger::new_run_id();
     let (writer, set_aside) = ledger::open(&settings.ledger, &run_id)?;
     if let Some(aside) = set_aside {
@@ -150,7 +152,7 @@ async fn survey_and_ask<F: Fleet>(
     Ok(view)
 }
 
-/// Lists the fleet once, unless the right to do so is missing by choice.
+/// Looks at the fleet once, unless the right to do so is missing by choice.
 async fn survey<F: Fleet>(
     reader: &Reader<F>,
     plan: &Plan,
@@ -159,7 +161,7 @@ async fn survey<F: Fleet>(
     if !reads_back {
         return Ok(None);
     }
-    Ok(Some(reader.survey(&plan.jobs).await?))
+    Ok(Some(patiently(plan.jobs.len(), reader.survey(&plan.jobs)).await?))
 }
 
 /// Asks for leave where a service would be written to; false where nobody had to be asked.
@@ -234,7 +236,7 @@ fn conclude(
         stopped: ended.stopped,
         elapsed: ended.elapsed,
         worst_second: (ended.worst_second > 0).then_some(ended.worst_second),
-        resume: (exit != Exit::Success).then(resume_command),
+        resume: (exit != Exit::Success).then(command_line::again),
     };
     print_outcome(&match settings.output {
         Output::Human => report::summary(opening, &tally, &closing),
@@ -273,9 +275,4 @@ fn exit_of(stopped: Option<&StopReason>, tally: &Tally) -> Exit {
 /// True where an engine that an earlier run brought to its target has been moved away since.
 fn has_drifted(tally: &Tally) -> bool {
     (0..tally.outcomes().total()).any(|number| tally.drifted_to(JobIndex(number)).is_some())
-}
-
-/// The command line as it was typed, quoted for a shell.
-fn resume_command() -> String {
-    std::env::args_os().map(|argument| for_shell(&argument.to_string_lossy())).collect::<Vec<_>>().join(" ")
 }

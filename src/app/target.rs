@@ -13,6 +13,7 @@ use super::caller::{Caller, Wanted};
 use crate::cloud::credentials::{Credentials, Keyring};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
+use crate::cloud::network::Network;
 use crate::cloud::signed::SignedClient;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -28,6 +29,7 @@ const LARGEST_SCENARIO: u64 = 4 << 20;
 /// Somewhere to send requests, with the keys to sign them.
 pub(super) struct Service {
     pub(super) endpoint: Endpoint,
+    pub(super) network: Network,
     pub(super) caller: Caller,
     /// What people and the ledger call it.
     pub(super) name: String,
@@ -41,7 +43,9 @@ impl Service {
     /// A client for it; opens no connection.
     pub(super) fn fleet(self, request_timeout: Duration) -> Result<HttpFleet, Failure> {
         let Caller { keyring, time, .. } = self.caller;
-        Ok(HttpFleet::new(SignedClient::new(self.endpoint, request_timeout, time)?, keyring))
+        self.network.tell(&self.endpoint);
+        let client = SignedClient::new(self.endpoint, &self.network, request_timeout, time)?;
+        Ok(HttpFleet::new(client, keyring))
     }
 }
 
@@ -73,13 +77,17 @@ pub(super) async fn reach(
     memory: &BTreeMap<JobKey, JobMemory>,
 ) -> Result<Service, Failure> {
     match &settings.target {
-        Target::Service(endpoint) => Ok(Service {
-            endpoint: endpoint.clone(),
-            caller: Caller::find(wanted(settings, endpoint, None)).await?,
-            name: settings.target.name(),
-            names_account: true,
-            clock: None,
-        }),
+        Target::Service(endpoint) => {
+            let network = Network::resolve(settings.ca_file.as_deref(), super::environment)?;
+            Ok(Service {
+                endpoint: endpoint.clone(),
+                caller: Caller::find(wanted(settings, endpoint, &network, None)).await?,
+                network,
+                name: settings.target.name(),
+                names_account: true,
+                clock: None,
+            })
+        }
         Target::Simulator { scenario } => {
             let scenario = weather(scenario.as_deref())?;
             let world = world(&scenario, jobs, memory);
@@ -101,9 +109,15 @@ fn weather(scenario: Option<&Path>) -> Result<Scenario, Failure> {
     scenario.map_or_else(|| Ok(Scenario::rehearsal()), read_scenario)
 }
 
-fn wanted<'a>(settings: &'a RunSettings, endpoint: &'a Endpoint, clock: Option<&FastClock>) -> Wanted<'a> {
+fn wanted<'a>(
+    settings: &'a RunSettings,
+    endpoint: &'a Endpoint,
+    network: &'a Network,
+    clock: Option<&FastClock>,
+) -> Wanted<'a> {
     Wanted {
         endpoint,
+        network,
         region: settings.region.as_ref(),
         request_timeout: settings.rules(clock).request_timeout,
         profile: settings.profile.as_deref(),
@@ -144,6 +158,11 @@ pub(super) fn world(scenario: &Scenario, jobs: &[Job], memory: &BTreeMap<JobKey,
     };
     let rows: Vec<(JobKey, bool)> = jobs.iter().map(|job| (job.key.clone(), moved(&job.key))).collect();
     let mut world = World::holding(scenario.seed, &rows);
+    for job in jobs {
+        if let Some(name) = &job.data_engine_name {
+            world.set_name(&job.key.region, &job.key.data_engine_id, name.clone());
+        }
+    }
     for (job, (_, moved)) in jobs.iter().zip(&rows) {
         if let (Some(expected), false) = (&job.expected_image_version_id, moved) {
             world.set_image(&job.key.region, &job.key.data_engine_id, Some(expected.clone()));
@@ -166,10 +185,12 @@ async fn start(settings: &RunSettings, scenario: Scenario, world: World) -> Resu
     tokio::spawn(serve(listener, Simulator::new(world, scenario), keys));
     let credentials = Credentials::new(secret_id, Zeroizing::new(secret_key), None);
     let endpoint: Endpoint = format!("http://{address}").parse()?;
-    let wanted = wanted(settings, &endpoint, Some(&clock));
+    let network = Network::default();
+    let wanted = wanted(settings, &endpoint, &network, Some(&clock));
     Ok(Service {
         caller: Caller::with(&wanted, Keyring::of(credentials, SIMULATOR))?,
         endpoint,
+        network,
         name: SIMULATOR.into(),
         names_account,
         clock: Some(clock),

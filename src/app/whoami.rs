@@ -2,8 +2,9 @@
 
 use super::caller::{Caller, Wanted};
 use super::guard::{compare, expected};
-use super::{print_result, surroundings};
+use super::{environment, print_result, surroundings};
 use crate::cli::{Output, WhoamiArgs};
+use crate::cloud::network::Network;
 use crate::cloud::sts::SERVICE;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -15,8 +16,10 @@ pub(super) async fn whoami(args: &WhoamiArgs) -> Result<Exit, Failure> {
     let surroundings = surroundings(args.profile.as_deref());
     let endpoint = settings::endpoint(args.endpoint.as_deref(), &surroundings)?;
     let region = settings::region(args.region.as_deref(), &surroundings)?;
+    let network = Network::resolve(args.ca_file.as_deref(), environment)?;
     let wanted = Wanted {
         endpoint: &endpoint,
+        network: &network,
         region: region.as_ref(),
         request_timeout: args.request_timeout.unwrap_or(Rules::default().request_timeout),
         profile: args.profile.as_deref(),

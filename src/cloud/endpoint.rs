@@ -9,6 +9,17 @@ pub const DEFAULT_HOST: &str = "dlc.tencentcloudapi.com";
 
 /// The label that all of the vendor's hosts have, whichever domain they end in.
 const VENDOR: &str = "tencentcloudapi";
+/// The domain of every documented host (documents 1155/48994 and 1342/99266).
+const DOMAIN: &str = "tencentcloudapi.com";
+
+/// What the names of finance regions end with. They are kept apart from all others (documents 306/75053 and
+/// 1223/75145).
+const FINANCE: &str = "-fsi";
+
+/// The host through which a region is reached: any of the site will do, but a finance region has one of its own.
+pub fn host_for(region: &str) -> String {
+    if region.ends_with(FINANCE) { format!("dlc.{region}.{DOMAIN}") } else { DEFAULT_HOST.to_owned() }
+}
 
 /// A host that answers for the service. `Display` gives the shortest text that parses to the same endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,15 +75,33 @@ impl Endpoint {
     }
 
     /// What stays the same when another access host of the same service is chosen: `tencentcloudapi.com` for the
-    /// China site, `intl.tencentcloudapi.com` for the international one (documents 1155/48994 and 1342/99266), and
-    /// for any other host the host itself.
-    pub fn site(&self) -> &str {
-        const DOMAIN: &str = "tencentcloudapi.com";
-        const INTERNATIONAL: &str = "intl.tencentcloudapi.com";
-        [INTERNATIONAL, DOMAIN]
-            .into_iter()
-            .find(|site| self.authority.strip_suffix(site).is_some_and(|rest| rest.ends_with('.')))
-            .unwrap_or(&self.authority)
+    /// China site, `intl.tencentcloudapi.com` for the international one, a domain of its own for each finance region,
+    /// and for any other host the host itself.
+    pub fn site(&self) -> String {
+        const INTERNATIONAL: &str = "intl";
+        let Some(mut labels) = self.labels() else { return self.authority.clone() };
+        match labels.find(|label| *label == INTERNATIONAL || label.ends_with(FINANCE)) {
+            Some(apart) => format!("{apart}.{DOMAIN}"),
+            None => DOMAIN.to_owned(),
+        }
+    }
+
+    /// The finance region whose host this is, if it is one: `dlc.ap-shanghai-fsi.tencentcloudapi.com`.
+    pub fn finance_region(&self) -> Option<&str> {
+        self.labels()?.find(|label| label.ends_with(FINANCE))
+    }
+
+    /// Whether engines of a region can be reached through this host. What is on this machine is a simulator and serves
+    /// every region.
+    pub fn serves(&self, region: &str) -> bool {
+        let finance = Some(region).filter(|region| region.ends_with(FINANCE));
+        self.loopback || self.finance_region() == finance
+    }
+
+    /// What stands before the documented domain, where the host is in it.
+    fn labels(&self) -> Option<impl Iterator<Item = &str>> {
+        let host = self.authority.split(':').next().unwrap_or_default();
+        Some(host.strip_suffix(DOMAIN)?.strip_suffix('.')?.split('.'))
     }
 
     /// Where another service of the same site answers: where the host is one of the vendor's for this service, the
@@ -302,16 +331,49 @@ mod tests {
 
     #[test]
     fn access_hosts_of_one_site_are_told_apart_from_other_sites() {
-        let site = |text: &str| text.parse::<Endpoint>().expect("an endpoint").site().to_owned();
+        let site = |text: &str| text.parse::<Endpoint>().expect("an endpoint").site();
         for host in [
             "dlc.tencentcloudapi.com",
+            "dlc.tencentcloudapi.com:8443",
             "dlc.ap-beijing.tencentcloudapi.com",
             "dlc.internal.tencentcloudapi.com",
+            "dlc.internal.ap-beijing.tencentcloudapi.com",
         ] {
             assert_eq!(site(host), "tencentcloudapi.com", "{host}");
         }
         assert_eq!(site("dlc.intl.tencentcloudapi.com"), "intl.tencentcloudapi.com");
+        for host in
+            ["dlc.ap-shanghai-fsi.tencentcloudapi.com", "dlc.internal.ap-shanghai-fsi.tencentcloudapi.com"]
+        {
+            assert_eq!(site(host), "ap-shanghai-fsi.tencentcloudapi.com", "{host}");
+        }
         assert_eq!(site("http://127.0.0.1:8080"), "127.0.0.1:8080");
         assert_eq!(site("eviltencentcloudapi.com"), "eviltencentcloudapi.com");
+        assert_eq!(site("dlc.ap-shanghai-fsi.example.com"), "dlc.ap-shanghai-fsi.example.com");
+    }
+
+    #[test]
+    fn a_finance_region_and_its_host_belong_to_each_other_and_to_nobody_else() {
+        let serves = |host: &str, region: &str| parse(host).expect("an endpoint").serves(region);
+        let (ordinary, shanghai, shenzhen) = ("ap-shanghai", "ap-shanghai-fsi", "ap-shenzhen-fsi");
+        for host in [
+            DEFAULT_HOST,
+            "dlc.intl.tencentcloudapi.com",
+            "dlc.ap-shanghai.tencentcloudapi.com",
+            "example.com",
+        ] {
+            let answers = [ordinary, shanghai, shenzhen].map(|region| serves(host, region));
+            assert_eq!(answers, [true, false, false], "{host}");
+        }
+        for region in [shanghai, shenzhen] {
+            let own = host_for(region);
+            for host in [own.clone(), format!("{own}:8443")] {
+                let answers = [ordinary, shanghai, shenzhen].map(|other| serves(&host, other));
+                assert_eq!(answers, [false, region == shanghai, region == shenzhen], "{host}");
+            }
+        }
+        assert_eq!(host_for(ordinary), DEFAULT_HOST);
+        assert_eq!(host_for(shanghai), "dlc.ap-shanghai-fsi.tencentcloudapi.com");
+        assert!(serves("http://127.0.0.1:8080", shanghai) && serves("https://localhost", ordinary));
     }
 }

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use super::credentials::Keyring;
 use super::signed::{Call, SignedClient};
 use super::wire::{self, Answered};
-use super::{Cloud, EngineListing, EnginePage, Fault, Fleet, ImageRecord, Receipt};
-use crate::job::{DataEngineId, JobKey, Region};
+use super::{Cloud, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, Receipt};
+use crate::job::{DataEngineId, DataEngineName, JobKey, Region};
 
 /// Name of the service in signatures.
 const SERVICE: &str = "dlc";
@@ -75,6 +75,16 @@ impl Fleet for HttpFleet {
         Ok(answered.answer.into_listing(page))
     }
 
+    async fn engine_by_name(
+        &self,
+        region: &Region,
+        name: &DataEngineName,
+    ) -> Result<Option<EngineRecord>, Fault> {
+        let body = wire::EngineRequest { data_engine_name: name };
+        let answered = self.call::<wire::EngineAnswer>(super::SHOW_ENGINE, region, None, &body).await?;
+        Ok(answered.answer.into_record())
+    }
+
     async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
         let body = wire::ImagesRequest { engine_type };
         let answered = self.call::<wire::ImagesAnswer>(super::LIST_IMAGES, region, None, &body).await?;
@@ -101,6 +111,14 @@ impl HttpCloud {
 impl Fleet for HttpCloud {
     async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
         self.fleet.engines(region, page).await
+    }
+
+    async fn engine_by_name(
+        &self,
+        region: &Region,
+        name: &DataEngineName,
+    ) -> Result<Option<EngineRecord>, Fault> {
+        self.fleet.engine_by_name(region, name).await
     }
 
     async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {

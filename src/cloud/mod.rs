@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod http;
 #[cfg(test)]
 mod misbehaving;
+pub mod network;
 pub mod sign;
 pub mod signed;
 pub mod sts;
@@ -17,7 +18,7 @@ mod wire;
 
 use std::future::Future;
 
-use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
+use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 
 /// Most engines one page of `DescribeDataEngines` may hold (document 1342/86308).
 pub const LARGEST_PAGE: u32 = 100;
@@ -29,6 +30,8 @@ pub const API_VERSION: &str = "2021-01-25";
 pub const SWITCH: &str = "SwitchDataEngineImage";
 /// Action that lists engines.
 pub const LIST_ENGINES: &str = "DescribeDataEngines";
+/// Action that shows one engine by its name. A site may have it and not [`LIST_ENGINES`].
+pub const SHOW_ENGINE: &str = "DescribeDataEngine";
 /// Action that lists image versions.
 pub const LIST_IMAGES: &str = "DescribeDataEngineImageVersions";
 
@@ -40,6 +43,13 @@ pub trait Fleet: Send + Sync + 'static {
         region: &Region,
         page: EnginePage,
     ) -> impl Future<Output = Result<EngineListing, Fault>> + Send;
+
+    /// `DescribeDataEngine`: the engine of this name, where there is one.
+    fn engine_by_name(
+        &self,
+        region: &Region,
+        name: &DataEngineName,
+    ) -> impl Future<Output = Result<Option<EngineRecord>, Fault>> + Send;
 
     /// `DescribeDataEngineImageVersions` for one engine type, such as `SparkSQL`.
     fn images(
@@ -185,7 +195,7 @@ pub struct EngineRecord {
     /// `DataEngineId`
     pub data_engine_id: DataEngineId,
     /// `DataEngineName`
-    pub name: Option<String>,
+    pub name: Option<DataEngineName>,
     /// `State`
     pub state: Option<EngineState>,
     /// `ImageVersionId`: the major version.
@@ -196,8 +206,8 @@ pub struct EngineRecord {
     pub child_image_version_id: Option<String>,
     /// `EngineTypeDetail`: the type by which images are listed, such as `StandardSpark`.
     pub engine_type_detail: Option<String>,
-    /// The kind under which this engine was listed.
-    pub kind: EngineKind,
+    /// The kind under which a listing showed it; none where it was asked for by name.
+    pub kind: Option<EngineKind>,
 }
 
 /// One entry of `ImageParentVersions`.
@@ -236,6 +246,23 @@ pub struct Refusal {
     pub request_id: Option<String>,
 }
 
+/// What stands between here and the service until somebody changes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barrier {
+    /// The peer's certificate comes from a CA that is not trusted here.
+    UnknownIssuer,
+    /// The peer's certificate is not valid any more, or not yet.
+    OutOfDate,
+    /// The peer's certificate is for another host.
+    OtherHost,
+    /// Anything else is wrong with the peer's certificate.
+    Certificate,
+    /// The peer speaks no TLS, or only one that is too old.
+    NoTls,
+    /// The proxy asks for a user name and a password, or for better ones.
+    ProxyCredentials,
+}
+
 /// Why a call brought no result. The variants differ in what they say about the service's state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -258,10 +285,12 @@ pub enum Fault {
         /// What the network said.
         cause: String,
     },
-    /// The peer could not prove who it is, so nothing was sent.
-    #[error("the peer's certificate was not accepted: {cause}")]
-    Untrusted {
-        /// What the TLS library said.
+    /// Something stands between here and the service, so nothing was sent.
+    #[error("nothing was sent: {cause}")]
+    Barred {
+        /// What it is.
+        by: Barrier,
+        /// What the network said.
         cause: String,
     },
     /// The request may have been applied: no answer, or none that can be read.

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
+use super::network::Network;
 use super::sign::Signable;
 use super::wire::{self, Answered, Unanswered};
 use super::{Fault, Refusal};
@@ -51,12 +52,12 @@ pub struct SignedClient {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
     /// The TLS library found no roots to trust, or could not start.
-    #[error(
-        "HTTPS cannot be set up: {cause}: install the system's CA certificates, or name a file of them in SSL_CERT_FILE"
-    )]
+    #[error("HTTPS cannot be set up: {cause}: {remedy}")]
     Setup {
         /// What the library said.
         cause: String,
+        /// What to do next.
+        remedy: String,
     },
 }
 
@@ -85,12 +86,13 @@ impl SignedClient {
     /// one site share a clock.
     pub fn new(
         endpoint: Endpoint,
+        network: &Network,
         request_timeout: Duration,
         clock: Arc<ServiceClock>,
     ) -> Result<Self, HttpError> {
-        let client = client_builder(&endpoint, request_timeout)
-            .build()
-            .map_err(|error| HttpError::Setup { cause: failure::chain(&error) })?;
+        let client = network.lead(&endpoint, client_builder(request_timeout)).build().map_err(|error| {
+            HttpError::Setup { cause: failure::chain(&error), remedy: network.without_roots() }
+        })?;
         Ok(Self { client, endpoint, clock })
     }
 
@@ -223,25 +225,17 @@ impl Call<'_> {
 }
 
 /// A client that sends what it is told, once, and follows nothing.
-fn client_builder(endpoint: &Endpoint, request_timeout: Duration) -> ClientBuilder {
+fn client_builder(request_timeout: Duration) -> ClientBuilder {
     // ends well before the whole call does, so that "never connected" is not mistaken for "never answered"
     let connect_timeout = CONNECT_TIMEOUT.min(request_timeout * 3 / 4);
-    let builder = Client::builder()
+    Client::builder()
         .retry(retry::never())
         .redirect(redirect::Policy::none())
         .timeout(request_timeout)
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tls_version_min(tls::Version::TLS_1_2)
-        .http1_only();
-    // a proxy is somebody else's machine: what is meant for this one must not reach it
-    let builder = if endpoint.is_loopback() { builder.no_proxy() } else { builder };
-    if endpoint.is_plain() {
-        // no certificate is ever looked at, so a machine without CA certificates can still run the simulator
-        builder.tls_certs_only([])
-    } else {
-        builder.https_only(true)
-    }
+        .http1_only()
 }
 
 /// The whole body, so that the connection can be used again; no more of it than the service may send.
@@ -277,7 +271,12 @@ mod tests {
 
     #[test]
     fn headers_that_carry_secrets_are_marked() {
-        let client = SignedClient::new(Endpoint::default(), Duration::from_secs(1), Arc::default());
+        let client = SignedClient::new(
+            Endpoint::default(),
+            &Network::default(),
+            Duration::from_secs(1),
+            Arc::default(),
+        );
         let token = Some(Zeroizing::new("TOKENEXAMPLE".to_owned()));
         let secret_key = Zeroizing::new("SECRETEXAMPLE".to_owned());
         let credentials = Credentials::new("AKIDEXAMPLE".to_owned(), secret_key, token);

@@ -193,9 +193,8 @@ impl Told {
             Fault::NoAnswer { .. } => {
                 Self::new(fault, "check the network between here and the endpoint, then run again", true)
             }
-            Fault::Untrusted { .. } => {
-                let remedy =
-                    "check the endpoint, the clock and the system's certificates; a proxy may be in between";
+            Fault::Barred { .. } => {
+                let remedy = "check the endpoint, the proxy and the clock, and which certificates are trusted (--ca-file)";
                 Self::new(fault, remedy, false)
             }
             // says what to do already

@@ -1,4 +1,4 @@
-//! The JSON of requests and answers (documents 1342/86308, 1342/99266, 1342/99270), turned into our nouns.
+//! The JSON of requests and answers (documents 1342/86308, 1342/99266, 1342/99270, 1342/99274), turned into our nouns.
 
 mod json;
 #[cfg(test)]
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use self::json::{List, Object};
 use super::{EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, ImageRecord, Refusal};
-use crate::job::{DataEngineId, ImageVersionId, JobKey};
+use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey};
 use crate::words::cut;
 
 /// Characters of an id, a name or a code that are kept.
@@ -60,6 +60,13 @@ impl EnginesRequest {
     }
 }
 
+/// Body of `DescribeDataEngine`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct EngineRequest<'a> {
+    pub(super) data_engine_name: &'a DataEngineName,
+}
+
 /// Body of `DescribeDataEngineImageVersions`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -88,8 +95,21 @@ impl EnginesAnswer {
         let more = u32::from(listed > 0 && listed >= page.limit);
         let at_least = page.offset.saturating_add(listed).saturating_add(more);
         let total = self.total_count.unwrap_or(0).max(at_least);
-        let engines = shapes.into_iter().filter_map(|shape| shape.into_record(page.kind)).collect();
+        let engines = shapes.into_iter().filter_map(|shape| shape.into_record(Some(page.kind))).collect();
         EngineListing { engines, total }
+    }
+}
+
+/// Answer of `DescribeDataEngine`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct EngineAnswer {
+    data_engine: Option<EngineShape>,
+}
+
+impl EngineAnswer {
+    pub(super) fn into_record(self) -> Option<EngineRecord> {
+        self.data_engine?.into_record(None)
     }
 }
 
@@ -107,15 +127,15 @@ struct EngineShape {
 
 impl EngineShape {
     /// Nothing can be done with an engine that has no identifier, so it is left out, with a warning.
-    fn into_record(self, kind: EngineKind) -> Option<EngineRecord> {
+    fn into_record(self, kind: Option<EngineKind>) -> Option<EngineRecord> {
         let name = filled(self.data_engine_name);
         let Some(data_engine_id) = filled(self.data_engine_id) else {
-            tracing::warn!(name, "the service listed an engine without DataEngineId; it is left out");
+            tracing::warn!(name, "the service showed an engine without DataEngineId; it is left out");
             return None;
         };
         Some(EngineRecord {
             data_engine_id: DataEngineId::new(data_engine_id),
-            name,
+            name: name.map(DataEngineName::new),
             state: self.state.map(EngineState),
             image_version_id: filled(self.image_version_id).map(ImageVersionId::new),
             image_version_name: filled(self.image_version_name),

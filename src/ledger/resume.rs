@@ -136,6 +136,7 @@ mod tests {
                 new_image_version_id: ImageVersionId::new("new"),
             },
             wave: 0,
+            data_engine_name: None,
             expected_image_version_id: None,
             note: None,
         }

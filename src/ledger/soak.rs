@@ -52,8 +52,13 @@ mod tests {
 
     /// Four jobs in three waves; the last wave does not soak.
     fn plan() -> (Vec<Job>, Vec<Wave>) {
-        let job =
-            |(number, wave)| Job { key: key(number), wave, expected_image_version_id: None, note: None };
+        let job = |(number, wave)| Job {
+            key: key(number),
+            wave,
+            expected_image_version_id: None,
+            data_engine_name: None,
+            note: None,
+        };
         let soaks = |name| Wave { soak: SOAK, ..Wave::named(name) };
         let jobs = [(0, 0), (1, 0), (2, 1), (3, 2)].map(job).to_vec();
         (jobs, vec![soaks("canary"), soaks("early"), Wave::named("rest")])

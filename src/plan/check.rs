@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Region, Wave};
+use crate::job::{DataEngineId, DataEngineName, ImageVersionId, Job, JobKey, Region, Wave};
 
 use super::finding::{Finding, Place, Review, quote};
 use super::value::Value;
@@ -19,6 +19,7 @@ pub(super) struct Row {
     pub target: Option<Value>,
     pub region: Option<Value>,
     pub expected: Option<Value>,
+    pub name: Option<Value>,
     pub note: Option<String>,
 }
 
@@ -72,6 +73,7 @@ impl Draft {
             (Fallback::Broken, _) => None,
         };
         self.report_repeated(review, region);
+        self.report_shared_names(review, region);
         let target = match &self.target {
             Fallback::Given(target) => target.as_str(),
             Fallback::Absent | Fallback::Broken => "",
@@ -120,12 +122,28 @@ impl Draft {
             review.report(finding.with_other(first.engine.place, "first here"));
         }
     }
+
+    /// A name belongs to one engine of a region, so one of two rows that share it is wrong.
+    fn report_shared_names(&self, review: &mut Review, default_region: Option<&str>) {
+        let mut seen: HashMap<(Option<&str>, &str), &Row> = HashMap::new();
+        for row in &self.rows {
+            let Some(name) = row.name.as_ref().filter(|name| !name.text.is_empty()) else { continue };
+            let region = row.region.as_ref().map(|region| region.text.as_str()).or(default_region);
+            let first = *seen.entry((region, name.text.as_str())).or_insert(row);
+            if first.engine.text != row.engine.text {
+                let title = format!("the name {} is given to two engines", quote(&name.text));
+                let finding = Finding::new(name.place, title, "find out which of the two it belongs to");
+                let place = first.name.as_ref().map_or(first.engine.place, |name| name.place);
+                review.report(finding.with_other(place, "first here"));
+            }
+        }
+    }
 }
 
 impl Row {
     /// A row that holds nothing yet but its engine.
     pub fn of(engine: Value) -> Self {
-        Self { wave: 0, engine, target: None, region: None, expected: None, note: None }
+        Self { wave: 0, engine, target: None, region: None, expected: None, name: None, note: None }
     }
 
     fn into_job(self, region: &str, target: &str) -> Job {
@@ -139,6 +157,7 @@ impl Row {
                 new_image_version_id: ImageVersionId::new(or(self.target, target)),
             },
             wave: self.wave,
+            data_engine_name: self.name.map(|value| DataEngineName::new(value.text)),
             expected_image_version_id: self.expected.map(|value| ImageVersionId::new(value.text)),
             note: self.note,
         }

@@ -17,19 +17,21 @@ use crate::job::Wave;
 use crate::words::plural;
 
 /// The columns, as this tool spells them.
-const COLUMNS: [Field; 6] = [
+const COLUMNS: [Field; 7] = [
     Field::DataEngineId,
     Field::NewImageVersionId,
     Field::Region,
     Field::Wave,
     Field::ExpectedImageVersionId,
+    Field::DataEngineName,
     Field::Note,
 ];
 /// The columns that the API has a spelling of its own for.
-const API_COLUMNS: [(&str, Field); 3] = [
+const API_COLUMNS: [(&str, Field); 4] = [
     ("DataEngineId", Field::DataEngineId),
     ("NewImageVersionId", Field::NewImageVersionId),
     ("Region", Field::Region),
+    ("DataEngineName", Field::DataEngineName),
 ];
 /// Most fields of a record. A file with more is no plan, and reading it would take much memory.
 const MAX_COLUMNS: usize = 1_000;
@@ -259,6 +261,7 @@ impl Table<'_> {
                 Field::NewImageVersionId => row.target = Some(value),
                 Field::Region => row.region = Some(value),
                 Field::ExpectedImageVersionId => row.expected = Some(value),
+                Field::DataEngineName => row.name = Some(value),
                 Field::Note => row.note = Some(value.text).filter(|text| !text.is_empty()),
                 Field::Wave | Field::WaveName => row.wave = self.wave_number(value),
                 Field::Soak | Field::From | Field::Account => {}

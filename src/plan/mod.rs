@@ -5,8 +5,8 @@
 //! # CSV
 //!
 //! The first line names the columns, in any order: `data_engine_id` and `new_image_version_id`, and where
-//! needed `region`, `wave`, `expected_image_version_id` and `note`. `DataEngineId`, `NewImageVersionId` and
-//! `Region`, the API's own spellings, are accepted too. Waves go in the order in which they first appear in
+//! needed `region`, `wave`, `expected_image_version_id`, `data_engine_name` and `note`. `DataEngineId`,
+//! `NewImageVersionId`, `Region` and `DataEngineName`, the API's own spellings, are accepted too. Waves go in the order in which they first appear in
 //! the file. An empty field of an optional column is the same as no such column.
 //!
 //! # YAML
@@ -71,7 +71,7 @@ pub struct Plan {
     /// What must hold before anything is called.
     pub expect: Expect,
     /// SHA-256, in lower-case hex, of what the plan asks for: waves, soaks, regions, engines, image versions. The same
-    /// for both formats, and whatever the order of rows, the comments and the notes.
+    /// for both formats, and whatever the order of rows, the comments, the notes and the names of engines.
     pub digest: String,
 }
 

@@ -19,8 +19,15 @@ use crate::words::read_duration;
 const PLAN_KEYS: [&str; 5] = ["region", "new_image_version_id", "expect", "waves", "engines"];
 const EXPECT_KEYS: [&str; 2] = ["account", "region"];
 const WAVE_KEYS: [&str; 3] = ["name", "soak", "engines"];
-const ENGINE_KEYS: [&str; 6] =
-    ["data_engine_id", "new_image_version_id", "region", "expected_image_version_id", "note", "from"];
+const ENGINE_KEYS: [&str; 7] = [
+    "data_engine_id",
+    "new_image_version_id",
+    "region",
+    "expected_image_version_id",
+    "data_engine_name",
+    "note",
+    "from",
+];
 
 /// A key that is known where it stands, and its value.
 struct Entry<'n> {
@@ -199,6 +206,7 @@ impl Reader<'_> {
                 "expected_image_version_id" => {
                     row.expected = Some(self.value(Field::ExpectedImageVersionId, entry));
                 }
+                "data_engine_name" => row.name = Some(self.value(Field::DataEngineName, entry)),
                 _ => row.note = Some(self.value(Field::Note, entry).text),
             }
         }

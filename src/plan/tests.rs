@@ -4,7 +4,7 @@ use std::fs;
 
 use proptest::prelude::*;
 
-use crate::job::{DataEngineId, ImageVersionId, JobKey};
+use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey};
 
 use super::*;
 
@@ -169,10 +169,10 @@ fn utf_16_is_named_and_nothing_else_is_said_about_the_file() {
     assert!(said(&path).ends_with("= help: save it as UTF-8 without BOM\n\n1 finding; nothing was sent\n"));
 }
 
-const CSV: &str = "wave,region,data_engine_id,new_image_version_id,expected_image_version_id,note\n\
-                   one,ap-a,e1,v1,v0,first\none,ap-a,e2,v1,,\ntwo,ap-b,e1,v2,,\n";
+const CSV: &str = "wave,region,data_engine_id,new_image_version_id,expected_image_version_id,note,data_engine_name\n\
+                   one,ap-a,e1,v1,v0,first,spark one\none,ap-a,e2,v1,,,\ntwo,ap-b,e1,v2,,,\n";
 const YAML: &str = "# the same\nnew_image_version_id: v1\nregion: ap-a\nwaves:\n- name: one\n  engines:\n  \
-                    - {data_engine_id: e1, expected_image_version_id: v0, note: first}\n  - e2\n- name: two\n  \
+                    - {data_engine_id: e1, expected_image_version_id: v0, note: first, data_engine_name: spark one}\n  - e2\n- name: two\n  \
                     engines: [{data_engine_id: e1, region: ap-b, new_image_version_id: v2}]\n";
 
 #[test]
@@ -184,15 +184,26 @@ fn csv_and_yaml_of_the_same_content_are_the_same_plan() {
 }
 
 #[test]
+fn a_name_that_two_engines_of_a_region_share_is_found_at_the_second() {
+    let text = "data_engine_id,new_image_version_id,region,data_engine_name\na,v,,one\nb,v,ap-other,one\nc,v,,two\nd,v,ap-default,one\n";
+    assert_eq!(found("a.csv", text), [(5, 16, "the name `one` is given to two engines".to_owned())]);
+    let yaml = "new_image_version_id: v\nengines:\n- {data_engine_id: a, data_engine_name: 1}\n- {data_engine_id: b, data_engine_name: 1}\n";
+    assert_eq!(found("a.yaml", yaml), [(4, 41, "the name `1` is given to two engines".to_owned())]);
+}
+
+#[test]
 fn the_digest_sees_what_is_done_and_not_how_it_is_written() {
     let digest = |text: &str| review("a.csv", text.as_bytes()).expect("valid").digest;
     let whole = digest(CSV);
-    let reordered =
-        CSV.replace("one,ap-a,e1,v1,v0,first\none,ap-a,e2,v1,,\n", "one,ap-a,e2,v1,,\none,ap-a,e1,v1,v0,\n");
+    let reordered = CSV.replace(
+        "one,ap-a,e1,v1,v0,first,spark one\none,ap-a,e2,v1,,,\n",
+        "one,ap-a,e2,v1,,,\none,ap-a,e1,v1,v0,,\n",
+    );
     assert_eq!(digest(&reordered), whole);
     for (was, becomes) in [("e2,v1", "e2,v2"), ("ap-b", "ap-c"), ("v0,first", ",first"), ("two", "three")] {
         assert_ne!(digest(&CSV.replace(was, becomes)), whole, "{was} -> {becomes}");
     }
+    assert_eq!(digest(&CSV.replace("spark one", "spark two")), whole, "a name says how an engine is found");
 }
 
 #[test]
@@ -305,17 +316,25 @@ proptest! {
     }
 }
 
+/// Engine, target, region, expected image, name and note of a row.
+type Written = (String, String, String, Option<String>, Option<String>, Option<String>);
+
 /// Sound jobs in three waves, none of them empty; ids are unlike each other but otherwise anything allowed.
 fn jobs() -> impl Strategy<Value = Vec<Job>> {
     let id = "[!-~]{1,12}";
     let note = proptest::option::of("[a-zé,\"'#:&*-][ -~é]{0,10}[a-z\"]");
-    let job = (id, id, "[a-z]{2,3}-[a-z0-9-]{1,5}", proptest::option::of(id), note);
+    let job = (
+        id,
+        id,
+        "[a-z]{2,3}-[a-z0-9-]{1,5}",
+        proptest::option::of(id),
+        proptest::option::of("[a-z数 -]{0,4}[a-z]"),
+        note,
+    );
     proptest::collection::vec(job, 3..9).prop_map(|written| {
         let count = written.len();
-        let job = |(number, (engine, target, region, expected, note)): (
-            usize,
-            (String, String, String, Option<String>, _),
-        )| {
+        let job = |(number, row): (usize, Written)| {
+            let (engine, target, region, expected, name, note) = row;
             Job {
                 key: JobKey {
                     region: Region::new(region),
@@ -323,6 +342,7 @@ fn jobs() -> impl Strategy<Value = Vec<Job>> {
                     new_image_version_id: ImageVersionId::new(target),
                 },
                 wave: number * 3 / count,
+                data_engine_name: name.map(|name| DataEngineName::new(format!("{number}{name}"))),
                 expected_image_version_id: expected.map(ImageVersionId::new),
                 note,
             }
@@ -333,9 +353,11 @@ fn jobs() -> impl Strategy<Value = Vec<Job>> {
 
 fn as_csv(jobs: &[Job], waves: &[Wave]) -> String {
     let mut text =
-        "note,data_engine_id,wave,new_image_version_id,region,expected_image_version_id\n".to_owned();
+        "note,data_engine_id,wave,new_image_version_id,region,expected_image_version_id,DataEngineName\n"
+            .to_owned();
     for job in jobs {
         let expected = job.expected_image_version_id.as_ref().map_or("", |expected| expected.as_str());
+        let name = job.data_engine_name.as_ref().map_or("", |name| name.as_str());
         let note = job.note.as_deref().unwrap_or_default();
         let key = &job.key;
         let values = [
@@ -345,6 +367,7 @@ fn as_csv(jobs: &[Job], waves: &[Wave]) -> String {
             key.new_image_version_id.as_str(),
             key.region.as_str(),
             expected,
+            name,
         ];
         let quoted = values.map(|value| format!("\"{}\"", value.replace('"', "\"\"")));
         text += &(quoted.join(",") + "\n");
@@ -369,6 +392,8 @@ fn as_yaml(jobs: &[Job], waves: &[Wave]) -> String {
             lines.push(format!("    region: {}", key.region));
             lines
                 .extend(expected.map(|id| format!("    expected_image_version_id: {}", quoted(id.as_str()))));
+            let name = job.data_engine_name.as_ref();
+            lines.extend(name.map(|name| format!("    data_engine_name: {}", quoted(name.as_str()))));
             lines.extend(job.note.as_ref().map(|note| format!("    note: {}", quoted(note))));
         }
     }

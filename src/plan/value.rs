@@ -11,6 +11,8 @@ const ENGINE_PREFIX: &str = "DataEngine-";
 const MAX_WAVE: usize = 64;
 /// Longest id of an account, in digits.
 const MAX_ACCOUNT: usize = 20;
+/// Longest name of an engine, in characters.
+const MAX_ENGINE_NAME: usize = 128;
 /// Longest note, in characters.
 const MAX_NOTE: usize = 500;
 
@@ -21,6 +23,7 @@ pub(super) enum Field {
     NewImageVersionId,
     Region,
     ExpectedImageVersionId,
+    DataEngineName,
     Note,
     Wave,
     WaveName,
@@ -37,6 +40,7 @@ impl Field {
             Self::NewImageVersionId => "new_image_version_id",
             Self::Region => "region",
             Self::ExpectedImageVersionId => "expected_image_version_id",
+            Self::DataEngineName => "data_engine_name",
             Self::Note => "note",
             Self::Wave => "wave",
             Self::WaveName => "name",
@@ -54,6 +58,9 @@ impl Field {
             Self::ExpectedImageVersionId => {
                 "write the `ImageVersionId` that the engine runs now, or leave it out"
             }
+            Self::DataEngineName => {
+                "write the name that the console shows, of at most 128 characters, or leave it out"
+            }
             Self::Region => "write a region as the API does, for example `ap-guangzhou`",
             Self::Note => "write one line of at most 500 characters, or leave it out",
             Self::Wave | Self::WaveName => "write a name of at most 64 characters, for example `canary`",
@@ -70,6 +77,7 @@ impl Field {
             Self::DataEngineId if text == ENGINE_PREFIX => Some("nothing follows the prefix".to_owned()),
             Self::DataEngineId | Self::NewImageVersionId | Self::ExpectedImageVersionId => id_fault(text),
             Self::Region => (!is_region(text)).then(|| "it does not look like one".to_owned()),
+            Self::DataEngineName => line_fault(text, MAX_ENGINE_NAME),
             Self::Note => line_fault(text, MAX_NOTE),
             Self::Wave | Self::WaveName => line_fault(text, MAX_WAVE),
             Self::Soak => read_duration(text).err().map(str::to_owned),

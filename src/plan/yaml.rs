@@ -12,7 +12,7 @@ use super::source::Opened;
 
 /// Levels of nesting; a plan needs five.
 const MAX_DEPTH: usize = 16;
-/// Values, keys included: 100,000 engines with every key take 1.1 million.
+/// Values, keys included: 100,000 engines with every key take 1.3 million.
 const MAX_NODES: usize = 1_500_000;
 /// Parser steps; every node is one, and every list and mapping one more.
 const MAX_EVENTS: usize = 3_500_000;

@@ -32,6 +32,7 @@ impl Story {
                 new_image_version_id: ImageVersionId::new("7ac9cc78-1d3a-4b7e-9d1c-0f4f3f9f8a11"),
             },
             wave,
+            data_engine_name: None,
             expected_image_version_id: None,
             note: None,
         });

@@ -52,8 +52,8 @@ impl Track {
             Err(Fault::Refused(refusal)) => self.refused(refusal, latency_ms, now, rules, random),
             Err(Fault::Outdated(refusal)) => self.outdated(refusal, latency_ms),
             Err(Fault::NotSent { cause }) => self.not_sent(cause, now, rules, random),
-            Err(Fault::Untrusted { cause }) => self.stop(reasons::UNTRUSTED_PEER, cause),
-            Err(Fault::NoCredentials { cause }) => self.stop(reasons::NO_CREDENTIALS, cause),
+            Err(Fault::Barred { by, cause }) => self.stop(found(reasons::barred(*by), cause)),
+            Err(Fault::NoCredentials { cause }) => self.stop(found(reasons::NO_CREDENTIALS, cause)),
             Err(Fault::NoAnswer { cause, http_status }) => {
                 let step = Step::Doubtful { message: cause.clone(), http_status: *http_status, latency_ms };
                 self.doubtful(cause, step, now, rules)
@@ -109,9 +109,8 @@ impl Track {
     }
 
     /// Nothing was sent, and nothing else can be.
-    fn stop(&self, code: &'static str, cause: &str) -> Change {
-        let reason = found(code, cause);
-        let step = Step::NotSent { message: cause.into() };
+    fn stop(&self, reason: Reason) -> Change {
+        let step = Step::NotSent { message: reason.message.clone().unwrap_or_default() };
         self.fail(reason.clone(), None, vec![step]).with(Effect::Stop(reason))
     }
 

@@ -7,13 +7,12 @@ use tokio::time::Instant;
 
 use super::Rules;
 use super::looked::Look;
-use super::readback::Scope;
+use super::place::{Place, Scope};
 use super::reasons::{self, found};
 use super::sight::FleetView;
 use super::track::{Change, Phase, Track};
 use super::waves::Waves;
-use crate::cloud::EngineKind;
-use crate::job::{ImageVersionId, Job, JobIndex, JobKey, Reason, Region};
+use crate::job::{ImageVersionId, Job, JobIndex, Reason, Region};
 use crate::ledger::Work;
 
 /// The jobs and where each of them is. A plan may have a hundred thousand rows, and a turn of the dispatcher must
@@ -184,20 +183,29 @@ impl Board {
         self.under_way().filter_map(|track| track.overdue(now, rules)).collect()
     }
 
-    /// What a look makes of jobs, and of a wave that has soaked. One that covered only a part of the fleet says nothing
-    /// about the others; `known` is the fleet as it was seen before, and tells which part an engine belongs to.
+    /// What a look makes of jobs, or of the `only` one that it was for, and of a wave that has soaked. One that covered
+    /// only a part of the fleet says nothing about the others; `known` is the fleet as it was seen before, and tells
+    /// which part an engine belongs to.
     pub(super) fn looked(
         &mut self,
         look: Look<'_>,
+        only: Option<JobIndex>,
         scope: &Scope,
         known: &FleetView,
         rules: &Rules,
     ) -> Vec<Change> {
-        let covers = |job: &Job| places(&job.key, known).iter().all(|place| scope.contains(place));
+        let covers = |job: &Job| {
+            let places = Place::of(job, known);
+            !places.is_empty() && places.iter().all(|place| scope.contains(place))
+        };
         self.waves.looked(look, &self.jobs, covers, rules);
         let covered = |track: &&Track| covers(self.job(track.job));
         let judge = |track: &Track| track.looked(self.job(track.job), look, rules);
-        let changes = self.under_way().filter(covered).filter_map(judge);
+        let candidates: Vec<&Track> = match only {
+            Some(index) => self.under_way.get(&index).map(|index| self.track(*index)).into_iter().collect(),
+            None => self.under_way().collect(),
+        };
+        let changes = candidates.into_iter().filter(covered).filter_map(judge);
         changes.filter(|change| change.track != *self.track(change.track.job)).collect()
     }
 
@@ -218,16 +226,10 @@ impl Board {
 
     /// The parts of the fleet that hold the engines of these jobs.
     pub(super) fn scope<'a>(&self, view: &FleetView, wanted: impl Iterator<Item = &'a Track>) -> Scope {
-        wanted.flat_map(|track| places(&self.job(track.job).key, view)).collect()
+        wanted.flat_map(|track| Place::of(self.job(track.job), view)).collect()
     }
 }
 
 fn held_back(because: &Reason) -> Reason {
     found(reasons::HELD_BACK, format!("{}: {}", because.code, because.cause))
-}
-
-/// Where a listing may show a job's engine. One that was never seen may be of any kind.
-fn places(key: &JobKey, view: &FleetView) -> Vec<(Region, EngineKind)> {
-    let kinds = view.engine(key).map_or_else(|| EngineKind::ALL.to_vec(), |record| vec![record.kind]);
-    kinds.into_iter().map(|kind| (key.region.clone(), kind)).collect()
 }

@@ -86,6 +86,7 @@ impl<C: Cloud> Dispatcher<C> {
             cloud: start.cloud,
             opening: start.opening,
             rules: start.rules,
+            sweeps: Sweeps::new(start.reader, start.view.as_ref().is_some_and(FleetView::is_by_name)),
             view: start.view.unwrap_or_default(),
             gate: Gate::new(start.rules.rate),
             journal: Journal::new(start.writer),
@@ -94,7 +95,6 @@ impl<C: Cloud> Dispatcher<C> {
             random: fastrand::Rng::new(),
             attempts: JoinSet::new(),
             owners: BTreeMap::new(),
-            sweeps: Sweeps::new(start.reader),
             stopping: Stopping::No,
             stopped: None,
             throttled_since: None,
@@ -283,7 +283,7 @@ impl<C: Cloud> Dispatcher<C> {
             self.give_up_watching_if_blind(fault);
         }
         let look = Look { view: &swept.view, asked: swept.asked, seen: Instant::now() };
-        let changes = self.board.looked(look, &swept.sweep.read, &self.view, &self.rules);
+        let changes = self.board.looked(look, swept.job, &swept.sweep.read, &self.view, &self.rules);
         self.view.absorb(swept.view);
         self.apply(changes).await;
     }

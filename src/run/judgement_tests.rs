@@ -15,13 +15,13 @@ use super::Rules;
 use super::answered::Answer;
 use super::board::Board;
 use super::looked::Look;
-use super::readback::Scope;
+use super::place::{Place, Scope};
 use super::reasons;
 use super::sight::{FleetView, Forecast, forecast};
 use super::track::{Change, Effect, Phase, Track};
 use super::waves::Waves;
 use crate::cloud::catalogue::Class;
-use crate::cloud::{EngineKind, EngineRecord, EngineState, Fault, Receipt, Refusal};
+use crate::cloud::{Barrier, EngineKind, EngineRecord, EngineState, Fault, Receipt, Refusal};
 use crate::job::{DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
 use crate::ledger::{Entry, Line, Memory, RunOpened, SCHEMA, Standing, Step, Work};
 
@@ -35,6 +35,7 @@ fn job() -> Job {
             new_image_version_id: ImageVersionId::new("new"),
         },
         wave: 0,
+        data_engine_name: None,
         expected_image_version_id: None,
         note: None,
     }
@@ -49,7 +50,7 @@ fn view(image: &str, state: i64) -> FleetView {
         image_version_name: None,
         child_image_version_id: None,
         engine_type_detail: None,
-        kind: EngineKind::ALL[0],
+        kind: Some(EngineKind::ALL[0]),
     };
     let mut view = FleetView::default();
     view.take(&Region::new("ap-guangzhou"), vec![record]);

@@ -75,7 +75,7 @@ mod tests {
             image_version_name: None,
             child_image_version_id: None,
             engine_type_detail: None,
-            kind: EngineKind::ALL[0],
+            kind: Some(EngineKind::ALL[0]),
         };
         EngineListing { engines: engines.map(record).collect(), total }
     }

@@ -7,7 +7,7 @@
 //!  sweeps  -> +-----------------------------------------------------------------------+
 //!                 | one task for each request (attempt)      | one sweep at a time (readback)
 //!                 v                                          v
-//!              cloud.switch                               fleet.engines
+//!              cloud.switch                        fleet.engines, fleet.engine_by_name
 //! ```
 //!
 //! One wave is open at a time (waves). Where it soaks, nothing of it is looked at before that is over, and then all of
@@ -26,6 +26,7 @@ mod journal;
 mod judgement_tests;
 mod listing;
 mod looked;
+mod place;
 pub mod preview;
 mod readback;
 mod reasons;
@@ -33,6 +34,7 @@ mod sight;
 mod soaked;
 mod start;
 mod stop;
+mod survey;
 mod sweeps;
 mod track;
 mod waves;
@@ -45,6 +47,7 @@ pub use reasons::reading_failed;
 pub use sight::{FleetView, Forecast, forecast};
 pub use start::{Ended, Start};
 pub use stop::{Signal, Signals};
+pub use survey::Blind;
 
 use crate::pace::{Delays, Rate};
 
@@ -69,7 +72,7 @@ pub struct Rules {
     pub sweep_every: Duration,
     /// False with `--no-wait`: accepted is the end.
     pub wait: bool,
-    /// False with `--no-read-back`: the fleet is never listed.
+    /// False with `--no-read-back`: the fleet is never looked at.
     pub read_back: bool,
     /// True where a server fault is taken for no answer: the grace time passes before anything is sent again.
     pub distrust_internal_errors: bool,

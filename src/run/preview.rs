@@ -10,7 +10,8 @@ pub use soaks::{SoaksForeseen, foresee_soaks};
 use super::readback::Reader;
 use super::reasons::{ENGINE_NOT_FOUND, reading_failed};
 use super::sight::{FleetView, Forecast, forecast, strayed};
-use crate::cloud::{EngineState, Fault, Fleet, ImageRecord};
+use super::survey::Blind;
+use crate::cloud::{EngineState, Fleet, ImageRecord};
 use crate::job::{ImageVersionId, Job, Outcome, Reason, Region};
 use crate::ledger::Work;
 
@@ -54,9 +55,9 @@ pub struct Seen {
     unlisted: BTreeMap<Region, Reason>,
 }
 
-/// Lists the fleet of the plan's regions, and the images that suit the plan's engines. Images that cannot be listed
-/// are borne: the run itself does not ask for them.
-pub async fn look<F: Fleet>(reader: &Reader<F>, jobs: &[Job]) -> Result<Seen, Fault> {
+/// Looks at the engines of the plan, and lists the images that suit them. Images that cannot be listed are borne: the
+/// run itself does not ask for them.
+pub async fn look<F: Fleet>(reader: &Reader<F>, jobs: &[Job]) -> Result<Seen, Blind> {
     let view = reader.survey(jobs).await?;
     let mut seen = Seen { view, images: BTreeMap::new(), unlisted: BTreeMap::new() };
     for (region, engine_type) in engine_types(&seen.view, jobs) {

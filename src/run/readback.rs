@@ -1,7 +1,7 @@
-//! Reads the fleet: whole listings in pages, through the gate of their own action, with retries. Reading
-//! changes nothing, so a page without an answer is simply asked for again.
+//! Reads the fleet: whole listings in pages, or engines by their names, through the gate of the action, with
+//! retries. Reading changes nothing, so what brought no answer is simply asked for again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -10,45 +10,50 @@ use tokio::time::Instant;
 
 use super::Rules;
 use super::listing::Listing;
-use super::reasons::reading_failed;
+use super::place::{Place, Scope};
 use super::sight::FleetView;
-use crate::cloud::catalogue::{Class, Reach, look_up};
-use crate::cloud::{EngineKind, EngineListing, EnginePage, Fault, Fleet, ImageRecord, LARGEST_PAGE};
-use crate::job::{Job, Region};
+use crate::cloud::catalogue::{Class, look_up};
+use crate::cloud::{EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LARGEST_PAGE};
+use crate::job::Region;
 use crate::pace::{Gate, Rate, until};
 
 /// Throttled reads in a row that are borne before a reading is given up.
 const MOST_THROTTLES: u32 = 100;
+
+/// The code of an engine that there is not.
+const NO_SUCH_ENGINE: &str = "ResourceNotFound.DataEngineNotFound";
 
 /// How a sweep went.
 #[derive(Clone, Debug)]
 pub(super) struct Sweep {
     /// The parts of the fleet that were read to their end.
     pub(super) read: Scope,
-    /// The regions in which a part could not be read, and why.
-    pub(super) failed: Vec<(Region, Fault)>,
+    /// The parts that could not be read, and why.
+    pub(super) failed: Vec<(Place, Fault)>,
 }
 
-/// A part of the fleet that is listed by itself.
-type Place = (Region, EngineKind);
-
-/// Which parts of the fleet to list.
-pub(super) type Scope = BTreeSet<Place>;
+/// What one call showed.
+enum Shown {
+    Page(EngineListing),
+    Engine(Option<EngineRecord>),
+}
 
 /// Reads engines and images; each action has its own gate.
 #[derive(Debug)]
 pub struct Reader<F> {
     fleet: Arc<F>,
-    engines: Arc<Mutex<Gate>>,
+    listing: Arc<Mutex<Gate>>,
+    naming: Arc<Mutex<Gate>>,
     images: Arc<Mutex<Gate>>,
-    rules: Rules,
+    pub(super) rules: Rules,
 }
 
 impl<F> Clone for Reader<F> {
     fn clone(&self) -> Self {
         Self {
             fleet: Arc::clone(&self.fleet),
-            engines: Arc::clone(&self.engines),
+            listing: Arc::clone(&self.listing),
+            naming: Arc::clone(&self.naming),
             images: Arc::clone(&self.images),
             rules: self.rules,
         }
@@ -59,7 +64,7 @@ impl<F: Fleet> Reader<F> {
     /// A reader with gates at the documented limit.
     pub fn new(fleet: Arc<F>, rules: Rules) -> Self {
         let gate = || Arc::new(Mutex::new(Gate::new(Rate::FULL)));
-        Self { fleet, engines: gate(), images: gate(), rules }
+        Self { fleet, listing: gate(), naming: gate(), images: gate(), rules }
     }
 
     /// Seconds by which the service's clock is known to be ahead of this machine's.
@@ -67,60 +72,36 @@ impl<F: Fleet> Reader<F> {
         self.fleet.clock_ahead()
     }
 
-    /// Lists every engine of the regions of these jobs, of all kinds. A region that the service does not serve is
-    /// noted in the view; whatever else cannot be read is an error.
-    pub async fn survey(&self, jobs: &[Job]) -> Result<FleetView, Fault> {
-        let regions: BTreeSet<&Region> = jobs.iter().map(|job| &job.key.region).collect();
-        let everything = |region: &&Region| EngineKind::ALL.map(|kind| ((*region).clone(), kind));
-        let scope: Scope = regions.iter().flat_map(everything).collect();
-        let mut view = FleetView::default();
-        for _ in 0..2 {
-            let mut look = FleetView::default();
-            for (region, fault) in self.sweep(&scope, self.rules.max_attempts, &mut look).await.failed {
-                match class_of(&fault) {
-                    Some(Class::Final(Reach::Region)) => look.refuse_region(&region, reading_failed(&fault)),
-                    _ => return Err(fault),
-                }
-            }
-            view.absorb(look);
-            // engines that come and go while pages are read can hide another one, so what is missing is asked
-            // for once more
-            if jobs.iter().all(|job| view.engine(&job.key).is_some()) {
-                break;
-            }
-        }
-        Ok(view)
-    }
-
-    /// Lists parts of the fleet into a view.
+    /// Looks at parts of the fleet, and notes what they show in a view.
     pub(super) async fn sweep(&self, scope: &Scope, attempts: u32, view: &mut FleetView) -> Sweep {
         let mut sweep = Sweep { read: scope.clone(), failed: Vec::new() };
-        let mut pages = JoinSet::new();
+        let mut calls = JoinSet::new();
         let mut listings: BTreeMap<Place, Listing> = BTreeMap::new();
         for place in scope {
             let listing = listings.entry(place.clone()).or_default();
             while let Some(offset) = listing.next_page() {
-                self.ask(&mut pages, place, offset, attempts);
+                self.ask(&mut calls, place, offset, attempts);
             }
         }
-        while let Some(finished) = pages.join_next().await {
-            // a panic in a page is a defect of ours and goes where all panics go
-            let (place, answer) =
+        while let Some(finished) = calls.join_next().await {
+            // a panic in a call is a defect of ours and goes where all panics go
+            let (place, shown) =
                 finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-            match answer {
-                Ok(page) => {
+            match shown {
+                Ok(Shown::Page(page)) => {
                     let listing = listings.entry(place.clone()).or_default();
                     listing.take(&page);
                     while let Some(offset) = listing.next_page() {
-                        self.ask(&mut pages, &place, offset, attempts);
+                        self.ask(&mut calls, &place, offset, attempts);
                     }
-                    view.take(&place.0, page.engines);
+                    view.take(place.region(), page.engines);
                 }
+                Ok(Shown::Engine(record)) => view.take_named(&place, record),
                 Err(fault) => {
                     listings.entry(place.clone()).or_default().give_up();
                     // told once for each place
                     if sweep.read.remove(&place) {
-                        sweep.failed.push((place.0, fault));
+                        sweep.failed.push((place, fault));
                     }
                 }
             }
@@ -130,18 +111,33 @@ impl<F: Fleet> Reader<F> {
 
     fn ask(
         &self,
-        pages: &mut JoinSet<(Place, Result<EngineListing, Fault>)>,
+        calls: &mut JoinSet<(Place, Result<Shown, Fault>)>,
         place: &Place,
         offset: u32,
         attempts: u32,
     ) {
         let (reader, place) = (self.clone(), place.clone());
-        pages.spawn(async move {
-            let page = EnginePage { kind: place.1, offset, limit: LARGEST_PAGE };
-            let answer =
-                reader.patiently(&reader.engines, attempts, || reader.fleet.engines(&place.0, page)).await;
-            (place, answer)
+        calls.spawn(async move {
+            let shown = reader.call(&place, offset, attempts).await;
+            (place, shown)
         });
+    }
+
+    async fn call(&self, place: &Place, offset: u32, attempts: u32) -> Result<Shown, Fault> {
+        match place {
+            Place::Listing(region, kind) => {
+                let page = EnginePage { kind: *kind, offset, limit: LARGEST_PAGE };
+                let call = || self.fleet.engines(region, page);
+                self.patiently(&self.listing, attempts, call).await.map(Shown::Page)
+            }
+            Place::Named(region, _, name) => {
+                let call = || self.fleet.engine_by_name(region, name);
+                match self.patiently(&self.naming, attempts, call).await {
+                    Err(Fault::Refused(refusal)) if refusal.code == NO_SUCH_ENGINE => Ok(Shown::Engine(None)),
+                    shown => shown.map(Shown::Engine),
+                }
+            }
+        }
     }
 
     /// Lists the image versions for an engine type.
@@ -219,11 +215,12 @@ fn kind_of(fault: &Fault) -> Kind {
         },
         Fault::Outdated(_) => Kind::Outdated,
         Fault::NotSent { .. } | Fault::NoAnswer { .. } => Kind::MayPass,
-        Fault::Untrusted { .. } | Fault::NoCredentials { .. } => Kind::Final,
+        Fault::Barred { .. } | Fault::NoCredentials { .. } => Kind::Final,
     }
 }
 
-fn class_of(fault: &Fault) -> Option<Class> {
+/// The class of a refusal.
+pub(super) fn class_of(fault: &Fault) -> Option<Class> {
     match fault {
         Fault::Refused(refusal) => Some(look_up(&refusal.code).class),
         _ => None,

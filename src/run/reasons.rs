@@ -1,7 +1,7 @@
 //! Reasons in words: the service's refusals through its catalogue, and the ends that we find ourselves.
 
 use crate::cloud::catalogue;
-use crate::cloud::{Fault, Refusal};
+use crate::cloud::{Barrier, Fault, Refusal};
 use crate::job::Reason;
 use crate::ledger::Refused;
 
@@ -9,6 +9,7 @@ use crate::ledger::Refused;
 type Finding = (&'static str, &'static str, &'static str);
 
 pub(super) const ENGINE_NOT_FOUND: &str = "engine-not-found";
+pub(super) const WRONG_NAME: &str = "wrong-name";
 pub(super) const ENGINE_UNFIT: &str = "engine-unfit";
 pub(super) const ENGINE_BROKE: &str = "engine-broke";
 pub(super) const UNEXPECTED_IMAGE: &str = "unexpected-image";
@@ -16,7 +17,12 @@ pub(super) const MOVED_BY_SOMEBODY_ELSE: &str = "moved-by-somebody-else";
 pub(super) const NO_ANSWER: &str = "no-answer";
 pub(super) const NOT_APPLIED: &str = "not-applied";
 pub(super) const NOT_SENT: &str = "not-sent";
-pub(super) const UNTRUSTED_PEER: &str = "untrusted-peer";
+const UNTRUSTED_ISSUER: &str = "untrusted-issuer";
+const CERTIFICATE_OUT_OF_DATE: &str = "certificate-out-of-date";
+const CERTIFICATE_OF_ANOTHER_HOST: &str = "certificate-of-another-host";
+const UNTRUSTED_PEER: &str = "untrusted-peer";
+const NO_TLS: &str = "no-tls";
+const PROXY_CREDENTIALS: &str = "proxy-credentials";
 pub(super) const NO_CREDENTIALS: &str = "no-credentials";
 pub(super) const NOT_CONVERGED: &str = "not-converged";
 pub(super) const NOT_READ_BACK: &str = "not-read-back";
@@ -29,8 +35,13 @@ pub(super) const STILL_OPEN: &str = "earlier-request-still-open";
 const FINDINGS: &[Finding] = &[
     (
         ENGINE_NOT_FOUND,
-        "the service lists no such engine in this region",
-        "check data_engine_id and region in the plan, and that the account is the right one",
+        "the service shows no such engine in this region",
+        "check data_engine_id, data_engine_name and region in the plan, and that the account is the right one",
+    ),
+    (
+        WRONG_NAME,
+        "name and id in the plan are not those of one engine",
+        "find out which of the two is meant, and correct data_engine_id or data_engine_name",
     ),
     (
         ENGINE_UNFIT,
@@ -68,9 +79,35 @@ const FINDINGS: &[Finding] = &[
         "check the endpoint, DNS, proxy and firewall, then run the same command again",
     ),
     (
+        UNTRUSTED_ISSUER,
+        "the peer's certificate comes from a CA that is not trusted here",
+        "if you trust that CA, name a file that holds its certificate with --ca-file; if not, find out who is in \
+         between",
+    ),
+    (
+        CERTIFICATE_OUT_OF_DATE,
+        "the peer's certificate is not valid at this time",
+        "check this machine's clock; if it is right, whoever runs the endpoint must renew the certificate",
+    ),
+    (
+        CERTIFICATE_OF_ANOTHER_HOST,
+        "the peer's certificate is for another host than the endpoint",
+        "check --endpoint and DNS, and write the endpoint as the certificate does if that is the right host",
+    ),
+    (
         UNTRUSTED_PEER,
-        "the endpoint's certificate was not accepted, so nothing was sent",
-        "check the endpoint, the clock and the system's certificates; a proxy may be in between",
+        "the peer's certificate was not accepted",
+        "check the endpoint and the system's certificates; a proxy may be in between",
+    ),
+    (
+        NO_TLS,
+        "the peer speaks no TLS that is accepted here (1.2 or later)",
+        "check host and port of --endpoint, and which proxy or gateway answers there",
+    ),
+    (
+        PROXY_CREDENTIALS,
+        "the proxy asks for a user name and a password, or for others",
+        "write them into the variable that names the proxy: http://USER:PASSWORD@HOST:PORT",
     ),
     (
         NO_CREDENTIALS,
@@ -133,8 +170,20 @@ pub fn reading_failed(fault: &Fault) -> Reason {
         Fault::Refused(refusal) | Fault::Outdated(refusal) => refused(refusal),
         Fault::NotSent { cause } => found(NOT_SENT, cause.clone()),
         Fault::NoCredentials { cause } => found(NO_CREDENTIALS, cause.clone()),
-        Fault::Untrusted { cause } => found(UNTRUSTED_PEER, cause.clone()),
+        Fault::Barred { by, cause } => found(barred(*by), cause.clone()),
         Fault::NoAnswer { cause, .. } => found(NOT_READ_BACK, cause.clone()),
+    }
+}
+
+/// The code of what bars the way.
+pub(super) fn barred(by: Barrier) -> &'static str {
+    match by {
+        Barrier::UnknownIssuer => UNTRUSTED_ISSUER,
+        Barrier::OutOfDate => CERTIFICATE_OUT_OF_DATE,
+        Barrier::OtherHost => CERTIFICATE_OF_ANOTHER_HOST,
+        Barrier::Certificate => UNTRUSTED_PEER,
+        Barrier::NoTls => NO_TLS,
+        Barrier::ProxyCredentials => PROXY_CREDENTIALS,
     }
 }
 

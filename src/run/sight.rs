@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::place::Place;
 use super::reasons::{self, found};
 use crate::cloud::{EngineRecord, EngineState};
 use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Reason, Region};
@@ -15,6 +16,10 @@ pub struct FleetView {
     unclear: HashSet<(Region, DataEngineId)>,
     /// Regions that the service does not serve.
     unserved: BTreeMap<Region, Reason>,
+    /// Engines that were asked for and of which nothing is known that could be relied on, and why.
+    doubted: HashMap<(Region, DataEngineId), Reason>,
+    /// True where the site has no listing, so that each engine is asked for by its name.
+    by_name: bool,
 }
 
 impl FleetView {
@@ -23,11 +28,22 @@ impl FleetView {
         self.engines.get(&(key.region.clone(), key.data_engine_id.clone()))
     }
 
+    /// A view of a site that has no listing.
+    pub(super) fn by_name() -> Self {
+        Self { by_name: true, ..Self::default() }
+    }
+
+    /// True where each engine is asked for by its name.
+    pub(super) fn is_by_name(&self) -> bool {
+        self.by_name
+    }
+
     /// Takes in what a listing of one region showed, all in one look.
     pub fn take(&mut self, region: &Region, records: Vec<EngineRecord>) {
         let told = |record: &EngineRecord| (record.image_version_id.clone(), record.state);
         for record in records {
             let place = (region.clone(), record.data_engine_id.clone());
+            self.doubted.remove(&place);
             if self.engines.get(&place).is_some_and(|earlier| told(earlier) != told(&record)) {
                 self.unclear.insert(place.clone());
             }
@@ -35,11 +51,30 @@ impl FleetView {
         }
     }
 
+    /// Takes in what the service showed of an engine that it was asked for. A record with another id than the plan's
+    /// is of another engine, whatever it is called, and says nothing about the one that was meant.
+    pub(super) fn take_named(&mut self, place: &Place, shown: Option<EngineRecord>) {
+        let (Place::Named(region, id, name), Some(record)) = (place, shown) else { return };
+        if record.data_engine_id == *id {
+            self.take(region, vec![record]);
+        } else {
+            let what = format!("the engine named {name} is {}", record.data_engine_id);
+            self.refuse_engine(place, found(reasons::WRONG_NAME, what));
+        }
+    }
+
     /// Takes in what another look showed; where both show an engine, the other is newer.
     pub(super) fn absorb(&mut self, newer: Self) {
         self.unclear.retain(|place| !newer.engines.contains_key(place));
         self.unclear.extend(newer.unclear);
+        for place in newer.engines.keys() {
+            self.doubted.remove(place);
+        }
+        for place in newer.doubted.keys() {
+            self.engines.remove(place);
+        }
         self.engines.extend(newer.engines);
+        self.doubted.extend(newer.doubted);
         self.unserved.extend(newer.unserved);
     }
 
@@ -49,6 +84,24 @@ impl FleetView {
             return Sight::Unclear;
         }
         Sight::of(self.engine(key), &key.new_image_version_id, before)
+    }
+
+    /// Notes that nothing is known of an engine, and why.
+    pub(super) fn refuse_engine(&mut self, place: &Place, reason: Reason) {
+        if let Place::Named(region, id, _) = place {
+            self.doubted.insert((region.clone(), id.clone()), reason);
+        }
+    }
+
+    /// Why nothing may be sent for a job, whatever its engine runs.
+    fn objection(&self, job: &Job) -> Option<Reason> {
+        let place = (job.key.region.clone(), job.key.data_engine_id.clone());
+        let noted = self.unserved.get(&place.0).or_else(|| self.doubted.get(&place));
+        noted.cloned().or_else(|| {
+            let (seen, named) = (self.engines.get(&place)?.name.as_ref()?, job.data_engine_name.as_ref()?);
+            let what = format!("{} is named {seen}", job.key.data_engine_id);
+            (seen != named).then(|| found(reasons::WRONG_NAME, what))
+        })
     }
 
     /// Notes that the service does not serve a region.
@@ -182,8 +235,8 @@ pub fn forecast(job: &Job, work: &Work, view: Option<&FleetView>) -> Forecast {
 /// Judges a job for which nothing is on its way. `open_elsewhere` is the target of an earlier request for the same
 /// engine whose end is not on record; nothing else may be sent unless a look shows that it has arrived.
 pub(super) fn first_sight(job: &Job, open_elsewhere: Option<&ImageVersionId>, view: &FleetView) -> Forecast {
-    if let Some(reason) = view.unserved.get(&job.key.region) {
-        return Forecast::Unfit(reason.clone());
+    if let Some(reason) = view.objection(job) {
+        return Forecast::Unfit(reason);
     }
     let expected = job.expected_image_version_id.as_ref();
     match view.sight(&job.key, expected) {
@@ -213,6 +266,11 @@ pub(super) fn first_sight(job: &Job, open_elsewhere: Option<&ImageVersionId>, vi
 /// Where an engine is that an earlier run brought to its target, if it is not there any more.
 pub(super) fn strayed(job: &Job, forecast: &Forecast, view: &FleetView) -> Option<String> {
     if !matches!(forecast, Forecast::Done { outcome: Outcome::Switched | Outcome::Already, .. }) {
+        return None;
+    }
+    let place = (job.key.region.clone(), job.key.data_engine_id.clone());
+    if view.doubted.contains_key(&place) {
+        // where it is cannot be told
         return None;
     }
     match view.sight(&job.key, None) {

@@ -160,6 +160,7 @@ mod tests {
             },
             wave: 0,
             expected_image_version_id: None,
+            data_engine_name: None,
             note: None,
         }
     }
@@ -178,7 +179,7 @@ mod tests {
             image_version_name: None,
             child_image_version_id: None,
             engine_type_detail: None,
-            kind: EngineKind::ALL[0],
+            kind: Some(EngineKind::ALL[0]),
         }
     }
 

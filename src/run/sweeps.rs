@@ -1,7 +1,7 @@
-//! When the fleet is read back: for all jobs that want to be looked at, one sweep at a time in each region, so that
-//! a region that does not answer holds up nobody but itself.
+//! When the fleet is looked at, for all jobs that want it: one look at a time in each region, or of each engine where
+//! engines are asked for by name, so that what does not answer holds up nobody but itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -9,33 +9,41 @@ use tokio::time::Instant;
 
 use super::Rules;
 use super::board::Board;
-use super::readback::{Reader, Scope, Sweep};
+use super::place::{Place, Scope};
+use super::readback::{Reader, Sweep};
 use super::sight::FleetView;
 use super::track::Track;
 use crate::cloud::Fleet;
-use crate::job::Region;
+use crate::job::{JobIndex, Region};
 
-/// Attempts for a page of a sweep. Sweeps come again anyway, so a page is not waited for any longer.
+/// Attempts for a call of a sweep. Sweeps come again anyway, so a call is not waited for any longer.
 const ATTEMPTS: u32 = 2;
 
-/// While jobs wait to be sent, what is known of their engines is never much older than this.
+/// While jobs wait to be sent, what is known of their engines is never much older than this, as far as the limit for
+/// reading lets it.
 const FRESH: Duration = Duration::from_secs(30);
+
+/// Engines that are asked for by name at once: what the gate lets through in two seconds, so that whoever has waited
+/// longest goes next.
+const MOST_LOOKS: usize = 40;
 
 /// What a sweep brought.
 pub(super) struct Swept {
     /// When it was asked for; whatever happened later is not in it.
     pub(super) asked: Instant,
     /// Where.
-    pub(super) region: Region,
+    region: Region,
+    /// For whom, where an engine was asked for by name.
+    pub(super) job: Option<JobIndex>,
     /// What it shows of the parts of the fleet that could be read.
     pub(super) view: FleetView,
     /// Which parts could be read, and which not.
     pub(super) sweep: Sweep,
 }
 
-/// How it goes in one region.
+/// How it goes in one region, or with one engine.
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+struct Going {
     /// True while a sweep is under way.
     busy: bool,
     /// Sweeps in a row that could read nothing.
@@ -47,8 +55,13 @@ struct Place {
 /// Begins sweeps and collects them.
 pub(super) struct Sweeps<F> {
     reader: Reader<F>,
+    by_name: bool,
     under_way: JoinSet<Swept>,
-    places: BTreeMap<Region, Place>,
+    regions: BTreeMap<Region, Going>,
+    /// Where engines are asked for by name.
+    engines: HashMap<JobIndex, Going>,
+    /// When each engine was asked for by name last.
+    asked: HashMap<JobIndex, Instant>,
     /// When the latest sweep for everybody began.
     last_routine: Option<Instant>,
     /// When the engines of jobs that wait to be sent were last asked for.
@@ -56,11 +69,15 @@ pub(super) struct Sweeps<F> {
 }
 
 impl<F: Fleet> Sweeps<F> {
-    pub(super) fn new(reader: Reader<F>) -> Self {
+    /// Sweeps of a fleet that was just surveyed.
+    pub(super) fn new(reader: Reader<F>, by_name: bool) -> Self {
         Self {
             reader,
+            by_name,
             under_way: JoinSet::new(),
-            places: BTreeMap::new(),
+            regions: BTreeMap::new(),
+            engines: HashMap::new(),
+            asked: HashMap::new(),
             last_routine: None,
             last_fresh: Instant::now(),
         }
@@ -72,46 +89,102 @@ impl<F: Fleet> Sweeps<F> {
 
     /// When the next sweep is wanted.
     pub(super) fn due(&self, board: &Board, rules: &Rules) -> Option<Instant> {
-        let looks = board.under_way().filter_map(|track| {
-            let routine = track.routine_look_due(self.last_routine, rules);
-            let due = [track.urgent_look_due(), routine].into_iter().flatten().min()?;
-            self.possible(&board.job(track.job).key.region, due)
-        });
-        let soaked = board.waves.looks_due();
-        let soaked = soaked.filter_map(|(job, due)| self.possible(&board.job(job).key.region, due));
-        let waiting = board.next_to_send().map(|index| &board.job(index).key.region);
-        let fresh = waiting.and_then(|region| self.possible(region, self.last_fresh + FRESH));
+        if self.free() == 0 {
+            return None;
+        }
+        let looks = board.under_way().filter_map(|track| self.look_due(board, track, rules));
+        let soaked = board.waves.looks_due().filter_map(|(job, due)| self.possible(board, job, due));
+        let fresh = board.next_to_send().and_then(|index| self.fresh_due(board, index));
         looks.chain(soaked).chain(fresh).min()
     }
 
-    /// When a sweep that is wanted in a region can begin; none while one is under way there.
-    fn possible(&self, region: &Region, due: Instant) -> Option<Instant> {
-        let place = self.places.get(region).copied().unwrap_or_default();
-        (!place.busy).then(|| place.not_before.map_or(due, |not_before| due.max(not_before)))
+    /// Sweeps that may begin now. There are not many regions, but many engines.
+    fn free(&self) -> usize {
+        if self.by_name { MOST_LOOKS.saturating_sub(self.under_way.len()) } else { usize::MAX }
     }
 
-    /// Begins sweeps. What comes before its time, because jobs cannot go on without it, covers only the parts of
-    /// the fleet that hold their engines, and does not put off the next sweep for everybody.
+    /// When a look for a job is wanted and can begin.
+    fn look_due(&self, board: &Board, track: &Track, rules: &Rules) -> Option<Instant> {
+        let last = if self.by_name { self.asked.get(&track.job).copied() } else { self.last_routine };
+        let routine = track.routine_look_due(last, rules);
+        let due = [track.urgent_look_due(), routine].into_iter().flatten().min()?;
+        self.possible(board, track.job, due)
+    }
+
+    /// When what is known of the engine of a job that waits to be sent is too old, and a look can begin.
+    fn fresh_due(&self, board: &Board, index: JobIndex) -> Option<Instant> {
+        let last = self.asked.get(&index).copied().unwrap_or(self.last_fresh);
+        self.possible(board, index, last + FRESH)
+    }
+
+    /// When a look that is wanted can begin; none while one is under way.
+    fn possible(&self, board: &Board, index: JobIndex, due: Instant) -> Option<Instant> {
+        let job = board.job(index);
+        let going = match self.by_name {
+            true if job.data_engine_name.is_none() => return None,
+            true => self.engines.get(&index),
+            false => self.regions.get(&job.key.region),
+        };
+        let going = going.copied().unwrap_or_default();
+        (!going.busy).then(|| going.not_before.map_or(due, |not_before| due.max(not_before)))
+    }
+
+    /// Begins the sweeps that are due.
     pub(super) fn begin_if_due(&mut self, board: &Board, view: &FleetView, rules: &Rules) {
         let asked = Instant::now();
         if self.due(board, rules).is_none_or(|due| due > asked) {
             return;
         }
-        let mut scope = self.scope(board, view, rules, asked);
-        scope.retain(|(region, _)| self.possible(region, asked).is_some_and(|moment| moment <= asked));
+        if self.by_name {
+            self.ask_by_name(board, rules, asked);
+        } else {
+            self.list(board, view, rules, asked);
+        }
+    }
+
+    /// Begins listings. What comes before its time, because jobs cannot go on without it, covers only the parts of
+    /// the fleet that hold their engines, and does not put off the next sweep for everybody.
+    fn list(&mut self, board: &Board, view: &FleetView, rules: &Rules, asked: Instant) {
         let mut regions: BTreeMap<Region, Scope> = BTreeMap::new();
-        for place in scope {
-            regions.entry(place.0.clone()).or_default().insert(place);
+        for place in self.scope(board, view, rules, asked) {
+            regions.entry(place.region().clone()).or_default().insert(place);
         }
         for (region, scope) in regions {
-            self.places.entry(region.clone()).or_default().busy = true;
-            let reader = self.reader.clone();
-            self.under_way.spawn(async move {
-                let mut view = FleetView::default();
-                let sweep = reader.sweep(&scope, ATTEMPTS, &mut view).await;
-                Swept { asked, region, view, sweep }
-            });
+            let going = self.regions.entry(region.clone()).or_default();
+            if going.busy || going.not_before.is_some_and(|not_before| not_before > asked) {
+                continue;
+            }
+            going.busy = true;
+            self.begin(region, None, scope, asked);
         }
+    }
+
+    /// Asks for engines by name, those first whose look has been due for longest.
+    fn ask_by_name(&mut self, board: &Board, rules: &Rules, now: Instant) {
+        let look = |track: &Track| Some((self.look_due(board, track, rules)?, track.job));
+        let fresh = |track: &Track| Some((self.fresh_due(board, track.job)?, track.job));
+        let looks = board.under_way().filter_map(look);
+        // those that go next; the others have time
+        let soaked =
+            board.waves.looks_due().filter_map(|(job, due)| Some((self.possible(board, job, due)?, job)));
+        let wanted = looks.chain(soaked).chain(board.ready().take(MOST_LOOKS).filter_map(fresh));
+        let mut due: Vec<(Instant, JobIndex)> = wanted.filter(|(due, _)| *due <= now).collect();
+        due.sort_unstable();
+        for (_, index) in due.into_iter().take(self.free()) {
+            let Some(place) = Place::named(board.job(index)) else { continue };
+            self.engines.entry(index).or_default().busy = true;
+            self.asked.insert(index, now);
+            self.begin(place.region().clone(), Some(index), Scope::from([place]), now);
+        }
+    }
+
+    fn begin(&mut self, region: Region, job: Option<JobIndex>, scope: Scope, asked: Instant) {
+        let reader = self.reader.clone();
+        self.under_way.spawn(async move {
+            let mut view = FleetView::default();
+            let sweep = reader.sweep(&scope, ATTEMPTS, &mut view).await;
+            Swept { asked, region, job, view, sweep }
+        });
     }
 
     /// The parts of the fleet that are wanted now.
@@ -140,13 +213,16 @@ impl<F: Fleet> Sweeps<F> {
         Some(swept.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
     }
 
-    /// Notes how a sweep went: after one that could read nothing the next in its region waits longer and longer.
+    /// Notes how a sweep went: after one that could read nothing the next in its place waits longer and longer.
     pub(super) fn note(&mut self, swept: &Swept, rules: &Rules, random: &mut fastrand::Rng) {
         let now = Instant::now();
-        let place = self.places.entry(swept.region.clone()).or_default();
-        place.busy = false;
-        place.failures = if swept.sweep.read.is_empty() { place.failures + 1 } else { 0 };
-        place.not_before = match (swept.sweep.failed.is_empty(), place.failures) {
+        let going = match swept.job {
+            Some(job) => self.engines.entry(job).or_default(),
+            None => self.regions.entry(swept.region.clone()).or_default(),
+        };
+        going.busy = false;
+        going.failures = if swept.sweep.read.is_empty() { going.failures + 1 } else { 0 };
+        going.not_before = match (swept.sweep.failed.is_empty(), going.failures) {
             (true, _) => None,
             (false, 0) => Some(now + rules.sweep_every),
             (false, failures) => Some(now + rules.delays.transient.wait(failures, random)),

@@ -27,7 +27,7 @@ const KEY_WORD: &str = "key-word";
 type Looks = fn(&Engine) -> String;
 
 const FILTERS: [(&str, Looks); 11] = [
-    ("data-engine-name", |engine| engine.name.clone()),
+    ("data-engine-name", |engine| engine.name.as_str().to_owned()),
     ("engine-type", |engine| engine.family.engine_type.to_owned()),
     ("state", |engine| engine.state.0.to_string()),
     ("mode", |_| MODE.to_string()),

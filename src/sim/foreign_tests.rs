@@ -8,7 +8,7 @@ use super::gateway::{self, Keys, Known, ServiceTime};
 use super::service::Call;
 use super::sts::Sessions;
 use super::{Scenario, World, wire};
-use crate::cloud::{LIST_ENGINES, LIST_IMAGES, SWITCH};
+use crate::cloud::{LIST_ENGINES, LIST_IMAGES, SHOW_ENGINE, SWITCH};
 
 const HEADERS: [&str; 9] = [
     "authorization",
@@ -119,7 +119,7 @@ proptest! {
 
     #[test]
     fn a_call_that_is_taken_names_what_its_action_needs(
-        action in prop::sample::select(vec![SWITCH, LIST_ENGINES, LIST_IMAGES]),
+        action in prop::sample::select(vec![SWITCH, LIST_ENGINES, SHOW_ENGINE, LIST_IMAGES]),
         region in prop_oneof![Just(Some("ap-a".to_owned())), prop::option::of("[a-z]{0,3}-[a-z0-9-]{0,8}|.{0,8}")],
         body in body(),
     ) {
@@ -133,7 +133,7 @@ proptest! {
                 prop_assert!(page.map_or_else(|objection| !objection.code.is_empty(), |page| page.rows.len() <= 3));
             }
             Ok(Call::Switch(key)) => prop_assert_eq!(Some(key.data_engine_id), engine),
-            Ok(Call::Images(..) | Call::Identity(_) | Call::Role(_)) | Err(_) => {}
+            Ok(Call::Engine(..) | Call::Images(..) | Call::Identity(_) | Call::Role(_)) | Err(_) => {}
         }
     }
 }

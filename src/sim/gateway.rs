@@ -8,7 +8,10 @@ use super::sts::{Identity, Sessions, owner};
 use super::sts_wire;
 use super::world::Objection;
 use crate::cloud::sign::{ALGORITHM, Signable};
-use crate::cloud::{API_VERSION, LIST_ENGINES, LIST_IMAGES, SWITCH, sts};
+use crate::cloud::{API_VERSION, LIST_ENGINES, LIST_IMAGES, SHOW_ENGINE, SWITCH, sts};
+
+/// The actions of DLC that there are.
+pub(super) const ACTIONS: [&str; 4] = [SWITCH, LIST_ENGINES, SHOW_ENGINE, LIST_IMAGES];
 
 /// A service that answers at this address.
 struct Api {
@@ -18,7 +21,7 @@ struct Api {
     actions: &'static [&'static str],
 }
 
-const DLC: Api = Api { service: "dlc", version: API_VERSION, actions: &[SWITCH, LIST_ENGINES, LIST_IMAGES] };
+const DLC: Api = Api { service: "dlc", version: API_VERSION, actions: &ACTIONS };
 const STS: Api = Api { service: sts::SERVICE, version: sts::API_VERSION, actions: &sts_wire::ACTIONS };
 
 /// What stands in place of a signature where the caller has no keys yet.
@@ -134,9 +137,7 @@ fn check_action(headers: &HeaderMap, api: &Api) -> Result<(), Objection> {
     }
     match text(headers, "x-tc-action") {
         None => Err(missing("X-TC-Action")),
-        Some(action) if !api.actions.contains(&action) => {
-            Err(Objection::new("InvalidAction", format!("there is no action {action}")))
-        }
+        Some(action) if !api.actions.contains(&action) => Err(no_such_action(action)),
         Some(_) => Ok(()),
     }
 }
@@ -209,6 +210,10 @@ fn timestamp(headers: &HeaderMap, time: ServiceTime) -> Result<i64, Objection> {
 /// A header's value, where it is text.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+pub(super) fn no_such_action(action: &str) -> Objection {
+    Objection::new("InvalidAction", format!("there is no action {action}"))
 }
 
 pub(super) fn missing(parameter: &str) -> Objection {

@@ -48,10 +48,10 @@ pub use serve::{bind, serve};
 pub use world::{Course, Engine, Image, ImageChanges, Objection, World};
 
 use crate::cloud::{
-    Cloud, EngineListing, EnginePage, Fault, Fleet, ImageRecord, LIST_ENGINES, LIST_IMAGES, Receipt, Refusal,
-    SWITCH,
+    Cloud, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LIST_ENGINES, LIST_IMAGES,
+    Receipt, Refusal, SHOW_ENGINE, SWITCH,
 };
-use crate::job::{JobKey, Region};
+use crate::job::{DataEngineName, JobKey, Region};
 use image_query::ImageQuery;
 use query::EngineQuery;
 use service::{Answer, Arriving, Call, FOR_EVER, Payload, Service};
@@ -167,6 +167,17 @@ impl Fleet for Simulator {
         match self.call(LIST_ENGINES, Call::Engines(region.clone(), query)).await? {
             (Payload::Engines(rows), _) => Ok(rows.into_listing()),
             _ => Ok(EngineListing::default()),
+        }
+    }
+
+    async fn engine_by_name(
+        &self,
+        region: &Region,
+        name: &DataEngineName,
+    ) -> Result<Option<EngineRecord>, Fault> {
+        match self.call(SHOW_ENGINE, Call::Engine(region.clone(), name.clone())).await? {
+            (Payload::Engine(row), _) => Ok(Some(row.record)),
+            _ => Ok(None),
         }
     }
 

@@ -6,7 +6,7 @@ use super::dice::{dice, uuid};
 use super::family::{FAMILIES, Family, family_at};
 use super::world::{Engine, Image, World};
 use crate::cloud::{EngineState, ImageRecord};
-use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
+use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 
 /// `State` of an image that is no longer offered.
 const OFFLINE: i64 = 3;
@@ -72,7 +72,7 @@ impl World {
         let engine = Engine {
             region: region.clone(),
             data_engine_id: id.clone(),
-            name: format!("{}-{number:05}", family.detail.to_lowercase()),
+            name: DataEngineName::new(format!("{}-{number:05}", family.detail.to_lowercase())),
             family,
             state: EngineState::RUNNING,
             image_version_id: Some(image),

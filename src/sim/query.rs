@@ -65,8 +65,7 @@ impl EngineQuery {
         if !oldest_first {
             engines.reverse();
         }
-        let row = |engine: &&Engine| EngineRow { record: world.record(engine), created: engine.created };
-        let rows = engines.iter().skip(offset).take(limit).map(row).collect();
+        let rows = engines.iter().skip(offset).take(limit).map(|engine| world.row(engine)).collect();
         Ok(EngineRows { rows, total: u32::try_from(engines.len()).unwrap_or(u32::MAX) })
     }
 
@@ -162,8 +161,9 @@ mod tests {
         let listing = query().listing(&world, &region()).expect("a listing");
         assert_eq!(listing.rows.len(), 10);
         assert!(listing.rows.iter().all(|row| {
-            row.record.kind.generation == EngineGeneration::SuperSql
-                && row.record.kind.exec_type == EngineExecType::Sql
+            row.record.kind.is_some_and(|kind| {
+                kind.generation == EngineGeneration::SuperSql && kind.exec_type == EngineExecType::Sql
+            })
         }));
         assert!((listing.total as usize) < world.engines().count() / 2);
         let elsewhere = query().listing(&world, &Region::new("ap-shanghai")).expect("a listing");

@@ -12,6 +12,7 @@
 //! account: "100000000001"                  # whose engines these are
 //! session_lasts: 310s                      # how long keys of a role last
 //! instance_role: fleet                     # the role that the metadata service hands out keys for
+//! lacks: [DescribeDataEngines]             # actions that this site does not have
 //! clock: {settle: 1s, soak: 2s}            # shorter waits for the tool itself
 //! spells:
 //!   - {fate: InternalError, engines: 3%, times: 1}
@@ -68,6 +69,8 @@ pub struct Scenario {
     pub session_lasts: Option<Duration>,
     /// The role that is bound to the machine, where the metadata service is asked.
     pub instance_role: Option<String>,
+    /// Actions that this site does not have: `InvalidAction`.
+    pub lacks: Vec<String>,
     /// Shorter waits for the tool itself.
     pub clock: FastClock,
     /// What goes wrong.
@@ -179,6 +182,7 @@ impl Default for Scenario {
             account: None,
             session_lasts: None,
             instance_role: None,
+            lacks: Vec::new(),
             clock: FastClock::default(),
             spells: Vec::new(),
         }

@@ -9,6 +9,7 @@ use super::*;
 use crate::cloud::credentials::{Credentials, Keyring};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
+use crate::cloud::network::Network;
 use crate::cloud::signed::SignedClient;
 use crate::cloud::sts::{
     ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY, GET_CALLER_IDENTITY, Role, StsClient, WebIdentity,
@@ -33,7 +34,8 @@ async fn served(scenario: &str) -> Served {
     let simulator = Simulator::new(World::generated(1, 4, &Region::new("ap-guangzhou")), scenario);
     tokio::spawn(serve(listener, simulator.clone(), Keys::new("AKIDEXAMPLE", "SECRETEXAMPLE", None)));
     let endpoint: Endpoint = format!("http://{address}").parse().expect("an endpoint");
-    let client = SignedClient::new(endpoint, Duration::from_secs(20), Arc::default()).expect("a client");
+    let client = SignedClient::new(endpoint, &Network::default(), Duration::from_secs(20), Arc::default())
+        .expect("a client");
     Served { simulator, sts: StsClient::new(client.clone(), None), client, address }
 }
 

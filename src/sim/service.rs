@@ -9,16 +9,18 @@ use super::book::{Arrival, Book, OK, Stats};
 use super::codes::{TOO_FAST, is_throttle};
 use super::dice::{between, dice, uuid};
 use super::fate::{Break, Derailment, Fate, Stage};
+use super::gateway::no_such_action;
 use super::image_query::ImageQuery;
 use super::limit::Limit;
 use super::query::{EngineQuery, EngineRows};
+use super::record::EngineRow;
 use super::scenario::{Applied, Scenario};
 use super::sts::{ASSUME_ROLE_LIMIT, Identity, RoleWanted, Session, Sessions};
 use super::weather::{Strike, Weather, latency};
 use super::world::{Course, Image, Objection, World};
 use crate::cloud::EngineState;
 use crate::cloud::sts::ASSUME_ROLE;
-use crate::job::{DataEngineId, JobKey, Region};
+use crate::job::{DataEngineId, DataEngineName, JobKey, Region};
 
 /// What a call wants, its parameters being in order.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub(super) enum Call {
     Switch(JobKey),
     /// `DescribeDataEngines`
     Engines(Region, EngineQuery),
+    /// `DescribeDataEngine`
+    Engine(Region, DataEngineName),
     /// `DescribeDataEngineImageVersions`
     Images(Region, ImageQuery),
     /// `GetCallerIdentity`
@@ -40,6 +44,7 @@ pub(super) enum Call {
 pub(super) enum Payload {
     Switched,
     Engines(EngineRows),
+    Engine(EngineRow),
     Images(Vec<Image>),
     Identity(Identity),
     Session(Box<Session>),
@@ -92,6 +97,9 @@ impl Service {
     pub(super) fn receive(&mut self, arriving: Arriving<'_>, call: Result<Call, Objection>) -> Answer {
         let Arriving { at, action, engine } = arriving;
         self.world.settle(at);
+        if self.scenario.lacks.iter().any(|lacking| lacking == action) {
+            return self.turn_away(arriving, no_such_action(action));
+        }
         let due = self.due(arriving);
         if let Some(strike) = self.weather.strike(Stage::Door, action, engine, at) {
             let due = if matches!(strike.fate, Fate::Broken(_)) { at } else { due };
@@ -144,6 +152,7 @@ impl Service {
                 Ok(Payload::Switched)
             }
             Call::Engines(region, query) => query.listing(&self.world, &region).map(Payload::Engines),
+            Call::Engine(region, name) => self.world.show(&region, &name).map(Payload::Engine),
             Call::Images(region, query) => query.listing(&self.world, &region).map(Payload::Images),
             Call::Identity(identity) => Ok(Payload::Identity(identity)),
             Call::Role(wanted) => {

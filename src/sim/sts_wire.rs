@@ -23,6 +23,7 @@ const ROLE_PARAMETERS: Parameters = &[
     ("SourceIdentity", Shape::Text, false),
     ("SerialNumber", Shape::Text, false),
     ("TokenCode", Shape::Text, false),
+    ("Tags", Shape::Objects, false),
 ];
 
 const WEB_IDENTITY_PARAMETERS: Parameters = &[

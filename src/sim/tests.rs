@@ -89,6 +89,33 @@ async fn the_reading_calls_show_the_engines_and_the_images_of_their_type() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_engine_is_shown_by_its_name_as_a_listing_shows_it() {
+    let simulator = simulator(3, "");
+    let (id, name) = simulator.with_world(|world| {
+        let engine = world.engines().nth(1).expect("an engine");
+        (engine.data_engine_id.clone(), engine.name.clone())
+    });
+    let shown = simulator.engine_by_name(&region(), &name).await.expect("an answer").expect("an engine");
+    assert_eq!((&shown.data_engine_id, shown.name.as_ref()), (&id, Some(&name)));
+    simulator.with_world(|world| assert!(world.set_name(&region(), &id, DataEngineName::new("other"))));
+    let refusal = simulator.engine_by_name(&region(), &name).await;
+    assert_eq!(refused(refusal), "ResourceNotFound.DataEngineNotFound");
+    let elsewhere = Region::new("ap-elsewhere");
+    assert!(simulator.engine_by_name(&elsewhere, &DataEngineName::new("other")).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_that_the_site_lacks_is_refused_and_counts_against_no_limit() {
+    let simulator = simulator(3, "lacks: [DescribeDataEngines]\nlimit: 1");
+    for _ in 0..3 {
+        let page = EnginePage { kind: EngineKind::ALL[0], offset: 0, limit: 100 };
+        assert_eq!(refused(simulator.engines(&region(), page).await), "InvalidAction");
+    }
+    assert_eq!(simulator.stats().answered(LIST_ENGINES, "InvalidAction"), 3);
+    simulator.switch(&key(0)).await.expect("a receipt");
+}
+
+#[tokio::test(start_paused = true)]
 async fn answers_take_between_half_the_median_and_the_worst_of_their_latency() {
     let simulator = simulator(20, "");
     let mut slowest = Duration::ZERO;

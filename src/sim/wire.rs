@@ -10,8 +10,8 @@ use super::record;
 use super::service::{Answer, Call, Payload};
 use super::sts_wire;
 use super::world::Objection;
-use crate::cloud::{LIST_ENGINES, LIST_IMAGES, SWITCH};
-use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
+use crate::cloud::{LIST_ENGINES, LIST_IMAGES, SHOW_ENGINE, SWITCH};
+use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 
 /// What a parameter holds.
 #[derive(Clone, Copy)]
@@ -20,7 +20,7 @@ pub(super) enum Shape {
     Number,
     Flag,
     Texts,
-    Filters,
+    Objects,
 }
 
 /// Parameters of one action: name, shape, required.
@@ -32,11 +32,14 @@ const SWITCH_PARAMETERS: Parameters =
 const IMAGE_PARAMETERS: Parameters =
     &[("EngineType", Shape::Text, true), ("Sort", Shape::Text, false), ("Asc", Shape::Flag, false)];
 
+/// Document 1342/99274.
+const ENGINE_PARAMETERS: Parameters = &[("DataEngineName", Shape::Text, true)];
+
 /// Document 1342/86308.
-const ENGINE_PARAMETERS: Parameters = &[
+const ENGINES_PARAMETERS: Parameters = &[
     ("Offset", Shape::Number, false),
     ("Limit", Shape::Number, false),
-    ("Filters", Shape::Filters, false),
+    ("Filters", Shape::Objects, false),
     ("SortBy", Shape::Text, false),
     ("Sorting", Shape::Text, false),
     ("DatasourceConnectionName", Shape::Text, false),
@@ -72,7 +75,7 @@ pub(super) fn call(action: &str, region: Option<&str>, body: &[u8]) -> Result<Ca
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     match action {
         LIST_ENGINES => {
-            check(&body, ENGINE_PARAMETERS)?;
+            check(&body, ENGINES_PARAMETERS)?;
             let number = |name: &str, usual| body.get(name).and_then(Value::as_i64).unwrap_or(usual);
             let query = EngineQuery {
                 generation: text("EngineGeneration"),
@@ -86,6 +89,10 @@ pub(super) fn call(action: &str, region: Option<&str>, body: &[u8]) -> Result<Ca
                 limit: number("Limit", 10),
             };
             Ok(Call::Engines(region, query))
+        }
+        SHOW_ENGINE => {
+            check(&body, ENGINE_PARAMETERS)?;
+            Ok(Call::Engine(region, DataEngineName::new(text("DataEngineName").unwrap_or_default())))
         }
         LIST_IMAGES => {
             check(&body, IMAGE_PARAMETERS)?;
@@ -141,7 +148,7 @@ impl Shape {
             Self::Number => value.is_i64(),
             Self::Flag => value.is_boolean(),
             Self::Texts => list(Value::is_string),
-            Self::Filters => list(Value::is_object),
+            Self::Objects => list(Value::is_object),
         }
     }
 }
@@ -174,6 +181,7 @@ pub(super) fn body(answer: &Answer) -> String {
             let engines = if engines.is_empty() { Value::Null } else { Value::Array(engines) };
             json!({ "DataEngines": engines, "TotalCount": listing.total })
         }
+        Ok(Payload::Engine(row)) => json!({ "DataEngine": record::engine(row) }),
         Ok(Payload::Images(images)) => {
             let images: Vec<Value> = images.iter().map(record::image).collect();
             json!({ "Total": images.len(), "ImageParentVersions": images })
@@ -220,6 +228,10 @@ mod tests {
             "UnknownParameter"
         );
         assert_eq!(code(LIST_IMAGES, "ap-guangzhou", "{}"), "MissingParameter");
+        let show = |body: &str| code(SHOW_ENGINE, "ap-guangzhou", body);
+        assert_eq!(show(r#"{"DataEngineName":"a"}"#), "passed");
+        assert_eq!(show("{}"), "MissingParameter");
+        assert_eq!(show(r#"{"DataEngineName":"a","DataEngineId":"b"}"#), "UnknownParameter");
     }
 
     #[test]

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use super::dice::{dice, uuid};
 use super::family::Family;
+use super::record::EngineRow;
 use crate::cloud::{EngineRecord, EngineState, ImageRecord};
-use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
+use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 
 /// One engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +19,7 @@ pub struct Engine {
     /// `DataEngineId`
     pub data_engine_id: DataEngineId,
     /// `DataEngineName`
-    pub name: String,
+    pub name: DataEngineName,
     /// Its type, which decides the kind it is listed under and the images it can run.
     pub family: &'static Family,
     /// `State`
@@ -159,6 +160,12 @@ impl World {
         self.interfere(region, id, |engine| engine.image_version_id = image)
     }
 
+    /// Calls an engine something else; false when there is no such engine.
+    pub fn set_name(&mut self, region: &Region, id: &DataEngineId, name: DataEngineName) -> bool {
+        let engine = self.engines.get_mut(&(region.clone(), id.clone()));
+        engine.map(|engine| engine.name = name).is_some()
+    }
+
     /// Puts an image into a state (1 initialising, 2 online, 3 offline); false when there is no such image.
     pub fn set_image_state(&mut self, region: &Region, id: &ImageVersionId, state: i64) -> bool {
         let image = self.images.get_mut(&(region.clone(), id.clone()));
@@ -278,6 +285,11 @@ impl World {
             .cloned()
     }
 
+    /// How the service shows an engine.
+    pub(super) fn row(&self, engine: &Engine) -> EngineRow {
+        EngineRow { record: self.record(engine), created: engine.created }
+    }
+
     /// What a listing says of an engine.
     pub(super) fn record(&self, engine: &Engine) -> EngineRecord {
         let image_id = engine.image_version_id.as_ref();
@@ -290,8 +302,18 @@ impl World {
             image_version_name: image.map(|image| image.name.clone()),
             child_image_version_id: image_id.map(|id| uuid(&mut dice(self.seed, &["child", id.as_str()], 0))),
             engine_type_detail: Some(engine.family.detail.to_owned()),
-            kind: engine.family.kind,
+            kind: Some(engine.family.kind),
         }
+    }
+
+    /// What the service says of the engine of a name. How it says that there is none is not documented for this
+    /// action; a refusal is the reading that stops a careless client.
+    pub(super) fn show(&self, region: &Region, name: &DataEngineName) -> Result<EngineRow, Objection> {
+        let called = |engine: &&Engine| engine.region == *region && engine.name == *name;
+        self.engines().find(called).map(|engine| self.row(engine)).ok_or_else(|| {
+            let code = "ResourceNotFound.DataEngineNotFound";
+            Objection::new(code, format!("there is no engine named {name} in {region}"))
+        })
     }
 }
 

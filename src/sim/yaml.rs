@@ -4,12 +4,13 @@ use serde::Deserialize;
 use serde_saphyr::{Error, Location, Spanned};
 
 use super::fate::{Break, Fate, Stage};
+use super::gateway::ACTIONS;
 use super::limit::Window;
 use super::scenario::{ANY_ACTION, Applied, Engines, FastClock, Latency, Scenario, ScenarioError, Spell};
 use super::sts_wire;
 use super::words::{Length, RawEngines, Skew};
 use super::world::ImageChanges;
-use crate::cloud::{LIST_ENGINES, LIST_IMAGES, SWITCH};
+use crate::cloud::SWITCH;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +26,8 @@ struct RawScenario {
     account: Option<Spanned<String>>,
     session_lasts: Option<Length>,
     instance_role: Option<Spanned<String>>,
+    #[serde(default)]
+    lacks: Vec<Spanned<String>>,
     #[serde(default)]
     clock: RawClock,
     #[serde(default)]
@@ -148,6 +151,7 @@ impl RawScenario {
             account: checked_account(self.account)?,
             session_lasts: self.session_lasts.map(|length| length.0),
             instance_role: checked_role(self.instance_role)?,
+            lacks: self.lacks.into_iter().map(checked_lack).collect::<Result<_, _>>()?,
             clock: self.clock.plain(),
             spells: self.spells.into_iter().map(RawSpell::checked).collect::<Result<_, _>>()?,
         })
@@ -220,13 +224,7 @@ impl RawSpell {
         if action.value == ANY_ACTION {
             return Ok(None);
         }
-        let known = [SWITCH, LIST_ENGINES, LIST_IMAGES].into_iter().chain(sts_wire::ACTIONS);
-        if !known.clone().any(|known| known == action.value) {
-            let known: Vec<&str> = known.collect();
-            let known = known.join(", ");
-            let what = format!("there is no action {} here; use {known} or {ANY_ACTION}", action.value);
-            return Err((action.referenced, what));
-        }
+        known_action(action, &[ANY_ACTION])?;
         if action.value != SWITCH {
             let by_engine = |engines: &&Spanned<RawEngines>| {
                 matches!(checked_engines(Some(engines)), Ok(Engines::Listed(_) | Engines::First(_)))
@@ -285,6 +283,21 @@ fn checked_role(role: Option<Spanned<String>>) -> Result<Option<String>, Finding
         )),
         role => Ok(role.map(|role| role.value)),
     }
+}
+
+/// An action that the simulator has, or one of these words.
+fn known_action(action: &Spanned<String>, words: &[&str]) -> Result<(), Finding> {
+    let known = ACTIONS.into_iter().chain(sts_wire::ACTIONS);
+    if known.clone().any(|known| known == action.value) {
+        return Ok(());
+    }
+    let known = known.chain(words.iter().copied()).collect::<Vec<_>>().join(", ");
+    Err((action.referenced, format!("there is no action {} here; use one of {known}", action.value)))
+}
+
+fn checked_lack(action: Spanned<String>) -> Result<String, Finding> {
+    known_action(&action, &[])?;
+    Ok(action.value)
 }
 
 fn checked_engines(engines: Option<&Spanned<RawEngines>>) -> Result<Engines, Finding> {

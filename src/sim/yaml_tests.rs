@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::super::fate::Derailment;
 use super::*;
+use crate::cloud::LIST_ENGINES;
 use crate::job::DataEngineId;
 
 fn refused(text: &str) -> (u64, u64, String) {
@@ -31,6 +32,7 @@ signature_validity: 30s
 account: 100000000007
 session_lasts: 310s
 instance_role: fleet-night
+lacks: [DescribeDataEngines]
 clock: {settle: 1s, grace: 2s, sweep: 500ms, wait_timeout: 60s, request_timeout: 2s, backoff: 100ms, longest_backoff: 1s, soak: 3s}
 spells:
   - {fate: InternalError, engines: 3%, times: 1}
@@ -48,6 +50,7 @@ spells:
     assert_eq!(scenario.account.as_deref(), Some("100000000007"));
     assert_eq!(scenario.session_lasts, Some(Duration::from_secs(310)));
     assert_eq!(scenario.instance_role.as_deref(), Some("fleet-night"));
+    assert_eq!(scenario.lacks, [LIST_ENGINES]);
     assert_eq!(scenario.clock.sweep, Some(Duration::from_millis(500)));
     assert_eq!(scenario.clock.soak, Some(Duration::from_secs(3)));
     let [refusal, reset, page, other, third] = scenario.spells.as_slice() else { panic!("five spells") };
@@ -105,6 +108,7 @@ fn every_error_has_its_place_and_a_remedy() {
     assert_eq!(place("account: uin/7\n"), (1, 10));
     assert_eq!(place("instance_role: a/b\n"), (1, 16));
     assert_eq!(place("session_lasts: 25h\n"), (1, 16));
+    assert_eq!(place("lacks: [DescribeDataEngine, DescribeEngines]\n"), (1, 29));
     assert_eq!(place("clock:\n  settle: 25h\n"), (2, 11));
     assert_eq!(place("clock:\n  settle: -1s\n"), (2, 11));
     assert_eq!(place("skew: -9223372036854775808s\n"), (1, 7));

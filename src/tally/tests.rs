@@ -15,6 +15,7 @@ fn opening(waves_of_jobs: &[usize]) -> Opening {
             new_image_version_id: ImageVersionId::new("image-2"),
         },
         wave,
+        data_engine_name: None,
         expected_image_version_id: None,
         note: None,
     });

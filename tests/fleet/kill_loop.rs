@@ -161,7 +161,7 @@ fn the_loop_would_notice_a_ledger_that_is_not_durable() {
     let counts = kill_loop(KILLS_IN_A_WORLD, true);
     let missed = counts.requests_without_intent.load(Ordering::Relaxed);
     survived(
-        "the same with a ledger that is not durable, which has to be noticed",
+        "SIGKILL in the same way and a ledger that is not durable on purpose, which has to be noticed",
         &format!("{KILLS_IN_A_WORLD} kills, {missed} requests without their line in the ledger"),
     );
     assert!(missed > 0, "{counts:#?}");

@@ -177,7 +177,7 @@ fn without_read_back_nothing_in_doubt_is_sent_again_and_it_is_called_unknown() {
     let cells =
         play_all(settled_by_reading_back().into_iter().filter(in_doubt).collect(), &["--no-read-back"]);
     print(&cells);
-    sum_up("the same without read-back: nothing in doubt is sent again", &cells);
+    sum_up("answers lost in every way without read-back: nothing in doubt is sent again", &cells);
     for ((fate, applied), cell) in &cells {
         let name = format!("{fate}, applied {applied}: {cell:?}");
         assert_eq!(cell.requests, ENGINES, "{name}");

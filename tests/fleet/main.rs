@@ -1,9 +1,11 @@
 //! Drives the library in virtual time, and the real executable against the simulator over HTTP.
 
 mod accounts;
+mod by_name;
 mod canary;
 mod clocks;
 mod codes;
+mod connect_proxy;
 mod corpus;
 mod disk_faults;
 mod endings;
@@ -16,21 +18,25 @@ mod kill_loop;
 mod ledgers;
 mod lost_answers;
 mod main_job;
+mod network;
 #[cfg(target_os = "linux")]
 mod one_writer;
 #[cfg(target_os = "linux")]
 mod outputs;
 mod plans;
 mod properties;
+mod proxies;
 mod renewals;
 mod rooms;
 #[cfg(target_os = "linux")]
 mod signals;
+mod sites;
 mod soak;
 mod soaked_command;
 mod stage;
 mod staging;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod tls;
 mod torture;
 mod virtual_time;

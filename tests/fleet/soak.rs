@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{
-    Cloud, EngineListing, EnginePage, EngineState, Fault, Fleet, ImageRecord, LIST_ENGINES, Receipt, SWITCH,
+    Cloud, EngineListing, EnginePage, EngineRecord, EngineState, Fault, Fleet, ImageRecord, LIST_ENGINES,
+    Receipt, SWITCH,
 };
 use dlc_fleet::event::{Event, SoakFailure, StopReason};
-use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
+use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
 use dlc_fleet::run::Signal;
 use dlc_fleet::sim::{Simulator, World};
 use jiff::SignedDuration;
@@ -154,6 +155,14 @@ impl Fleet for Hides {
             self.hidden.fetch_add(1, Ordering::Relaxed);
         }
         Ok(listing)
+    }
+
+    async fn engine_by_name(
+        &self,
+        region: &Region,
+        name: &DataEngineName,
+    ) -> Result<Option<EngineRecord>, Fault> {
+        self.simulator.engine_by_name(region, name).await
     }
 
     async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {

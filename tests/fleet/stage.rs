@@ -32,6 +32,7 @@ pub struct Stage {
     pub simulator: Simulator,
     pub address: SocketAddr,
     pub folder: TempDir,
+    region: &'static str,
     _runtime: Runtime,
 }
 
@@ -68,15 +69,27 @@ pub fn rows(count: usize) -> Vec<Row> {
 }
 
 impl Stage {
+    /// Where engines are unless a test says otherwise.
+    const REGION: &'static str = "ap-guangzhou";
+
     /// Writes the rows as `plan.csv` and serves a world that holds them, in the weather of a scenario.
     pub fn new(rows: &[Row], scenario: &str) -> Self {
-        Self::with_token(rows, scenario, Some(TOKEN))
+        Self::with(Self::REGION, rows, scenario, Some(TOKEN))
     }
 
     /// The same, with keys that need another token or none.
     pub fn with_token(rows: &[Row], scenario: &str, token: Option<&str>) -> Self {
+        Self::with(Self::REGION, rows, scenario, token)
+    }
+
+    /// The same in another region.
+    pub fn in_region(name: &'static str, rows: &[Row], scenario: &str) -> Self {
+        Self::with(name, rows, scenario, Some(TOKEN))
+    }
+
+    fn with(name: &'static str, rows: &[Row], scenario: &str, token: Option<&str>) -> Self {
         let scenario = Scenario::parse(scenario, "test").expect("a scenario");
-        let region = Region::new("ap-guangzhou");
+        let region = Region::new(name);
         let key = |(engine, image): &Row| JobKey {
             region: region.clone(),
             data_engine_id: DataEngineId::new(engine.clone()),
@@ -91,7 +104,7 @@ impl Stage {
         let keys = Keys::new(SECRET_ID, SECRET_KEY, token.map(str::to_owned));
         runtime.spawn(serve(listener, simulator.clone(), keys));
         let folder = tempfile::tempdir().expect("a folder");
-        let stage = Self { simulator, address, folder, _runtime: runtime };
+        let stage = Self { simulator, address, folder, region: name, _runtime: runtime };
         stage.write_plan(rows);
         stage
     }
@@ -99,7 +112,7 @@ impl Stage {
     pub fn write_plan(&self, rows: &[Row]) {
         let mut text = String::from("data_engine_id,new_image_version_id,region\n");
         for (engine, image) in rows {
-            writeln!(text, "{engine},{image},ap-guangzhou").expect("a write to a String");
+            writeln!(text, "{engine},{image},{}", self.region).expect("a write to a String");
         }
         std::fs::write(self.path("plan.csv"), text).expect("a plan");
     }
@@ -110,13 +123,18 @@ impl Stage {
 
     /// `dlc-fleet run plan.csv` against the simulator, with waits that suit it.
     pub fn command(&self, flags: &[&str]) -> Command {
-        self.command_for("plan.csv", flags)
+        self.command_at(&format!("http://{}", self.address), "plan.csv", flags)
     }
 
     /// The same for another plan.
     pub fn command_for(&self, plan: &str, flags: &[&str]) -> Command {
+        self.command_at(&format!("http://{}", self.address), plan, flags)
+    }
+
+    /// The same against another endpoint, which leads to the simulator or does not.
+    pub fn command_at(&self, endpoint: &str, plan: &str, flags: &[&str]) -> Command {
         let mut command = executable(self.folder.path());
-        command.args(["run", plan, "--endpoint", &format!("http://{}", self.address)]);
+        command.args(["run", plan, "--endpoint", endpoint]);
         if !flags.contains(&"--no-wait") && !flags.contains(&"--no-read-back") && !flags.contains(&"--settle")
         {
             command.args(["--settle", "400ms", "--wait-timeout", "60s"]);

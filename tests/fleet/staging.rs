@@ -112,6 +112,7 @@ pub fn jobs(count: usize, waves: usize) -> Vec<Job> {
                 new_image_version_id: ImageVersionId::new("image-new"),
             },
             wave: number * waves / count,
+            data_engine_name: None,
             expected_image_version_id: None,
             note: None,
         })

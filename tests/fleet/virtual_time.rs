@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{
-    Cloud, EngineListing, EnginePage, Fault, Fleet, ImageRecord, Receipt, Refusal, SWITCH,
+    Cloud, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, Receipt, Refusal, SWITCH,
 };
 use dlc_fleet::event::{Event, StopReason};
-use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Outcome, Region};
+use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Outcome, Region};
 use dlc_fleet::ledger::{Memory, remaining_work};
 use dlc_fleet::run::{Forecast, Reader, Rules, Signal, forecast};
 use dlc_fleet::sim::{Arrival, Scenario, Simulator, World};
@@ -207,6 +207,14 @@ impl Fleet for OneRegionRefused {
         self.0.engines(region, page).await
     }
 
+    async fn engine_by_name(
+        &self,
+        region: &Region,
+        name: &DataEngineName,
+    ) -> Result<Option<EngineRecord>, Fault> {
+        self.0.engine_by_name(region, name).await
+    }
+
     async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
         self.0.images(region, engine_type).await
     }
@@ -318,6 +326,14 @@ impl Fleet for OneRegionHangs {
             std::future::pending::<()>().await;
         }
         self.simulator.engines(region, page).await
+    }
+
+    async fn engine_by_name(
+        &self,
+        region: &Region,
+        name: &DataEngineName,
+    ) -> Result<Option<EngineRecord>, Fault> {
+        self.simulator.engine_by_name(region, name).await
     }
 
     async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {

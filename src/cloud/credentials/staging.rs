@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{CredentialsError, Source, Surroundings, WantedRole, find};
 use crate::cloud::misbehaving::{Reply, Server};
+use crate::cloud::network::Network;
 use crate::cloud::signed::{ServiceClock, SignedClient};
 use crate::cloud::sts::StsClient;
 
@@ -16,7 +17,12 @@ pub const NOBODY: &str = "http://127.0.0.1:1";
 
 pub fn sts_at(url: &str) -> StsClient {
     let endpoint = url.parse().expect("an endpoint");
-    let client = SignedClient::new(endpoint, Duration::from_secs(20), Arc::<ServiceClock>::default());
+    let client = SignedClient::new(
+        endpoint,
+        &Network::default(),
+        Duration::from_secs(20),
+        Arc::<ServiceClock>::default(),
+    );
     StsClient::new(client.expect("a client"), None)
 }
 

@@ -163,4 +163,6 @@ impl Source for FromProfile {
 }
 
 #[cfg(test)]
+mod role_tests;
+#[cfg(test)]
 mod tests;

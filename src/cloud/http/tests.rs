@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::*;
 use crate::cloud::credentials::Credentials;
 use crate::cloud::misbehaving::{Reply, Server};
+use crate::cloud::network::Network;
 use crate::cloud::{EngineKind, Refusal};
 use crate::job::ImageVersionId;
 
@@ -23,7 +24,8 @@ fn cloud_at(endpoint: &str, request_timeout: Duration) -> HttpCloud {
 
 fn cloud_with(endpoint: &str, request_timeout: Duration, credentials: Credentials) -> HttpCloud {
     let endpoint = endpoint.parse().expect("an endpoint");
-    let client = SignedClient::new(endpoint, request_timeout, Arc::default()).expect("a client");
+    let client =
+        SignedClient::new(endpoint, &Network::default(), request_timeout, Arc::default()).expect("a client");
     HttpCloud::new(HttpFleet::new(client, Arc::new(Keyring::of(credentials, "a test"))))
 }
 

@@ -3,13 +3,34 @@
 use std::error::Error;
 
 use super::Credentials;
-use crate::cloud::Fault;
+use crate::cloud::{Barrier, Fault};
 
 /// Characters of a body that are worth showing.
 const LONGEST_EXCERPT: usize = 120;
 
-/// How rustls words that a peer could not prove who it is (rustls, `error.rs`).
-const DISTRUST: [&str; 2] = ["invalid peer certificate", "peer sent no certificates"];
+/// How the libraries word what will not pass by itself; the first that fits decides (rustls, `error.rs`; hyper-util,
+/// `tunnel.rs`).
+const BARRIERS: [(&str, Barrier); 10] = [
+    ("invalid peer certificate: UnknownIssuer", Barrier::UnknownIssuer),
+    ("invalid peer certificate: certificate expired", Barrier::OutOfDate),
+    ("invalid peer certificate: certificate not valid yet", Barrier::OutOfDate),
+    ("invalid peer certificate: certificate not valid for name", Barrier::OtherHost),
+    ("invalid peer certificate", Barrier::Certificate),
+    ("peer sent no certificates", Barrier::Certificate),
+    ("received corrupt message", Barrier::NoTls),
+    ("received fatal alert: ProtocolVersion", Barrier::NoTls),
+    ("peer is incompatible", Barrier::NoTls),
+    ("tunnel error: proxy authorization required", Barrier::ProxyCredentials),
+];
+
+/// What the libraries' words for a connection that did not come about mean.
+const MEANINGS: [(&str, &str); 5] = [
+    ("tunnel error: unsuccessful", "the proxy refused to lead to the endpoint"),
+    ("tunnel error: unexpected end of file", "the proxy hung up"),
+    ("tunnel error: failed to create underlying connection", "the proxy could not be reached"),
+    ("tls handshake eof", "the peer hung up during the TLS handshake"),
+    ("operation timed out", "there was no connection in time, TLS handshake included"),
+];
 
 /// The fault behind an error that came before any answer. Only what failed while connecting, name resolution and
 /// the TLS handshake included, is sure not to have been sent.
@@ -26,20 +47,22 @@ pub(super) fn without_answer(error: reqwest::Error) -> Fault {
 }
 
 fn while_connecting(cause: String) -> Fault {
-    if DISTRUST.iter().any(|words| cause.contains(words)) {
-        Fault::Untrusted { cause }
-    } else {
-        Fault::NotSent { cause }
+    if let Some((_, by)) = BARRIERS.iter().find(|(words, _)| cause.contains(words)) {
+        return Fault::Barred { by: *by, cause };
     }
+    let meaning = MEANINGS.iter().find(|(words, _)| cause.contains(words));
+    Fault::NotSent { cause: meaning.map_or(cause.clone(), |(_, meaning)| format!("{meaning}: {cause}")) }
 }
 
 /// An error and everything behind it, joined by colons; what only repeats the one before is left out.
 pub(super) fn chain(error: &dyn Error) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(source) = next {
-        texts.push(source.to_string());
-        next = source.source();
+    let mut texts = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        // a link to the library's manual helps nobody who reads a log
+        texts.push(text.split(": https://docs.rs/").next().unwrap_or_default().to_owned());
+        next = error.source();
     }
     texts.dedup();
     texts.join(": ")
@@ -87,11 +110,23 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_is_not_accepted_means_untrusted() {
-        let source = io::Error::other("invalid peer certificate: UnknownIssuer");
-        let cause = chain(&Layer { text: "client error (Connect)", source });
-        assert_eq!(cause, "client error (Connect): invalid peer certificate: UnknownIssuer");
-        assert_eq!(while_connecting(cause.clone()), Fault::Untrusted { cause });
+    fn a_certificate_that_is_not_accepted_bars_the_way() {
+        for (words, by) in [("UnknownIssuer", Barrier::UnknownIssuer), ("BadSignature", Barrier::Certificate)]
+        {
+            let source = io::Error::other(format!("invalid peer certificate: {words}"));
+            let cause = chain(&Layer { text: "client error (Connect)", source });
+            assert_eq!(cause, format!("client error (Connect): invalid peer certificate: {words}"));
+            assert_eq!(while_connecting(cause.clone()), Fault::Barred { by, cause });
+        }
+    }
+
+    #[test]
+    fn a_link_to_a_librarys_manual_is_left_out() {
+        let source = io::Error::other("peer closed connection: https://docs.rs/rustls/manual");
+        assert_eq!(
+            chain(&Layer { text: "connection error", source }),
+            "connection error: peer closed connection"
+        );
     }
 
     #[test]

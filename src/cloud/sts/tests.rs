@@ -6,6 +6,7 @@ use crate::cloud::misbehaving::{Received, Reply, Server};
 use crate::cloud::sign::Signable;
 
 use super::*;
+use crate::cloud::network::Network;
 
 const ROLE: Role<'_> = Role { arn: "qcs::cam::uin/100000000001:roleName/fleet", session_name: "night" };
 const IDENTITY: WebIdentity<'_> =
@@ -20,7 +21,9 @@ fn keys() -> Credentials {
 fn sts(server: &Server) -> (StsClient, Arc<ServiceClock>) {
     let clock = Arc::<ServiceClock>::default();
     let endpoint = server.url().parse().expect("an endpoint");
-    let client = SignedClient::new(endpoint, Duration::from_secs(20), Arc::clone(&clock)).expect("a client");
+    let client =
+        SignedClient::new(endpoint, &Network::default(), Duration::from_secs(20), Arc::clone(&clock))
+            .expect("a client");
     (StsClient::new(client, None), clock)
 }
 

@@ -138,7 +138,7 @@ proptest! {
             let listed = u32::try_from(listing.engines.len()).expect("few");
             prop_assert!(listing.total >= PAGE.offset + listed);
             prop_assert!(listing.engines.iter().all(|engine| !engine.data_engine_id.as_str().is_empty()));
-            prop_assert!(listing.engines.iter().all(|engine| engine.kind == PAGE.kind));
+            prop_assert!(listing.engines.iter().all(|engine| engine.kind == Some(PAGE.kind)));
         }
     }
 

@@ -34,6 +34,8 @@ fn request_bodies_are_spelt_as_documented() {
         r#"{"Offset":200,"Limit":2,"EngineGeneration":"Native","EngineExecType":"BATCH","#.to_owned()
             + r#""SortBy":"create-time","Sorting":"asc"}"#
     );
+    let name = DataEngineName::new("spark-数");
+    assert_eq!(spelt(&EngineRequest { data_engine_name: &name }), r#"{"DataEngineName":"spark-数"}"#);
     assert_eq!(spelt(&ImagesRequest { engine_type: "SparkSQL" }), r#"{"EngineType":"SparkSQL"}"#);
     let key = JobKey {
         region: crate::job::Region::new("ap-guangzhou"),
@@ -55,15 +57,34 @@ fn an_engine_is_read_with_every_field_and_unknown_ones_are_ignored() {
     );
     let expected = EngineRecord {
         data_engine_id: DataEngineId::new("DataEngine-a"),
-        name: Some("n".to_owned()),
+        name: Some(DataEngineName::new("n")),
         state: Some(EngineState(9)),
         image_version_id: Some(ImageVersionId::new("i")),
         image_version_name: Some("Standard-S 1.1".to_owned()),
         child_image_version_id: Some("c".to_owned()),
         engine_type_detail: Some("StandardSpark".to_owned()),
-        kind: PAGE.kind,
+        kind: Some(PAGE.kind),
     };
     assert_eq!(listing, EngineListing { engines: vec![expected], total: 207 });
+}
+
+#[test]
+fn an_engine_by_its_name_is_one_record_or_none() {
+    let shown = |response: &str| {
+        let body = format!(r#"{{"Response":{response}}}"#);
+        judge::<EngineAnswer>(body.as_bytes()).expect("an answer").answer.into_record()
+    };
+    let record = shown(
+        r#"{"RequestId":"r","DataEngine":{"DataEngineId":"a","DataEngineName":"n","State":2,"ImageVersionId":"i"}}"#,
+    );
+    let record = record.expect("a record");
+    assert_eq!(
+        (record.data_engine_id.as_str(), record.state, record.kind),
+        ("a", Some(EngineState::RUNNING), None)
+    );
+    for nothing in [r#"{"RequestId":"r","DataEngine":null}"#, r#"{"RequestId":"r"}"#] {
+        assert_eq!(shown(nothing), None, "{nothing}");
+    }
 }
 
 #[test]

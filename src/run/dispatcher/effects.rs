@@ -68,12 +68,12 @@ impl<C: Cloud> Dispatcher<C> {
         self.stop_because(StopReason::AccountRefused(reason));
     }
 
-    /// Where the account is refused and the fleet cannot be read for the same kind of reason, there is nothing to
-    /// be gained from watching.
+    /// Where nothing can be sent and the fleet cannot be read for the same kind of reason, there is nothing to be
+    /// gained from watching.
     pub(super) fn give_up_watching_if_blind(&mut self, fault: &Fault) {
         let blind = match fault {
             Fault::Refused(refusal) => look_up(&refusal.code).class == Class::Final(Reach::Account),
-            Fault::NoCredentials { .. } | Fault::Untrusted { .. } => true,
+            Fault::Barred { .. } | Fault::NoCredentials { .. } => true,
             Fault::Outdated(_) | Fault::NotSent { .. } | Fault::NoAnswer { .. } => false,
         };
         if blind && matches!(self.stopped, Some(StopReason::AccountRefused(_))) {

@@ -37,7 +37,7 @@ fn happen(stage: &mut Stage, number: u8, memory: &mut Memory) -> Result<(), Stri
             stage.answer(Err(Fault::NotSent { cause: "refused".into() }));
         }
         7 if in_flight => {
-            stage.answer(Err(Fault::Untrusted { cause: "expired".into() }));
+            stage.answer(Err(Fault::Barred { by: Barrier::OutOfDate, cause: "expired".into() }));
         }
         0..=9 if in_flight => {
             stage.refuse(codes[usize::from(number) % codes.len()]);

@@ -1,6 +1,8 @@
 //! Judgements where a look is forbidden, or did not cover the engine.
 
 use super::*;
+use crate::job::DataEngineName;
+use crate::run::sight::strayed;
 
 #[test]
 fn without_read_back_nothing_in_doubt_is_sent_again() {
@@ -27,9 +29,54 @@ fn a_sweep_that_did_not_cover_an_engine_says_nothing_about_it() {
     let known = view("new", 2);
     let later = now + Duration::from_secs(1);
     let nothing = Look { view: &FleetView::default(), asked: later, seen: later };
-    let elsewhere = Scope::from([(Region::new("ap-guangzhou"), EngineKind::ALL[1])]);
-    assert!(board.looked(nothing, &elsewhere, &known, &rules).is_empty());
-    let here = Scope::from([(Region::new("ap-guangzhou"), EngineKind::ALL[0])]);
-    let changes = board.looked(nothing, &here, &known, &rules);
+    let elsewhere = Scope::from([Place::Listing(Region::new("ap-guangzhou"), EngineKind::ALL[1])]);
+    assert!(board.looked(nothing, None, &elsewhere, &known, &rules).is_empty());
+    let here = Scope::from([Place::Listing(Region::new("ap-guangzhou"), EngineKind::ALL[0])]);
+    let changes = board.looked(nothing, None, &here, &known, &rules);
     assert_eq!(changes.len(), 1, "an engine that is gone from its part of the fleet is no good look");
+}
+
+/// Asks for the engine of the job by a name; what is shown has this id.
+fn shown(id: &str) -> FleetView {
+    let mut record = view("old", 2).engine(&job().key).expect("there").clone();
+    record.data_engine_id = DataEngineId::new(id);
+    let mut job = job();
+    job.data_engine_name = Some(DataEngineName::new("night"));
+    let mut shown = FleetView::by_name();
+    shown.take_named(&Place::named(&job).expect("a name"), Some(record));
+    shown
+}
+
+#[test]
+fn an_engine_that_answers_to_a_name_with_another_id_is_another_engine() {
+    let forecast_of = |view: &FleetView| forecast(&job(), &UNSENT, Some(view));
+    assert!(matches!(forecast_of(&shown("DataEngine-1")), Forecast::Switch { .. }));
+    assert!(
+        matches!(forecast_of(&shown("DataEngine-2")), Forecast::Unfit(reason) if reason.code == "wrong-name")
+    );
+    let mut known = shown("DataEngine-1");
+    known.absorb(shown("DataEngine-2"));
+    assert!(
+        matches!(forecast_of(&known), Forecast::Unfit(_)),
+        "what was known before is not believed any more"
+    );
+    known.absorb(shown("DataEngine-1"));
+    assert!(matches!(forecast_of(&known), Forecast::Switch { .. }));
+    let done = Forecast::Done { outcome: Outcome::Switched, image_before: None, trouble: None };
+    assert_eq!(strayed(&job(), &done, &shown("DataEngine-1")), Some("on old".into()));
+    assert_eq!(strayed(&job(), &done, &shown("DataEngine-2")), None, "nobody knows where it is");
+}
+
+#[test]
+fn a_listing_that_gives_an_engine_another_name_than_the_plan_contradicts_it() {
+    let named = |ours: Option<&str>, theirs: Option<&str>| {
+        let mut listed = view("old", 2);
+        let mut record = listed.engine(&job().key).expect("there").clone();
+        record.name = theirs.map(DataEngineName::new);
+        listed.take(&job().key.region, vec![record]);
+        let job = Job { data_engine_name: ours.map(DataEngineName::new), ..job() };
+        matches!(forecast(&job, &UNSENT, Some(&listed)), Forecast::Switch { .. })
+    };
+    assert!(named(Some("night"), Some("night")) && named(Some("night"), None) && named(None, Some("night")));
+    assert!(!named(Some("night"), Some("Night")));
 }

@@ -106,6 +106,7 @@ mod tests {
             },
             wave,
             expected_image_version_id: None,
+            data_engine_name: None,
             note: None,
         };
         let wave = |number| Wave { soak: seconds(600), ..Wave::named(format!("w{number}")) };
@@ -129,7 +130,7 @@ mod tests {
                 image_version_name: None,
                 child_image_version_id: None,
                 engine_type_detail: None,
-                kind: EngineKind::ALL[0],
+                kind: Some(EngineKind::ALL[0]),
             };
             view.take(&jobs[0].key.region, vec![record]);
             let seen = Seen { view, images: BTreeMap::new(), unlisted: BTreeMap::new() };

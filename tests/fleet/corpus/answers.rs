@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dlc_fleet::cloud::credentials::{Credentials, Keyring};
 use dlc_fleet::cloud::http::{HttpCloud, HttpFleet};
+use dlc_fleet::cloud::network::Network;
 use dlc_fleet::cloud::signed::SignedClient;
 use dlc_fleet::cloud::{Cloud, Fault, Receipt};
 use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
@@ -44,7 +45,8 @@ pub fn cloud(server: &Server, patience: Duration) -> HttpCloud {
     let secret_key = Zeroizing::new(SECRET_KEY.to_owned());
     let credentials = Credentials::new(SECRET_ID.to_owned(), secret_key, None);
     let endpoint = format!("http://{}", server.address).parse().expect("an endpoint");
-    let client = SignedClient::new(endpoint, patience, Arc::default()).expect("a client");
+    let client =
+        SignedClient::new(endpoint, &Network::default(), patience, Arc::default()).expect("a client");
     HttpCloud::new(HttpFleet::new(client, Arc::new(Keyring::of(credentials, "the corpus"))))
 }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{EngineListing, EnginePage, EngineRecord, EngineState, Fault, Fleet, ImageRecord};
-use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, Region};
+use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, Job, Region};
 use dlc_fleet::ledger::Work;
-use dlc_fleet::run::{FleetView, Forecast, Reader, Rules, forecast};
+use dlc_fleet::run::{Blind, FleetView, Forecast, Reader, Rules, forecast};
 use serde_json::Value;
 
 use super::answers::{cloud, key};
@@ -70,9 +70,11 @@ impl Listing {
         self.judge(&result).map_err(|()| format!("{result:?}").chars().take(500).collect())
     }
 
-    fn judge(&self, result: &Result<FleetView, Fault>) -> Result<Class, ()> {
+    fn judge(&self, result: &Result<FleetView, Blind>) -> Result<Class, ()> {
         let view = match (self.seen, result) {
-            (Seen::Failure(words), Err(Fault::NoAnswer { cause, .. })) if cause.contains(words) => {
+            (Seen::Failure(words), Err(Blind::Unread { fault: Fault::NoAnswer { cause, .. }, .. }))
+                if cause.contains(words) =>
+            {
                 return Ok(Class::NotRead);
             }
             (_, Ok(view)) => view,
@@ -96,7 +98,7 @@ impl Listing {
 }
 
 fn job(engine: &str) -> Job {
-    Job { key: key(engine), wave: 0, expected_image_version_id: None, note: None }
+    Job { key: key(engine), wave: 0, expected_image_version_id: None, data_engine_name: None, note: None }
 }
 
 fn asked(received: &Received) -> Asked {
@@ -321,10 +323,14 @@ impl Fleet for Endless {
             image_version_name: None,
             child_image_version_id: None,
             engine_type_detail: None,
-            kind: page.kind,
+            kind: Some(page.kind),
         };
         let engines = (page.offset..page.offset + page.limit).map(record).collect();
         Ok(EngineListing { engines, total: u32::MAX })
+    }
+
+    async fn engine_by_name(&self, _: &Region, _: &DataEngineName) -> Result<Option<EngineRecord>, Fault> {
+        Ok(None)
     }
 
     async fn images(&self, _: &Region, _: &str) -> Result<Vec<ImageRecord>, Fault> {
@@ -340,7 +346,7 @@ fn endless() -> Case {
             let fleet = Arc::new(Endless(AtomicUsize::new(0)));
             let view = Reader::new(Arc::clone(&fleet), Rules::default()).survey(&[job(ENGINE)]).await;
             let (requests, view) =
-                (fleet.0.load(Ordering::Relaxed), view.map_err(|fault| fault.to_string())?);
+                (fleet.0.load(Ordering::Relaxed), view.map_err(|blind| format!("{blind:?}"))?);
             // four kinds, and once more for the engine that is missing
             let bounded = requests <= 8_000 && view.engines().count() <= 100_000;
             if bounded && view.engine(&key(ENGINE)).is_none() {

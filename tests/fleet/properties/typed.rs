@@ -102,7 +102,7 @@ proptest! {
             prop_assert!(!endpoint.is_plain() || endpoint.is_loopback(), "unencrypted to {}", endpoint);
             let host = endpoint.host_header();
             prop_assert!(host.is_ascii() && !host.contains(['/', '@', '?', '#', '\\', ' ']), "{}", host);
-            prop_assert!(host.ends_with(endpoint.site()) && is_one_line(host));
+            prop_assert!(host.ends_with(&endpoint.site()) && is_one_line(host));
         }
     }
 

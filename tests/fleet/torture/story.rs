@@ -38,7 +38,7 @@ pub fn plan() -> Vec<Job> {
     let touched = lives().len() * JOBS_A_LIFE;
     let same = (0..touched + 3).map(|number| key(number, "image-new"));
     let changed = (0..touched).step_by(3).map(|number| key(number, "image-newer"));
-    let job = |key| Job { key, wave: 0, expected_image_version_id: None, note: None };
+    let job = |key| Job { key, wave: 0, expected_image_version_id: None, data_engine_name: None, note: None };
     same.chain(changed).map(job).collect()
 }
 

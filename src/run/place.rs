@@ -1,0 +1,44 @@
+//! The parts of a fleet that one look covers.
+
+use std::collections::BTreeSet;
+
+use super::sight::FleetView;
+use crate::cloud::EngineKind;
+use crate::job::{DataEngineId, DataEngineName, Job, Region};
+
+/// A part of a fleet. Sites that list their engines are looked at kind by kind, the others engine by engine.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// Every engine of a kind.
+    Listing(Region, EngineKind),
+    /// One engine, which is asked for by its name and proves by its id that it is the one.
+    Named(Region, DataEngineId, DataEngineName),
+}
+
+/// What to look at.
+pub(super) type Scope = BTreeSet<Place>;
+
+impl Place {
+    /// Where a look may show a job's engine, by what is known of the fleet. A listing may show an engine that was
+    /// never seen under any kind; where engines are asked for by name, one without a name is nowhere to be seen.
+    pub(super) fn of(job: &Job, known: &FleetView) -> Vec<Self> {
+        if known.is_by_name() {
+            return Self::named(job).into_iter().collect();
+        }
+        let kind = known.engine(&job.key).and_then(|record| record.kind);
+        let kinds = kind.map_or_else(|| EngineKind::ALL.to_vec(), |kind| vec![kind]);
+        kinds.into_iter().map(|kind| Self::Listing(job.key.region.clone(), kind)).collect()
+    }
+
+    /// A job's engine, asked for by its name.
+    pub(super) fn named(job: &Job) -> Option<Self> {
+        let name = job.data_engine_name.clone()?;
+        Some(Self::Named(job.key.region.clone(), job.key.data_engine_id.clone(), name))
+    }
+
+    pub(super) fn region(&self) -> &Region {
+        match self {
+            Self::Listing(region, _) | Self::Named(region, ..) => region,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The look at every engine of a plan before anything is sent.
+
+use std::collections::BTreeSet;
+
+use super::place::{Place, Scope};
+use super::readback::{Reader, class_of};
+use super::reasons::reading_failed;
+use super::sight::FleetView;
+use crate::cloud::catalogue::{Class, Reach};
+use crate::cloud::{EngineKind, Fault, Fleet, LIST_ENGINES, SHOW_ENGINE};
+use crate::job::{DataEngineId, Job, Region};
+
+/// The code of an action that a site does not have.
+const INVALID_ACTION: &str = "InvalidAction";
+
+/// Engines that are asked for by name before it is looked at how that goes.
+const BATCH: usize = 100;
+
+/// Why the fleet cannot be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blind {
+    /// An action could not be called.
+    Unread {
+        /// Which.
+        action: &'static str,
+        /// Why.
+        fault: Fault,
+    },
+    /// The site shows engines by name alone, and the plan does not name them all.
+    Nameless {
+        /// Rows without a name.
+        rows: usize,
+        /// All rows.
+        of: usize,
+        /// The engine of the first row without a name.
+        first: DataEngineId,
+    },
+}
+
+impl<F: Fleet> Reader<F> {
+    /// Looks at the engines of these jobs: in whole listings, or one by one where the site has no listing. A region
+    /// that the service does not serve, and an engine that it does not show, are noted in the view; whatever else
+    /// cannot be read is an error.
+    pub async fn survey(&self, jobs: &[Job]) -> Result<FleetView, Blind> {
+        match self.list(jobs).await {
+            Ok(view) => Ok(view),
+            Err(Fault::Refused(refusal)) if refusal.code == INVALID_ACTION => {
+                tracing::info!("there is no {LIST_ENGINES} here, so engines are asked for by name");
+                self.ask_for_each(jobs).await
+            }
+            Err(fault) => Err(Blind::Unread { action: LIST_ENGINES, fault }),
+        }
+    }
+
+    /// Lists every engine of the regions of these jobs, of all kinds.
+    async fn list(&self, jobs: &[Job]) -> Result<FleetView, Fault> {
+        let regions: BTreeSet<&Region> = jobs.iter().map(|job| &job.key.region).collect();
+        let everything =
+            |region: &&Region| EngineKind::ALL.map(|kind| Place::Listing((*region).clone(), kind));
+        let scope: Scope = regions.iter().flat_map(everything).collect();
+        let mut view = FleetView::default();
+        for _ in 0..2 {
+            let mut look = FleetView::default();
+            for (place, fault) in self.sweep(&scope, self.rules.max_attempts, &mut look).await.failed {
+                match class_of(&fault) {
+                    Some(Class::Final(Reach::Region)) => {
+                        look.refuse_region(place.region(), reading_failed(&fault));
+                    }
+                    _ => return Err(fault),
+                }
+            }
+            view.absorb(look);
+            // engines that come and go while pages are read can hide another one, so what is missing is asked
+            // for once more
+            if jobs.iter().all(|job| view.engine(&job.key).is_some()) {
+                break;
+            }
+        }
+        Ok(view)
+    }
+
+    /// Asks for each engine by its name.
+    async fn ask_for_each(&self, jobs: &[Job]) -> Result<FleetView, Blind> {
+        let mut nameless = jobs.iter().filter(|job| job.data_engine_name.is_none());
+        if let Some(first) = nameless.next() {
+            let (rows, first) = (nameless.count() + 1, first.key.data_engine_id.clone());
+            return Err(Blind::Nameless { rows, of: jobs.len(), first });
+        }
+        let places: Vec<Place> = jobs.iter().filter_map(Place::named).collect();
+        let mut view = FleetView::by_name();
+        for batch in places.chunks(BATCH) {
+            let scope = batch.iter().cloned().collect();
+            for (place, fault) in self.sweep(&scope, self.rules.max_attempts, &mut view).await.failed {
+                let reason = reading_failed(&fault);
+                match class_of(&fault) {
+                    Some(Class::Final(Reach::Region)) => view.refuse_region(place.region(), reason),
+                    Some(Class::Final(Reach::Engine | Reach::Image)) => view.refuse_engine(&place, reason),
+                    // permissions can be given per engine, but one who may look at none has none
+                    Some(Class::Denied) if view.engines().next().is_some() => {
+                        view.refuse_engine(&place, reason);
+                    }
+                    _ => return Err(Blind::Unread { action: SHOW_ENGINE, fault }),
+                }
+            }
+        }
+        Ok(view)
+    }
+}
