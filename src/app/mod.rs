@@ -8,6 +8,7 @@ mod dry_run;
 mod guard;
 mod ledger;
 mod logs;
+mod lost;
 mod memory;
 mod patience;
 mod run;

@@ -1,7 +1,6 @@
 //! `dlc-fleet run`: plan and ledger into what is left to do, and then to the dispatcher.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,7 +8,7 @@ use jiff::Timestamp;
 use super::confirm::{Question, confirm};
 use super::patience::patiently;
 use super::target::{Service, check_ledger_fits, reach};
-use super::{command_line, guard, print_outcome, signals, sites, surroundings};
+use super::{command_line, guard, lost, print_outcome, signals, sites, surroundings};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
 use crate::cloud::http::HttpCloud;
@@ -17,7 +16,7 @@ use crate::error::Failure;
 use crate::event::{Opening, StopReason};
 use crate::exit::Exit;
 use crate::job::{Job, JobIndex, Outcome, Wave};
-use crate::ledger::{self, Line, RunOpened, Work, Writer, remaining_work};
+use crate::ledger::{self, RunOpened, Work, Writer, remaining_work};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Closing, Reporter, Screen};
@@ -242,21 +241,8 @@ fn conclude(
         Output::Human => report::summary(opening, &tally, &closing),
         Output::Json => report::json(opening, &tally, &closing, exit.code()),
     });
-    tell_unrecorded(&settings.ledger, &ended.unrecorded);
+    lost::tell(settings, &ended.unrecorded, ended.rescued.as_ref());
     Ok(exit)
-}
-
-/// Says on stderr what the ledger could not take, so that nothing known is lost with it.
-fn tell_unrecorded(ledger: &Path, lines: &[Line]) {
-    if lines.is_empty() {
-        return;
-    }
-    let told: String = lines.iter().filter_map(|line| line.to_json().ok()).map(|line| line + "\n").collect();
-    to_stderr(&format!(
-        "error: {} could not be written, so these lines may be missing from it:\n{told} next: keep them, mend the \
-         disk, then run the same command again: it reads the fleet before anything is sent\n",
-        ledger.display(),
-    ));
 }
 
 /// The exit code of a run: why it stopped, else the worst outcome.

@@ -91,12 +91,6 @@ struct Faulty {
     syncs: usize,
 }
 
-impl Faulty {
-    fn moved(&self) -> PathBuf {
-        self.path.with_extension("moved")
-    }
-}
-
 impl Disk for Faulty {
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
         self.writes += 1;
@@ -107,11 +101,14 @@ impl Disk for Faulty {
                     return Err(io::Error::from_raw_os_error(28));
                 }
                 Fault::Write(number) => return Err(io::Error::from_raw_os_error(number)),
-                // whether a name leads nowhere or elsewhere, the lines stay where a test can read them
-                Fault::Removed => std::fs::rename(&self.path, self.moved())?,
-                Fault::Replaced => {
-                    std::fs::rename(&self.path, self.moved())?;
-                    std::fs::write(&self.path, "")?;
+                Fault::Removed | Fault::Replaced => {
+                    // only what was ours is taken away, and only once
+                    if self.writes == self.begins_with {
+                        std::fs::remove_file(&self.path)?;
+                        if matches!(self.fault, Fault::Replaced) {
+                            std::fs::write(&self.path, "")?;
+                        }
+                    }
                 }
                 Fault::Sync(_) => {}
             }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
 use super::disk::{be_a_file, is_at, open_to_read, private};
+use super::rescue::{Rescued, rescue};
 
 /// Bytes of a card that are read; ours have about a hundred.
 const LARGEST_CARD: u64 = 4096;
@@ -60,9 +61,16 @@ pub struct Lock {
     /// True where this process made the file.
     created: bool,
     card: PathBuf,
+    /// What stands on it.
+    holder: Holder,
 }
 
 impl Lock {
+    /// What is left of the ledger, if its name leads to it no more; `run` names the copy.
+    pub(super) fn rescue(&self, run: &str) -> Option<Rescued> {
+        rescue(&self.ledger, &self.real, run)
+    }
+
     /// Opens a ledger for appending, creates it where there is none, and takes its lock, or says who has it.
     pub fn take(path: &Path) -> Result<(File, Self), LedgerError> {
         Self::take_or_ask(path, UNSIGNED)
@@ -74,7 +82,8 @@ impl Lock {
         let begun = Instant::now();
         loop {
             let mut options = OpenOptions::new();
-            options.append(true).create(true);
+            // read as well, since the open file may be all that is left of it
+            options.read(true).append(true).create(true);
             private(&mut options);
             let created = !path.exists();
             if !created {
@@ -101,9 +110,9 @@ impl Lock {
             }
             // a holder that just left may have removed the empty file we opened: then the lock is on nothing
             if is_at(&file, path) {
-                sign(&card).map_err(failed("lock"))?;
+                let holder = sign(&card).map_err(failed("lock"))?;
                 let ledger = file.try_clone().map_err(failed("lock"))?;
-                return Ok((file, Self { ledger, real, created, card }));
+                return Ok((file, Self { ledger, real, created, card, holder }));
             }
         }
     }
@@ -116,11 +125,14 @@ impl Drop for Lock {
         if empty && self.created && is_at(&self.ledger, &self.real) {
             let _ = std::fs::remove_file(&self.real);
         }
-        let _ = std::fs::remove_file(&self.card);
+        // where the ledger was replaced, the card may be that of whoever holds the new one
+        if holder(&self.card).as_ref() == Some(&self.holder) {
+            let _ = std::fs::remove_file(&self.card);
+        }
     }
 }
 
-fn sign(card: &Path) -> std::io::Result<()> {
+fn sign(card: &Path) -> std::io::Result<Holder> {
     if card.exists() {
         be_a_file(card)?;
     }
@@ -129,7 +141,8 @@ fn sign(card: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     private(&mut options);
-    options.open(card)?.write_all(serde_json::to_string(&holder)?.as_bytes())
+    options.open(card)?.write_all(serde_json::to_string(&holder)?.as_bytes())?;
+    Ok(holder)
 }
 
 /// What the holder wrote; none where it has not written it yet, or has just taken it away.
@@ -164,6 +177,20 @@ mod tests {
         drop(first);
         drop(Lock::take(&ledger).expect("free again"));
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is left");
+    }
+
+    #[test]
+    fn the_card_of_another_holder_is_left_where_the_ledger_was_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = folder.path().join("plan.jsonl");
+        let (_, first) = Lock::take(&ledger).expect("free");
+        std::fs::remove_file(&ledger).expect("removed");
+        std::fs::write(&ledger, "").expect("another file");
+        let theirs = Holder { pid: 1, host: "another".to_owned(), since: "later".to_owned() };
+        let card = folder.path().join("plan.jsonl.lock");
+        std::fs::write(&card, serde_json::to_string(&theirs).expect("JSON")).expect("signed");
+        drop(first);
+        assert_eq!(holder(&card), Some(theirs));
     }
 
     #[test]

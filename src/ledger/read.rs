@@ -14,6 +14,9 @@ use super::fold::Memory;
 /// Longest line that is read; ours stay far below, so a longer one is damage and not worth the memory.
 pub(super) const LONGEST_LINE: u64 = 1 << 20;
 
+/// How the first line of every ledger begins.
+const FIRST_LINE: &[u8] = br#"{"seq":1,"#;
+
 /// What a ledger holds.
 #[derive(Debug, Default)]
 pub struct Recalled {
@@ -64,12 +67,20 @@ fn fold(recalled: &mut Recalled, mut source: impl BufRead, path: &Path) -> Resul
             Some(_) if bytes.len() as u64 == LONGEST_LINE => {
                 return Err(damaged(format!("it is longer than {LONGEST_LINE} bytes")));
             }
+            // nothing of ours: cutting it off would take away somebody else's file
+            Some(_) if number == 1 && !may_begin_a_ledger(&bytes) => {
+                return Err(damaged("it is not the beginning of a ledger".to_owned()));
+            }
             Some(_) => {
                 recalled.torn.clone_from(&bytes);
                 return Ok(());
             }
         }
     }
+}
+
+fn may_begin_a_ledger(bytes: &[u8]) -> bool {
+    bytes.iter().zip(FIRST_LINE).all(|(byte, ours)| byte == ours)
 }
 
 /// Folds whole lines up to the first that is damaged, or to the end.

@@ -13,6 +13,7 @@ use super::entry::{Entry, Line};
 use super::fold::Memory;
 use super::lock::Lock;
 use super::read::{LONGEST_LINE, read};
+use super::rescue::Rescued;
 
 /// The one writer of a ledger.
 pub struct Writer {
@@ -101,6 +102,11 @@ impl Writer {
     /// What happened and may be missing from the ledger, because a write or sync failed.
     pub fn unrecorded(&self) -> &[Line] {
         &self.unrecorded
+    }
+
+    /// Saves what stands in the ledger, if it was removed or replaced under us.
+    pub fn rescue(&self) -> Option<Rescued> {
+        self.lock.as_ref()?.rescue(&self.run)
     }
 
     /// What the ledger knows, this run's lines included.

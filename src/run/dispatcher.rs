@@ -352,6 +352,7 @@ impl<C: Cloud> Dispatcher<C> {
         self.tell(&Event::Closed);
         Ended {
             unrecorded: self.journal.unrecorded(),
+            rescued: self.journal.rescue(),
             worst_second: self.gate.worst_second(),
             elapsed: self.begun.elapsed(),
             stopped: self.stopped,

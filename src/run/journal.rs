@@ -1,6 +1,6 @@
 //! The ledger as the dispatcher uses it: written off the threads that run tasks, and never again after a failure.
 
-use crate::ledger::{Entry, LedgerError, Line, Writer};
+use crate::ledger::{Entry, LedgerError, Line, Rescued, Writer};
 
 /// Takes entries in order and returns once they are durable.
 pub(super) struct Journal {
@@ -39,6 +39,11 @@ impl Journal {
     /// What happened and may be missing from the ledger.
     pub(super) fn unrecorded(&self) -> Vec<Line> {
         self.writer.as_ref().map_or_else(Vec::new, |writer| writer.unrecorded().to_vec())
+    }
+
+    /// What is left of a ledger that was removed or replaced.
+    pub(super) fn rescue(&self) -> Option<Rescued> {
+        self.writer.as_ref()?.rescue()
     }
 }
 

@@ -8,7 +8,7 @@ use super::readback::Reader;
 use super::sight::FleetView;
 use super::stop::Signals;
 use crate::event::{Listener, Opening, StopReason};
-use crate::ledger::{Line, RunOpened, Work, Writer};
+use crate::ledger::{Line, Rescued, RunOpened, Work, Writer};
 
 /// Everything a run begins with.
 pub struct Start<C> {
@@ -47,4 +47,6 @@ pub struct Ended {
     pub elapsed: Duration,
     /// What happened and may be missing from the ledger, because it could not be written.
     pub unrecorded: Vec<Line>,
+    /// What is left of the ledger, where it was removed or replaced.
+    pub rescued: Option<Rescued>,
 }

@@ -1,7 +1,7 @@
 //! Ledgers on disks that fail: no request leaves afterwards, and what is known is told all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
@@ -77,6 +77,16 @@ fn requests(stage: &Stage) -> BTreeMap<String, usize> {
     requests
 }
 
+/// What a run saved of a ledger that was removed or replaced: the name of the copy, and what it holds.
+fn rescued(stage: &Stage) -> Option<(PathBuf, String)> {
+    let files = std::fs::read_dir(stage.folder.path()).expect("a folder");
+    let name = files
+        .map(|file| file.expect("a file").file_name())
+        .find(|name| name.to_str().is_some_and(|name| name.starts_with(&format!("{LEDGER}.rescued-"))))?;
+    let lines = std::fs::read_to_string(stage.folder.path().join(&name)).expect("a copy");
+    Some((name.into(), lines))
+}
+
 /// Runs until the fault comes, then again without it.
 fn play(fault: &str, begins_with: usize) -> Counts {
     let stage = Stage::new(&rows(ENGINES), WEATHER);
@@ -90,6 +100,11 @@ fn play(fault: &str, begins_with: usize) -> Counts {
         assert_eq!(ran.code, Some(6), "{name}");
         counts = judge(&stage, &ran, &name);
     }
+    if let Some((copy, _)) = rescued(&stage) {
+        // as the run advises
+        assert!(ran.stderr.contains(&format!("{} to {LEDGER} before", copy.display())), "{name}");
+        std::fs::rename(stage.path(copy.to_str().expect("text")), stage.path(LEDGER)).expect("moved");
+    }
     let again = stage.run(&WAITS);
     if again.code != Some(0) || stage.simulator.stats().applied_by_engine.len() != ENGINES {
         counts.not_resumed += 1;
@@ -100,8 +115,7 @@ fn play(fault: &str, begins_with: usize) -> Counts {
 
 /// Compares what the simulator received with what the run left behind.
 fn judge(stage: &Stage, ran: &Ran, name: &str) -> Counts {
-    let moved = stage.path(LEDGER).with_extension("moved");
-    let recorded = objects(&std::fs::read_to_string(moved).unwrap_or_else(|_| stage.ledger()));
+    let recorded = objects(&rescued(stage).map_or_else(|| stage.ledger(), |(_, lines)| lines));
     let intents: BTreeSet<String> =
         recorded.iter().filter(|line| line["kind"] == "sent").map(engine).collect();
     let told = objects(&ran.stderr);

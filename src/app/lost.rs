@@ -1,0 +1,49 @@
+//! What a run says on stderr of a ledger that it could not write to the end, so that nothing known is lost with it.
+
+use crate::ledger::{Line, Rescued};
+use crate::report::print::to_stderr;
+use crate::settings::RunSettings;
+
+/// Tells what may be missing from the ledger, and where the rest of it is.
+pub(super) fn tell(settings: &RunSettings, unrecorded: &[Line], rescued: Option<&Rescued>) {
+    if let Some(rescued) = rescued {
+        to_stderr(&removed(settings, rescued));
+    }
+    if !unrecorded.is_empty() {
+        to_stderr(&missing(settings, unrecorded, rescued.is_some()));
+    }
+}
+
+fn removed(settings: &RunSettings, rescued: &Rescued) -> String {
+    let ledger = settings.ledger.display();
+    let (place, next) = match rescued {
+        Rescued::File(copy) => {
+            let copy = copy.display();
+            (format!("what it held is in {copy}\n"), format!("move {copy} to {ledger}"))
+        }
+        Rescued::Lines(lines) => {
+            let lines = lines.trim_end();
+            (format!("what it held is this:\n{lines}\n"), format!("write these lines to {ledger}"))
+        }
+    };
+    format!(
+        "error: {ledger} was removed or replaced during the run; {place} next: {next} before anything else: without them \
+         the same command would begin anew, and could switch engines again that are on their way\n"
+    )
+}
+
+fn missing(settings: &RunSettings, unrecorded: &[Line], removed: bool) -> String {
+    let lines = unrecorded.iter().filter_map(|line| line.to_json().ok());
+    let lines: String = lines.map(|line| line + "\n").collect();
+    let mend = if removed { "keep them" } else { "keep them, mend the disk" };
+    let then = if settings.reads_back() {
+        "it reads the fleet before anything is sent"
+    } else {
+        "what it cannot tell ends as unknown, and is not sent again"
+    };
+    format!(
+        "error: {} could not be written, so these lines may be missing from it:\n{lines} next: {mend}, then run the same \
+         command again: {then}\n",
+        settings.ledger.display(),
+    )
+}
