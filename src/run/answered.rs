@@ -90,7 +90,9 @@ impl Track {
                 track.to(Phase::Ready, vec![Step::Throttled(record)]).with(Effect::Throttled(reason))
             }
             class @ (Class::Transient | Class::Busy | Class::NotRunning) => {
-                if class == Class::Transient && rules.distrust_internal_errors {
+                // after the last attempt there is no hurry, and what may still be applied must not be called failed
+                let is_last = rules.read_back && self.attempts >= rules.max_attempts;
+                if class == Class::Transient && (rules.distrust_internal_errors || is_last) {
                     return self.distrusted(reason, latency_ms, now);
                 }
                 self.may_pass(class, reason, Step::Refused(record), now, rules, random)
@@ -133,8 +135,8 @@ impl Track {
         track.to(Phase::Ready, vec![step]).telling(again).with(Effect::Outdated)
     }
 
-    /// A refusal that may pass. A server fault says nothing certain about the engine, so it is read back
-    /// after the wait, even where no attempt is left: what was applied must not be called failed.
+    /// A refusal that may pass. A server fault says nothing certain about the engine, so it is read back after the
+    /// wait.
     fn may_pass(
         &self,
         class: Class,

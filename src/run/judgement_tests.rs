@@ -273,6 +273,8 @@ fn the_last_server_fault_is_read_back_before_it_is_called_failed() {
     let rules = Rules { max_attempts: 1, ..Rules::default() };
     let mut stage = Stage::in_flight(rules);
     stage.refuse("InternalError").wait(1).look("old", 2);
+    assert_eq!(stage.outcome(), None, "it may be applied late");
+    stage.wait(60).look("old", 2);
     assert_eq!((stage.outcome(), stage.code()), (Some(Outcome::Failed), Some("InternalError")));
     let mut stage = Stage::in_flight(rules);
     stage.refuse("InternalError").wait(1).look("new", 2).wait(10).look("new", 2);

@@ -167,8 +167,14 @@ impl Track {
         let steps = vec![Step::Cleared { image_seen: image.clone() }];
         let cleared = Event::Cleared { job: self.job };
         if self.attempts >= rules.max_attempts {
-            let message = self.trouble.as_ref().and_then(|trouble| trouble.message.clone());
-            let reason = found(reasons::NOT_APPLIED, message.unwrap_or_default());
+            let trouble = self.last_trouble();
+            // a refusal that proved true says more than we could
+            let reason = match &trouble.code {
+                code if code == reasons::NO_ANSWER => {
+                    found(reasons::NOT_APPLIED, trouble.message.unwrap_or_default())
+                }
+                _ => trouble,
+            };
             return self.fail(reason, None, steps).telling(cleared);
         }
         self.on(image).to(Phase::Ready, steps).telling(cleared)
