@@ -128,7 +128,7 @@ pub enum LedgerCommand {
     Show {
         /// The ledger
         file: PathBuf,
-        /// Only jobs that are not on their target
+        /// Leave out jobs that are on their target, or that the service has taken
         #[arg(long)]
         failed: bool,
         /// One JSON object a line

@@ -27,7 +27,21 @@ fn recall(file: &Path) -> Result<ledger::Recalled, Failure> {
         let what = format!("there is no ledger {}: check the path", file.display());
         return Err(Failure::new(Exit::Usage, what));
     }
-    Ok(ledger::read(file)?)
+    ledger::read(file).map_err(|error| explained(error, false))
+}
+
+/// The same error as in a run, where what to do next is another thing.
+fn explained(error: LedgerError, repairing: bool) -> Failure {
+    let next = match &error {
+        LedgerError::Io { .. } => "check the path, and who may read and write there",
+        LedgerError::Locked { .. } => "wait until that run has ended, or stop it",
+        LedgerError::Newer { .. } => "use the version of dlc-fleet that wrote it",
+        LedgerError::Damaged { .. } if repairing => "restore the file from a copy",
+        LedgerError::Damaged { .. } => {
+            "restore the file from a copy, or set the damaged end aside with `dlc-fleet ledger repair`"
+        }
+    };
+    Failure::from(error).next(next)
 }
 
 fn verify(file: &Path) -> Result<Exit, Failure> {
@@ -49,7 +63,7 @@ fn verify(file: &Path) -> Result<Exit, Failure> {
 
 fn repair(file: &Path) -> Result<Exit, Failure> {
     recall_if_only_damaged(file)?;
-    match ledger::repair(file)? {
+    match ledger::repair(file).map_err(|error| explained(error, true))? {
         None => print_outcome(&format!("{}: nothing to repair\n", file.display())),
         Some(Repaired { kept_lines, copy, named }) => {
             print_outcome(&format!(
@@ -61,8 +75,9 @@ fn repair(file: &Path) -> Result<Exit, Failure> {
             if !named.is_empty() {
                 let engines: Vec<String> = named.iter().map(|name| one_line(name)).collect();
                 to_stderr(&format!(
-                    "note: what was set aside names {}, which may have been sent: {}\n next: wait until nothing is \
-                     switching, then run the same command again; it reads the fleet before anything is sent\n",
+                    "note: what was set aside names {}, which may have been sent: {}\n next: wait longer than the \
+                     --request-timeout and --grace of that run, and until nothing is switching; only then run the same \
+                     command again, which reads the fleet before anything is sent\n",
                     plural(engines.len(), "engine"),
                     engines.join(", "),
                 ));

@@ -35,6 +35,12 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// This process, from now on.
+    fn ourselves() -> Self {
+        let since = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        Self { pid: std::process::id(), host: host(), since }
+    }
+
     /// One that has left no card.
     fn unknown() -> Self {
         Self { pid: 0, host: String::new(), since: String::new() }
@@ -110,9 +116,13 @@ impl Lock {
             }
             // a holder that just left may have removed the empty file we opened: then the lock is on nothing
             if is_at(&file, path) {
-                let holder = sign(&card).map_err(failed("lock"))?;
                 let ledger = file.try_clone().map_err(failed("lock"))?;
-                return Ok((file, Self { ledger, real, created, card, holder }));
+                let holder = Holder::ourselves();
+                // held from here on, so that nothing is left behind where the card cannot be written
+                let lock = Self { ledger, real, created, card, holder };
+                let unsigned = |cause| LedgerError::Io { doing: "lock", path: lock.card.clone(), cause };
+                sign(&lock.card, &lock.holder).map_err(unsigned)?;
+                return Ok((file, lock));
             }
         }
     }
@@ -126,23 +136,21 @@ impl Drop for Lock {
             let _ = std::fs::remove_file(&self.real);
         }
         // where the ledger was replaced, the card may be that of whoever holds the new one
-        if holder(&self.card).as_ref() == Some(&self.holder) {
+        let card = holder(&self.card);
+        if card.as_ref() == Some(&self.holder) || empty && card.is_none() {
             let _ = std::fs::remove_file(&self.card);
         }
     }
 }
 
-fn sign(card: &Path) -> std::io::Result<Holder> {
+fn sign(card: &Path, holder: &Holder) -> std::io::Result<()> {
     if card.exists() {
         be_a_file(card)?;
     }
-    let since = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let holder = Holder { pid: std::process::id(), host: host(), since };
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     private(&mut options);
-    options.open(card)?.write_all(serde_json::to_string(&holder)?.as_bytes())?;
-    Ok(holder)
+    options.open(card)?.write_all(serde_json::to_string(holder)?.as_bytes())
 }
 
 /// What the holder wrote; none where it has not written it yet, or has just taken it away.
@@ -209,7 +217,7 @@ mod tests {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| told(Duration::from_secs(60)));
             std::thread::sleep(LOOK_AGAIN);
-            sign(&card).expect("signed");
+            sign(&card, &Holder::ourselves()).expect("signed");
             let told = waiting.join().expect("no panic");
             assert!(told.contains(&format!("process {} on ", std::process::id())), "{told}");
         });

@@ -59,7 +59,10 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
         }
         Event::Settled { job, verdict } => settled(scene, *job, verdict).into_iter().collect(),
         Event::SweepFailed { reason } => {
-            vec![format!("read-back did not work, {} ({}); it is tried again", code(reason), cause(reason))]
+            let said =
+                reason.message.as_ref().map(|said| format!(": {}", words::quoted(said, LONGEST_MESSAGE)));
+            let why = format!("{}{}", cause(reason), said.unwrap_or_default());
+            vec![format!("read-back did not work, {} ({why}); it is tried again", code(reason))]
         }
         Event::Drifted { job, seen } => vec![drifted(scene, *job, seen)],
         Event::Stopping(reason) => vec![stopping(scene, reason)],

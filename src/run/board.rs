@@ -179,8 +179,8 @@ impl Board {
     }
 
     /// What the passing of time makes of jobs.
-    pub(super) fn overdue(&self, now: Instant, rules: &Rules) -> Vec<Change> {
-        self.under_way().filter_map(|track| track.overdue(now, rules)).collect()
+    pub(super) fn overdue(&self, now: Instant, rules: &Rules, unread: Option<&Reason>) -> Vec<Change> {
+        self.under_way().filter_map(|track| track.overdue(now, rules, unread)).collect()
     }
 
     /// What a look makes of jobs, or of the `only` one that it was for, and of a wave that has soaked. One that covered

@@ -63,6 +63,8 @@ struct Dispatcher<C> {
     owners: BTreeMap<Id, JobIndex>,
     sweeps: Sweeps<C>,
     stopping: Stopping,
+    /// True once a signal asked to stop.
+    signalled: bool,
     stopped: Option<StopReason>,
     /// Since when every answer of the service was that requests come too fast.
     throttled_since: Option<Instant>,
@@ -96,6 +98,7 @@ impl<C: Cloud> Dispatcher<C> {
             attempts: JoinSet::new(),
             owners: BTreeMap::new(),
             stopping: Stopping::No,
+            signalled: false,
             stopped: None,
             throttled_since: None,
             clock_ahead: 0,
@@ -130,7 +133,7 @@ impl<C: Cloud> Dispatcher<C> {
 
     /// What needs no waiting: overdue jobs, and waves that are done or have soaked.
     async fn advance(&mut self) {
-        let mut changes = self.board.overdue(Instant::now(), &self.rules);
+        let mut changes = self.board.overdue(Instant::now(), &self.rules, self.sweeps.trouble());
         if self.stopping > Stopping::No {
             changes.extend(self.board.departing().map(Track::stay));
         }

@@ -117,7 +117,7 @@ impl Stage {
     fn wait(&mut self, seconds: u64) -> &mut Self {
         for _ in 0..seconds {
             self.now += Duration::from_secs(1);
-            if let Some(change) = self.track.overdue(self.now, &self.rules) {
+            if let Some(change) = self.track.overdue(self.now, &self.rules, None) {
                 self.take(change);
             }
         }

@@ -175,7 +175,7 @@ impl Track {
                 }
                 _ => trouble,
             };
-            return self.fail(reason, None, steps).telling(cleared);
+            return self.fail(reason, None, steps);
         }
         self.on(image).to(Phase::Ready, steps).telling(cleared)
     }

@@ -97,6 +97,9 @@ pub fn predict(jobs: &[Job], work: &[Work], seen: Option<&Seen>) -> Vec<Predicti
             .and_then(|seen| strayed(job, &forecast, &seen.view))
             .map_or(Prediction::Done(outcome), Prediction::Drifted),
         Forecast::Arriving => Prediction::CannotTell("it shows its target and is still initialising".into()),
+        Forecast::Busy => {
+            Prediction::CannotTell("it is initialising, perhaps on its way to another image".into())
+        }
         Forecast::Unclear => Prediction::CannotTell("the listing says two things about the engine".into()),
         Forecast::Already => Prediction::Already,
         Forecast::Watch { .. } => Prediction::Watch,

@@ -1,6 +1,6 @@
 //! Reasons in words: the service's refusals through its catalogue, and the ends that we find ourselves.
 
-use crate::cloud::catalogue;
+use crate::cloud::catalogue::{self, Class};
 use crate::cloud::{Barrier, Fault, Refusal};
 use crate::job::Reason;
 use crate::ledger::Refused;
@@ -27,6 +27,7 @@ pub(super) const NO_CREDENTIALS: &str = "no-credentials";
 pub(super) const NOT_CONVERGED: &str = "not-converged";
 pub(super) const NOT_READ_BACK: &str = "not-read-back";
 pub(super) const READ_BACK_OFF: &str = "read-back-off";
+pub(super) const READ_BACK_DENIED: &str = "read-back-denied";
 pub(super) const HELD_BACK: &str = "held-back";
 pub(super) const RUN_ENDED: &str = "run-ended";
 pub(super) const SOAK_FAILED: &str = "soak-failed";
@@ -125,6 +126,12 @@ const FINDINGS: &[Finding] = &[
         "run the same command again: it reads the engine back before anything is sent",
     ),
     (
+        READ_BACK_DENIED,
+        "the request may or may not have been applied, and these keys may not look",
+        "grant dlc:DescribeDataEngines (dlc:DescribeDataEngine where engines are named) and run the same command again, \
+         or look at the engine in the console",
+    ),
+    (
         READ_BACK_OFF,
         "the request may or may not have been applied, and --no-read-back forbids to look",
         "look at the engine in the console, or run the same command again without --no-read-back",
@@ -173,6 +180,15 @@ pub fn reading_failed(fault: &Fault) -> Reason {
         Fault::Barred { by, cause } => found(barred(*by), cause.clone()),
         Fault::NoAnswer { cause, .. } => found(NOT_READ_BACK, cause.clone()),
     }
+}
+
+/// Why a doubt was not settled in time; `unread` is why the latest look showed nothing, where it did not.
+pub(super) fn not_read_back(waited: &str, unread: Option<&Reason>) -> Reason {
+    let Some(unread) = unread else { return found(NOT_READ_BACK, waited) };
+    let denied = catalogue::look_up(&unread.code).class == Class::Denied;
+    let said = unread.message.as_ref().unwrap_or(&unread.cause);
+    let message = format!("{waited}; the latest look failed: {}: {said}", unread.code);
+    found(if denied { READ_BACK_DENIED } else { NOT_READ_BACK }, message)
 }
 
 /// The code of what bars the way.

@@ -184,6 +184,8 @@ pub enum Forecast {
     Already,
     /// Nothing yet: the engine shows its target and is still initialising.
     Arriving,
+    /// Nothing yet: the engine is initialising, perhaps on its way to another image.
+    Busy,
     /// Nothing yet: the listing says two things about the engine.
     Unclear,
     /// Nothing: a later request for the same engine, to another target, has not come to its end.
@@ -257,6 +259,7 @@ pub(super) fn first_sight(job: &Job, open_elsewhere: Option<&ImageVersionId>, vi
             let arrived = |other: &&ImageVersionId| **other == image && state == Some(EngineState::RUNNING);
             match open_elsewhere.filter(|other| !arrived(other)) {
                 Some(other) => Forecast::Unfit(still_open(other)),
+                None if state == Some(EngineState::INITIALISING) => Forecast::Busy,
                 None => Forecast::Switch { from: Some(image) },
             }
         }

@@ -11,10 +11,11 @@ use super::Rules;
 use super::board::Board;
 use super::place::{Place, Scope};
 use super::readback::{Reader, Sweep};
+use super::reasons::reading_failed;
 use super::sight::FleetView;
 use super::track::Track;
 use crate::cloud::Fleet;
-use crate::job::{JobIndex, Region};
+use crate::job::{JobIndex, Reason, Region};
 
 /// Attempts for a call of a sweep. Sweeps come again anyway, so a call is not waited for any longer.
 const ATTEMPTS: u32 = 2;
@@ -66,6 +67,8 @@ pub(super) struct Sweeps<F> {
     last_routine: Option<Instant>,
     /// When the engines of jobs that wait to be sent were last asked for.
     last_fresh: Instant,
+    /// Why the latest sweep could not read all that it was to read.
+    trouble: Option<Reason>,
 }
 
 impl<F: Fleet> Sweeps<F> {
@@ -80,11 +83,17 @@ impl<F: Fleet> Sweeps<F> {
             asked: HashMap::new(),
             last_routine: None,
             last_fresh: Instant::now(),
+            trouble: None,
         }
     }
 
     pub(super) fn is_under_way(&self) -> bool {
         !self.under_way.is_empty()
+    }
+
+    /// Why the latest sweep could not read all that it was to read; none where it could.
+    pub(super) fn trouble(&self) -> Option<&Reason> {
+        self.trouble.as_ref()
     }
 
     /// When the next sweep is wanted.
@@ -216,6 +225,7 @@ impl<F: Fleet> Sweeps<F> {
     /// Notes how a sweep went: after one that could read nothing the next in its place waits longer and longer.
     pub(super) fn note(&mut self, swept: &Swept, rules: &Rules, random: &mut fastrand::Rng) {
         let now = Instant::now();
+        self.trouble = swept.sweep.failed.first().map(|(_, fault)| reading_failed(fault));
         let going = match swept.job {
             Some(job) => self.engines.entry(job).or_default(),
             None => self.regions.entry(swept.region.clone()).or_default(),

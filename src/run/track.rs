@@ -182,7 +182,7 @@ impl Track {
             }
             Forecast::Already if self.sent => self.applied_after_all(false, now, rules),
             Forecast::Already => self.end(Outcome::Already, None, vec![Step::Already]),
-            Forecast::Arriving | Forecast::Unclear => {
+            Forecast::Arriving | Forecast::Busy | Forecast::Unclear => {
                 self.to(Phase::Looking { since: now, due: now + rules.sweep_every }, Vec::new())
             }
             Forecast::Blocked(reason) => self.end(Outcome::NotStarted, Some(reason), Vec::new()),
@@ -268,8 +268,8 @@ impl Track {
         Some(self.end(Outcome::NotStarted, Some(reason), steps))
     }
 
-    /// What the passing of time alone makes of the job, if anything.
-    pub(super) fn overdue(&self, now: Instant, rules: &Rules) -> Option<Change> {
+    /// What the passing of time alone makes of the job, if anything. `unread` is why the latest look showed nothing.
+    pub(super) fn overdue(&self, now: Instant, rules: &Rules, unread: Option<&Reason>) -> Option<Change> {
         let late = |since: Instant| now >= since + rules.wait_timeout;
         match &self.phase {
             Phase::BackingOff { until } if now >= *until => {
@@ -281,7 +281,9 @@ impl Track {
             {
                 Some(self.not_converged(rules))
             }
-            Phase::Doubtful { since, accepted: false, .. } if late(*since) => Some(self.not_settled(rules)),
+            Phase::Doubtful { since, accepted: false, .. } if late(*since) => {
+                Some(self.not_settled(rules, unread))
+            }
             Phase::Looking { since, .. } if late(*since) => Some(match self.refused {
                 None => {
                     let waited =
@@ -289,7 +291,7 @@ impl Track {
                     self.end(Outcome::NotStarted, Some(found(reasons::NOT_READ_BACK, waited)), Vec::new())
                 }
                 // a server fault may have been applied all the same; the other refusals are sure that they were not
-                Some(Class::Transient) => self.not_settled(rules),
+                Some(Class::Transient) => self.not_settled(rules, unread),
                 Some(_) => self.fail(self.last_trouble(), None, Vec::new()),
             }),
             _ => None,
@@ -303,9 +305,9 @@ impl Track {
         self.end(Outcome::Unconverged, Some(reason), vec![Step::Unconverged { message: waited }])
     }
 
-    fn not_settled(&self, rules: &Rules) -> Change {
+    fn not_settled(&self, rules: &Rules, unread: Option<&Reason>) -> Change {
         let waited = format!("not settled by read-back within {}", spell(rules.wait_timeout));
-        let reason = found(reasons::NOT_READ_BACK, waited.clone());
+        let reason = reasons::not_read_back(&waited, unread);
         self.end(Outcome::Unknown, Some(reason), vec![Step::Unknown { message: waited }])
     }
 

@@ -59,7 +59,7 @@ fn a_clock_that_is_stepped_during_a_run_costs_the_requests_under_way_a_second_tr
     assert!(ran.stderr.contains("agrees with the service's again"), "{}", ran.stderr);
     let refused = refused_for_their_time(&stage);
     survived(
-        "clocks that are stepped by 10 min, 30 min, 17 h and back during one run",
+        "a clock of the service that is stepped by 10 min, 30 min, 17 h and back during one run",
         &format!(
             "60 engines switched, 0 twice, {refused} requests signed again, at most 20 arrivals in any second"
         ),

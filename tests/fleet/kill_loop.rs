@@ -3,7 +3,7 @@
 //! `cargo test` runs a short loop. The long one: `DLC_FLEET_KILLS=1000 cargo test --test fleet kill_loop --
 //! --nocapture`, which prints its counts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -11,18 +11,21 @@ use dlc_fleet::cloud::SWITCH;
 
 use crate::stage::{Stage, rows, signal, survived, wait_for};
 
-const ENGINES: usize = 40;
+/// As many as keep requests under way through all the lives of one world.
+const ENGINES: usize = 100;
 
 /// Kills in one world before the command is left to finish.
 const KILLS_IN_A_WORLD: usize = 8;
 
-const WEATHER: &str = "latency: {median: 60ms, worst: 200ms}\nswitching: {least: 300ms, most: 900ms}\n\
+const WEATHER: &str = "latency: {median: 120ms, worst: 400ms}\nswitching: {least: 300ms, most: 900ms}\n\
                        spells:\n  - {fate: InternalError, engines: 5%, times: 1}\n";
 
-/// What a loop counted; all but the first two have to be zero.
+/// What a loop counted; all but the first three have to be zero.
 #[derive(Debug, Default)]
 struct Counts {
     kills: AtomicUsize,
+    /// Those that met requests without an answer.
+    kills_under_way: AtomicUsize,
     requests: AtomicUsize,
     requests_without_intent: AtomicUsize,
     lines_lost: AtomicUsize,
@@ -61,11 +64,14 @@ fn play(seed: u64, kills: usize, forgetful: bool, counts: &Counts) {
     let mut known = String::new();
     for _ in 0..kills {
         let child = command().spawn().expect("it starts");
-        std::thread::sleep(Duration::from_millis(random.u64(150..1_400)));
+        std::thread::sleep(Duration::from_millis(random.u64(300..1_800)));
         signal(child.id(), "KILL");
         wait_for(child);
         counts.kills.fetch_add(1, Ordering::Relaxed);
-        known = remember(&stage, &known, counts);
+        let now = remember(&stage, &known, counts);
+        let under_way = left_under_way(&known, &now);
+        counts.kills_under_way.fetch_add(usize::from(under_way), Ordering::Relaxed);
+        known = now;
     }
     let last = wait_for(command().spawn().expect("it starts"));
     remember(&stage, &known, counts);
@@ -81,17 +87,41 @@ fn remember(stage: &Stage, known: &str, counts: &Counts) -> String {
     now
 }
 
+/// True where this life left a request without an answer.
+fn left_under_way(before: &str, now: &str) -> bool {
+    let mut under_way = BTreeSet::new();
+    for line in now.get(before.len()..).unwrap_or_default().lines() {
+        let Some(engine) = engine_of(line) else { continue };
+        if line.contains("\"kind\":\"sent\"") {
+            under_way.insert(engine);
+        } else {
+            under_way.remove(engine);
+        }
+    }
+    !under_way.is_empty()
+}
+
+fn engine_of(line: &str) -> Option<&str> {
+    line.split("\"data_engine_id\":\"").nth(1)?.split('"').next()
+}
+
+/// Lines of each engine.
+fn count<'a>(engines: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
+    let mut counts = BTreeMap::new();
+    for engine in engines {
+        *counts.entry(engine).or_default() += 1;
+    }
+    counts
+}
+
 fn judge(stage: &Stage, last: &crate::stage::Ran, counts: &Counts) {
     if last.code != Some(0) {
         counts.ledgers_not_resumed.fetch_add(1, Ordering::Relaxed);
         tell(&last.stderr);
     }
     let ledger = stage.ledger();
-    let intents: BTreeSet<&str> = ledger
-        .lines()
-        .filter(|line| line.contains("\"kind\":\"sent\""))
-        .filter_map(|line| line.split("\"data_engine_id\":\"").nth(1)?.split('"').next())
-        .collect();
+    let sent = ledger.lines().filter(|line| line.contains("\"kind\":\"sent\""));
+    let intents = count(sent.filter_map(engine_of));
     let arrivals = stage.simulator.arrivals();
     let asked: Vec<String> = arrivals
         .iter()
@@ -99,7 +129,12 @@ fn judge(stage: &Stage, last: &crate::stage::Ran, counts: &Counts) {
         .filter_map(|arrival| arrival.data_engine_id.as_ref().map(ToString::to_string))
         .collect();
     counts.requests.fetch_add(asked.len(), Ordering::Relaxed);
-    let unknown = asked.iter().filter(|engine| !intents.contains(engine.as_str())).count();
+    let requests = count(asked.iter().map(String::as_str));
+    // a line without its request is a kill between the two; a request without its line must not be
+    let more = |(engine, requests): (&&str, &usize)| {
+        requests.saturating_sub(intents.get(engine).copied().unwrap_or_default())
+    };
+    let unknown: usize = requests.iter().map(more).sum();
     counts.requests_without_intent.fetch_add(unknown, Ordering::Relaxed);
     let stats = stage.simulator.stats();
     counts.engines_switched_twice.fetch_add(stats.applied_more_than_once.len(), Ordering::Relaxed);
@@ -144,16 +179,18 @@ fn killed_at_random_instants_and_started_again_nothing_is_lost_and_nothing_done_
     let kills = std::env::var("DLC_FLEET_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(16);
     let counts = kill_loop(kills, false);
     let requests = counts.requests.load(Ordering::Relaxed);
+    let under_way = counts.kills_under_way.load(Ordering::Relaxed);
     survived(
-        "SIGKILL at random instants with requests under way, then the same command until done",
+        "SIGKILL at random instants, then the same command until done",
         &format!(
-            "{kills} kills, {requests} requests; requests without their line in the ledger, lines lost, engines switched \
+            "{kills} kills, {under_way} of them with requests under way, {requests} requests; requests without their line in the ledger, lines lost, engines switched \
              twice, rows missing, ledgers not resumed: {} in all",
             counts.broken()
         ),
     );
     assert_eq!(counts.kills.load(Ordering::Relaxed), kills);
     assert_eq!(counts.broken(), 0, "{counts:#?}");
+    assert!(4 * under_way >= kills, "{under_way} of {kills} kills met a request: too few to show anything");
 }
 
 #[test]

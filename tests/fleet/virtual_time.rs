@@ -385,3 +385,20 @@ async fn a_fleet_of_thousands_is_paged_through() {
     assert!(told.simulator.stats().action(SWITCH).worst_window <= 20);
     assert!(told.simulator.stats().action("DescribeDataEngines").worst_window <= 20);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_first_signal_waits_for_answers_also_where_the_account_was_refused_before() {
+    let weather = "latency: {median: 50ms, worst: 60ms}\nspells:\n  \
+                   - {fate: hang, engines: [DataEngine-0000], times: 1, applied: never}\n  \
+                   - {fate: AuthFailure.SecretIdNotFound, action: any, from: 400ms}\n";
+    let ended_after = |signals: Vec<(Duration, Signal)>| async move {
+        let mut staging = Staging::new(jobs(20, 1), weather);
+        staging.signals = signals;
+        let told = staging.run().await;
+        told.ended.elapsed
+    };
+    let at = |seconds| (Duration::from_secs(seconds), Signal::Interrupt);
+    let answer = Rules::default().request_timeout;
+    assert!(ended_after(vec![at(5)]).await >= answer, "the answer is waited for");
+    assert!(ended_after(vec![at(5), at(6)]).await < Duration::from_secs(7), "the second one leaves at once");
+}

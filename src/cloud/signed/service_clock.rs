@@ -89,6 +89,8 @@ pub(super) fn unix_seconds(moment: SystemTime) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{prop_assert, prop_oneof, proptest};
+
     use super::*;
 
     const NOW: i64 = 1_790_000_000;
@@ -134,5 +136,18 @@ mod tests {
         }
         assert_eq!(clock.learn(Some("Mon, 21 Sep 2026 14:23:20 GMT"), came(0)), Ok(()));
         assert_eq!(clock.ahead(), 1_790_000_600 - NOW);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_in_place_of_a_date_is_believed_beyond_a_day_or_makes_an_error_of_several_lines(
+            date in prop_oneof![".{0,40}", "[A-Z][a-z]{2}, [0-9]{1,2} [A-Z][a-z]{2} [0-9]{1,5} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT"],
+        ) {
+            let clock = ServiceClock::default();
+            match clock.learn(Some(&date), came(0)) {
+                Ok(()) => prop_assert!(clock.ahead().abs() <= FURTHEST),
+                Err(why) => prop_assert!(!why.contains(char::is_control) && clock.ahead() == 0, "{}", why),
+            }
+        }
     }
 }

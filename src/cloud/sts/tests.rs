@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::cloud::misbehaving::{Received, Reply, Server};
-use crate::cloud::sign::Signable;
+use proptest::prelude::{prop_assert, proptest};
 
 use super::*;
+use crate::cloud::misbehaving::{Received, Reply, Server};
 use crate::cloud::network::Network;
+use crate::cloud::sign::Signable;
 
 const ROLE: Role<'_> = Role { arn: "qcs::cam::uin/100000000001:roleName/fleet", session_name: "night" };
 const IDENTITY: WebIdentity<'_> =
@@ -165,4 +166,30 @@ async fn a_refusal_is_told_with_code_message_request_id_and_the_remedy_that_fits
     assert!(nobody.may_pass && nobody.what.contains("connection refused") && nobody.remedy.contains("proxy"));
     let keys: Fault = CredentialsError::Absent { looked_at: Vec::new() }.into();
     assert!(Told::of(&keys, "d", "u").what.contains("TENCENTCLOUD_SECRET_ID"));
+}
+
+proptest! {
+    #[test]
+    fn any_answer_names_an_account_or_whole_keys_or_is_none(
+        text in r#"[\[{]?("(AccountId|Arn|Type|Credentials|Token|TmpSecretId|TmpSecretKey|ExpiredTime)":?|[{}\[\],:]|"[a-z]{0,3}"|-?[0-9]{1,20}|null){0,16}"#,
+        account in "[a-z]{0,2}",
+        token in "[a-z]{0,2}",
+    ) {
+        let whole = format!(
+            r#"{{"AccountId":"{account}","Arn":"a","ExpiredTime":1,"Credentials":{{"Token":"{token}","TmpSecretId":"i","TmpSecretKey":"k"}}}}"#
+        );
+        for text in [text, whole] {
+            if let Ok(answer) = serde_json::from_str::<IdentityAnswer>(&text)
+                && let Ok(identity) = answer.into_identity()
+            {
+                prop_assert!(!identity.account_id.is_empty() && !identity.arn.is_empty());
+            }
+            if let Ok(answer) = serde_json::from_str::<SessionAnswer>(&text)
+                && let Ok(keys) = answer.into_credentials()
+            {
+                prop_assert!(!keys.secret_id().is_empty() && !keys.secret_key().is_empty());
+                prop_assert!(keys.token().is_some_and(|token| !token.is_empty()) && keys.expires().is_some());
+            }
+        }
+    }
 }

@@ -82,7 +82,8 @@ impl<C: Cloud> Dispatcher<C> {
     }
 
     pub(super) fn signalled(&mut self, signal: Signal) {
-        let again = self.stopping >= Stopping::Draining;
+        // a run may be draining for another cause, and its requests under way are still waited for
+        let again = std::mem::replace(&mut self.signalled, true);
         self.stopping = if again { Stopping::Now } else { Stopping::Draining };
         self.stop_because(StopReason::Interrupted { signal: signal.name() });
     }

@@ -1,6 +1,7 @@
 //! Judgements before anything is sent in this run: what earlier runs left, and what the fleet shows.
 
 use super::*;
+use crate::job::Reason;
 use crate::run::sight::strayed;
 
 #[test]
@@ -27,7 +28,7 @@ fn what_an_earlier_run_gave_up_on_is_given_up_on_again_and_not_called_unknown() 
     let (standing, request_id) = (Standing::Unconverged, Some("id".to_owned()));
     let forecast = Forecast::Settle { standing, image_before: None, request_id, trouble: None };
     let track = Track::new(JobIndex(0), &UNSENT).begin(forecast, now, &rules).track;
-    let change = track.overdue(now + rules.wait_timeout, &rules).expect("a change");
+    let change = track.overdue(now + rules.wait_timeout, &rules, None).expect("a change");
     let Phase::Settled(verdict) = change.track.phase else { panic!("{:?}", change.track.phase) };
     assert_eq!(verdict.outcome, Outcome::Unconverged);
     assert_eq!(verdict.reason.and_then(|reason| reason.request_id), Some("id".into()));
@@ -73,6 +74,40 @@ fn an_engine_that_shows_its_target_but_initialises_is_watched_until_it_runs() {
     assert_eq!(stage.outcome(), Some(Outcome::Already));
     assert_eq!(forecast(&job(), &UNSENT, Some(&view("new", 0))), Forecast::Arriving);
     assert_eq!(forecast(&job(), &UNSENT, Some(&view("new", 1))), Forecast::Already, "suspended is at rest");
+}
+
+#[test]
+fn an_engine_that_initialises_on_its_old_image_may_be_on_its_way_and_is_not_sent() {
+    assert_eq!(forecast(&job(), &UNSENT, Some(&view("old", 0))), Forecast::Busy);
+    let mut stage = Stage::in_flight(Rules::default());
+    stage.track = Track::new(JobIndex(0), &UNSENT).begin(Forecast::Busy, stage.now, &stage.rules).track;
+    stage.wait(30).look("old", 0);
+    assert!(matches!(stage.track.phase, Phase::Looking { .. }));
+    stage.wait(30).look("old", 2);
+    assert_eq!(stage.track.phase, Phase::Ready, "it is at rest where it was");
+}
+
+#[test]
+fn a_doubt_that_nobody_may_look_into_names_the_right_that_is_missing() {
+    let (rules, now) = (Rules::default(), Instant::now());
+    let late = now + rules.wait_timeout;
+    let mut track = Track::new(JobIndex(0), &UNSENT);
+    track.phase = Phase::Doubtful { since: now, quiet_since: None, accepted: false };
+    let reason = |unread: Option<&Reason>| {
+        let change = track.overdue(late, &rules, unread).expect("a change");
+        let Phase::Settled(verdict) = change.track.phase else { panic!("{:?}", change.track.phase) };
+        assert_eq!(verdict.outcome, Outcome::Unknown);
+        verdict.reason.expect("a reason")
+    };
+    let refusal =
+        |code: &str| Refusal { code: code.to_owned(), message: "it says so".to_owned(), request_id: None };
+    let denied = reason(Some(&reasons::refused(&refusal("AuthFailure.UnauthorizedOperation"))));
+    assert_eq!(denied.code, "read-back-denied");
+    assert!(denied.remedy.contains("grant dlc:DescribeDataEngines"), "{}", denied.remedy);
+    assert!(denied.message.expect("a message").contains("AuthFailure.UnauthorizedOperation: it says so"));
+    let broken = reason(Some(&reasons::refused(&refusal("InternalError"))));
+    assert!(broken.message.expect("a message").contains("the latest look failed: InternalError: it says so"));
+    assert_eq!((broken.code.as_str(), reason(None).code.as_str()), ("not-read-back", "not-read-back"));
 }
 
 #[test]
