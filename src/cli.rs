@@ -229,7 +229,7 @@ pub struct CallerArgs {
     /// Call nothing unless the keys belong to this main account (whoami shows it); compared with the plan's as well
     #[arg(long, value_name = "ID", value_parser = account)]
     pub expect_account: Option<String>,
-    /// Assume this role with the keys that are found [default: $TENCENTCLOUD_ROLE_ARN]
+    /// Assume this role with the keys that are found [default without --profile: $TENCENTCLOUD_ROLE_ARN]
     #[arg(long, value_name = "ARN")]
     pub role_arn: Option<String>,
     /// What the role's session is called [default: $TENCENTCLOUD_ROLE_SESSION_NAME, else dlc-fleet]

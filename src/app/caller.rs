@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::patience::tell_if_slow;
 use crate::cloud::credentials::{Credentials, CredentialsError, Keyring, WantedRole, find};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::network::Network;
@@ -46,6 +47,7 @@ impl Caller {
     pub(super) async fn find(wanted: Wanted<'_>) -> Result<Self, Failure> {
         let time = Arc::<ServiceClock>::default();
         let sts = sts_client(&wanted, &time)?;
+        wanted.network.tell(&wanted.endpoint.of_service(SERVICE));
         let surroundings = super::surroundings(wanted.profile);
         let found = find(&surroundings, wanted.role, &sts);
         for warning in surroundings.warnings() {
@@ -67,7 +69,13 @@ impl Caller {
 
     /// The keys that are good now.
     pub(super) async fn keys(&self) -> Result<Arc<Credentials>, Failure> {
-        Ok(patiently(|| self.keyring.current(), CredentialsError::may_pass).await?)
+        let asked = patiently(|| self.keyring.current(), CredentialsError::may_pass);
+        Ok(tell_if_slow("waiting for keys", asked).await?)
+    }
+
+    /// Sees that no keys of another account are used from now on.
+    pub(super) fn keep_to(&self, identity: &CallerIdentity) {
+        self.keyring.keep_to(&identity.account_id, self.sts.clone());
     }
 
     /// Whose keys they are.
@@ -80,7 +88,8 @@ impl Caller {
             )
         };
         let ask = || async { self.sts.caller(&self.keyring).await.map_err(told) };
-        patiently(ask, |told| told.may_pass).await.map_err(|told| {
+        let asked = tell_if_slow("asking STS who is calling", patiently(ask, |told| told.may_pass));
+        asked.await.map_err(|told| {
             let what = format!("{GET_CALLER_IDENTITY} does not tell who is calling: {}", told.what);
             Failure::new(Exit::Refused, what).next(format!("nothing was switched; {}", told.remedy))
         })

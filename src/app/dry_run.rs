@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::guard::{check_account, check_regions, expected, tell_unchecked};
-use super::patience::patiently;
+use super::patience::look_at;
 use super::target::{check_ledger_fits, clock, reach, request_gap};
 use super::{print_result, sites};
 use crate::cli::Output;
@@ -78,7 +78,7 @@ async fn look_around(
         return Ok((None, name, clock));
     }
     let reader = Reader::new(Arc::new(service.fleet(rules.request_timeout)?), rules);
-    let seen = patiently(plan.jobs.len(), look(&reader, &plan.jobs)).await?;
+    let seen = look_at(plan.jobs.len(), look(&reader, &plan.jobs)).await?;
     if let Some(note) = report::clock_note(reader.clock_ahead()) {
         to_stderr(&format!("{note}\n"));
     }

@@ -63,7 +63,10 @@ pub(super) async fn check_account(
         tell_unchecked(&expected, "the simulator's scenario names no account");
         return Ok(());
     }
-    compare(&expected, &service.caller.identity().await?)
+    let identity = service.caller.identity().await?;
+    compare(&expected, &identity)?;
+    service.caller.keep_to(&identity);
+    Ok(())
 }
 
 /// Says that an expectation was left unchecked, and why.

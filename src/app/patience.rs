@@ -1,4 +1,4 @@
-//! A word to whoever waits while the fleet is looked at before anything is sent.
+//! A word to whoever waits for what has to be known before anything is sent.
 
 use std::time::Duration;
 
@@ -11,16 +11,20 @@ use crate::words::plural;
 /// Silence that is borne.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// Waits for a look at the engines of so many rows, and says so once if it takes its time.
-pub(super) async fn patiently<T>(rows: usize, look: impl Future<Output = T>) -> T {
-    let mut look = std::pin::pin!(look);
+/// Waits for something, and says once what it is if it takes its time.
+pub(super) async fn tell_if_slow<T>(what: &str, waited_for: impl Future<Output = T>) -> T {
+    let mut waited_for = std::pin::pin!(waited_for);
     tokio::select! {
         biased;
-        seen = &mut look => seen,
+        done = &mut waited_for => done,
         () = until(Instant::now() + QUIET) => {
-            let rows = plural(rows, "row");
-            to_stderr(&format!("note: still looking at the engines of {rows}; nothing is sent before that is done\n"));
-            look.await
+            to_stderr(&format!("note: still {what}; nothing is sent before that is done\n"));
+            waited_for.await
         }
     }
+}
+
+/// The same for a look at the engines of so many rows.
+pub(super) async fn look_at<T>(rows: usize, look: impl Future<Output = T>) -> T {
+    tell_if_slow(&format!("looking at the engines of {}", plural(rows, "row")), look).await
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::confirm::{Question, confirm};
-use super::patience::patiently;
+use super::patience::look_at;
 use super::target::{Service, check_ledger_fits, reach};
 use super::{command_line, guard, lost, print_outcome, signals, sites, surroundings};
 use crate::cli::{Output, RunArgs};
@@ -160,7 +160,7 @@ async fn survey<F: Fleet>(
     if !reads_back {
         return Ok(None);
     }
-    Ok(Some(patiently(plan.jobs.len(), reader.survey(&plan.jobs)).await?))
+    Ok(Some(look_at(plan.jobs.len(), reader.survey(&plan.jobs)).await?))
 }
 
 /// Asks for leave where a service would be written to; false where nobody had to be asked.

@@ -15,6 +15,7 @@ use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
 use crate::cloud::network::Network;
 use crate::cloud::signed::SignedClient;
+use crate::cloud::sts::SERVICE;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::{Job, JobKey};
@@ -43,7 +44,10 @@ impl Service {
     /// A client for it; opens no connection.
     pub(super) fn fleet(self, request_timeout: Duration) -> Result<HttpFleet, Failure> {
         let Caller { keyring, time, .. } = self.caller;
-        self.network.tell(&self.endpoint);
+        // where STS answers at the same place, this was told already
+        if self.endpoint != self.endpoint.of_service(SERVICE) {
+            self.network.tell(&self.endpoint);
+        }
         let client = SignedClient::new(self.endpoint, &self.network, request_timeout, time)?;
         Ok(HttpFleet::new(client, keyring))
     }

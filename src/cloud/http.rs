@@ -62,6 +62,7 @@ impl HttpFleet {
             engine,
             largest: if action == super::SWITCH { LARGEST_RECEIPT } else { LARGEST_LISTING },
             hush: false,
+            secret: None,
         };
         let answered = self.client.call(call, Some(&credentials), body).await;
         answered.map_err(|fault| self.keyring.judge(&credentials, fault))

@@ -4,6 +4,7 @@
 //! run, is given a `Fleet` and has no way to reach the switch. The service behind HTTPS and the simulator
 //! are equal implementations.
 
+mod barrier;
 pub mod catalogue;
 pub mod credentials;
 pub mod endpoint;
@@ -17,6 +18,8 @@ pub mod sts;
 mod wire;
 
 use std::future::Future;
+
+pub use barrier::Barrier;
 
 use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 
@@ -244,23 +247,6 @@ pub struct Refusal {
     pub message: String,
     /// `RequestId`
     pub request_id: Option<String>,
-}
-
-/// What stands between here and the service until somebody changes something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Barrier {
-    /// The peer's certificate comes from a CA that is not trusted here.
-    UnknownIssuer,
-    /// The peer's certificate is not valid any more, or not yet.
-    OutOfDate,
-    /// The peer's certificate is for another host.
-    OtherHost,
-    /// Anything else is wrong with the peer's certificate.
-    Certificate,
-    /// The peer speaks no TLS, or only one that is too old.
-    NoTls,
-    /// The proxy asks for a user name and a password, or for better ones.
-    ProxyCredentials,
 }
 
 /// Why a call brought no result. The variants differ in what they say about the service's state.

@@ -3,7 +3,7 @@
 mod proxy;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use reqwest::{Certificate, Client, ClientBuilder};
@@ -21,6 +21,9 @@ pub struct Network {
     in_place_of_system: Vec<String>,
     proxies: Proxies,
 }
+
+/// Bytes of the largest file of certificates that is read; all CAs of a system take some 200 kB.
+const LARGEST_FILE: u64 = 4 * 1024 * 1024;
 
 /// Variables that name certificates in place of the system's: a file, and folders (crate `rustls-native-certs`, which
 /// reads them).
@@ -67,7 +70,14 @@ impl Network {
     ) -> Result<Self, NetworkError> {
         let roots = ca_file.map(read_certificates).transpose()?.unwrap_or_default();
         let named = |name: &&str| variable(name).map(|value| format!("{name} ({value:?})"));
-        let in_place_of_system = SYSTEM_ROOTS.iter().filter_map(named).collect();
+        let in_place_of_system: Vec<String> = SYSTEM_ROOTS.iter().filter_map(named).collect();
+        for variable in &in_place_of_system {
+            tracing::info!("certificates of {variable} are trusted in place of the system's");
+        }
+        if ca_file.is_some() {
+            let certificates = roots.len();
+            tracing::info!(certificates, "certificates of --ca-file are trusted beside the system's");
+        }
         Ok(Self { roots, in_place_of_system, proxies: Proxies::resolve(variable)? })
     }
 
@@ -98,21 +108,27 @@ impl Network {
 
     /// Tells the log how requests get to an endpoint, without a word of what opens a proxy.
     pub fn tell(&self, endpoint: &Endpoint) {
-        for variable in &self.in_place_of_system {
-            tracing::info!("certificates of {variable} are trusted in place of the system's");
-        }
-        let certificates = self.roots.len();
-        if certificates > 0 {
-            tracing::info!(certificates, "certificates of --ca-file are trusted beside the system's");
-        }
         self.proxies.tell(endpoint);
     }
 }
 
+/// Reads a regular file of a sensible size; a named pipe would be waited for, and a device may have no end.
+fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(io::Error::other("it is larger than 4 MiB"));
+    }
+    Ok(bytes)
+}
+
 fn read_certificates(path: &Path) -> Result<Vec<Certificate>, NetworkError> {
+    let bytes = read_whole(path)
+        .map_err(|cause| NetworkError::UnreadableCertificates { path: path.to_owned(), cause })?;
     let path = || path.to_owned();
-    let bytes =
-        fs::read(path()).map_err(|cause| NetworkError::UnreadableCertificates { path: path(), cause })?;
     let certificates = Certificate::from_pem_bundle(&bytes)
         .map_err(|_| NetworkError::DamagedCertificates { path: path() })?;
     if certificates.is_empty() {
@@ -160,6 +176,6 @@ mod tests {
         let missing = Network::resolve(Some(Path::new("no/such/file")), |_| None).expect_err("missing");
         assert!(missing.to_string().starts_with("--ca-file no/such/file: No such file"), "{missing}");
         let folder = Network::resolve(Some(Path::new("/")), |_| None).expect_err("a folder");
-        assert!(folder.to_string().contains("directory"), "{folder}");
+        assert!(folder.to_string().contains("not a regular file"), "{folder}");
     }
 }

@@ -10,8 +10,9 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, Header
 use reqwest::{Client, ClientBuilder, Request, Response, redirect, retry, tls};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
-use super::credentials::Credentials;
+use super::credentials::{Credentials, REDACTED};
 use super::endpoint::Endpoint;
 use super::network::Network;
 use super::sign::Signable;
@@ -61,8 +62,11 @@ pub enum HttpError {
     },
 }
 
-/// What one call is about.
-#[derive(Clone, Copy, Debug)]
+/// Bytes that all but the longest answers have; more room is made where it is needed.
+const USUAL_ANSWER: usize = 64 * 1024;
+
+/// What one call is about. Not `Debug`, since there may be a secret in it.
+#[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
     /// Name of the service in signatures, the same for every host form: `dlc`, `sts`.
     pub(super) service: &'static str,
@@ -79,6 +83,8 @@ pub(super) struct Call<'a> {
     pub(super) largest: usize,
     /// True where request or answer hold secrets beside the keys, so that nothing of a body may be repeated.
     pub(super) hush: bool,
+    /// A secret in the request's body, which the service may repeat.
+    pub(super) secret: Option<&'a str>,
 }
 
 impl SignedClient {
@@ -130,11 +136,17 @@ impl SignedClient {
         let http_status = response.status().as_u16();
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
         let body = read(response, call.largest).await?;
-        wire::judge(&body).map_err(|unanswered| match unanswered {
-            Unanswered::Refused(mut refusal) => {
-                if let Some(credentials) = credentials {
-                    refusal.message = credentials.redact(&refusal.message);
-                }
+        let judged = wire::judge::<A>(&body).map(|answered| Answered {
+            request_id: call.redact(&answered.request_id, credentials),
+            ..answered
+        });
+        judged.map_err(|unanswered| match unanswered {
+            Unanswered::Refused(refusal) => {
+                let refusal = Refusal {
+                    code: call.redact(&refusal.code, credentials),
+                    message: call.redact(&refusal.message, credentials),
+                    request_id: refusal.request_id.map(|id| call.redact(&id, credentials)),
+                };
                 self.refused(refusal, date.as_deref(), came)
             }
             Unanswered::Unreadable { why } => {
@@ -208,6 +220,15 @@ impl SignedClient {
 }
 
 impl Call<'_> {
+    /// What the service says, without any secret of this call: it may repeat what was sent to it.
+    fn redact(self, text: &str, credentials: Option<&Credentials>) -> String {
+        let text = credentials.map_or_else(|| text.to_owned(), |credentials| credentials.redact(text));
+        match self.secret.filter(|secret| !secret.is_empty()) {
+            Some(secret) => text.replace(secret, REDACTED),
+            None => text,
+        }
+    }
+
     /// Tells the log how the call went: never headers, never keys.
     fn tell(self, latency: Duration, result: Result<&str, &Fault>) {
         let Self { action, region, engine, .. } = self;
@@ -239,9 +260,10 @@ fn client_builder(request_timeout: Duration) -> ClientBuilder {
 }
 
 /// The whole body, so that the connection can be used again; no more of it than the service may send.
-async fn read(mut response: Response, largest: usize) -> Result<Vec<u8>, Fault> {
+async fn read(mut response: Response, largest: usize) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let http_status = Some(response.status().as_u16());
-    let mut body = Vec::new();
+    // keys of roles come in answers, and none of their bytes are to stay behind
+    let mut body = Zeroizing::new(Vec::with_capacity(largest.min(USUAL_ANSWER)));
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > largest => {
@@ -288,6 +310,7 @@ mod tests {
             engine: None,
             largest: 0,
             hush: false,
+            secret: None,
         };
         let headers = client.expect("a client").headers(call, Some(&credentials), b"{}").expect("headers");
         let marked: Vec<&str> =

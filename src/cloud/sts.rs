@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::catalogue::{Class, Reach, look_up};
-use super::credentials::{Credentials, CredentialsError, Keyring, REDACTED};
+use super::credentials::{Credentials, CredentialsError, Keyring, could_be_a_key};
 use super::signed::{Call, ServiceClock, SignedClient};
 use super::{Fault, Refusal};
 use crate::words::one_line;
@@ -113,9 +113,13 @@ impl StsClient {
 
     async fn caller_by_current_keys(&self, keyring: &Arc<Keyring>) -> Result<CallerIdentity, Fault> {
         let keys = keyring.current().await?;
+        self.caller_by(&keys).await.map_err(|fault| keyring.judge(&keys, fault))
+    }
+
+    /// Who is calling, by these keys.
+    pub(super) async fn caller_by(&self, keys: &Credentials) -> Result<CallerIdentity, Fault> {
         let call = call_of(GET_CALLER_IDENTITY, &self.region, false);
-        let answered = self.call::<IdentityAnswer>(call, Some(&keys), &NoParameters {}).await;
-        answered.map_err(|fault| keyring.judge(&keys, fault))?.into_identity()
+        self.call::<IdentityAnswer>(call, Some(keys), &NoParameters {}).await?.into_identity()
     }
 
     /// Keys of a role, for a caller who may assume it.
@@ -140,8 +144,8 @@ impl StsClient {
             duration_seconds: LASTS,
         };
         let call = call_of(ASSUME_ROLE_WITH_WEB_IDENTITY, identity.region, true);
-        let answered = self.call::<SessionAnswer>(call, None, &body).await;
-        answered.map_err(|fault| without_token(fault, identity.token))?.into_credentials()
+        let call = Call { secret: Some(identity.token), ..call };
+        self.call::<SessionAnswer>(call, None, &body).await?.into_credentials()
     }
 
     /// One call; and once more where it was only refused for its time, which is known by then.
@@ -167,17 +171,8 @@ fn call_of<'a>(action: &'static str, region: &'a str, hush: bool) -> Call<'a> {
         region,
         engine: None,
         hush,
+        secret: None,
         largest: LARGEST_ANSWER,
-    }
-}
-
-/// The fault without the token: the service may repeat what was sent to it.
-fn without_token(fault: Fault, token: &str) -> Fault {
-    match fault {
-        Fault::Refused(refusal) if !token.is_empty() => {
-            Fault::Refused(Refusal { message: refusal.message.replace(token, REDACTED), ..refusal })
-        }
-        fault => fault,
     }
 }
 
@@ -193,10 +188,11 @@ impl Told {
             Fault::NoAnswer { .. } => {
                 Self::new(fault, "check the network between here and the endpoint, then run again", true)
             }
-            Fault::Barred { .. } => {
-                let remedy = "check the endpoint, the proxy and the clock, and which certificates are trusted (--ca-file)";
-                Self::new(fault, remedy, false)
-            }
+            Fault::Barred { by, cause } => Self {
+                what: one_line(&format!("{} ({}: {cause})", by.cause(), by.code())),
+                remedy: by.remedy().to_owned(),
+                may_pass: false,
+            },
             // says what to do already
             Fault::NoCredentials { cause } => {
                 Self { what: cause.clone(), remedy: "mend that, then run again".to_owned(), may_pass: false }
@@ -302,6 +298,9 @@ impl SessionAnswer {
         let (token, secret_key) = (Zeroizing::new(token), Zeroizing::new(tmp_secret_key));
         if token.is_empty() || secret_key.is_empty() || tmp_secret_id.is_empty() {
             return Err(unreadable("the answer leaves out a part of the keys"));
+        }
+        if [&*token, &*secret_key, &tmp_secret_id].iter().any(|text| !could_be_a_key(text)) {
+            return Err(unreadable("the answer holds keys with characters that no key has"));
         }
         Ok(Credentials::new(tmp_secret_id, secret_key, Some(token)).until(self.expired_time))
     }

@@ -52,7 +52,7 @@ impl Track {
             Err(Fault::Refused(refusal)) => self.refused(refusal, latency_ms, now, rules, random),
             Err(Fault::Outdated(refusal)) => self.outdated(refusal, latency_ms),
             Err(Fault::NotSent { cause }) => self.not_sent(cause, now, rules, random),
-            Err(Fault::Barred { by, cause }) => self.stop(found(reasons::barred(*by), cause)),
+            Err(Fault::Barred { by, cause }) => self.stop(reasons::barred(*by, cause)),
             Err(Fault::NoCredentials { cause }) => self.stop(found(reasons::NO_CREDENTIALS, cause)),
             Err(Fault::NoAnswer { cause, http_status }) => {
                 let step = Step::Doubtful { message: cause.clone(), http_status: *http_status, latency_ms };

@@ -17,12 +17,6 @@ pub(super) const MOVED_BY_SOMEBODY_ELSE: &str = "moved-by-somebody-else";
 pub(super) const NO_ANSWER: &str = "no-answer";
 pub(super) const NOT_APPLIED: &str = "not-applied";
 pub(super) const NOT_SENT: &str = "not-sent";
-const UNTRUSTED_ISSUER: &str = "untrusted-issuer";
-const CERTIFICATE_OUT_OF_DATE: &str = "certificate-out-of-date";
-const CERTIFICATE_OF_ANOTHER_HOST: &str = "certificate-of-another-host";
-const UNTRUSTED_PEER: &str = "untrusted-peer";
-const NO_TLS: &str = "no-tls";
-const PROXY_CREDENTIALS: &str = "proxy-credentials";
 pub(super) const NO_CREDENTIALS: &str = "no-credentials";
 pub(super) const NOT_CONVERGED: &str = "not-converged";
 pub(super) const NOT_READ_BACK: &str = "not-read-back";
@@ -78,37 +72,6 @@ const FINDINGS: &[Finding] = &[
         NOT_SENT,
         "the request never left this machine",
         "check the endpoint, DNS, proxy and firewall, then run the same command again",
-    ),
-    (
-        UNTRUSTED_ISSUER,
-        "the peer's certificate comes from a CA that is not trusted here",
-        "if you trust that CA, name a file that holds its certificate with --ca-file; if not, find out who is in \
-         between",
-    ),
-    (
-        CERTIFICATE_OUT_OF_DATE,
-        "the peer's certificate is not valid at this time",
-        "check this machine's clock; if it is right, whoever runs the endpoint must renew the certificate",
-    ),
-    (
-        CERTIFICATE_OF_ANOTHER_HOST,
-        "the peer's certificate is for another host than the endpoint",
-        "check --endpoint and DNS, and write the endpoint as the certificate does if that is the right host",
-    ),
-    (
-        UNTRUSTED_PEER,
-        "the peer's certificate was not accepted",
-        "check the endpoint and the system's certificates; a proxy may be in between",
-    ),
-    (
-        NO_TLS,
-        "the peer speaks no TLS that is accepted here (1.2 or later)",
-        "check host and port of --endpoint, and which proxy or gateway answers there",
-    ),
-    (
-        PROXY_CREDENTIALS,
-        "the proxy asks for a user name and a password, or for others",
-        "write them into the variable that names the proxy: http://USER:PASSWORD@HOST:PORT",
     ),
     (
         NO_CREDENTIALS,
@@ -177,7 +140,7 @@ pub fn reading_failed(fault: &Fault) -> Reason {
         Fault::Refused(refusal) | Fault::Outdated(refusal) => refused(refusal),
         Fault::NotSent { cause } => found(NOT_SENT, cause.clone()),
         Fault::NoCredentials { cause } => found(NO_CREDENTIALS, cause.clone()),
-        Fault::Barred { by, cause } => found(barred(*by), cause.clone()),
+        Fault::Barred { by, cause } => barred(*by, cause),
         Fault::NoAnswer { cause, .. } => found(NOT_READ_BACK, cause.clone()),
     }
 }
@@ -191,16 +154,9 @@ pub(super) fn not_read_back(waited: &str, unread: Option<&Reason>) -> Reason {
     found(if denied { READ_BACK_DENIED } else { NOT_READ_BACK }, message)
 }
 
-/// The code of what bars the way.
-pub(super) fn barred(by: Barrier) -> &'static str {
-    match by {
-        Barrier::UnknownIssuer => UNTRUSTED_ISSUER,
-        Barrier::OutOfDate => CERTIFICATE_OUT_OF_DATE,
-        Barrier::OtherHost => CERTIFICATE_OF_ANOTHER_HOST,
-        Barrier::Certificate => UNTRUSTED_PEER,
-        Barrier::NoTls => NO_TLS,
-        Barrier::ProxyCredentials => PROXY_CREDENTIALS,
-    }
+/// What bars the way.
+pub(super) fn barred(by: Barrier, cause: &str) -> Reason {
+    found(by.code(), cause)
 }
 
 /// How a reason stands in the ledger.
@@ -215,12 +171,14 @@ pub(super) fn recorded(reason: &Reason, latency_ms: Option<u64>) -> Refused {
 
 fn described(code: &str, message: Option<String>, request_id: Option<String>) -> Reason {
     let ours = FINDINGS.iter().find(|(ours, _, _)| *ours == code);
-    let (cause, remedy) = ours.map_or_else(
-        || {
+    let barrier = Barrier::ALL.into_iter().find(|barrier| barrier.code() == code);
+    let (cause, remedy) = match (ours, barrier) {
+        (Some((_, cause, remedy)), _) => (*cause, *remedy),
+        (None, Some(barrier)) => (barrier.cause(), barrier.remedy()),
+        (None, None) => {
             let entry = catalogue::look_up(code);
             (entry.cause, entry.remedy)
-        },
-        |(_, cause, remedy)| (*cause, *remedy),
-    );
+        }
+    };
     Reason { code: code.to_owned(), cause: cause.to_owned(), remedy: remedy.to_owned(), message, request_id }
 }

@@ -38,6 +38,16 @@ impl FleetView {
         self.by_name
     }
 
+    /// How it is said that an engine was not shown.
+    pub(super) fn absence(&self) -> &'static str {
+        if self.by_name { "not shown under its name" } else { "not listed" }
+    }
+
+    /// Why nothing is known of a job's engine that could be relied on, though it was asked for.
+    pub(super) fn doubt(&self, key: &JobKey) -> Option<&Reason> {
+        self.doubted.get(&(key.region.clone(), key.data_engine_id.clone()))
+    }
+
     /// Takes in what a listing of one region showed, all in one look.
     pub fn take(&mut self, region: &Region, records: Vec<EngineRecord>) {
         let told = |record: &EngineRecord| (record.image_version_id.clone(), record.state);
@@ -271,13 +281,12 @@ pub(super) fn strayed(job: &Job, forecast: &Forecast, view: &FleetView) -> Optio
     if !matches!(forecast, Forecast::Done { outcome: Outcome::Switched | Outcome::Already, .. }) {
         return None;
     }
-    let place = (job.key.region.clone(), job.key.data_engine_id.clone());
-    if view.doubted.contains_key(&place) {
+    if view.doubt(&job.key).is_some() {
         // where it is cannot be told
         return None;
     }
     match view.sight(&job.key, None) {
-        Sight::Missing => Some("not listed".to_owned()),
+        Sight::Missing => Some(view.absence().to_owned()),
         Sight::Lost(state) => Some(in_state(state)),
         Sight::Old { image, .. } | Sight::Third(image) => Some(format!("on {image}")),
         Sight::Target { .. } | Sight::Blank | Sight::Unclear => None,

@@ -100,7 +100,11 @@ impl ReadBack {
                 return true;
             }
             awaited.due = look.seen + rules.sweep_every;
-            match found(look.view.sight(&job.key, None), awaited.must_run) {
+            let found = match look.view.doubt(&job.key) {
+                Some(doubt) => Found::Strayed(doubt.message.clone().unwrap_or_else(|| doubt.cause.clone())),
+                None => found(look.view.sight(&job.key, None), look.view.absence(), awaited.must_run),
+            };
+            match found {
                 Found::Kept => return false,
                 Found::Unclear => {}
                 Found::Strayed(seen) if awaited.suspected.is_some() => {
@@ -130,10 +134,11 @@ impl ReadBack {
     }
 }
 
-/// Judges an engine that was on its target; where nothing was sent to it, it need not run.
-pub(super) fn found(sight: Sight, must_run: bool) -> Found {
+/// Judges an engine that was on its target; where nothing was sent to it, it need not run. `absence` says that it was not
+/// shown.
+pub(super) fn found(sight: Sight, absence: &str, must_run: bool) -> Found {
     match sight {
-        Sight::Missing => Found::Strayed("not listed".to_owned()),
+        Sight::Missing => Found::Strayed(absence.to_owned()),
         Sight::Old { image, .. } | Sight::Third(image) => Found::Strayed(format!("on {image}")),
         Sight::Target { .. } if !must_run => Found::Kept,
         Sight::Target { state: Some(EngineState::RUNNING) } => Found::Kept,

@@ -189,8 +189,8 @@ impl<F: Fleet> Sweeps<F> {
 
     fn begin(&mut self, region: Region, job: Option<JobIndex>, scope: Scope, asked: Instant) {
         let reader = self.reader.clone();
+        let mut view = if self.by_name { FleetView::by_name() } else { FleetView::default() };
         self.under_way.spawn(async move {
-            let mut view = FleetView::default();
             let sweep = reader.sweep(&scope, ATTEMPTS, &mut view).await;
             Swept { asked, region, job, view, sweep }
         });

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use super::role::{AssumedRole, ROLE_ARN, ROLE_SESSION_NAME, USUAL_SESSION_NAME};
+use super::role::{AssumedRole, ROLE_ARNS, ROLE_SESSION_NAMES, USUAL_SESSION_NAME};
 use super::{CredentialsError, Source, environment, instance, sdk_file, tccli, tke};
 use crate::cloud::sts::StsClient;
 
@@ -37,6 +37,11 @@ impl<'a> Surroundings<'a> {
     /// The same, unless a profile was asked for, which leaves the environment out, as in the vendor's command line.
     pub(super) fn of_environment(&self, variable: &str) -> Option<String> {
         if self.profile.is_none() { self.value_of(variable) } else { None }
+    }
+
+    /// The role that the environment asks for.
+    pub(super) fn role_of_environment(&self) -> Option<String> {
+        ROLE_ARNS.iter().find_map(|name| self.of_environment(name))
     }
 
     /// Notes a place that has no keys, and why, for the error in which the search may end.
@@ -117,11 +122,18 @@ fn first(surroundings: &Surroundings<'_>, sts: &StsClient) -> Result<Box<dyn Sou
 
 /// The role of the command line, else of the environment.
 fn wanted_role(surroundings: &Surroundings<'_>, typed: Option<WantedRole>) -> Option<WantedRole> {
+    let passed_over = ROLE_ARNS.iter().find(|name| surroundings.value_of(name).is_some());
+    if let (Some(name), true, None) = (passed_over, surroundings.profile.is_some(), &typed) {
+        surroundings.warn(format!(
+            "{name} is set and not used, since --profile leaves the environment out: give --role-arn to assume that role"
+        ));
+    }
     let (arn, session_name) = match typed {
         Some(role) => (role.arn, role.session_name),
-        None => (surroundings.of_environment(ROLE_ARN)?, None),
+        None => (surroundings.role_of_environment()?, None),
     };
-    let session_name = session_name.or_else(|| surroundings.of_environment(ROLE_SESSION_NAME));
+    let named = || ROLE_SESSION_NAMES.iter().find_map(|name| surroundings.of_environment(name));
+    let session_name = session_name.or_else(named);
     Some(WantedRole { arn, session_name })
 }
 

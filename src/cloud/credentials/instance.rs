@@ -13,6 +13,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::file::shown;
+use super::value::could_be_a_key;
 use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings, environment};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::signed::ServiceClock;
@@ -35,7 +36,7 @@ const LARGEST_ANSWER: usize = 64 * 1024;
 pub(super) fn find(surroundings: &Surroundings<'_>) -> Found {
     let address = address(surroundings)?;
     let looked_at = surroundings.take_looked_at();
-    Ok(Some(Box::new(InstanceRole { address, looked_at, seen: AtomicBool::new(false) })))
+    Ok(Some(Box::new(InstanceRole { address, looked_at, profile: None, seen: AtomicBool::new(false) })))
 }
 
 fn address(surroundings: &Surroundings<'_>) -> Result<String, CredentialsError> {
@@ -55,6 +56,8 @@ pub(super) struct InstanceRole {
     address: String,
     /// Who was asked for keys before, for the error in which the search may end.
     looked_at: Vec<String>,
+    /// The file of the profile that asks for it, if one does.
+    profile: Option<String>,
     /// True once the metadata service gave keys: then its silence is an outage, and not another kind of machine.
     seen: AtomicBool,
 }
@@ -66,6 +69,8 @@ enum Asked {
     Nothing,
     /// Nobody is there, or somebody else.
     Nobody(String),
+    /// It has trouble of its own.
+    Broken(u16),
 }
 
 impl InstanceRole {
@@ -74,8 +79,8 @@ impl InstanceRole {
         surroundings: &Surroundings<'_>,
         profile: &Path,
     ) -> Result<Self, CredentialsError> {
-        let looked_at = vec![format!("{} (asks for the role of this machine)", shown(profile))];
-        Ok(Self { address: address(surroundings)?, looked_at, seen: AtomicBool::new(false) })
+        let (address, profile) = (address(surroundings)?, Some(shown(profile)));
+        Ok(Self { address, looked_at: Vec::new(), profile, seen: AtomicBool::new(false) })
     }
 
     async fn fetch_keys(&self) -> Result<Credentials, CredentialsError> {
@@ -91,6 +96,7 @@ impl InstanceRole {
             Asked::Text(role) => role,
             Asked::Nothing => return Err(self.no_role()),
             Asked::Nobody(why) => return Err(self.nobody(&why)),
+            Asked::Broken(status) => return Err(broken(status)),
         };
         let role = role.trim();
         if !is_role(role) {
@@ -100,6 +106,7 @@ impl InstanceRole {
             Asked::Text(body) => read(&body),
             Asked::Nothing => Err(self.no_role()),
             Asked::Nobody(why) => Err(self.nobody(&why)),
+            Asked::Broken(status) => Err(broken(status)),
         }
     }
 
@@ -107,8 +114,16 @@ impl InstanceRole {
     fn nobody(&self, why: &str) -> CredentialsError {
         if !self.seen.load(Ordering::Relaxed) {
             tracing::debug!(why, "there is no metadata service here");
+            if let Some(profile) = &self.profile {
+                return asked_in_vain(
+                    profile,
+                    &format!(
+                        "its metadata service is not there ({why}): run this on an instance with a role"
+                    ),
+                );
+            }
             let mut looked_at = self.looked_at.clone();
-            looked_at.push("the metadata service of this machine (nobody answers)".to_owned());
+            looked_at.push(format!("the metadata service of this machine ({why})"));
             return CredentialsError::Absent { looked_at };
         }
         let what =
@@ -117,6 +132,9 @@ impl InstanceRole {
     }
 
     fn no_role(&self) -> CredentialsError {
+        if let Some(profile) = &self.profile {
+            return asked_in_vain(profile, "none is bound to it: bind one to the instance in the console");
+        }
         let what = format!(
             "there are no API keys; looked at {}, and no role is bound to this machine: set {} and {}, or bind a role \
              to the instance in the console",
@@ -156,11 +174,17 @@ fn client() -> reqwest::Result<Client> {
 }
 
 async fn ask(client: &Client, url: &str) -> Asked {
-    let nobody = |error: reqwest::Error| Asked::Nobody(error.without_url().to_string());
+    let nobody = |error: reqwest::Error| {
+        tracing::debug!(error = %error.without_url(), "there is no metadata service here");
+        Asked::Nobody("nobody answers".to_owned())
+    };
     let mut response = match client.get(url).send().await {
         Ok(response) if response.status() == StatusCode::OK => response,
         Ok(response) if response.status() == StatusCode::NOT_FOUND => return Asked::Nothing,
-        Ok(response) => return Asked::Nobody(format!("HTTP {}", response.status().as_u16())),
+        Ok(response) if response.status().is_server_error() => {
+            return Asked::Broken(response.status().as_u16());
+        }
+        Ok(response) => return Asked::Nobody(format!("it answers HTTP {}", response.status().as_u16())),
         Err(error) => return nobody(error),
     };
     let mut body = Zeroizing::new(Vec::new());
@@ -202,10 +226,27 @@ fn read(body: &str) -> Result<Credentials, CredentialsError> {
     ) {
         (Some(secret_id), Some(secret_key), Some(token), Some(expires)) => {
             let (secret_key, token) = (Zeroizing::new(secret_key), Zeroizing::new(token));
+            if [&secret_id, &*secret_key, &*token].iter().any(|text| !could_be_a_key(text)) {
+                return Err(strange("gives keys with characters that no key has"));
+            }
             Ok(Credentials::new(secret_id, secret_key, Some(token)).until(expires))
         }
         _ => Err(strange("leaves out a part of the keys")),
     }
+}
+
+/// A profile wants the role of this machine, and nothing else will do.
+fn asked_in_vain(profile: &str, why: &str) -> CredentialsError {
+    let what = format!("{profile} asks for the role of this machine, and {why}, or choose another profile");
+    CredentialsError::Source { what, may_pass: false }
+}
+
+/// Trouble that may pass.
+fn broken(status: u16) -> CredentialsError {
+    let what = format!(
+        "the metadata service of this machine answers HTTP {status}: run the same command again later"
+    );
+    CredentialsError::Source { what, may_pass: true }
 }
 
 /// Says what is odd about an answer, and never what it holds.

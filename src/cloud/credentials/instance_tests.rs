@@ -23,9 +23,10 @@ async fn fetch_from(replies: impl IntoIterator<Item = Reply>) -> Result<Credenti
 
 fn assert_absent(fetched: Result<Credentials, CredentialsError>) {
     let error = fetched.expect_err("nobody");
-    let last = "the metadata service of this machine (nobody answers)";
     let CredentialsError::Absent { looked_at } = &error else { panic!("{error}") };
-    assert_eq!(looked_at.last().map(String::as_str), Some(last));
+    let last = looked_at.last().expect("a place");
+    assert!(last.starts_with("the metadata service of this machine ("), "{last}");
+    assert!(last.contains("nobody answers") || last.contains("no answer within"), "{last}");
 }
 
 #[tokio::test]
@@ -44,8 +45,31 @@ async fn the_role_is_asked_for_first_and_then_its_keys() {
 async fn where_nobody_answers_there_are_simply_no_keys() {
     let source = find_among(&[], NOBODY, None).expect("a source");
     assert_absent(fetch(&*source).await);
-    for reply in [Reply::End, Reply::Reset, Reply::http("503 Service Unavailable", "text/html", "<html>")] {
+    for reply in [Reply::End, Reply::Reset] {
         assert_absent(fetch_from([reply]).await);
+    }
+}
+
+#[tokio::test]
+async fn whatever_else_answers_is_told_by_its_status_and_trouble_may_pass() {
+    for (status, may_pass) in [("302 Found", false), ("500 Internal Server Error", true)] {
+        let error =
+            fetch_from([Reply::http(status, "text/html", "<html>PRIVATE")]).await.expect_err("no keys");
+        let shown = error.to_string();
+        assert!(shown.contains(&format!("answers HTTP {}", &status[..3])), "{shown}");
+        assert_eq!(error.may_pass(), may_pass, "{shown}");
+        assert!(!shown.contains("PRIVATE"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_no_header_takes_are_refused_at_once() {
+    for broken in ["PRIVATE-T\\n", "PRIVATE-Ä", "PRIVATE T"] {
+        let error =
+            fetch_from([role(), Reply::json(&KEYS.replace("PRIVATE-T", broken))]).await.expect_err(broken);
+        let shown = error.to_string();
+        assert!(shown.contains("characters that no key has") && !error.may_pass(), "{shown}");
+        assert!(!shown.contains("PRIVATE"), "{shown}");
     }
 }
 

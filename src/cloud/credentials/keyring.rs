@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,7 +10,9 @@ use tokio::time::Instant;
 
 use super::{Credentials, CredentialsError};
 use crate::cloud::signed::ServiceClock;
+use crate::cloud::sts::{GET_CALLER_IDENTITY, StsClient, Told};
 use crate::cloud::{Fault, Refusal};
+use crate::words::one_line;
 
 /// Keys with less than this left are replaced, in seconds; the vendor's tools do the same (vendor's Python and Go
 /// SDKs, command line).
@@ -46,6 +48,14 @@ pub struct Keyring {
     source: Box<dyn Source>,
     clock: Arc<ServiceClock>,
     held: Mutex<Held>,
+    /// Whose keys they have to be, once somebody made sure of it.
+    owner: OnceLock<Owner>,
+}
+
+/// An account, and who can tell whether keys belong to it.
+struct Owner {
+    account_id: String,
+    sts: StsClient,
 }
 
 #[derive(Default)]
@@ -66,19 +76,24 @@ enum Next {
 impl Keyring {
     /// A keyring that has fetched nothing yet. `clock` is the service's, by which keys expire.
     pub fn new(source: Box<dyn Source>, clock: Arc<ServiceClock>) -> Self {
-        Self { source, clock, held: Mutex::default() }
+        Self { source, clock, held: Mutex::default(), owner: OnceLock::new() }
     }
 
     /// A keyring whose keys never change.
     pub fn of(credentials: Credentials, name: &str) -> Self {
         let held = Held { keys: Some(Arc::new(credentials)), ..Held::default() };
         let source = Box::new(Fixed { name: name.to_owned() });
-        Self { source, clock: Arc::default(), held: Mutex::new(held) }
+        Self { source, clock: Arc::default(), held: Mutex::new(held), owner: OnceLock::new() }
     }
 
     /// What people call the source of these keys.
     pub fn source(&self) -> String {
         self.source.name()
+    }
+
+    /// From now on, takes no keys of another account: a file may be written anew by whoever logs in elsewhere.
+    pub fn keep_to(&self, account_id: &str, sts: StsClient) {
+        let _ = self.owner.set(Owner { account_id: account_id.to_owned(), sts });
     }
 
     /// The keys to sign with now, renewed where they have to be: in the background while the old ones are good, and
@@ -146,7 +161,10 @@ impl Keyring {
         held.renewal = Some(renewal.clone());
         let keyring = Arc::clone(self);
         tokio::spawn(async move {
-            let fetched = keyring.source.fetch(&keyring.clock).await;
+            let fetched = match keyring.source.fetch(&keyring.clock).await {
+                Ok(keys) => keyring.of_the_owner(keys).await,
+                failed => failed,
+            };
             let mut held = keyring.lock();
             let error = match fetched {
                 Ok(keys) => {
@@ -163,6 +181,33 @@ impl Keyring {
             drop(over);
         });
         renewal
+    }
+
+    /// The same keys, unless they are not those of the account that they have to belong to.
+    async fn of_the_owner(&self, keys: Credentials) -> Result<Credentials, CredentialsError> {
+        let Some(Owner { account_id, sts }) = self.owner.get() else { return Ok(keys) };
+        let told = |fault| {
+            let told = Told::of(
+                &fault,
+                "let this caller use STS",
+                "check that the endpoint answers for STS as well",
+            );
+            told.about(&format!(
+                "{GET_CALLER_IDENTITY} does not tell whose the new keys of {} are",
+                self.source()
+            ))
+        };
+        let theirs = sts.caller_by(&keys).await.map_err(told)?.account_id;
+        if theirs == *account_id {
+            return Ok(keys);
+        }
+        let what = format!(
+            "the new keys of {} belong to the account {}, and this run began with {account_id}: log in to that account \
+             again, then run the same command again",
+            self.source(),
+            one_line(&theirs)
+        );
+        Err(CredentialsError::Source { what, may_pass: false })
     }
 
     /// Seconds for which keys are good by the service's clock.

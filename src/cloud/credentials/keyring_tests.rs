@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use zeroize::Zeroizing;
 
+use super::super::staging::sts_at;
 use super::*;
+use crate::cloud::misbehaving::{Reply, Server};
 
 /// Longer than it takes to fetch keys, and for everybody else to come and wait.
 const A_MOMENT: Duration = Duration::from_millis(100);
@@ -184,4 +186,29 @@ async fn a_source_that_breaks_down_leaves_nobody_waiting() {
     let (keyring, _) = keyring(Counting { panics: true, ..Counting::default() });
     let error = keyring.current().await.expect_err("no keys");
     assert!(error.to_string().contains("broke down") && !error.may_pass(), "{error}");
+}
+
+#[tokio::test]
+async fn new_keys_of_another_account_are_not_taken_where_the_account_was_made_sure_of() {
+    let whose = |account: &str| {
+        Reply::json(&format!(r#"{{"Response":{{"AccountId":"{account}","Arn":"arn","RequestId":"r"}}}}"#))
+    };
+    let trouble =
+        Reply::json(r#"{"Response":{"Error":{"Code":"InternalError","Message":"m"},"RequestId":"r"}}"#);
+    let server = Server::start([whose("7"), whose("42"), trouble]).await;
+    let (keyring, source) = lasting(3_600);
+    let first = keyring.current().await.expect("keys");
+    keyring.keep_to("7", sts_at(&server.url()));
+    first.refuse();
+    let second = keyring.current().await.expect("keys of the same account");
+    second.refuse();
+    let error = keyring.current().await.expect_err("keys of another account");
+    assert!(!error.may_pass(), "{error}");
+    for part in ["belong to the account 42", "began with 7", "log in to that account again"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    tokio::time::sleep(SHORT_PAUSE + A_MOMENT).await;
+    let error = keyring.current().await.expect_err("nobody knows whose keys they are");
+    assert!(error.may_pass() && error.to_string().contains("GetCallerIdentity"), "{error}");
+    assert_eq!((source.asked.load(Ordering::Relaxed), server.received().len()), (4, 3));
 }

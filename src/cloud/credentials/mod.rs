@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 pub use chain::{Found, Surroundings, WantedRole, find};
 pub use keyring::{Fetching, Keyring, Source};
 pub use role::AssumedRole;
+pub(super) use value::could_be_a_key;
 
 /// What stands in place of a secret wherever one would otherwise show.
 pub(super) const REDACTED: &str = "[redacted]";

@@ -7,10 +7,12 @@ use crate::cloud::Fault;
 use crate::cloud::signed::ServiceClock;
 use crate::cloud::sts::{Role, StsClient, Told};
 
-/// Variable of the role to assume (vendor's command line).
-pub const ROLE_ARN: &str = "TENCENTCLOUD_ROLE_ARN";
-/// Variable of the name that its session is given (vendor's command line).
-pub const ROLE_SESSION_NAME: &str = "TENCENTCLOUD_ROLE_SESSION_NAME";
+/// Variables of the role to assume: of the vendor's command line, and of its Terraform provider. The first that is set
+/// counts.
+pub const ROLE_ARNS: [&str; 2] = ["TENCENTCLOUD_ROLE_ARN", "TENCENTCLOUD_ASSUME_ROLE_ARN"];
+/// Variables of the name that its session is given, likewise.
+pub const ROLE_SESSION_NAMES: [&str; 2] =
+    ["TENCENTCLOUD_ROLE_SESSION_NAME", "TENCENTCLOUD_ASSUME_ROLE_SESSION_NAME"];
 
 /// The name of a session that nobody named.
 pub const USUAL_SESSION_NAME: &str = "dlc-fleet";

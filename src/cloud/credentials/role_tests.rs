@@ -29,7 +29,7 @@ fn signers(server: &Server) -> Vec<String> {
 #[tokio::test]
 async fn a_role_in_the_environment_is_assumed_with_its_keys_at_each_renewal() {
     let server = Server::start([session(1), session(2)]).await;
-    let variables = [&KEYS[..], &[(ROLE_ARN, ARN), (ROLE_SESSION_NAME, "night")]].concat();
+    let variables = [&KEYS[..], &[(ROLE_ARNS[0], ARN), (ROLE_SESSION_NAMES[0], "night")]].concat();
     let source = find_among(&variables, &server.url(), None).expect("a source");
     assert!(source.renews());
     for name in [ARN, "TENCENTCLOUD_SECRET_ID"] {
@@ -46,7 +46,7 @@ async fn a_role_in_the_environment_is_assumed_with_its_keys_at_each_renewal() {
 
 #[tokio::test]
 async fn the_command_line_beats_the_environment_and_a_session_has_a_name_in_any_case() {
-    let with_both = [(ROLE_ARN, ARN), (ROLE_SESSION_NAME, "night")];
+    let with_both = [(ROLE_ARNS[0], ARN), (ROLE_SESSION_NAMES[0], "night")];
     let wanted = |session_name: Option<&str>| {
         Some(WantedRole {
             arn: "qcs::cam::uin/42:roleName/flag".into(),
@@ -57,7 +57,7 @@ async fn the_command_line_beats_the_environment_and_a_session_has_a_name_in_any_
         (&with_both[..], wanted(Some("typed")), "flag", "typed"),
         (&with_both, wanted(None), "flag", "night"),
         (&with_both[..1], None, "fleet", "dlc-fleet"),
-        (&[(ROLE_ARN, ""), (ROLE_SESSION_NAME, "night")], wanted(None), "flag", "night"),
+        (&[(ROLE_ARNS[0], ""), (ROLE_SESSION_NAMES[0], "night")], wanted(None), "flag", "night"),
     ] {
         let server = Server::start([session(1)]).await;
         let source = find_among(&[&KEYS[..], variables].concat(), &server.url(), role).expect("a source");
@@ -69,7 +69,7 @@ async fn the_command_line_beats_the_environment_and_a_session_has_a_name_in_any_
 
 #[tokio::test]
 async fn a_profile_that_was_asked_for_leaves_the_role_of_the_environment_out() {
-    let variables = [&KEYS[..], &[(ROLE_ARN, ARN)]].concat();
+    let variables = [&KEYS[..], &[(ROLE_ARNS[0], ARN)]].concat();
     let variable = |wanted: &str| {
         variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
     };
@@ -87,7 +87,7 @@ async fn a_profile_that_was_asked_for_leaves_the_role_of_the_environment_out() {
 #[tokio::test]
 async fn roles_are_chained_by_assuming_one_from_another() {
     let server = Server::start([session(1), session(2), session(3)]).await;
-    let variables = [&KEYS[..], &[(ROLE_ARN, ARN)]].concat();
+    let variables = [&KEYS[..], &[(ROLE_ARNS[0], ARN)]].concat();
     let first = find_among(&variables, &server.url(), None).expect("a source");
     let second = AssumedRole::new(first, "arn-2".into(), "night".into(), sts_at(&server.url()));
     assert_eq!(fetch(&second).await.expect("keys").secret_id(), "id-2");
@@ -102,7 +102,7 @@ async fn a_base_whose_token_is_refused_is_renewed_once() {
     let expired = || refusal("AuthFailure.TokenFailure");
     let replies = [session(1), expired(), session(2), session(3), expired(), session(4), expired()];
     let server = Server::start(replies).await;
-    let variables = [&KEYS[..], &[(ROLE_ARN, ARN)]].concat();
+    let variables = [&KEYS[..], &[(ROLE_ARNS[0], ARN)]].concat();
     let first = find_among(&variables, &server.url(), None).expect("a source");
     let second = AssumedRole::new(first, "arn-2".into(), "night".into(), sts_at(&server.url()));
     assert_eq!(fetch(&second).await.expect("keys").secret_id(), "id-3");
@@ -121,7 +121,7 @@ async fn a_role_that_is_not_given_says_which_by_whom_why_and_what_to_do_and_no_s
         (Reply::http("502 Bad Gateway", "text/html", "<html>PRIVATE-BASE PRIVATE</html>"), "HTTP 502", true),
     ] {
         let server = Server::start([reply]).await;
-        let keys = [("TENCENTCLOUD_TOKEN", "PRIVATE-TOKEN"), KEYS[0], KEYS[1], (ROLE_ARN, ARN)];
+        let keys = [("TENCENTCLOUD_TOKEN", "PRIVATE-TOKEN"), KEYS[0], KEYS[1], (ROLE_ARNS[0], ARN)];
         let source = find_among(&keys, &server.url(), None).expect("a source");
         let error = fetch(&*source).await.expect_err("no keys");
         let shown = format!("{error} {error:?}");

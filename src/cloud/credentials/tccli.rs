@@ -16,7 +16,7 @@ use self::place::Place;
 use super::file::{self, Looked, shown, wrong};
 use super::instance::InstanceRole;
 use super::keyring::RENEW_BELOW;
-use super::role::{AssumedRole, ROLE_ARN};
+use super::role::AssumedRole;
 use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings, sdk_file};
 use crate::cloud::signed::ServiceClock;
 use crate::cloud::sts::StsClient;
@@ -40,7 +40,7 @@ pub fn find(surroundings: &Surroundings<'_>, sts: &StsClient) -> Found {
         Entry::InstanceRole => Box::new(InstanceRole::asked_for_by(surroundings, &file)?),
         // a role of the environment takes the place of the profile's, as it does for tccli
         Entry::AssumeRole { role_arn, role_session_name, .. }
-            if surroundings.of_environment(ROLE_ARN).is_none() =>
+            if surroundings.role_of_environment().is_none() =>
         {
             Box::new(AssumedRole::new(Box::new(source), role_arn, role_session_name, sts.clone()))
         }

@@ -15,10 +15,15 @@ pub(super) fn checked(
     if value.trim().len() != value.len() {
         return Err(CredentialsError::SurroundingSpace { place: place() });
     }
-    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if !could_be_a_key(&value) {
         return Err(CredentialsError::StrangeCharacter { place: place() });
     }
     Ok(Some(value))
+}
+
+/// True for a text that can stand in a header, as every part of a key does.
+pub(in crate::cloud) fn could_be_a_key(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]

@@ -99,18 +99,18 @@ impl Proxies {
 
     pub(super) fn tell(&self, endpoint: &Endpoint) {
         let Some(Named { variable, shown, .. }) = &self.named else {
-            tracing::info!("requests go straight to the endpoint");
+            tracing::info!(%endpoint, "requests go straight to the endpoint");
             return;
         };
         match (self.route(endpoint), self.sparing(endpoint)) {
             (Route::Through(_), _) => {
-                tracing::info!(variable, "requests go through the proxy {shown}");
+                tracing::info!(%endpoint, variable, "requests go through the proxy {shown}");
             }
             (Route::Straight, Some(sparing)) => {
-                tracing::info!("requests go straight to the endpoint, as {sparing} asks for");
+                tracing::info!(%endpoint, "requests go straight to the endpoint, as {sparing} asks for");
             }
             (Route::Straight, None) => {
-                tracing::info!("requests go straight to the endpoint, since it is on this machine");
+                tracing::info!(%endpoint, "requests go straight to the endpoint, since it is on this machine");
             }
         }
     }

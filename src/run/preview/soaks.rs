@@ -77,10 +77,13 @@ fn strays<'a>(
 fn stray(job: &Job, prediction: &Prediction, seen: Option<&Seen>) -> Option<String> {
     match prediction {
         Prediction::Drifted(elsewhere) => Some(elsewhere.clone()),
-        Prediction::Done(Outcome::Switched) => match found(seen?.view.sight(&job.key, None), true) {
-            Found::Strayed(elsewhere) => Some(elsewhere),
-            Found::Kept | Found::Unclear => None,
-        },
+        Prediction::Done(Outcome::Switched) => {
+            let view = &seen?.view;
+            match found(view.sight(&job.key, None), view.absence(), true) {
+                Found::Strayed(elsewhere) => Some(elsewhere),
+                Found::Kept | Found::Unclear => None,
+            }
+        }
         _ => None,
     }
 }

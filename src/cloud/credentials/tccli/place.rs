@@ -6,8 +6,12 @@ use super::super::file::{shown, wrong};
 use super::super::{CredentialsError, Surroundings};
 use crate::words::{for_shell, one_line, quoted};
 
-/// Variable that names the profile where the command line does not (tccli, `action_caller.py`).
-const PROFILE: &str = "TCCLI_PROFILE";
+/// Variables that name the profile where the command line does not: of tccli (`action_caller.py`), and of the vendor's
+/// Terraform provider, which reads the same files. The first that is set counts.
+const PROFILES: [&str; 2] = ["TCCLI_PROFILE", "TENCENTCLOUD_PROFILE"];
+
+/// Variable of the folder of profiles (vendor's Terraform provider).
+const FOLDER: &str = "TENCENTCLOUD_SHARED_CREDENTIALS_DIR";
 
 /// The profile where nobody names one (tccli, `action_caller.py`).
 const DEFAULT: &str = "default";
@@ -19,8 +23,8 @@ const MOST_LISTED: usize = 12;
 enum AskedBy {
     /// `--profile`: this one or none.
     Flag,
-    /// [`PROFILE`]: it must exist, and may be without keys.
-    Variable,
+    /// One of [`PROFILES`]: it must exist, and may be without keys.
+    Variable(&'static str),
     Nobody,
 }
 
@@ -35,13 +39,17 @@ pub(super) struct Place {
 impl Place {
     /// The profile that is meant; none where there is no home to look in, and nobody asked.
     pub(super) fn of(surroundings: &Surroundings<'_>) -> Result<Option<Self>, CredentialsError> {
-        let (asked_by, name) = match (surroundings.profile.clone(), surroundings.value_of(PROFILE)) {
+        let named = || PROFILES.iter().find_map(|name| Some((*name, surroundings.value_of(name)?)));
+        let (asked_by, name) = match (surroundings.profile.clone(), named()) {
             (Some(name), _) => (AskedBy::Flag, name),
-            (None, Some(name)) => (AskedBy::Variable, name),
+            (None, Some((variable, name))) => (AskedBy::Variable(variable), name),
             (None, None) => (AskedBy::Nobody, DEFAULT.to_owned()),
         };
         if name.is_empty() || name.chars().any(|sign| sign.is_control() || "/\\".contains(sign)) {
             return Err(refused(asked_by, &name, "is no name of a profile: write one such as default"));
+        }
+        if let Some(folder) = surroundings.value_of(FOLDER) {
+            return Ok(Some(Self { name, asked_by, folder: folder.into() }));
         }
         let Some(home) = &surroundings.home else {
             if asked_by == AskedBy::Nobody {
@@ -126,6 +134,10 @@ fn names_in(folder: &Path) -> Vec<String> {
 }
 
 fn refused(asked_by: AskedBy, name: &str, what: &str) -> CredentialsError {
-    let asked_by = if asked_by == AskedBy::Flag { "--profile" } else { PROFILE };
+    let asked_by = match asked_by {
+        AskedBy::Flag => "--profile",
+        AskedBy::Variable(variable) => variable,
+        AskedBy::Nobody => PROFILES[0],
+    };
     CredentialsError::Source { what: format!("{asked_by}: {} {what}", quoted(name, 80)), may_pass: false }
 }
