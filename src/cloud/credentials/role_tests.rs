@@ -58,6 +58,8 @@ async fn the_command_line_beats_the_environment_and_a_session_has_a_name_in_any_
         (&with_both, wanted(None), "flag", "night"),
         (&with_both[..1], None, "fleet", "dlc-fleet"),
         (&[(ROLE_ARNS[0], ""), (ROLE_SESSION_NAMES[0], "night")], wanted(None), "flag", "night"),
+        // as Terraform calls them
+        (&[(ROLE_ARNS[1], ARN), (ROLE_SESSION_NAMES[1], "terraform")], None, "fleet", "terraform"),
     ] {
         let server = Server::start([session(1)]).await;
         let source = find_among(&[&KEYS[..], variables].concat(), &server.url(), role).expect("a source");
@@ -81,6 +83,8 @@ async fn a_profile_that_was_asked_for_leaves_the_role_of_the_environment_out() {
         let surroundings = Surroundings::new(&variable, Some(home.path().to_owned()), profile);
         let source = find(&surroundings, None, &sts_at(NOBODY)).expect("a source");
         assert_eq!(source.name().contains("role"), assumes, "{}", source.name());
+        let warned = surroundings.warnings().concat();
+        assert_eq!(warned.contains("TENCENTCLOUD_ROLE_ARN is set and not used"), !assumes, "{warned}");
     }
 }
 

@@ -69,3 +69,29 @@ async fn a_profile_that_asks_for_the_role_of_the_machine_is_named_where_there_is
         assert!(error.contains(part), "{error}");
     }
 }
+
+#[test]
+fn the_profile_and_the_folder_of_terraform_are_read_as_well() {
+    let home = default(r#"{"secretId": "AKID-DEFAULT", "secretKey": "K"}"#);
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let text = r#"{"secretId": "AKID-PROD", "secretKey": "K"}"#;
+    std::fs::write(elsewhere.path().join("prod.credential"), text).expect("written");
+    let folder = elsewhere.path().display().to_string();
+    let found = |set: &[(&str, &str)]| {
+        let lookup = |name: &str| {
+            set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+        };
+        let surroundings = Surroundings::new(&lookup, Some(home.path().to_owned()), None);
+        read(&surroundings)
+            .map(|profile| profile.expect("a profile").keys().expect("keys").secret_id().to_owned())
+    };
+    let shared = ("TENCENTCLOUD_SHARED_CREDENTIALS_DIR", folder.as_str());
+    assert_eq!(found(&[]), Ok("AKID-DEFAULT".to_owned()));
+    assert_eq!(found(&[("TENCENTCLOUD_PROFILE", "prod"), shared]), Ok("AKID-PROD".to_owned()));
+    assert_eq!(
+        found(&[("TCCLI_PROFILE", "default"), ("TENCENTCLOUD_PROFILE", "prod")]),
+        Ok("AKID-DEFAULT".to_owned())
+    );
+    let error = found(&[("TENCENTCLOUD_PROFILE", "prod")]).expect_err("not in the home").to_string();
+    assert!(error.starts_with("TENCENTCLOUD_PROFILE: \"prod\" cannot be used"), "{error}");
+}
