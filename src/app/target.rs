@@ -82,7 +82,7 @@ pub(super) async fn reach(
 ) -> Result<Service, Failure> {
     match &settings.target {
         Target::Service(endpoint) => {
-            let network = Network::resolve(settings.ca_file.as_deref(), super::environment)?;
+            let network = Network::resolve(endpoint, settings.ca_file.as_deref(), super::environment)?;
             Ok(Service {
                 endpoint: endpoint.clone(),
                 caller: Caller::find(wanted(settings, endpoint, &network, None)).await?,

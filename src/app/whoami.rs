@@ -16,7 +16,7 @@ pub(super) async fn whoami(args: &WhoamiArgs) -> Result<Exit, Failure> {
     let surroundings = surroundings(args.profile.as_deref());
     let endpoint = settings::endpoint(args.endpoint.as_deref(), &surroundings)?;
     let region = settings::region(args.region.as_deref(), &surroundings)?;
-    let network = Network::resolve(args.ca_file.as_deref(), environment)?;
+    let network = Network::resolve(&endpoint, args.ca_file.as_deref(), environment)?;
     let wanted = Wanted {
         endpoint: &endpoint,
         network: &network,

@@ -63,8 +63,10 @@ pub enum NetworkError {
 }
 
 impl Network {
-    /// The way that the command line and the environment ask for. `variable` looks an environment variable up.
+    /// The way to an endpoint, and to the services beside it, that the command line and the environment ask for.
+    /// `variable` looks an environment variable up.
     pub fn resolve(
+        endpoint: &Endpoint,
         ca_file: Option<&Path>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, NetworkError> {
@@ -78,7 +80,12 @@ impl Network {
             let certificates = roots.len();
             tracing::info!(certificates, "certificates of --ca-file are trusted beside the system's");
         }
-        Ok(Self { roots, in_place_of_system, proxies: Proxies::resolve(variable)? })
+        let proxies = match Proxies::resolve(variable) {
+            // no proxy leads to this machine, whatever it is
+            Err(_) if endpoint.is_loopback() => Proxies::default(),
+            resolved => resolved?,
+        };
+        Ok(Self { roots, in_place_of_system, proxies })
     }
 
     /// Lets a client take this way to an endpoint.
@@ -148,7 +155,7 @@ mod tests {
     fn resolve(text: &[u8]) -> String {
         let file = tempfile::NamedTempFile::new().expect("a file");
         fs::write(file.path(), text).expect("written");
-        match Network::resolve(Some(file.path()), |_| None) {
+        match Network::resolve(&Endpoint::default(), Some(file.path()), |_| None) {
             Ok(network) => format!("{} certificates", network.roots.len()),
             Err(error) => error.to_string().replace(&file.path().display().to_string(), "FILE"),
         }
@@ -173,9 +180,19 @@ mod tests {
                 "{damaged:?}: {said}"
             );
         }
-        let missing = Network::resolve(Some(Path::new("no/such/file")), |_| None).expect_err("missing");
+        let missing = Network::resolve(&Endpoint::default(), Some(Path::new("no/such/file")), |_| None)
+            .expect_err("missing");
         assert!(missing.to_string().starts_with("--ca-file no/such/file: No such file"), "{missing}");
-        let folder = Network::resolve(Some(Path::new("/")), |_| None).expect_err("a folder");
+        let folder =
+            Network::resolve(&Endpoint::default(), Some(Path::new("/")), |_| None).expect_err("a folder");
         assert!(folder.to_string().contains("not a regular file"), "{folder}");
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_no_matter_where_none_leads() {
+        let socks = |name: &str| (name == "ALL_PROXY").then(|| "socks5://127.0.0.1:1".to_owned());
+        let here = "http://127.0.0.1:8080".parse().expect("an endpoint");
+        assert!(Network::resolve(&here, None, socks).is_ok());
+        assert!(Network::resolve(&Endpoint::default(), None, socks).is_err());
     }
 }
