@@ -34,16 +34,7 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
         Event::ClockOff { ahead } => vec![clock_off(*ahead)],
         Event::FullSpeed { rate } => vec![format!("full speed again: {}", words::per_second(*rate))],
         Event::WillRetry { job, attempt, reason, after } => {
-            let most = scene.opening.max_attempts;
-            let (code, cause) = (code(reason), cause(reason));
-            let when = match *after {
-                Duration::ZERO => "at once".to_owned(),
-                after => format!("in {}", words::duration(after)),
-            };
-            vec![format!(
-                "{}: {code} on attempt {attempt} of {most} ({cause}), goes again {when}",
-                name(scene, *job)
-            )]
+            vec![format!("{}: {}", name(scene, *job), goes_again(scene, *attempt, reason, *after))]
         }
         Event::Doubtful { job, reason } => vec![format!(
             "{}: {}, {}; read back before anything is sent again",
@@ -58,16 +49,27 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
             vec![format!("{}: read back, the request was not applied; goes again", name(scene, *job))]
         }
         Event::Settled { job, verdict } => settled(scene, *job, verdict).into_iter().collect(),
-        Event::SweepFailed { reason } => {
-            let said =
-                reason.message.as_ref().map(|said| format!(": {}", words::quoted(said, LONGEST_MESSAGE)));
-            let why = format!("{}{}", cause(reason), said.unwrap_or_default());
-            vec![format!("read-back did not work, {} ({why}); it is tried again", code(reason))]
-        }
+        Event::SweepFailed { reason } => vec![sweep_failed(reason)],
         Event::Drifted { job, seen } => vec![drifted(scene, *job, seen)],
         Event::Stopping(reason) => vec![stopping(scene, reason)],
         Event::Sent { .. } | Event::Accepted { .. } | Event::Tick => Vec::new(),
     }
+}
+
+fn goes_again(scene: &Scene, attempt: u32, reason: &Reason, after: Duration) -> String {
+    let most = scene.opening.max_attempts;
+    let (code, cause) = (code(reason), cause(reason));
+    let when = match after {
+        Duration::ZERO => "at once".to_owned(),
+        after => format!("in {}", words::duration(after)),
+    };
+    format!("{code} on attempt {attempt} of {most} ({cause}), goes again {when}")
+}
+
+fn sweep_failed(reason: &Reason) -> String {
+    let said = reason.message.as_ref().map(|said| format!(": {}", words::quoted(said, LONGEST_MESSAGE)));
+    let why = format!("{}{}", cause(reason), said.unwrap_or_default());
+    format!("read-back did not work, {} ({why}); it is tried again", code(reason))
 }
 
 /// The same for a command that is no run; none where nothing is known to be wrong.

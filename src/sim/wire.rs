@@ -76,19 +76,7 @@ pub(super) fn call(action: &str, region: Option<&str>, body: &[u8]) -> Result<Ca
     match action {
         LIST_ENGINES => {
             check(&body, ENGINES_PARAMETERS)?;
-            let number = |name: &str, usual| body.get(name).and_then(Value::as_i64).unwrap_or(usual);
-            let query = EngineQuery {
-                generation: text("EngineGeneration"),
-                exec_type: text("EngineExecType"),
-                engine_type: text("EngineType").filter(|text| !text.is_empty()),
-                engine_type_detail: text("EngineTypeDetail").filter(|text| !text.is_empty()),
-                filters: filters(&body)?,
-                sort_by: text("SortBy"),
-                sorting: text("Sorting"),
-                offset: number("Offset", 0),
-                limit: number("Limit", 10),
-            };
-            Ok(Call::Engines(region, query))
+            Ok(Call::Engines(region, engine_query(&body)?))
         }
         SHOW_ENGINE => {
             check(&body, ENGINE_PARAMETERS)?;
@@ -112,6 +100,22 @@ pub(super) fn call(action: &str, region: Option<&str>, body: &[u8]) -> Result<Ca
             }))
         }
     }
+}
+
+fn engine_query(body: &Map<String, Value>) -> Result<EngineQuery, Objection> {
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let number = |name: &str, usual| body.get(name).and_then(Value::as_i64).unwrap_or(usual);
+    Ok(EngineQuery {
+        generation: text("EngineGeneration"),
+        exec_type: text("EngineExecType"),
+        engine_type: text("EngineType").filter(|text| !text.is_empty()),
+        engine_type_detail: text("EngineTypeDetail").filter(|text| !text.is_empty()),
+        filters: filters(body)?,
+        sort_by: text("SortBy"),
+        sorting: text("Sorting"),
+        offset: number("Offset", 0),
+        limit: number("Limit", 10),
+    })
 }
 
 /// `ap-guangzhou`, `ap-shanghai-fsi`: the shape only, since the list of regions is not published whole.

@@ -66,19 +66,7 @@ pub(super) fn parse(place: &Place, text: &str) -> Result<Option<(Option<Login>, 
             let told = format!("nobody has logged in yet: run {}", place.command(login.command()));
             return Err(wrong(&path, told));
         }
-        return match (kind, role) {
-            ("" | "default", (None, None)) => Ok(None),
-            ("" | "default", _) => {
-                Err(half(place, "a role to assume", "the secretId and secretKey that may assume it"))
-            }
-            _ => {
-                let told = format!(
-                    "its type is none that is known here, and there are no keys: keep some with {}",
-                    place.command("configure")
-                );
-                Err(wrong(&path, told))
-            }
-        };
+        return without_keys(place, kind, role == (None, None)).map_or(Ok(None), Err);
     };
     let entry = match role {
         (None, None) => Entry::Keys(keys),
@@ -92,6 +80,23 @@ pub(super) fn parse(place: &Place, text: &str) -> Result<Option<(Option<Login>, 
         (None, Some(_)) => return Err(half(place, "role-session-name", "role-arn")),
     };
     Ok(Some((login, entry)))
+}
+
+/// What is wrong with a profile that has no keys, if anything.
+fn without_keys(place: &Place, kind: &str, wants_no_role: bool) -> Option<CredentialsError> {
+    match kind {
+        "" | "default" if wants_no_role => None,
+        "" | "default" => {
+            Some(half(place, "a role to assume", "the secretId and secretKey that may assume it"))
+        }
+        _ => {
+            let command = place.command("configure");
+            let told = format!(
+                "its type is none that is known here, and there are no keys: keep some with {command}"
+            );
+            Some(wrong(&place.credential(), told))
+        }
+    }
 }
 
 fn keys(place: &Place, fields: &Fields<'_>) -> Result<Option<Credentials>, CredentialsError> {
