@@ -58,6 +58,8 @@ enum Fault {
     Removed,
     /// The file goes away, and another one has its name.
     Replaced,
+    /// The writer panics, as it would through a defect of ours.
+    Panic,
 }
 
 impl FromStr for Fault {
@@ -76,6 +78,7 @@ impl FromStr for Fault {
             "sync-no-space" => Self::Sync(28),
             "removed" => Self::Removed,
             "replaced" => Self::Replaced,
+            "panic" => Self::Panic,
             _ => return Err(()),
         })
     }
@@ -110,6 +113,7 @@ impl Disk for Faulty {
                         }
                     }
                 }
+                Fault::Panic => panic!("write {} was to panic", self.writes),
                 Fault::Sync(_) => {}
             }
         }

@@ -110,6 +110,12 @@ impl Simulator {
         self.lock().sessions.end_all();
     }
 
+    /// Every secret that was made so far, by STS and by the metadata service, whether or not its answer arrived: each
+    /// `SecretId`, secret key and token. A test looks for them wherever a client may have left them.
+    pub fn secrets(&self) -> Vec<String> {
+        self.lock().sessions.secrets().map(str::to_owned).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Service> {
         // a panic under the lock is a failed test already; what it left is still worth reading
         self.service.lock().unwrap_or_else(PoisonError::into_inner)

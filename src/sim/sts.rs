@@ -74,6 +74,14 @@ impl Sessions {
         self.handed_out.get(secret_id)
     }
 
+    /// Whatever of them must never show: each `SecretId`, secret key and token.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let sessions = self.handed_out.values();
+        sessions
+            .flat_map(|session| [&session.secret_id, &session.secret_key, &session.token])
+            .map(String::as_str)
+    }
+
     /// No token that was handed out so far is accepted any more, as when an administrator revokes them.
     pub(super) fn end_all(&mut self) {
         for session in self.handed_out.values_mut() {

@@ -1,7 +1,7 @@
 //! Keys never show: every command, as talkative as it can be, in success and in every kind of failure.
 //!
 //! The stage looks for its keys in the output and the files of every test; here are the ways to fail that no other
-//! test goes through with all logs turned on.
+//! test goes through with all logs turned on. `handed_out` does the same with keys that the service hands out.
 
 use std::process::Command;
 

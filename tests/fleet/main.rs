@@ -13,6 +13,7 @@ mod endings;
 mod execution;
 mod flags;
 mod guard;
+mod handed_out;
 mod identity;
 mod kill_loop;
 mod ledgers;

@@ -1,10 +1,11 @@
 //! A stage for tests of the real executable: a simulator over HTTP, a folder for plan and ledger, a command line.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use dlc_fleet::cloud::SWITCH;
@@ -20,6 +21,12 @@ pub const CANARY: &str = "cAnArY";
 pub const SECRET_ID: &str = "AKIDcAnArYcAnArY";
 pub const SECRET_KEY: &str = "cAnArY-secret-key";
 pub const TOKEN: &str = "cAnArY-token";
+
+/// So much of a secret is looked for: what is cut short shows it as well.
+const PIECE: usize = 16;
+
+/// The simulators of the tests that are under way, all of whose secrets are looked for in whatever is printed.
+static PLAYING: Mutex<BTreeMap<SocketAddr, Simulator>> = Mutex::new(BTreeMap::new());
 
 /// The ledger beside `plan.csv`; a service on this machine is a rehearsal and has one of its own.
 pub const LEDGER: &str = "plan.simulated.ledger.jsonl";
@@ -103,6 +110,7 @@ impl Stage {
         let address = listener.local_addr().expect("an address");
         let keys = Keys::new(SECRET_ID, SECRET_KEY, token.map(str::to_owned));
         runtime.spawn(serve(listener, simulator.clone(), keys));
+        playing(|stages| stages.insert(address, simulator.clone()));
         let folder = tempfile::tempdir().expect("a folder");
         let stage = Self { simulator, address, folder, region: name, _runtime: runtime };
         stage.write_plan(rows);
@@ -161,13 +169,23 @@ impl Stage {
 /// Whatever the commands wrote beside the plan holds no key.
 impl Drop for Stage {
     fn drop(&mut self) {
+        playing(|stages| stages.remove(&self.address));
         let files = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten();
         for path in files.map(|file| file.path()).filter(|path| path.is_file()) {
-            let bytes = std::fs::read(&path).unwrap_or_default();
-            let found = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned();
+            let found = shows_a_key(&text, &self.simulator.secrets());
             assert!(!found || std::thread::panicking(), "a key stands in {}", path.display());
         }
     }
+}
+
+fn playing<T>(act: impl FnOnce(&mut BTreeMap<SocketAddr, Simulator>) -> T) -> T {
+    act(&mut PLAYING.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// True where a text holds one of the keys of a stage, or a piece of what a simulator handed out.
+fn shows_a_key(text: &str, handed_out: &[String]) -> bool {
+    text.contains(CANARY) || handed_out.iter().any(|secret| text.contains(&secret[..PIECE]))
 }
 
 /// The executable, with keys and nothing else of this machine's environment.
@@ -219,8 +237,9 @@ pub fn wait_for(child: Child) -> Ran {
     };
     let _ = waiter.join();
     let ran: Ran = output.expect("output").into();
+    let handed_out: Vec<String> = playing(|stages| stages.values().flat_map(Simulator::secrets).collect());
     for text in [&ran.stdout, &ran.stderr] {
-        assert!(!text.contains(CANARY), "a key was printed: {text}");
+        assert!(!shows_a_key(text, &handed_out), "a key was printed: {text}");
     }
     ran
 }
