@@ -1,18 +1,22 @@
 //! Requests that leave through a forward proxy: told, kept secret, refused, and cut off in the middle of a run.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
 use dlc_fleet::cloud::SWITCH;
 
 use crate::connect_proxy::{ConnectProxy, python_is_here};
-use crate::stage::{Ran, Stage, finish, rows, survived, wait_for, wait_until};
+use crate::stage::{Ran, Stage, executable, finish, rows, survived, wait_for, wait_until};
 use crate::tls::{Authority, Relay};
 
 const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 100ms, most: 200ms}\n";
 
 /// A host that only the proxy can find.
 const HOST: &str = "dlc.test.invalid";
+
+/// A host that has the form of the vendor's, whose STS has a host of its own; `.invalid` leads nowhere.
+const VENDORS: &str = "dlc.tencentcloudapi.invalid";
 
 /// The ledger of a service that is not on this machine.
 const LEDGER: &str = "plan.ledger.jsonl";
@@ -97,6 +101,53 @@ fn a_proxy_may_itself_be_behind_tls() {
     let ran = finish(command(&stage, &format!("https://localhost:{}", shield.address.port()), &[]));
     assert_done(&stage, 2, &ran);
     assert_eq!((shield.shaken(), proxy.notes().len()), (relay.shaken(), relay.shaken()));
+}
+
+/// What asks STS, and how many engines it switches.
+const ERRANDS: [(&[&str], usize); 4] = [
+    (&["whoami"], 0),
+    (&["whoami", "--role-arn", ROLE], 0),
+    (&["run", "plan.csv", "--yes", "--settle", "400ms", "--role-arn", ROLE], 2),
+    (&["run", "plan.csv", "--yes", "--settle", "400ms", "--expect-account", "100000000001"], 2),
+];
+
+const ROLE: &str = "qcs::cam::uin/100000000001:roleName/fleet";
+
+#[test]
+fn sts_is_asked_through_the_same_proxy_at_its_own_host_and_by_the_same_ca_file() {
+    if !python_is_here() {
+        return;
+    }
+    for (host, sts) in [(HOST, HOST), (VENDORS, "sts.tencentcloudapi.invalid")] {
+        for (errand, switched) in ERRANDS {
+            let stage = Stage::new(&rows(2), CALM);
+            let authority = Authority::new("the CA of a test");
+            authority.write(&stage.path("ca.pem"));
+            let (_, domain) = host.split_once('.').expect("a domain");
+            let relay = Relay::new(stage.address, authority.issue(&format!("*.{domain}")));
+            let proxy = ConnectProxy::start(relay.address.port(), &[]);
+            let run = |flags: &[&str]| {
+                let mut command = executable(stage.folder.path());
+                command.args(errand).args(["--endpoint", host]).args(flags).env("HTTPS_PROXY", proxy.url());
+                finish(command)
+            };
+            let barred = run(&[]);
+            assert_eq!(barred.code, Some(3), "{host} {errand:?}: {}", barred.stderr);
+            assert!(barred.stderr.contains("--ca-file"), "{}", barred.stderr);
+            assert_eq!((relay.shaken(), stage.simulator.arrivals().len()), (0, 0), "{host} {errand:?}");
+            assert!(!stage.path(LEDGER).exists());
+            let before = proxy.notes();
+            assert_done(&stage, switched, &run(&["--ca-file", "ca.pem"]));
+            let after = proxy.notes().split_off(before.len());
+            assert_eq!(after.len(), relay.shaken(), "nothing goes round the proxy: {after:?}");
+            let mut places: BTreeSet<String> = BTreeSet::from([format!("{sts}:443 200")]);
+            assert!(before.iter().all(|note| places.contains(note)) && !before.is_empty(), "{before:?}");
+            if switched > 0 {
+                places.insert(format!("{host}:443 200"));
+            }
+            assert_eq!(after.into_iter().collect::<BTreeSet<_>>(), places, "{host} {errand:?}");
+        }
+    }
 }
 
 /// Everything that a run left for people to read.
