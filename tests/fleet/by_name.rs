@@ -18,7 +18,7 @@ use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, survive
 use crate::staging::{Staging, jobs};
 
 const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
-const LACKS: &str = "lacks: [DescribeDataEngines]\n";
+pub const LACKS: &str = "lacks: [DescribeDataEngines]\n";
 
 /// A site without a listing, with engines called `night-0` and so on, and a plan that names them.
 fn staged(engines: usize, weather: &str) -> Stage {
@@ -28,7 +28,7 @@ fn staged(engines: usize, weather: &str) -> Stage {
     stage
 }
 
-fn id(number: usize) -> DataEngineId {
+pub fn id(number: usize) -> DataEngineId {
     DataEngineId::new(format!("DataEngine-{number:04}"))
 }
 
@@ -167,7 +167,7 @@ fn a_name_of_another_engine_is_never_believed() {
 }
 
 /// A plan of `count` engines that are named as the simulator will name them.
-fn named_jobs(count: usize, waves: usize, seed: u64) -> Vec<Job> {
+pub fn named_jobs(count: usize, waves: usize, seed: u64) -> Vec<Job> {
     let mut jobs = jobs(count, waves);
     let rows: Vec<(JobKey, bool)> = jobs.iter().map(|job| (job.key.clone(), false)).collect();
     let world = World::holding(seed, &rows);

@@ -34,6 +34,7 @@ mod signals;
 mod sites;
 mod soak;
 mod soaked_command;
+mod soaks_by_name;
 mod stage;
 mod staging;
 #[cfg(target_os = "linux")]
