@@ -74,8 +74,8 @@ impl Caller {
     }
 
     /// Sees that no keys of another account are used from now on.
-    pub(super) fn keep_to(&self, identity: &CallerIdentity) {
-        self.keyring.keep_to(&identity.account_id, self.sts.clone());
+    pub(super) fn keep_to(&self, account_id: &str) {
+        self.keyring.keep_to(account_id, self.sts.clone());
     }
 
     /// Whose keys they are.

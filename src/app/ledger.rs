@@ -77,7 +77,7 @@ fn repair(file: &Path) -> Result<Exit, Failure> {
                 to_stderr(&format!(
                     "note: what was set aside names {}, which may have been sent: {}\n next: wait longer than the \
                      --request-timeout and --grace of that run, and until nothing is switching; only then run the same \
-                     command again, which reads the fleet before anything is sent\n",
+                     command again, without --no-read-back: it reads the fleet before anything is sent\n",
                     plural(engines.len(), "engine"),
                     engines.join(", "),
                 ));

@@ -16,7 +16,7 @@ pub(super) fn tell(settings: &RunSettings, unrecorded: &[Line], rescued: Option<
 
 fn removed(settings: &RunSettings, rescued: &Rescued) -> String {
     let ledger = settings.ledger.display();
-    let (place, next) = match rescued {
+    let (place, move_back) = match rescued {
         Rescued::File(copy) => {
             let copy = copy.display();
             (format!("what it held is in {copy}\n"), format!("move {copy} to {ledger}"))
@@ -26,10 +26,20 @@ fn removed(settings: &RunSettings, rescued: &Rescued) -> String {
             (format!("what it held is this:\n{lines}\n"), format!("write these lines to {ledger}"))
         }
     };
-    format!(
-        "error: {ledger} was removed or replaced during the run; {place} next: {next} before anything else: without them \
-         the same command would begin anew, and could switch engines again that are on their way\n"
-    )
+    // a ledger that somebody else began there knows of other requests
+    let another = std::fs::metadata(&settings.ledger).is_ok_and(|there| there.len() > 0);
+    let next = if another {
+        format!(
+            "{ledger} is another file now: keep both, since each may tell of requests that the other does not know; wait \
+             until nothing is switching, and go on without --no-read-back"
+        )
+    } else {
+        format!(
+            "{move_back} before anything else: without them the same command would begin anew, and could switch engines \
+             again that are on their way"
+        )
+    };
+    format!("error: {ledger} was removed or replaced during the run; {place} next: {next}\n")
 }
 
 fn missing(settings: &RunSettings, unrecorded: &[Line], removed: bool) -> String {

@@ -119,7 +119,16 @@ impl StsClient {
     /// Who is calling, by these keys.
     pub(super) async fn caller_by(&self, keys: &Credentials) -> Result<CallerIdentity, Fault> {
         let call = call_of(GET_CALLER_IDENTITY, &self.region, false);
-        self.call::<IdentityAnswer>(call, Some(keys), &NoParameters {}).await?.into_identity()
+        let identity =
+            self.call::<IdentityAnswer>(call, Some(keys), &NoParameters {}).await?.into_identity()?;
+        let redacted = |text: Option<String>| text.map(|text| keys.redact(&text));
+        Ok(CallerIdentity {
+            account_id: keys.redact(&identity.account_id),
+            arn: keys.redact(&identity.arn),
+            user_id: redacted(identity.user_id),
+            principal_id: redacted(identity.principal_id),
+            kind: redacted(identity.kind),
+        })
     }
 
     /// Keys of a role, for a caller who may assume it.

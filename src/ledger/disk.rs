@@ -16,11 +16,13 @@ pub trait Disk: Send {
 pub(super) struct Named {
     file: File,
     path: PathBuf,
+    /// Bytes that it has if nobody else wrote to it.
+    length: u64,
 }
 
 impl Named {
-    pub(super) fn new(file: File, path: &Path) -> Self {
-        Self { file, path: path.to_owned() }
+    pub(super) fn new(file: File, path: &Path) -> io::Result<Self> {
+        Ok(Self { length: file.metadata()?.len(), file, path: path.to_owned() })
     }
 }
 
@@ -30,7 +32,12 @@ impl Disk for Named {
         if !is_at(&self.file, &self.path) {
             return Err(io::Error::other("it was removed or replaced while it was in use"));
         }
-        self.file.write_all(line)
+        if self.file.metadata()?.len() != self.length {
+            return Err(io::Error::other("another program wrote to it or cut it while it was in use"));
+        }
+        self.file.write_all(line)?;
+        self.length += line.len() as u64;
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -27,6 +27,7 @@ pub struct Writer {
     /// Set by the first failure: what is on disk is no longer certain, so nothing more is written.
     broken: bool,
     unrecorded: Vec<Line>,
+    rescued: Option<Rescued>,
     /// Held until the writer goes.
     lock: Option<Lock>,
 }
@@ -43,6 +44,7 @@ impl Writer {
             check,
             broken: false,
             unrecorded: Vec::new(),
+            rescued: None,
             lock: None,
         }
     }
@@ -54,7 +56,7 @@ impl Writer {
         let written = if self.broken {
             Err(self.failed(io::Error::other("an earlier write failed")))
         } else {
-            self.write(&lines)
+            self.write(&lines).map_err(|error| self.rescued_with(error))
         };
         if written.is_err() {
             self.broken = true;
@@ -62,6 +64,18 @@ impl Writer {
             self.unrecorded.extend(lines.into_iter().filter(Line::is_finding));
         }
         written
+    }
+
+    /// Saves at once what stands in a ledger that was removed or replaced: nobody knows how this run will end.
+    fn rescued_with(&mut self, error: LedgerError) -> LedgerError {
+        self.rescued = self.lock.as_ref().and_then(|lock| lock.rescue(&self.run));
+        match (&self.rescued, error) {
+            (Some(Rescued::File(copy)), LedgerError::Io { doing, path, cause }) => {
+                let cause = io::Error::other(format!("{cause}; what it held is in {}", copy.display()));
+                LedgerError::Io { doing, path, cause }
+            }
+            (_, error) => error,
+        }
     }
 
     fn numbered(&mut self, entries: Vec<Entry>) -> Vec<Line> {
@@ -104,9 +118,9 @@ impl Writer {
         &self.unrecorded
     }
 
-    /// Saves what stands in the ledger, if it was removed or replaced under us.
-    pub fn rescue(&self) -> Option<Rescued> {
-        self.lock.as_ref()?.rescue(&self.run)
+    /// What is left of the ledger, if it was removed or replaced under us.
+    pub fn rescued(&self) -> Option<&Rescued> {
+        self.rescued.as_ref()
     }
 
     /// What the ledger knows, this run's lines included.
@@ -134,7 +148,7 @@ pub fn open(path: &Path, run: &str) -> Result<(Writer, Option<PathBuf>), LedgerE
         Some(aside)
     };
     sync_folder(path).map_err(failed)?;
-    let named = Named::new(file, path);
+    let named = Named::new(file, path).map_err(failed)?;
     #[cfg(debug_assertions)]
     let disk = super::faults::disk(named, path).map_err(failed)?;
     #[cfg(not(debug_assertions))]
@@ -271,7 +285,24 @@ mod tests {
             if replace {
                 std::fs::write(&path, "").expect("replaced");
             }
-            assert!(writer.append(vec![sent(1)]).is_err());
+            let error = writer.append(vec![sent(1)]).expect_err("gone").to_string();
+            // saved at once, and said where
+            let Some(Rescued::File(copy)) = writer.rescued() else { panic!("no copy") };
+            assert!(error.contains(&format!("what it held is in {}", copy.display())), "{error}");
+            assert_eq!(read(copy).expect("whole").memory.lines, 1);
+        }
+    }
+
+    #[test]
+    fn a_ledger_that_another_program_cut_or_wrote_to_is_not_written() {
+        for content in ["", "{}\n"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("plan.jsonl");
+            let (mut writer, _) = open(&path, "run-1").expect("new");
+            writer.append(vec![opened()]).expect("written");
+            std::fs::write(&path, content).expect("cut in place");
+            let error = writer.append(vec![sent(1)]).expect_err("another program").to_string();
+            assert!(error.contains("another program wrote to it or cut it"), "{error}");
         }
     }
 

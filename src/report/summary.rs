@@ -153,7 +153,9 @@ fn resume(tally: &Tally, closing: &Closing) -> Option<String> {
         format!("to go on with the {engines} left:")
     };
     let head = match &closing.stopped {
-        Some(StopReason::LedgerLost { .. }) => format!("once the ledger can be written again, {head}"),
+        Some(StopReason::LedgerLost { .. }) => {
+            format!("once the ledger is in its place and can be written again, {head}")
+        }
         _ => head,
     };
     let denied =

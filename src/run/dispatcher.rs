@@ -355,7 +355,7 @@ impl<C: Cloud> Dispatcher<C> {
         self.tell(&Event::Closed);
         Ended {
             unrecorded: self.journal.unrecorded(),
-            rescued: self.journal.rescue(),
+            rescued: self.journal.rescued(),
             worst_second: self.gate.worst_second(),
             elapsed: self.begun.elapsed(),
             stopped: self.stopped,

@@ -42,8 +42,8 @@ impl Journal {
     }
 
     /// What is left of a ledger that was removed or replaced.
-    pub(super) fn rescue(&self) -> Option<Rescued> {
-        self.writer.as_ref()?.rescue()
+    pub(super) fn rescued(&self) -> Option<Rescued> {
+        self.writer.as_ref()?.rescued().cloned()
     }
 }
 

@@ -173,6 +173,10 @@ impl Keyring {
                 }
                 Err(error) => {
                     tracing::warn!(source = keyring.source.name(), %error, "no new keys came");
+                    if matches!(error, CredentialsError::AnotherAccount { .. }) {
+                        // somebody means this run to act as somebody else, so it must not go on
+                        held.keys = None;
+                    }
                     Some(error)
                 }
             };
@@ -202,12 +206,12 @@ impl Keyring {
             return Ok(keys);
         }
         let what = format!(
-            "the new keys of {} belong to the account {}, and this run began with {account_id}: log in to that account \
+            "the new keys of {} belong to the account {}, and this run is for {account_id}: log in to that account \
              again, then run the same command again",
             self.source(),
             one_line(&theirs)
         );
-        Err(CredentialsError::Source { what, may_pass: false })
+        Err(CredentialsError::AnotherAccount { what })
     }
 
     /// Seconds for which keys are good by the service's clock.

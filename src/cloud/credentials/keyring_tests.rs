@@ -204,11 +204,32 @@ async fn new_keys_of_another_account_are_not_taken_where_the_account_was_made_su
     second.refuse();
     let error = keyring.current().await.expect_err("keys of another account");
     assert!(!error.may_pass(), "{error}");
-    for part in ["belong to the account 42", "began with 7", "log in to that account again"] {
+    for part in ["belong to the account 42", "is for 7", "log in to that account again"] {
         assert!(error.to_string().contains(part), "{error}");
     }
     tokio::time::sleep(SHORT_PAUSE + A_MOMENT).await;
     let error = keyring.current().await.expect_err("nobody knows whose keys they are");
     assert!(error.may_pass() && error.to_string().contains("GetCallerIdentity"), "{error}");
     assert_eq!((source.asked.load(Ordering::Relaxed), server.received().len()), (4, 3));
+}
+
+#[tokio::test]
+async fn new_keys_of_another_account_end_the_use_of_old_ones_that_are_still_good() {
+    let other = r#"{"Response":{"AccountId":"42","Arn":"arn","RequestId":"r"}}"#;
+    let server = Server::start([Reply::json(other)]).await;
+    let (keyring, _) = lasting(RENEW_BELOW - 100);
+    assert_eq!(keyring.current().await.expect("keys").secret_id(), "id-0");
+    keyring.keep_to("7", sts_at(&server.url()));
+    tokio::time::sleep(PAUSE + A_MOMENT).await;
+    // good for now, and a renewal begins
+    assert_eq!(keyring.current().await.expect("keys").secret_id(), "id-0");
+    let mut last = keyring.current().await;
+    for _ in 0..100 {
+        if last.is_err() {
+            break;
+        }
+        tokio::time::sleep(A_MOMENT).await;
+        last = keyring.current().await;
+    }
+    assert!(matches!(last, Err(CredentialsError::AnotherAccount { .. })), "{last:?}");
 }

@@ -143,6 +143,12 @@ pub enum CredentialsError {
         environment::SECURITY_TOKEN
     )]
     TwoTokens,
+    /// There are new keys, and they belong to another account than the one that was made sure of.
+    #[error("{what}")]
+    AnotherAccount {
+        /// Whose keys they are, and what to do next.
+        what: String,
+    },
     /// Another source could not give its keys.
     #[error("{what}")]
     Source {
