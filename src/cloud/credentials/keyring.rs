@@ -168,6 +168,10 @@ impl Keyring {
             let mut held = keyring.lock();
             let error = match fetched {
                 Ok(keys) => {
+                    let keys = match &held.keys {
+                        Some(old) => keys.after(old.sent()),
+                        None => keys,
+                    };
                     held.keys = Some(Arc::new(keys));
                     None
                 }

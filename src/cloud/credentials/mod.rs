@@ -32,6 +32,8 @@ pub struct Credentials {
     secret_key: Zeroizing<String>,
     token: Option<Zeroizing<String>>,
     expires: Option<i64>,
+    /// What the site was sent before these keys, and may repeat.
+    sent_before: Vec<Zeroizing<String>>,
     /// Set once the service refused them.
     refused: AtomicBool,
 }
@@ -39,7 +41,14 @@ pub struct Credentials {
 impl Credentials {
     /// Takes the keys as they stand, unchecked; `token` belongs to temporary keys only.
     pub fn new(secret_id: String, secret_key: Zeroizing<String>, token: Option<Zeroizing<String>>) -> Self {
-        Self { secret_id, secret_key, token, expires: None, refused: AtomicBool::new(false) }
+        Self {
+            secret_id,
+            secret_key,
+            token,
+            expires: None,
+            sent_before: Vec::new(),
+            refused: AtomicBool::new(false),
+        }
     }
 
     /// The same keys, good until a moment in Unix seconds.
@@ -47,6 +56,18 @@ impl Credentials {
     pub fn until(mut self, expires: i64) -> Self {
         self.expires = Some(expires);
         self
+    }
+
+    /// The same keys, to which these secrets led.
+    #[must_use]
+    fn after(mut self, secrets: impl IntoIterator<Item = Zeroizing<String>>) -> Self {
+        self.sent_before.extend(secrets);
+        self
+    }
+
+    /// What travels with a request that they sign.
+    fn sent(&self) -> impl Iterator<Item = Zeroizing<String>> {
+        [Some(Zeroizing::new(self.secret_id.clone())), self.token.clone()].into_iter().flatten()
     }
 
     /// Until when they are good, in Unix seconds; none where nobody said.
@@ -80,9 +101,11 @@ impl Credentials {
 
     /// The text with every key in it blotted out: a proxy's error page may repeat what was sent to it.
     pub fn redact(&self, text: &str) -> String {
+        let before = self.sent_before.iter().map(|secret| secret.as_str());
         [Some(self.secret_key()), self.token(), Some(self.secret_id())]
             .into_iter()
             .flatten()
+            .chain(before)
             .filter(|secret| !secret.is_empty())
             .fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED))
     }
@@ -96,6 +119,7 @@ impl fmt::Debug for Credentials {
             .field("secret_key", &REDACTED)
             .field("token", &self.token.as_ref().map(|_| REDACTED))
             .field("expires", &self.expires)
+            .field("sent_before", &self.sent_before.len())
             .field("refused", &self.refused)
             .finish()
     }
@@ -191,6 +215,14 @@ mod tests {
             credentials().redact(text),
             "id=[redacted], key=[redacted], token=[redacted], again [redacted]"
         );
+    }
+
+    #[test]
+    fn what_led_to_the_keys_is_blotted_out_as_well() {
+        let base = credentials();
+        let session = Credentials::new("AKID-2".to_owned(), Zeroizing::new("SECRET-2".to_owned()), None);
+        let session = session.after(base.sent());
+        assert_eq!(session.redact("AKID-1 TOKEN-1 AKID-2"), "[redacted] [redacted] [redacted]");
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl AssumedRole {
         loop {
             let keys = self.base.current().await?;
             let fault = match self.sts.assume_role(&keys, role).await {
-                Ok(session) => return Ok(session),
+                Ok(session) => return Ok(session.after(keys.sent().chain(keys.sent_before.iter().cloned()))),
                 Err(fault) => self.base.judge(&keys, fault),
             };
             if matches!(fault, Fault::Outdated(_)) && !outdated {

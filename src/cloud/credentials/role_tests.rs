@@ -94,7 +94,10 @@ async fn roles_are_chained_by_assuming_one_from_another() {
     let variables = [&KEYS[..], &[(ROLE_ARNS[0], ARN)]].concat();
     let first = find_among(&variables, &server.url(), None).expect("a source");
     let second = AssumedRole::new(first, "arn-2".into(), "night".into(), sts_at(&server.url()));
-    assert_eq!(fetch(&second).await.expect("keys").secret_id(), "id-2");
+    let keys = fetch(&second).await.expect("keys");
+    assert_eq!(keys.secret_id(), "id-2");
+    let repeated = keys.redact("AKID-BASE id-1 PRIVATE-T1 PRIVATE-T2");
+    assert_eq!(repeated, "[redacted] [redacted] [redacted] [redacted]", "what the site was sent before");
     assert_eq!(fetch(&second).await.expect("keys").secret_id(), "id-3");
     assert_eq!(signers(&server), ["AKID-BASE", "id-1", "id-1"], "the first session is still good");
     let token = |number: usize| server.received()[number].header("x-tc-token").map(str::to_owned);

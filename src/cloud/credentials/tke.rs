@@ -55,6 +55,7 @@ impl PodRole {
         let identity = WebIdentity { region: &self.region, provider_id: &self.provider_id, token: &token };
         let role = Role { arn: &self.role_arn, session_name: USUAL_SESSION_NAME };
         let session = self.sts.assume_role_with_web_identity(&identity, role).await;
+        let session = session.map(|session| session.after([token.clone()]));
         session.map_err(|fault| {
             let told = Told::of(
                 &fault,
