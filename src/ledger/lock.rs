@@ -60,6 +60,9 @@ impl fmt::Display for Holder {
 /// holds it stands on a card beside it.
 #[derive(Debug)]
 pub struct Lock {
+    /// The card, locked as well: where the ledger is removed, its name stays taken for as long as its run goes on. Let go
+    /// before the ledger itself.
+    signed: Option<File>,
     /// Shares its lock with the file that is written to.
     ledger: File,
     /// Where the file really is, whatever link leads to it.
@@ -117,11 +120,18 @@ impl Lock {
             // a holder that just left may have removed the empty file we opened: then the lock is on nothing
             if is_at(&file, path) {
                 let ledger = file.try_clone().map_err(failed("lock"))?;
-                let holder = Holder::ourselves();
+                let ourselves = Holder::ourselves();
                 // held from here on, so that nothing is left behind where the card cannot be written
-                let lock = Self { ledger, real, created, card, holder };
+                let mut lock = Self { ledger, real, created, card, holder: ourselves, signed: None };
                 let unsigned = |cause| LedgerError::Io { doing: "lock", path: lock.card.clone(), cause };
-                sign(&lock.card, &lock.holder).map_err(unsigned)?;
+                match sign(&lock.card, &lock.holder) {
+                    Ok(signed) => lock.signed = Some(signed),
+                    Err(TryLockError::WouldBlock) => {
+                        let holder = holder(&lock.card).unwrap_or_else(Holder::unknown);
+                        return Err(LedgerError::Locked { path: path.to_owned(), holder });
+                    }
+                    Err(TryLockError::Error(cause)) => return Err(unsigned(cause)),
+                }
                 return Ok((file, lock));
             }
         }
@@ -143,14 +153,20 @@ impl Drop for Lock {
     }
 }
 
-fn sign(card: &Path, holder: &Holder) -> std::io::Result<()> {
+/// Locks a card and writes on it.
+fn sign(card: &Path, holder: &Holder) -> Result<File, TryLockError> {
     if card.exists() {
-        be_a_file(card)?;
+        be_a_file(card).map_err(TryLockError::Error)?;
     }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    // what another holder wrote stays until it is known to be over
+    options.write(true).create(true).truncate(false);
     private(&mut options);
-    options.open(card)?.write_all(serde_json::to_string(holder)?.as_bytes())
+    let mut file = options.open(card).map_err(TryLockError::Error)?;
+    file.try_lock()?;
+    let text = serde_json::to_string(holder).map_err(|error| TryLockError::Error(error.into()))?;
+    let written = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
+    written.map(|()| file).map_err(TryLockError::Error)
 }
 
 /// What the holder wrote; none where it has not written it yet, or has just taken it away.
@@ -185,6 +201,21 @@ mod tests {
         drop(first);
         drop(Lock::take(&ledger).expect("free again"));
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is left");
+    }
+
+    #[test]
+    fn the_name_of_a_ledger_that_was_removed_stays_taken_while_its_run_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = folder.path().join("plan.jsonl");
+        let (_, first) = Lock::take(&ledger).expect("free");
+        std::fs::remove_file(&ledger).expect("removed");
+        match Lock::take(&ledger) {
+            Err(LedgerError::Locked { holder, .. }) => assert_eq!(holder, first.holder),
+            other => panic!("{other:?}"),
+        }
+        assert!(!ledger.exists(), "nothing is left behind");
+        drop(first);
+        Lock::take(&ledger).expect("free again");
     }
 
     #[test]
