@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::stage::{LEDGER, Stage, signal, wait_for, wait_until};
+use crate::stage::{LEDGER, PATIENCE, Stage, signal, wait_for, wait_until};
 
 /// What the tool prints to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +110,17 @@ impl Execution {
         let Some(process) = self.process() else { return };
         let kill = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).output();
         kill.expect("kill");
+    }
+
+    /// Sends a signal again and again until the tool has ended: of two that arrive before the first is looked at, the
+    /// system makes one.
+    pub fn signal_until_it_ends(&mut self, name: &str) {
+        let begun = Instant::now();
+        while self.child.try_wait().expect("our own child").is_none() {
+            assert!(begun.elapsed() < PATIENCE, "SIG{name} was sent in vain");
+            self.signal(name);
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Types at the terminal.

@@ -180,6 +180,11 @@ fn play(phase: &Phase, event: &Event) -> Cell {
     wait_until(phase.name, || (phase.reached)(&stage, &run));
     run.close();
     for (number, name) in event.signals.iter().enumerate() {
+        if number > 0 && event.closes.contains(&Stderr) {
+            // nobody could tell that the one before was heard
+            run.signal_until_it_ends(name);
+            break;
+        }
         run.signal(name);
         if number + 1 < event.signals.len() && !event.closes.contains(&Stderr) {
             let heard = format!("interrupted by SIG{}", event.signals[0]);

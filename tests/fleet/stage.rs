@@ -32,7 +32,7 @@ static PLAYING: Mutex<BTreeMap<SocketAddr, Simulator>> = Mutex::new(BTreeMap::ne
 pub const LEDGER: &str = "plan.simulated.ledger.jsonl";
 
 /// Longest time that any run of a test may take before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A plan on disk, and a simulator that holds its engines.
 pub struct Stage {
