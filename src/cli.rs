@@ -256,9 +256,10 @@ pub struct LimitArgs {
     /// How long an engine must stay on its old image before an unanswered request counts as not applied [default: 1m]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub grace: Option<Duration>,
-    /// Take InternalError and other server faults for no answer: wait the grace time before sending again
+    /// After InternalError and other server faults send again at the first look that shows the old image, without the
+    /// grace time: faster, but a switch that is applied after that look is made twice
     #[arg(long, conflicts_with = "no_read_back")]
-    pub distrust_internal_errors: bool,
+    pub trust_internal_errors: bool,
     /// Longest wait for an engine to run its new image, or for a doubt to be settled [default: 30m]
     #[arg(long, value_name = "TIME", value_parser = positive)]
     pub wait_timeout: Option<Duration>,

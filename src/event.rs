@@ -134,7 +134,8 @@ pub enum Event {
         /// Wait before it may go again.
         after: Duration,
     },
-    /// A request has no readable answer; it is read back before anything is sent again.
+    /// A request may have been applied: it has no readable answer, or was answered with a server fault. It is read back
+    /// before anything is sent again.
     Doubtful {
         /// Whose.
         job: JobIndex,

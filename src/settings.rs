@@ -185,7 +185,7 @@ impl RunSettings {
                 .unwrap_or((settle / 2).clamp(FASTEST_SWEEPS, defaults.sweep_every)),
             wait: read_back && !self.limits.no_wait,
             read_back,
-            distrust_internal_errors: typed.distrust_internal_errors,
+            trust_internal_errors: typed.trust_internal_errors,
             delays,
         }
     }

@@ -364,7 +364,7 @@ impl Tally {
         self.sum(|record| record.throttled)
     }
 
-    /// Requests of this run that had no readable answer.
+    /// Requests of this run that may have been applied: without a readable answer, or answered with a server fault.
     pub fn doubts(&self) -> usize {
         self.doubts
     }

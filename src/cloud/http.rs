@@ -141,6 +141,6 @@ impl Cloud for HttpCloud {
         let engine = Some(&key.data_engine_id);
         let answered =
             self.fleet.call::<wire::SwitchAnswer>(super::SWITCH, &key.region, engine, &body).await?;
-        Ok(Receipt { request_id: answered.request_id })
+        Ok(Receipt { request_id: answered.request_id, doubt: answered.doubt })
     }
 }

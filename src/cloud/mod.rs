@@ -236,6 +236,8 @@ impl ImageRecord {
 pub struct Receipt {
     /// `RequestId` of the answer.
     pub request_id: String,
+    /// Why it may not be the service's word, in one clause: what says it is called something else than JSON.
+    pub doubt: Option<String>,
 }
 
 /// The service's `Error`, with the `RequestId` that support asks for.

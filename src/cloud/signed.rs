@@ -19,6 +19,7 @@ use super::sign::Signable;
 use super::wire::{self, Answered, Unanswered};
 use super::{Fault, Refusal};
 use crate::job::DataEngineId;
+use crate::words;
 pub use service_clock::ServiceClock;
 use service_clock::{Came, unix_seconds};
 
@@ -30,6 +31,9 @@ const REQUEST_CLIENT: &str = concat!("dlc-fleet_", env!("CARGO_PKG_VERSION"));
 
 /// Stands in place of a signature where the caller has no keys yet (vendor's Python SDK, `abstract_client.py`).
 const UNSIGNED: &str = "SKIP";
+
+/// Characters of a content type that are told.
+const LONGEST_CONTENT_TYPE: usize = 60;
 
 /// The code of a signature whose time is not the service's.
 const SIGNATURE_EXPIRE: &str = "AuthFailure.SignatureExpire";
@@ -135,9 +139,11 @@ impl SignedClient {
         let came = Came { at: unix_seconds(SystemTime::now()), after: left.elapsed() };
         let http_status = response.status().as_u16();
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
+        let doubt = call.mislabelled(response.headers().get(CONTENT_TYPE), credentials);
         let body = read(response, call.largest).await?;
         let judged = wire::judge::<A>(&body).map(|answered| Answered {
             request_id: call.redact(&answered.request_id, credentials),
+            doubt,
             ..answered
         });
         judged.map_err(|unanswered| match unanswered {
@@ -227,6 +233,23 @@ impl Call<'_> {
             Some(secret) => text.replace(secret, REDACTED),
             None => text,
         }
+    }
+
+    /// What an answer is called where that is not JSON, in one clause: the service always calls it so, and whatever
+    /// stands between here and there may not.
+    fn mislabelled(
+        self,
+        content_type: Option<&HeaderValue>,
+        credentials: Option<&Credentials>,
+    ) -> Option<String> {
+        let Some(content_type) = content_type else {
+            return Some("the answer has no content type".to_owned());
+        };
+        let called = String::from_utf8_lossy(content_type.as_bytes());
+        let essence = called.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_json = essence == JSON || essence == "text/json" || essence.ends_with("+json");
+        let called = || words::quoted(&self.redact(&called, credentials), LONGEST_CONTENT_TYPE);
+        (!is_json).then(|| format!("the answer is called {}, not JSON", called()))
     }
 
     /// Tells the log how the call went: never headers, never keys.

@@ -195,6 +195,8 @@ fn filled(text: Option<String>) -> Option<String> {
 pub(super) struct Answered<A> {
     pub(super) answer: A,
     pub(super) request_id: String,
+    /// Why it may not be the service's, in one clause. A body alone never tells.
+    pub(super) doubt: Option<String>,
 }
 
 /// Why a body brings no answer.
@@ -250,7 +252,7 @@ pub(super) fn judge<A: DeserializeOwned>(body: &[u8]) -> Result<Answered<A>, Una
     let Some(request_id) = request_id else {
         return Err(Unanswered::Unreadable { why: "the answer has no RequestId" });
     };
-    Ok(Answered { answer: open(body)?, request_id })
+    Ok(Answered { answer: open(body)?, request_id, doubt: None })
 }
 
 fn open<R: DeserializeOwned>(body: &str) -> Result<R, Unanswered> {

@@ -82,7 +82,7 @@ fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
         Step::Refused(_) => (&[S::Sent], S::Refused),
         Step::NotSent { .. } => (&[S::Sent], S::NotSent),
         Step::Doubtful { .. } => (&[S::Sent, S::Unconverged, S::Unknown], S::Doubtful),
-        Step::Cleared { .. } => (&[S::Doubtful], S::Cleared),
+        Step::Cleared { .. } => (&[S::Refused, S::Doubtful], S::Cleared),
         Step::Switched { .. } => (&[S::Accepted], S::Switched),
         Step::Failed(_) => (
             &[S::Sent, S::Throttled, S::Refused, S::NotSent, S::Doubtful, S::Cleared, S::Accepted, S::Failed],
@@ -340,7 +340,7 @@ mod tests {
             None | Some("failed") => &["already", "sent", "failed"],
             Some("throttled" | "not-sent" | "cleared") => &["already", "sent", "accepted", "failed"],
             Some("sent") => &["accepted", "throttled", "refused", "not-sent", "doubtful", "failed"],
-            Some("refused") => &["sent", "accepted", "failed", "unknown"],
+            Some("refused") => &["sent", "accepted", "cleared", "failed", "unknown"],
             Some("doubtful") => &["accepted", "cleared", "failed", "unconverged", "unknown"],
             Some("accepted") => &["switched", "failed", "unconverged"],
             Some("unconverged" | "unknown") => &["doubtful"],

@@ -117,7 +117,7 @@ fn facts(opening: &Opening, tally: &Tally, closing: &Closing) -> String {
         parts.extend(some(tally.throttles(), "throttle"));
         format!("{sent} ({})", parts.join(" + "))
     }];
-    facts.extend(some(tally.doubts(), "lost answer"));
+    facts.extend(some(tally.doubts(), "doubtful answer"));
     if let Some(worst) = closing.worst_second.filter(|&worst| worst > 0) {
         let starts = words::plural(worst as usize, "start");
         facts.push(format!("at most {starts} in any second"));
@@ -263,7 +263,7 @@ mod tests {
         story.push(0, crate::event::Event::Doubtful { job: crate::job::JobIndex(0), reason });
         let summary = summary_of(&story);
         assert!(summary.contains("1 request of an earlier run was read back first\n"), "{summary}");
-        assert!(!summary.contains("lost answer"), "{summary}");
+        assert!(!summary.contains("doubtful answer"), "{summary}");
     }
 
     #[test]

@@ -40,10 +40,7 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
             "{}: {}, {}; read back before anything is sent again",
             name(scene, *job),
             paint::warn("in doubt"),
-            reason
-                .message
-                .as_ref()
-                .map_or_else(|| cause(reason), |said| words::quoted(said, LONGEST_MESSAGE)),
+            doubt(reason),
         )],
         Event::Cleared { job } => {
             vec![format!("{}: read back, the request was not applied; goes again", name(scene, *job))]
@@ -64,6 +61,20 @@ fn goes_again(scene: &Scene, attempt: u32, reason: &Reason, after: Duration) -> 
         after => format!("in {}", words::duration(after)),
     };
     format!("{code} on attempt {attempt} of {most} ({cause}), goes again {when}")
+}
+
+/// What casts the doubt: a refusal by its code, which says more than its message, or what the network said.
+fn doubt(reason: &Reason) -> String {
+    match &reason.message {
+        _ if !is_ours(reason) => format!("{} ({})", code(reason), cause(reason)),
+        Some(said) => words::quoted(said, LONGEST_MESSAGE),
+        None => cause(reason),
+    }
+}
+
+/// True for a code that was found here and not by the service, whose codes begin with a capital.
+fn is_ours(reason: &Reason) -> bool {
+    reason.code.starts_with(|first: char| first.is_ascii_lowercase())
 }
 
 fn sweep_failed(reason: &Reason) -> String {
@@ -100,8 +111,8 @@ pub fn stop_cause(reason: &StopReason) -> String {
         StopReason::AccountRefused(reason) => {
             let what = if is_denied(reason) {
                 "the account was denied a permission"
-            } else if reason.code.starts_with(|first: char| first.is_ascii_lowercase()) {
-                // found here and not by the service, which was never asked
+            } else if is_ours(reason) {
+                // the service was never asked
                 return format!("{}: {}", code(reason), cause(reason));
             } else {
                 "the account was refused, not these engines"
@@ -319,6 +330,22 @@ mod tests {
         let untrusted = script::reason("untrusted-peer", "the certificate was not accepted", "check it");
         let cause = stop_cause(&StopReason::AccountRefused(untrusted));
         assert_eq!(cause, "untrusted-peer: the certificate was not accepted");
+    }
+
+    #[test]
+    fn a_refusal_that_may_have_been_applied_is_in_doubt_by_its_code() {
+        let scene = script::fleet(1).scene();
+        let reason = Reason {
+            message: Some("an internal error has occurred".to_owned()),
+            ..script::reason("InternalError", "server fault", "repeat later")
+        };
+        let text = plain(&wording(Duration::ZERO, &scene, &Event::Doubtful { job: JobIndex(0), reason })[0]);
+        assert!(
+            text.ends_with(
+                ": in doubt, InternalError (server fault); read back before anything is sent again"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

@@ -63,8 +63,13 @@ impl Track {
 
     fn accepted(&self, receipt: &Receipt, latency_ms: Option<u64>, now: Instant, rules: &Rules) -> Change {
         let request_id = Some(receipt.request_id.clone());
-        let step = Step::Accepted { request_id: request_id.clone(), latency_ms, read_back: false };
-        let track = Self { request_id, ..self.clone() };
+        let track = Self { request_id: request_id.clone(), ..self.clone() };
+        if let Some(doubt) = receipt.doubt.as_ref().filter(|_| rules.read_back) {
+            let message = format!("{doubt} (RequestId {})", receipt.request_id);
+            let step = Step::Doubtful { message: message.clone(), http_status: None, latency_ms };
+            return track.doubtful(&message, step, now, rules);
+        }
+        let step = Step::Accepted { request_id, latency_ms, read_back: false };
         let change = if rules.proves() {
             track.to(Phase::Converging { since: now, good_since: None }, vec![step])
         } else {
@@ -89,12 +94,14 @@ impl Track {
                 let track = Self { attempts: self.attempts.saturating_sub(1), ..self.clone() };
                 track.to(Phase::Ready, vec![Step::Throttled(record)]).with(Effect::Throttled(reason))
             }
+            // after the last attempt there is no hurry, and what may still be applied must not be called failed
+            Class::Transient
+                if rules.read_back
+                    && (!rules.trust_internal_errors || self.attempts >= rules.max_attempts) =>
+            {
+                self.perhaps_applied(reason, Step::Refused(record), now, rules, random)
+            }
             class @ (Class::Transient | Class::Busy | Class::NotRunning) => {
-                // after the last attempt there is no hurry, and what may still be applied must not be called failed
-                let is_last = rules.read_back && self.attempts >= rules.max_attempts;
-                if class == Class::Transient && (rules.distrust_internal_errors || is_last) {
-                    return self.distrusted(reason, latency_ms, now);
-                }
                 self.may_pass(class, reason, Step::Refused(record), now, rules, random)
             }
             Class::Denied => self.fail(reason.clone(), latency_ms, Vec::new()).with(Effect::Denied(reason)),
@@ -135,8 +142,7 @@ impl Track {
         track.to(Phase::Ready, vec![step]).telling(again).with(Effect::Outdated)
     }
 
-    /// A refusal that may pass. A server fault says nothing certain about the engine, so it is read back after the
-    /// wait.
+    /// A refusal that may pass.
     fn may_pass(
         &self,
         class: Class,
@@ -165,19 +171,20 @@ impl Track {
         }
     }
 
-    /// A server fault that is taken for no answer at all.
-    fn distrusted(&self, reason: Reason, latency_ms: Option<u64>, now: Instant) -> Change {
-        let mut message = reason.code.clone();
-        if let Some(said) = &reason.message {
-            message = format!("{message}: {said}");
-        }
-        if let Some(id) = &reason.request_id {
-            message = format!("{message} (RequestId {id})");
-        }
-        let doubtful = Step::Doubtful { message, http_status: None, latency_ms };
+    /// A server fault says nothing certain about the engine: after the back-off it is in doubt like one whose answer
+    /// was lost.
+    fn perhaps_applied(
+        &self,
+        reason: Reason,
+        step: Step,
+        now: Instant,
+        rules: &Rules,
+        random: &mut fastrand::Rng,
+    ) -> Change {
+        let after = rules.delays.transient.wait(self.attempts, random);
         let event = Event::Doubtful { job: self.job, reason: reason.clone() };
-        let phase = Phase::Doubtful { since: now, quiet_since: None, accepted: false };
-        Self { trouble: Some(reason), ..self.clone() }.to(phase, vec![doubtful]).telling(event)
+        let phase = Phase::Doubtful { since: now + after, quiet_since: None, accepted: false };
+        Self { trouble: Some(reason), ..self.clone() }.to(phase, vec![step]).telling(event)
     }
 
     fn back_off(

@@ -101,7 +101,7 @@ impl Stage {
     }
 
     fn accept(&mut self) -> &mut Self {
-        self.answer(Ok(Receipt { request_id: "id".into() }))
+        self.answer(Ok(Receipt { request_id: "id".into(), doubt: None }))
     }
 
     fn refuse(&mut self, code: &str) -> &mut Self {
@@ -331,7 +331,7 @@ fn the_settle_time_counts_from_the_end_of_the_first_look_to_the_beginning_of_the
 #[test]
 fn a_busy_engine_is_looked_at_again_but_not_at_once() {
     let mut stage = Stage::in_flight(Rules::default());
-    stage.refuse("InternalError").wait(1).look("old", 0);
+    stage.refuse("ResourceInUse").wait(6).look("old", 0);
     let due = stage.track.urgent_look_due().expect("a look is wanted");
     assert_eq!(due, stage.now + stage.rules.sweep_every);
 }
@@ -368,7 +368,7 @@ fn a_job_on_its_way_back_does_not_go_again_while_its_engine_is_busy() {
         stage.track.reconsidered(&job(), &view("old", 0), stage.now, &stage.rules).track.phase
     };
     let mut refused = Stage::in_flight(Rules::default());
-    refused.refuse("InternalError").wait(1).look("old", 2);
+    refused.refuse("ResourceInUse").wait(6).look("old", 2);
     assert_eq!(refused.track.phase, Phase::Ready);
     assert!(matches!(busy(&refused), Phase::Looking { .. }));
     let mut cleared = Stage::in_flight(Rules::default());

@@ -152,7 +152,7 @@ impl Track {
 
     /// No answer said so, but the engine is on its target.
     pub(super) fn applied_after_all(&self, running: bool, seen: Instant, rules: &Rules) -> Change {
-        let step = Step::Accepted { request_id: None, latency_ms: None, read_back: true };
+        let step = Step::Accepted { request_id: self.request_id.clone(), latency_ms: None, read_back: true };
         let change = if rules.wait {
             let good_since = running.then_some(seen);
             self.to(Phase::Converging { since: seen, good_since }, vec![step])

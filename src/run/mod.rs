@@ -74,8 +74,8 @@ pub struct Rules {
     pub wait: bool,
     /// False with `--no-read-back`: the fleet is never looked at.
     pub read_back: bool,
-    /// True where a server fault is taken for no answer: the grace time passes before anything is sent again.
-    pub distrust_internal_errors: bool,
+    /// True where one look is enough after a server fault; else the grace time passes as after a lost answer.
+    pub trust_internal_errors: bool,
     /// Waits between attempts.
     pub delays: Delays,
 }
@@ -100,7 +100,7 @@ impl Default for Rules {
             sweep_every: Duration::from_secs(5),
             wait: true,
             read_back: true,
-            distrust_internal_errors: false,
+            trust_internal_errors: false,
             delays: Delays::default(),
         }
     }

@@ -216,10 +216,16 @@ impl Track {
             let reason = found(reasons::READ_BACK_OFF, "");
             return self.end(Outcome::Unknown, Some(reason), Vec::new());
         }
+        let doubtful =
+            Phase::Doubtful { since: now, quiet_since: None, accepted: standing == Standing::Unconverged };
         if standing == Standing::Refused {
             let class = self.trouble.as_ref().map(|trouble| look_up(&trouble.code).class);
-            let refused = class.filter(|class| matches!(class, Class::Busy | Class::NotRunning));
-            let refused = Some(refused.unwrap_or(Class::Transient));
+            let sure = class.filter(|class| matches!(class, Class::Busy | Class::NotRunning));
+            if sure.is_none() && !rules.trust_internal_errors {
+                let event = Event::Doubtful { job: self.job, reason: self.last_trouble() };
+                return self.to(doubtful, Vec::new()).telling(event);
+            }
+            let refused = Some(sure.unwrap_or(Class::Transient));
             return Self { refused, ..self.clone() }.to(Self::looking(now), Vec::new());
         }
         let cause = match standing {
@@ -233,8 +239,6 @@ impl Track {
         };
         let reason = found(reasons::NO_ANSWER, cause);
         let event = Event::Doubtful { job: self.job, reason: reason.clone() };
-        let accepted = standing == Standing::Unconverged;
-        let doubtful = Phase::Doubtful { since: now, quiet_since: None, accepted };
         Self { trouble: Some(reason), ..self.clone() }.to(doubtful, steps).telling(event)
     }
 
@@ -243,7 +247,7 @@ impl Track {
     pub(super) fn depart(&self) -> Change {
         let attempts = self.attempts + 1;
         let step = Step::Sent { attempt: attempts, image_before: self.image_before.clone() };
-        Self { attempts, refused: None, ..self.clone() }.to(Phase::Departing, vec![step])
+        Self { attempts, refused: None, request_id: None, ..self.clone() }.to(Phase::Departing, vec![step])
     }
 
     /// The request leaves.

@@ -199,7 +199,7 @@ impl Fleet for Simulator {
 impl Cloud for Simulator {
     async fn switch(&self, key: &JobKey) -> Result<Receipt, Fault> {
         let (_, request_id) = self.call(SWITCH, Call::Switch(key.clone())).await?;
-        Ok(Receipt { request_id })
+        Ok(Receipt { request_id, doubt: None })
     }
 }
 

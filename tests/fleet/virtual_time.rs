@@ -92,8 +92,10 @@ async fn another_client_on_the_quota_slows_the_run_and_costs_no_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn lost_answers_are_settled_without_a_second_switch() {
-    for fate in ["reset-after-reading", "fin", "hang", "http-502", "html", "truncated", "empty"] {
-        for applied in ["before", "never", "late 5s"] {
+    for fate in
+        ["reset-after-reading", "fin", "hang", "http-502", "html", "truncated", "empty", "InternalError"]
+    {
+        for applied in ["before", "never", "late 5s", "late 55s"] {
             let weather = format!(
                 "latency: {{median: 80ms, worst: 200ms}}\n\
                  spells:\n  - {{fate: {fate}, applied: {applied}, engines: 20%, times: 1}}\n"

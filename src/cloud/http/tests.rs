@@ -54,6 +54,10 @@ async fn switch_once(reply: Reply) -> Result<Receipt, Fault> {
     result
 }
 
+fn receipt(doubt: Option<&str>) -> Receipt {
+    Receipt { request_id: "r-1".to_owned(), doubt: doubt.map(str::to_owned) }
+}
+
 fn status_and_cause(result: Result<Receipt, Fault>) -> (Option<u16>, String) {
     match result {
         Err(Fault::NoAnswer { http_status, cause }) => (http_status, cause),
@@ -63,7 +67,7 @@ fn status_and_cause(result: Result<Receipt, Fault>) -> (Option<u16>, String) {
 
 #[tokio::test]
 async fn an_accepted_switch_brings_its_receipt() {
-    assert_eq!(switch_once(Reply::json(RECEIPT)).await, Ok(Receipt { request_id: "r-1".to_owned() }));
+    assert_eq!(switch_once(Reply::json(RECEIPT)).await, Ok(receipt(None)));
 }
 
 #[tokio::test]
@@ -171,7 +175,8 @@ async fn the_body_decides_whatever_status_and_content_type_say() {
         ("404 Not Found", "text/html"),
     ] {
         let accepted = switch_once(Reply::http(status, content_type, RECEIPT)).await;
-        assert_eq!(accepted, Ok(Receipt { request_id: "r-1".to_owned() }), "{status} {content_type}");
+        let accepted = accepted.map(|receipt| receipt.request_id);
+        assert_eq!(accepted, Ok("r-1".to_owned()), "{status} {content_type}");
         let refusal = Refusal {
             code: "InternalError".to_owned(),
             message: "m".to_owned(),
@@ -180,6 +185,33 @@ async fn the_body_decides_whatever_status_and_content_type_say() {
         let result = switch_once(Reply::http(status, content_type, refused)).await;
         assert_eq!(result, Err(Fault::Refused(refusal)), "{status} {content_type}");
     }
+}
+
+#[tokio::test]
+async fn a_receipt_that_is_not_called_json_comes_with_a_doubt() {
+    for content_type in
+        ["application/json", "Application/JSON; charset=utf-8", "text/json", "application/problem+json"]
+    {
+        assert_eq!(
+            switch_once(Reply::http("200 OK", content_type, RECEIPT)).await,
+            Ok(receipt(None)),
+            "{content_type}"
+        );
+    }
+    for (content_type, doubt) in [
+        ("text/html; charset=utf-8", "the answer is called \"text/html; charset=utf-8\", not JSON"),
+        ("jsonish", "the answer is called \"jsonish\", not JSON"),
+        // keys that come back are not told, however long the text around them
+        (&format!("SECRETEXAMPLE{}", "x".repeat(200)), "the answer is called \"[redacted]xx"),
+    ] {
+        let answered = switch_once(Reply::http("200 OK", content_type, RECEIPT)).await.expect("a receipt");
+        let told = answered.doubt.expect("a doubt");
+        assert!(told.starts_with(doubt) && told.len() < 120, "{told}");
+    }
+    let length = RECEIPT.len();
+    let bare = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{RECEIPT}");
+    let answered = switch_once(Reply::BytesThenEnd(bare.into_bytes())).await;
+    assert_eq!(answered, Ok(receipt(Some("the answer has no content type"))));
 }
 
 #[tokio::test]

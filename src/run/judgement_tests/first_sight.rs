@@ -15,11 +15,24 @@ fn what_an_earlier_run_left_in_doubt_is_read_back_first() {
         assert!(matches!(change.track.phase, Phase::Doubtful { .. }), "{standing:?}");
         assert_eq!(change.steps.is_empty(), standing == Standing::Doubtful, "{standing:?}");
     }
-    let standing = Standing::Refused;
-    let forecast = Forecast::Settle { standing, image_before: None, request_id: None, trouble: None };
-    let change = Track::new(JobIndex(0), &UNSENT).begin(forecast, now, &rules);
-    assert!(matches!(change.track.phase, Phase::Looking { .. }));
-    assert_eq!(change.track.refused, Some(Class::Transient));
+}
+
+#[test]
+fn a_refusal_of_an_earlier_run_is_in_doubt_unless_it_is_sure_or_trusted() {
+    let begun = |code: &str, trust_internal_errors| {
+        let rules = Rules { trust_internal_errors, ..Rules::default() };
+        let refusal = Refusal { code: code.into(), message: "no".into(), request_id: None };
+        let trouble = Some(reasons::recorded(&reasons::refused(&refusal), None));
+        let forecast =
+            Forecast::Settle { standing: Standing::Refused, image_before: None, request_id: None, trouble };
+        let change = Track::new(JobIndex(0), &UNSENT).begin(forecast, Instant::now(), &rules);
+        assert!(change.steps.is_empty(), "the ledger keeps the code");
+        assert_eq!(change.track.last_trouble().code, code);
+        (matches!(change.track.phase, Phase::Doubtful { .. }), change.track.refused)
+    };
+    assert_eq!(begun("InternalError", false), (true, None));
+    assert_eq!(begun("InternalError", true), (false, Some(Class::Transient)));
+    assert_eq!(begun("ResourceInUse", false), (false, Some(Class::Busy)));
 }
 
 #[test]

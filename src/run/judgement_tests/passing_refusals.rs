@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn trusting() -> Rules {
+    Rules { trust_internal_errors: true, ..Rules::default() }
+}
+
 #[test]
 fn a_throttled_attempt_does_not_count() {
     let mut stage = Stage::in_flight(Rules { max_attempts: 1, ..Rules::default() });
@@ -33,8 +37,36 @@ fn a_signature_out_of_time_is_sent_again_at_once_and_the_second_time_it_stops_th
 }
 
 #[test]
-fn a_server_fault_is_read_back_before_it_goes_again() {
+fn a_server_fault_is_sent_again_only_after_the_back_off_and_the_grace_time() {
     let mut stage = Stage::in_flight(Rules::default());
+    stage.refuse("InternalError").look("old", 2).wait(1);
+    assert!(
+        matches!(stage.track.phase, Phase::Doubtful { quiet_since: None, .. }),
+        "a look during the back-off"
+    );
+    stage.look("old", 2).wait(59).look("old", 2);
+    assert!(matches!(stage.track.phase, Phase::Doubtful { .. }), "{:?}", stage.track.phase);
+    stage.wait(1).look("old", 2);
+    assert_eq!(stage.track.phase, Phase::Ready);
+    let kinds: Vec<Step> = stage.steps;
+    assert!(matches!(kinds[..], [Step::Refused(_), Step::Cleared { .. }]), "{kinds:?}");
+}
+
+#[test]
+fn the_back_off_after_server_faults_grows() {
+    let waits = |attempts| {
+        let mut stage = Stage::in_flight(Rules::default());
+        stage.track.attempts = attempts;
+        stage.refuse("InternalError");
+        let Phase::Doubtful { since, .. } = stage.track.phase else { panic!("{:?}", stage.track.phase) };
+        since - stage.now
+    };
+    assert!(waits(1) < Duration::from_millis(501) && waits(5) >= Duration::from_secs(4), "{:?}", waits(5));
+}
+
+#[test]
+fn a_trusted_server_fault_is_sent_again_at_the_first_look_after_the_back_off() {
+    let mut stage = Stage::in_flight(trusting());
     stage.refuse("InternalError");
     assert!(matches!(stage.track.phase, Phase::BackingOff { .. }));
     stage.look("old", 2);
@@ -47,24 +79,40 @@ fn a_server_fault_is_read_back_before_it_goes_again() {
 
 #[test]
 fn a_server_fault_whose_switch_was_applied_is_not_sent_again() {
-    let mut stage = Stage::in_flight(Rules::default());
-    stage.refuse("InternalError.InternalSystemException").wait(1).look("old", 0);
-    assert!(matches!(stage.track.phase, Phase::Looking { .. }), "busy engines are waited for");
-    stage.wait(5).look("new", 2).wait(10).look("new", 2);
-    assert_eq!(stage.outcome(), Some(Outcome::Switched));
-    assert_eq!(stage.track.attempts, 1);
+    for rules in [Rules::default(), trusting()] {
+        let mut stage = Stage::in_flight(rules);
+        stage.refuse("InternalError.InternalSystemException").wait(1).look("old", 0);
+        assert!(!stage.track.is_idle(), "busy engines are waited for");
+        stage.wait(5).look("new", 2).wait(10).look("new", 2);
+        assert_eq!(stage.outcome(), Some(Outcome::Switched));
+        assert_eq!(stage.track.attempts, 1);
+    }
 }
 
 #[test]
-fn a_distrusted_server_fault_is_sent_again_only_after_the_grace_time() {
-    let rules = Rules { distrust_internal_errors: true, ..Rules::default() };
-    let mut stage = Stage::in_flight(rules);
-    stage.refuse("InternalError").look("old", 2).wait(59).look("old", 2);
-    assert!(matches!(stage.track.phase, Phase::Doubtful { .. }), "{:?}", stage.track.phase);
-    stage.wait(2).look("old", 2);
-    assert_eq!(stage.track.phase, Phase::Ready);
-    // other refusals that may pass are still what they say
-    let mut stage = Stage::in_flight(rules);
-    stage.refuse("RequestLimitExceeded");
-    assert_eq!(stage.track.phase, Phase::Ready);
+fn a_receipt_that_may_not_be_the_services_is_read_back_and_its_request_id_is_kept() {
+    let receipt = || Receipt { request_id: "id".into(), doubt: Some("called text/html".into()) };
+    let mut stage = Stage::in_flight(Rules::default());
+    stage.answer(Ok(receipt())).look("old", 2).wait(60).look("old", 2);
+    assert_eq!(stage.track.phase, Phase::Ready, "it was not applied");
+    stage.send().answer(Ok(receipt())).look("new", 2).wait(10).look("new", 2);
+    assert_eq!((stage.outcome(), stage.track.attempts), (Some(Outcome::Switched), 2));
+    let accepted = |step: &Step| match step {
+        Step::Accepted { request_id, read_back, .. } => Some((request_id.clone(), *read_back)),
+        _ => None,
+    };
+    let accepted: Vec<_> = stage.steps.iter().filter_map(accepted).collect();
+    assert_eq!(accepted, [(Some("id".to_owned()), true)]);
+    // nobody may look, and there is nothing better than its word
+    let mut stage = Stage::in_flight(Rules { read_back: false, wait: false, ..Rules::default() });
+    stage.answer(Ok(receipt()));
+    assert_eq!(stage.outcome(), Some(Outcome::Accepted));
+}
+
+#[test]
+fn the_request_id_of_a_receipt_that_proved_untrue_does_not_stay_with_the_next_request() {
+    let mut stage = Stage::in_flight(Rules::default());
+    stage.answer(Ok(Receipt { request_id: "untrue".into(), doubt: Some("called text/html".into()) }));
+    stage.look("old", 2).wait(60).look("old", 2).send().lose_answer().look("new", 2);
+    assert_eq!(stage.track.request_id, None);
 }
