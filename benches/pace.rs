@@ -21,19 +21,30 @@ fn main() -> ExitCode {
     let seeds: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let seeds = if seeds.is_empty() { vec![1, 2, 3, 4, 5] } else { seeds };
     let mut table = String::from(
-        "| seed | attempts | switched once | worst second | first to last | ideal | ratio | ratio to the last first attempt |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| server faults | seed | attempts | switched once | worst second | first to last | ideal | ratio | ratio to the last first attempt |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    let kept = seeds.into_iter().map(|seed| measure(seed, &mut table)).filter(|kept| !kept).count() == 0;
+    let careful = measure(seeds[0], Faults::InDoubt, &mut table);
+    let trusting = seeds.iter().filter(|seed| !measure(**seed, Faults::Trusted, &mut table)).count() == 0;
     // a closed pipe is the reader's choice
     let _ = std::io::stdout().write_all(table.as_bytes());
-    if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if careful && trusting { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// One run; false when a promise was broken. With some seeds an engine is refused within the last half second, and is
-/// waited for after all others; the last column shows the pace without such a straggler.
-fn measure(seed: u64, table: &mut String) -> bool {
-    let (good_exit, simulator) = run(seed);
+/// What a run makes of server faults.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Faults {
+    /// As without any flag: the engine goes again once it stayed on its old image for the grace time.
+    InDoubt,
+    /// As with `--trust-internal-errors`: it goes again after the back-off and a look.
+    Trusted,
+}
+
+/// One run; false when a promise was broken. Whoever waits for the grace time goes long after all others, and so does,
+/// with some seeds, an engine that is refused within the last half second; the last column shows the pace without such
+/// stragglers.
+fn measure(seed: u64, faults: Faults, table: &mut String) -> bool {
+    let (good_exit, simulator) = run(seed, faults);
     let stats = simulator.stats();
     let once = stats.applied_by_engine.values().filter(|times| **times == 1).count();
     let worst = stats.action(SWITCH).worst_window;
@@ -49,15 +60,17 @@ fn measure(seed: u64, table: &mut String) -> bool {
     // a write to a String cannot fail
     let _ = writeln!(
         table,
-        "| {seed} | {} | {once} of {ENGINES} | {worst} | {:.2} s | {:.2} s | {whole:.3} | {pace:.3} |",
+        "| {} | {seed} | {} | {once} of {ENGINES} | {worst} | {:.2} s | {:.2} s | {whole:.3} | {pace:.3} |",
+        if faults == Faults::Trusted { "trusted" } else { "in doubt" },
         arrivals.len(),
         took(last),
         ideal(last),
     );
-    good_exit && once == ENGINES && worst <= 20 && whole <= 1.03
+    let judged = if faults == Faults::Trusted { whole } else { pace };
+    good_exit && once == ENGINES && worst <= 20 && judged <= 1.03
 }
 
-fn run(seed: u64) -> (bool, Simulator) {
+fn run(seed: u64, faults: Faults) -> (bool, Simulator) {
     let scenario = Scenario::parse(&format!("seed: {seed}\n{WEATHER}"), "bench").expect("a scenario");
     let key = |number| JobKey {
         region: Region::new("ap-guangzhou"),
@@ -80,6 +93,7 @@ fn run(seed: u64) -> (bool, Simulator) {
     let status = Command::new(env!("CARGO_BIN_EXE_dlc-fleet"))
         .current_dir(folder.path())
         .args(["run", "plan.csv", "--yes", "--settle", "1s", "--endpoint", &format!("http://{address}")])
+        .args(if faults == Faults::Trusted { &["--trust-internal-errors"][..] } else { &[] })
         .env("TENCENTCLOUD_SECRET_ID", "AKIDbench")
         .env("TENCENTCLOUD_SECRET_KEY", "bench")
         .stdout(Stdio::null())

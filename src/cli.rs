@@ -253,14 +253,14 @@ pub struct LimitArgs {
     /// Longest wait for one answer [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = positive)]
     pub request_timeout: Option<Duration>,
-    /// How long an engine must stay on its old image before an unanswered request counts as not applied [default: 1m]
+    /// How long an engine must stay on its old image before a request without a clear answer counts as not applied [default: 1m]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub grace: Option<Duration>,
     /// After InternalError and other server faults send again at the first look that shows the old image, without the
     /// grace time: faster, but a switch that is applied after that look is made twice
     #[arg(long, conflicts_with = "no_read_back")]
     pub trust_internal_errors: bool,
-    /// Longest wait for an engine to run its new image, or for a doubt to be settled [default: 30m]
+    /// Longest wait for an engine to run its new image, or, beyond the grace time, for a doubt to be settled [default: 30m]
     #[arg(long, value_name = "TIME", value_parser = positive)]
     pub wait_timeout: Option<Duration>,
     /// Least time between the two looks that prove a switch [default: 10s]

@@ -23,6 +23,8 @@ pub struct Opening {
     pub rate: u32,
     /// Most attempts one job may use in this run.
     pub max_attempts: u32,
+    /// How long a doubtful engine must stay on its old image before it goes again.
+    pub grace: Duration,
     /// Every row of the plan, in plan order; `JobIndex` points into it.
     pub jobs: Arc<[Job]>,
     /// The waves, in the order in which they go.

@@ -214,6 +214,7 @@ fn introduce(
         endpoint,
         rate: rules.rate.per_second(),
         max_attempts: rules.max_attempts,
+        grace: rules.grace,
         jobs: plan.jobs.into(),
         waves: plan.waves.into(),
     };

@@ -44,6 +44,7 @@ impl Story {
             endpoint: "dlc.tencentcloudapi.com".into(),
             rate: 20,
             max_attempts: 6,
+            grace: Duration::from_secs(60),
             jobs: jobs.collect(),
             waves: waves.iter().map(|(name, _)| Wave::named(*name)).collect(),
         });

@@ -37,10 +37,11 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
             vec![format!("{}: {}", name(scene, *job), goes_again(scene, *attempt, reason, *after))]
         }
         Event::Doubtful { job, reason } => vec![format!(
-            "{}: {}, {}; read back before anything is sent again",
+            "{}: {}, {}; read back for {} before anything is sent again",
             name(scene, *job),
             paint::warn("in doubt"),
             doubt(reason),
+            words::duration(scene.opening.grace),
         )],
         Event::Cleared { job } => {
             vec![format!("{}: read back, the request was not applied; goes again", name(scene, *job))]
@@ -342,7 +343,7 @@ mod tests {
         let text = plain(&wording(Duration::ZERO, &scene, &Event::Doubtful { job: JobIndex(0), reason })[0]);
         assert!(
             text.ends_with(
-                ": in doubt, InternalError (server fault); read back before anything is sent again"
+                ": in doubt, InternalError (server fault); read back for 1 min before anything is sent again"
             ),
             "{text}"
         );
@@ -356,8 +357,10 @@ mod tests {
         };
         let scene = script::fleet(1).scene();
         let text = plain(&wording(Duration::ZERO, &scene, &Event::Doubtful { job: JobIndex(0), reason })[0]);
-        let (start, end) =
-            (": in doubt, \"HTTP 502: Bad 'Gateway' xx…xxx", "xx\"; read back before anything is sent again");
+        let (start, end) = (
+            ": in doubt, \"HTTP 502: Bad 'Gateway' xx…xxx",
+            "xx\"; read back for 1 min before anything is sent again",
+        );
         assert!(text.contains(start) && text.ends_with(end), "{text}");
     }
 }

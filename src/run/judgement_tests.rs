@@ -256,8 +256,17 @@ fn a_doubtful_switch_that_was_applied_is_accepted_and_then_proven() {
 #[test]
 fn a_doubt_that_cannot_be_settled_ends_unknown_and_not_failed() {
     let mut stage = Stage::in_flight(Rules::default());
-    stage.lose_answer().wait(1_800);
+    stage.lose_answer().wait(1_859);
+    assert_eq!(stage.outcome(), None, "half an hour beyond the grace time");
+    stage.wait(1);
     assert_eq!((stage.outcome(), stage.code()), (Some(Outcome::Unknown), Some("not-read-back")));
+}
+
+#[test]
+fn a_doubt_can_be_settled_however_short_the_wait_for_engines_is() {
+    let mut stage = Stage::in_flight(Rules { wait_timeout: Duration::from_secs(10), ..Rules::default() });
+    stage.refuse("InternalError").wait(1).look("old", 2).wait(60).look("old", 2);
+    assert_eq!(stage.track.phase, Phase::Ready);
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub struct Rules {
     pub request_timeout: Duration,
     /// How long the old image must stay, running and unchanged, before a doubtful request counts as not applied.
     pub grace: Duration,
-    /// Longest wait for an engine to converge, or for a doubt to be settled.
+    /// Longest wait for an engine to converge, or, beyond the grace time, for a doubt to be settled.
     pub wait_timeout: Duration,
     /// Least time between the two looks that prove a switch.
     pub settle: Duration,
@@ -84,6 +84,11 @@ impl Rules {
     /// True where a run waits for engines until it has seen them run their image.
     pub fn proves(&self) -> bool {
         self.wait && self.read_back
+    }
+
+    /// Longest wait for a doubt to be settled. The grace time comes on top, so that it can pass whatever people type.
+    fn longest_doubt(&self) -> Duration {
+        self.wait_timeout.saturating_add(self.grace)
     }
 }
 

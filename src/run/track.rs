@@ -285,8 +285,8 @@ impl Track {
             {
                 Some(self.not_converged(rules))
             }
-            Phase::Doubtful { since, accepted: false, .. } if late(*since) => {
-                Some(self.not_settled(rules, unread))
+            Phase::Doubtful { since, accepted: false, .. } if now >= *since + rules.longest_doubt() => {
+                Some(self.not_settled(rules.longest_doubt(), unread))
             }
             Phase::Looking { since, .. } if late(*since) => Some(match self.refused {
                 None => {
@@ -295,7 +295,7 @@ impl Track {
                     self.end(Outcome::NotStarted, Some(found(reasons::NOT_READ_BACK, waited)), Vec::new())
                 }
                 // a server fault may have been applied all the same; the other refusals are sure that they were not
-                Some(Class::Transient) => self.not_settled(rules, unread),
+                Some(Class::Transient) => self.not_settled(rules.wait_timeout, unread),
                 Some(_) => self.fail(self.last_trouble(), None, Vec::new()),
             }),
             _ => None,
@@ -309,8 +309,8 @@ impl Track {
         self.end(Outcome::Unconverged, Some(reason), vec![Step::Unconverged { message: waited }])
     }
 
-    fn not_settled(&self, rules: &Rules, unread: Option<&Reason>) -> Change {
-        let waited = format!("not settled by read-back within {}", spell(rules.wait_timeout));
+    fn not_settled(&self, waited: Duration, unread: Option<&Reason>) -> Change {
+        let waited = format!("not settled by read-back within {}", spell(waited));
         let reason = reasons::not_read_back(&waited, unread);
         self.end(Outcome::Unknown, Some(reason), vec![Step::Unknown { message: waited }])
     }
@@ -324,6 +324,7 @@ impl Track {
     pub(super) fn deadline(&self, rules: &Rules) -> Option<Instant> {
         match &self.phase {
             Phase::BackingOff { until } => Some(*until),
+            Phase::Doubtful { since, accepted: false, .. } => Some(*since + rules.longest_doubt()),
             Phase::Converging { since, .. }
             | Phase::Doubtful { since, .. }
             | Phase::Looking { since, .. } => Some(*since + rules.wait_timeout),

@@ -27,6 +27,7 @@ fn opening(waves_of_jobs: &[usize]) -> Opening {
         endpoint: "simulator".into(),
         rate: 20,
         max_attempts: 6,
+        grace: Duration::from_secs(60),
         jobs: jobs.collect(),
         waves: ["canary", "rest"].map(Wave::named).into(),
     }

@@ -78,7 +78,7 @@ fn outcomes(ran: &Ran) -> BTreeMap<String, (String, String)> {
 fn play(code: &str, expected: Expected) -> Result<(), String> {
     let stage = Stage::new(&plan(), &weather(code));
     // one at a time, so that the first answer is known before the second request leaves
-    let ran = stage.run(&["--output", "json", "--concurrency", "1"]);
+    let ran = stage.run(&["--output", "json", "--concurrency", "1", "--grace", "1s"]);
     let outcomes = outcomes(&ran);
     let of = |engine: &str| outcomes[engine].0.as_str();
     let (exit, same, other) = match expected {

@@ -72,7 +72,8 @@ fn engines_on_their_target_are_never_sent_and_missing_ones_fail_at_once() {
 fn a_run_killed_in_the_middle_and_started_again_switches_every_engine_once() {
     let stage = Stage::new(&rows(60), CALM);
     for sent in [7, 20, 33, 51] {
-        let child = stage.command(&["--yes", "--grace", "1s"]).spawn().expect("it starts");
+        // it is not over before it is killed, however late that is
+        let child = stage.command(&["--yes", "--grace", "1s", "--settle", "60s"]).spawn().expect("it starts");
         wait_until("requests arrive", || stage.requests() >= sent);
         signal(child.id(), "KILL");
         assert_eq!(wait_for(child).code, None, "killed");

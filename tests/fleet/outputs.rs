@@ -213,7 +213,7 @@ fn two_signals_end_a_run_that_a_reader_holds_up_by_not_reading() {
         let stage = Stage::new(&rows(10), CALM);
         let (reader, mut writer) = std::io::pipe().expect("a pipe");
         writer.write_all(&vec![b'.'; 65_536 - room]).expect("a pipe holds 64 KiB");
-        let mut command = stage.command(&["--yes", "-v", "--grace", "1s"]);
+        let mut command = stage.command(&["--yes", "-v", "--grace", "1s", "--settle", "60s"]);
         command.stderr(writer);
         let run = command.spawn().expect("it starts");
         drop(command);

@@ -247,6 +247,7 @@ impl Staging {
             endpoint: "simulator".into(),
             rate: self.rules.rate.per_second(),
             max_attempts: self.rules.max_attempts,
+            grace: self.rules.grace,
             jobs: self.jobs.clone().into(),
             waves: (0..waves).map(wave).collect(),
         }

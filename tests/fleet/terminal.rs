@@ -124,7 +124,8 @@ fn a_run_that_was_started_with_nohup_outlives_its_terminal() {
 fn signals_that_are_not_listened_to_kill_and_cost_nothing() {
     for name in ["QUIT", "USR1", "USR2", "ALRM"] {
         let stage = Stage::new(&rows(8), CALM);
-        let run = stage.command(&["--yes"]).spawn().expect("it starts");
+        // it is not over before the signal comes, however late that is
+        let run = stage.command(&["--yes", "--settle", "60s"]).spawn().expect("it starts");
         wait_until("requests arrive", || stage.requests() >= 3);
         signal(run.id(), name);
         assert_eq!(wait_for(run).code, None, "SIG{name}");

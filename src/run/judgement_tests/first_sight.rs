@@ -103,7 +103,7 @@ fn an_engine_that_initialises_on_its_old_image_may_be_on_its_way_and_is_not_sent
 #[test]
 fn a_doubt_that_nobody_may_look_into_names_the_right_that_is_missing() {
     let (rules, now) = (Rules::default(), Instant::now());
-    let late = now + rules.wait_timeout;
+    let late = now + rules.wait_timeout + rules.grace;
     let mut track = Track::new(JobIndex(0), &UNSENT);
     track.phase = Phase::Doubtful { since: now, quiet_since: None, accepted: false };
     let reason = |unread: Option<&Reason>| {
