@@ -25,6 +25,8 @@ pub const RECEIPT: &str = r#"{"Response":{"RequestId":"r-1"}}"#;
 pub enum Believed {
     /// Accepted, with this `RequestId`.
     Receipt(&'static str),
+    /// In doubt: a receipt with this `RequestId` that is not called JSON.
+    OddReceipt(&'static str),
     /// Refused with this code.
     Refusal(&'static str),
     /// In doubt, with this status and these words.
@@ -81,7 +83,7 @@ impl Answer {
         let expected = match self.believed {
             Believed::Receipt(_) => Class::Accepted,
             Believed::Refusal(_) => Class::RefusedByService,
-            Believed::Nothing(..) => Class::Doubtful,
+            Believed::OddReceipt(_) | Believed::Nothing(..) => Class::Doubtful,
         };
         let name = self.name.to_owned();
         Case { kind: Kind::SwitchAnswer, name, expected, attempt: Box::new(move || block_on(self.meet())) }
@@ -103,7 +105,12 @@ impl Answer {
 
     fn judge(&self, result: Result<Receipt, Fault>) -> Result<Class, ()> {
         match (self.believed, result) {
-            (Believed::Receipt(id), Ok(receipt)) if receipt.request_id == id => Ok(Class::Accepted),
+            (Believed::Receipt(id), Ok(Receipt { request_id, doubt: None })) if request_id == id => {
+                Ok(Class::Accepted)
+            }
+            (Believed::OddReceipt(id), Ok(Receipt { request_id, doubt: Some(_) })) if request_id == id => {
+                Ok(Class::Doubtful)
+            }
             (Believed::Refusal(code), Err(Fault::Refused(refusal))) if refusal.code == code => {
                 Ok(Class::RefusedByService)
             }

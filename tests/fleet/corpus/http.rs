@@ -7,6 +7,9 @@ use dlc_fleet::cloud::{Cloud, Fault};
 use super::answers::{Answer, Believed, CUT, NO_JSON, RECEIPT, cloud, key};
 use super::server::{Reply, Server, block_on};
 
+/// How a good answer begins.
+const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+
 pub fn answers() -> Vec<Answer> {
     [statuses(), other_statuses(), lengths(), chunks(), heads(), ends()].concat()
 }
@@ -137,7 +140,7 @@ fn other_statuses() -> Vec<Answer> {
             "200 OK",
             "content-encoding: gzip",
             RECEIPT,
-            Believed::Receipt("r-1"),
+            Believed::OddReceipt("r-1"),
         ),
         with(
             "gzip",
@@ -151,7 +154,7 @@ fn other_statuses() -> Vec<Answer> {
             "200 OK",
             "content-type: text/html",
             RECEIPT,
-            Believed::Receipt("r-1"),
+            Believed::OddReceipt("r-1"),
         ),
         with(
             "a claim of UTF-16 over a receipt",
@@ -165,7 +168,7 @@ fn other_statuses() -> Vec<Answer> {
 
 /// Lengths that lie, and bodies without end.
 fn lengths() -> Vec<Answer> {
-    let ok = |headers: &str, body: &str| format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\n{body}").into_bytes();
+    let ok = |headers: &str, body: &str| format!("{HEAD}{headers}\r\n\r\n{body}").into_bytes();
     let doubt = |words| Believed::Nothing(Some(200), words);
     let whole = format!("content-length: {}", RECEIPT.len());
     vec![
@@ -224,7 +227,7 @@ fn lengths() -> Vec<Answer> {
 
 /// Bodies in chunks, and bodies without end.
 fn chunks() -> Vec<Answer> {
-    let ok = |headers: &str, body: &str| format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\n{body}").into_bytes();
+    let ok = |headers: &str, body: &str| format!("{HEAD}{headers}\r\n\r\n{body}").into_bytes();
     let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
     let chunked = |rest: String| ok("transfer-encoding: chunked", &rest);
     let doubt = |words| Believed::Nothing(Some(200), words);
@@ -319,20 +322,17 @@ fn heads() -> Vec<Answer> {
         ),
         Answer::of(
             "HTTP/1.0",
-            Reply::BytesThenEnd(receipt("HTTP/1.0 200 OK\r\n").into_bytes()),
+            Reply::BytesThenEnd(receipt(&HEAD.replace("1.1", "1.0")).into_bytes()),
             Believed::Receipt("r-1"),
         ),
         Answer::of(
             "one 100 before the answer",
-            Reply::Bytes(receipt("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n").into_bytes()),
+            Reply::Bytes(receipt(&format!("HTTP/1.1 100 Continue\r\n\r\n{HEAD}")).into_bytes()),
             Believed::Receipt("r-1"),
         ),
         Answer::of(
             "a hundred of 103 before the answer",
-            Reply::Bytes(
-                receipt(&("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100) + "HTTP/1.1 200 OK\r\n"))
-                    .into_bytes(),
-            ),
+            Reply::Bytes(receipt(&("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100) + HEAD)).into_bytes()),
             Believed::Receipt("r-1"),
         ),
         Answer::of(
