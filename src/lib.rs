@@ -33,9 +33,11 @@
 //!        accepted       -> ledger: accepted  -> converging -> read back twice -> ledger: switched
 //!        throttled      -> ledger: throttled; the gate slows for everybody; back to the gate
 //!        may pass       -> ledger: refused; wait; read back: old image -> back to the gate
+//!        server fault   -> ledger: refused; wait; then as without an answer (--trust-internal-errors: as what may pass)
 //!        final          -> ledger: failed
 //!        account-wide   -> ledger: failed; nothing more is sent
-//!        no answer      -> ledger: doubtful; read back: on target -> accepted; busy -> keep looking;
+//!        no answer, or a receipt that is not called JSON
+//!                       -> ledger: doubtful; read back: on target -> accepted; busy -> keep looking;
 //!                          old image, running, unchanged for the grace time -> cleared, back to the gate;
 //!                          a third image -> failed, moved by somebody else
 //! ```

@@ -24,10 +24,10 @@
 //! | `sent` | a request is about to leave | nothing, `throttled`, `refused`, `not-sent`, `cleared`, `failed` |
 //! | `accepted` | the service took it, or `read_back` shows that it was applied | `sent`, `throttled`, `refused`, `not-sent`, `doubtful`, `cleared` |
 //! | `throttled` | refused as too fast; not applied | `sent` |
-//! | `refused` | refused in a way that may pass; to be read back first | `sent` |
+//! | `refused` | refused in a way that may pass; to be read back first, and after a server fault for the grace time | `sent` |
 //! | `not-sent` | the request never left | `sent` |
-//! | `doubtful` | no readable answer: may or may not have been applied | `sent`, `unconverged`, `unknown` |
-//! | `cleared` | read-back shows that it was not applied | `doubtful` |
+//! | `doubtful` | no readable answer, or a receipt that is not called JSON: may or may not have been applied | `sent`, `unconverged`, `unknown` |
+//! | `cleared` | read-back shows that it was not applied | `refused`, `doubtful` |
 //! | `switched` | read back twice on target and running | `accepted` |
 //! | `failed` | refused for good, or gone elsewhere | all but `already`, `switched`, `unconverged`, `unknown` |
 //! | `unconverged` | accepted, but not on target in time | `accepted`, `doubtful` |
