@@ -14,7 +14,7 @@ pub enum Standing {
     InFlight,
     /// The last request did not go through; the job goes again.
     Retrying,
-    /// The last request has no readable answer and is being read back.
+    /// The last request may have been applied, and is being read back.
     Doubtful,
     /// The service took the request; read-back has not confirmed the end yet.
     Converging,
@@ -80,7 +80,7 @@ pub struct Counts {
     pub in_flight: usize,
     /// Jobs that go again.
     pub retrying: usize,
-    /// Jobs being read back because an answer is missing.
+    /// Jobs being read back because their request may have been applied.
     pub doubtful: usize,
     /// Jobs whose request was taken.
     pub converging: usize,

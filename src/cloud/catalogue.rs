@@ -23,9 +23,9 @@ pub enum Reach {
 pub enum Class {
     /// Too fast: the gate slows down for everybody; uses up no attempt.
     Throttled,
-    /// May pass: wait, read back, send again.
+    /// May pass, and may have been applied: wait, read back for the grace time, send again.
     Transient,
-    /// May pass, but not within seconds: the same with longer waits.
+    /// May pass, but not within seconds: wait longer, read back once, send again.
     Busy,
     /// The engine is not running: may pass while it initialises, final in any other state.
     NotRunning,

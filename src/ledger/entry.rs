@@ -107,7 +107,7 @@ pub enum Step {
         /// What the network said.
         message: String,
     },
-    /// No readable answer.
+    /// No readable answer, or a receipt that is not called JSON.
     Doubtful {
         /// What the network or the parser said.
         message: String,

@@ -196,6 +196,7 @@ impl JobMemory {
             Step::Sent { image_before, .. } => {
                 self.attempts += 1;
                 self.sent_line = line;
+                self.request_id = None;
                 if image_before.is_some() {
                     self.image_before.clone_from(image_before);
                 }
@@ -291,6 +292,17 @@ mod tests {
         assert!(fold(&[(1, sent()), (1, doubtful.clone()), (1, sent())]).is_err());
         let cleared = Step::Cleared { image_seen: ImageVersionId::new("old") };
         assert!(fold(&[(1, sent()), (1, doubtful), (1, cleared), (1, sent())]).is_ok());
+    }
+
+    #[test]
+    fn a_new_request_does_not_inherit_the_request_id_of_an_earlier_one() {
+        let accepted = Step::Accepted { request_id: Some("id".into()), latency_ms: None, read_back: false };
+        let failed =
+            Step::Failed(Refused { code: "moved".into(), message: None, request_id: None, latency_ms: None });
+        let memory = fold(&[(1, sent()), (1, accepted.clone()), (1, failed.clone())]).expect("legal");
+        assert_eq!(memory.jobs[&key(1)].request_id.as_deref(), Some("id"));
+        let memory = fold(&[(1, sent()), (1, accepted), (1, failed), (1, sent())]).expect("legal");
+        assert_eq!(memory.jobs[&key(1)].request_id, None);
     }
 
     #[test]

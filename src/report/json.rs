@@ -44,7 +44,7 @@ struct Document<'a> {
     retries: usize,
     /// Requests refused because they came too fast.
     throttles: usize,
-    /// Requests without a readable answer.
+    /// Requests that may have been applied: without a readable answer, or answered with a server fault.
     doubts: usize,
     /// Requests of earlier runs that were read back first.
     inherited_doubts: usize,

@@ -80,7 +80,9 @@ impl Pulse {
             return Some(sending.ok()? + converging);
         }
         let from = match counts {
-            Counts { in_flight: 1.., .. } | Counts { doubtful: 1.., .. } => after,
+            // a doubt takes the grace time, and perhaps another request
+            Counts { doubtful: 1.., .. } => return None,
+            Counts { in_flight: 1.., .. } => after,
             Counts { converging: 1.., .. } => self.last_accepted?,
             _ => return None,
         };

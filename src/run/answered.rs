@@ -64,10 +64,10 @@ impl Track {
     fn accepted(&self, receipt: &Receipt, latency_ms: Option<u64>, now: Instant, rules: &Rules) -> Change {
         let request_id = Some(receipt.request_id.clone());
         let track = Self { request_id: request_id.clone(), ..self.clone() };
-        if let Some(doubt) = receipt.doubt.as_ref().filter(|_| rules.read_back) {
+        if let Some(doubt) = &receipt.doubt {
             let message = format!("{doubt} (RequestId {})", receipt.request_id);
-            let step = Step::Doubtful { message: message.clone(), http_status: None, latency_ms };
-            return track.doubtful(&message, step, now, rules);
+            let step = Step::Doubtful { message, http_status: None, latency_ms };
+            return track.doubtful(doubt, step, now, rules);
         }
         let step = Step::Accepted { request_id, latency_ms, read_back: false };
         let change = if rules.proves() {
@@ -220,10 +220,11 @@ impl Track {
     }
 
     fn doubtful(&self, cause: &str, step: Step, now: Instant, rules: &Rules) -> Change {
-        let reason = found(reasons::NO_ANSWER, cause);
+        let told = |code| Reason { request_id: self.request_id.clone(), ..found(code, cause) };
+        let reason = told(reasons::NO_ANSWER);
         let track = Self { trouble: Some(reason.clone()), ..self.clone() };
         if !rules.read_back {
-            let unknown = found(reasons::READ_BACK_OFF, cause);
+            let unknown = told(reasons::READ_BACK_OFF);
             let steps = vec![step, Step::Unknown { message: cause.into() }];
             return track.end(Outcome::Unknown, Some(unknown), steps);
         }

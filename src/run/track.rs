@@ -131,7 +131,7 @@ impl Track {
             request_id: None,
             refused: None,
             outdated: false,
-            sent: matches!(work, Work::Send { sent_before: true, .. }),
+            sent: matches!(work, Work::Send { sent_before: true, .. } | Work::Settle { .. }),
         }
     }
 
@@ -221,7 +221,8 @@ impl Track {
         if standing == Standing::Refused {
             let class = self.trouble.as_ref().map(|trouble| look_up(&trouble.code).class);
             let sure = class.filter(|class| matches!(class, Class::Busy | Class::NotRunning));
-            if sure.is_none() && !rules.trust_internal_errors {
+            let perhaps_applied = class.is_none_or(|class| class == Class::Transient);
+            if perhaps_applied && !rules.trust_internal_errors {
                 let event = Event::Doubtful { job: self.job, reason: self.last_trouble() };
                 return self.to(doubtful, Vec::new()).telling(event);
             }

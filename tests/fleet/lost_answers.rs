@@ -162,7 +162,7 @@ fn wherever_reading_back_can_settle_it_every_engine_is_switched_exactly_once() {
 
 #[test]
 fn without_read_back_nothing_in_doubt_is_sent_again_and_it_is_called_unknown() {
-    let in_doubt = |(fate, _): &(&str, &str)| !["no-connection", "wrong-content-type"].contains(fate);
+    let in_doubt = |(fate, _): &(&str, &str)| *fate != "no-connection";
     let cells =
         play_all(settled_by_reading_back().into_iter().filter(in_doubt).collect(), &["--no-read-back"]);
     print(&cells);
@@ -187,5 +187,7 @@ fn a_trusted_server_fault_that_is_applied_after_the_look_is_switched_twice_and_t
         assert_eq!((cell.switched, cell.applied_once + cell.applied_more), (ENGINES, ENGINES), "{name}");
         assert!(cell.requests <= if applied == "before" { ENGINES } else { 2 * ENGINES }, "{name}");
         assert!(cell.applied_more == 0 || applied.starts_with("late"), "{name}");
+        // with the grace time, which is three times as long, there is one request for each
+        assert!(cell.requests > ENGINES || !applied.starts_with("late"), "{name}");
     }
 }

@@ -33,6 +33,21 @@ fn a_refusal_of_an_earlier_run_is_in_doubt_unless_it_is_sure_or_trusted() {
     assert_eq!(begun("InternalError", false), (true, None));
     assert_eq!(begun("InternalError", true), (false, Some(Class::Transient)));
     assert_eq!(begun("ResourceInUse", false), (false, Some(Class::Busy)));
+    assert!(!begun("AuthFailure.SignatureExpire", false).0, "it was refused before it was read");
+}
+
+#[test]
+fn a_request_of_an_earlier_run_that_is_applied_late_is_proven_and_not_called_already() {
+    let work = Work::Settle {
+        standing: Standing::Refused,
+        image_before: Some(ImageVersionId::new("old")),
+        request_id: None,
+        trouble: None,
+    };
+    let now = Instant::now();
+    let track = Track::new(JobIndex(0), &work);
+    let change = track.reconsidered(&job(), &view("new", 2), now, &Rules::default());
+    assert!(matches!(change.track.phase, Phase::Converging { .. }), "{:?}", change.track.phase);
 }
 
 #[test]

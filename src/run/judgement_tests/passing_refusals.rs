@@ -103,10 +103,12 @@ fn a_receipt_that_may_not_be_the_services_is_read_back_and_its_request_id_is_kep
     };
     let accepted: Vec<_> = stage.steps.iter().filter_map(accepted).collect();
     assert_eq!(accepted, [(Some("id".to_owned()), true)]);
-    // nobody may look, and there is nothing better than its word
+    // nobody may look, so nobody knows
     let mut stage = Stage::in_flight(Rules { read_back: false, wait: false, ..Rules::default() });
     stage.answer(Ok(receipt()));
-    assert_eq!(stage.outcome(), Some(Outcome::Accepted));
+    assert_eq!(stage.outcome(), Some(Outcome::Unknown));
+    let Phase::Settled(verdict) = stage.track.phase else { panic!("it has ended") };
+    assert_eq!(verdict.reason.and_then(|reason| reason.request_id).as_deref(), Some("id"));
 }
 
 #[test]

@@ -138,10 +138,11 @@ fn other_statuses() -> Vec<Answer> {
         with(
             "a claim of gzip over a receipt",
             "200 OK",
-            "content-encoding: gzip",
+            "content-type: application/json\r\ncontent-encoding: gzip",
             RECEIPT,
-            Believed::OddReceipt("r-1"),
+            Believed::Receipt("r-1"),
         ),
+        with("a receipt that is called nothing", "200 OK", "x: y", RECEIPT, Believed::OddReceipt("r-1")),
         with(
             "gzip",
             "200 OK",
