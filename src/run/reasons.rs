@@ -81,7 +81,8 @@ const FINDINGS: &[Finding] = &[
     (
         NOT_CONVERGED,
         "the service took the request, but the engine was not seen running on its target in time",
-        "look at it in the console; run the same command again to go on watching it",
+        "look at it in the console; run the same command again: it goes on watching, and sends again only if the engine \
+         stays on its old image, running, for the grace time",
     ),
     (
         NOT_READ_BACK,
