@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{
-    Cloud, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LIST_ENGINES, Receipt,
-    SHOW_ENGINE, SWITCH,
+    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LIST_ENGINES,
+    Receipt, SHOW_ENGINE, SWITCH,
 };
 use dlc_fleet::job::{DataEngineId, DataEngineName, Job, JobKey, Outcome, Region};
 use dlc_fleet::sim::{Simulator, World};
@@ -221,6 +221,15 @@ struct OneNameHangs {
 impl Fleet for OneNameHangs {
     async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
         self.simulator.engines(region, page).await
+    }
+
+    async fn engines_by_id(
+        &self,
+        region: &Region,
+        kind: EngineKind,
+        ids: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        self.simulator.engines_by_id(region, kind, ids).await
     }
 
     async fn engine_by_name(

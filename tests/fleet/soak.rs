@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{
-    Cloud, EngineListing, EnginePage, EngineRecord, EngineState, Fault, Fleet, ImageRecord, LIST_ENGINES,
-    Receipt, SWITCH,
+    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, Fault, Fleet, ImageRecord,
+    LIST_ENGINES, Receipt, SWITCH,
 };
 use dlc_fleet::event::{Event, SoakFailure, StopReason};
 use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
@@ -155,6 +155,15 @@ impl Fleet for Hides {
             self.hidden.fetch_add(1, Ordering::Relaxed);
         }
         Ok(listing)
+    }
+
+    async fn engines_by_id(
+        &self,
+        region: &Region,
+        kind: EngineKind,
+        ids: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        self.simulator.engines_by_id(region, kind, ids).await
     }
 
     async fn engine_by_name(

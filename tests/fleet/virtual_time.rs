@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{
-    Cloud, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, Receipt, Refusal, SWITCH,
+    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, Receipt, Refusal,
+    SWITCH,
 };
 use dlc_fleet::event::{Event, StopReason};
 use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Outcome, Region};
@@ -209,6 +210,19 @@ impl Fleet for OneRegionRefused {
         self.0.engines(region, page).await
     }
 
+    async fn engines_by_id(
+        &self,
+        region: &Region,
+        kind: EngineKind,
+        ids: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        if region.as_str() == "xx-nowhere-1" {
+            let (code, message) = ("UnsupportedRegion".to_owned(), "no such region".to_owned());
+            return Err(Fault::Refused(Refusal { code, message, request_id: None }));
+        }
+        self.0.engines_by_id(region, kind, ids).await
+    }
+
     async fn engine_by_name(
         &self,
         region: &Region,
@@ -328,6 +342,18 @@ impl Fleet for OneRegionHangs {
             std::future::pending::<()>().await;
         }
         self.simulator.engines(region, page).await
+    }
+
+    async fn engines_by_id(
+        &self,
+        region: &Region,
+        kind: EngineKind,
+        ids: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        if self.begun.load(Ordering::Relaxed) && region.as_str() == "ap-beijing" {
+            std::future::pending::<()>().await;
+        }
+        self.simulator.engines_by_id(region, kind, ids).await
     }
 
     async fn engine_by_name(

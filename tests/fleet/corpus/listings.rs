@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dlc_fleet::cloud::{EngineListing, EnginePage, EngineRecord, EngineState, Fault, Fleet, ImageRecord};
+use dlc_fleet::cloud::{
+    EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, Fault, Fleet, ImageRecord,
+};
 use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, Job, Region};
 use dlc_fleet::ledger::Work;
 use dlc_fleet::run::{Blind, FleetView, Forecast, Reader, Rules, forecast};
@@ -327,6 +329,15 @@ impl Fleet for Endless {
         };
         let engines = (page.offset..page.offset + page.limit).map(record).collect();
         Ok(EngineListing { engines, total: u32::MAX })
+    }
+
+    async fn engines_by_id(
+        &self,
+        _: &Region,
+        _: EngineKind,
+        _: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        Ok(EngineListing::default())
     }
 
     async fn engine_by_name(&self, _: &Region, _: &DataEngineName) -> Result<Option<EngineRecord>, Fault> {
