@@ -20,7 +20,7 @@
 //! | `run` | `job`, `event`, `cloud`, `pace`, `ledger` | the dispatcher and what it needs; the dry run |
 //! | `report` | `job`, `event`, `tally`, `words` | bars, lines, JSON and the closing summary |
 //! | `cli` | `words` | what was typed |
-//! | `settings` | `cli`, `exit`, `job`, `cloud`, `pace`, `plan`, `run`, `sim`, `error` | what it means, resolved once |
+//! | `settings` | `cli`, `exit`, `job`, `cloud`, `ledger`, `pace`, `plan`, `run`, `sim`, `error` | what it means, resolved once |
 //! | `error` | `exit`, `plan`, `cloud`, `ledger`, `run`, `sim`, `words` | any room's error into cause, remedy and exit code |
 //! | `app` | everything | one file for each subcommand |
 //!
