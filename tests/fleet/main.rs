@@ -19,6 +19,7 @@ mod kill_loop;
 mod ledgers;
 mod lost_answers;
 mod main_job;
+mod minor_versions;
 mod network;
 #[cfg(target_os = "linux")]
 mod one_writer;
