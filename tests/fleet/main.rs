@@ -20,6 +20,7 @@ mod ledgers;
 mod lost_answers;
 mod main_job;
 mod minor_versions;
+mod moved_engines;
 mod network;
 #[cfg(target_os = "linux")]
 mod one_writer;
