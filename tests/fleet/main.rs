@@ -29,6 +29,7 @@ mod outputs;
 mod plans;
 mod properties;
 mod proxies;
+mod refusals_that_prove_nothing;
 mod renewals;
 mod rooms;
 #[cfg(target_os = "linux")]
