@@ -15,6 +15,7 @@ mod flags;
 mod guard;
 mod handed_out;
 mod identity;
+mod incomplete_listings;
 mod kill_loop;
 mod ledgers;
 mod lost_answers;
