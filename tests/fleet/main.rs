@@ -41,6 +41,7 @@ mod soaked_command;
 mod soaks_by_name;
 mod stage;
 mod staging;
+mod standstill;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod tls;
