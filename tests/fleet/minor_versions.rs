@@ -129,15 +129,50 @@ fn an_engine_on_any_minor_version_of_its_target_is_up_to_date() {
 }
 
 #[test]
-fn a_target_that_is_listed_for_another_type_of_engine_blocks_its_row() {
+fn a_lost_answer_of_a_switch_to_another_minor_version_is_verified_by_that_version() {
+    for applied in ["before", "never"] {
+        let lost = format!("{CALM}spells: [{{fate: reset-after-reading, applied: {applied}, times: 1}}]\n");
+        let stage = Stage::new(&rows(3), &lost);
+        let [first, second] = minor_versions(&stage);
+        stage.move_engine(0, &second);
+        // the major version is that of the target all the time
+        (1..3).for_each(|number| stage.move_engine(number, &first));
+        stage.write_plan(&rows_to(0..3, &second));
+        let ran = stage.run_json(&["--grace", "1s"]);
+        assert_eq!((ran.code, ran.count("switched")), (Some(0), 2), "{applied}: {}", ran.told());
+        assert_eq!(stage.simulator.stats().applied, 2, "{applied}: {}", ran.told());
+        assert_on(&stage, 0..3, &second);
+    }
+}
+
+/// Two engines of different types, each with a target of its own type in the plan.
+fn two_types() -> (Stage, [(usize, Row); 2]) {
     let plan: Vec<Row> =
         (0..8).map(|number| (engine(number).to_string(), format!("image-{number}"))).collect();
     let stage = Stage::new(&plan, CALM);
     let ours = stage.engine(0).family;
     let other = (1..8).find(|number| stage.engine(*number).family != ours).expect("another type");
-    let target = &plan[other].1;
-    stage.write_plan(&[(plan[0].0.clone(), target.clone()), plan[other].clone()]);
-    assert_blocked(&stage, &[], &[(engine(0), target)]);
+    (stage, [0, other].map(|number| (number, plan[number].clone())))
+}
+
+#[test]
+fn a_target_that_is_listed_for_another_type_of_engine_blocks_its_row() {
+    let (stage, [(first, ours), (_, other)]) = two_types();
+    let target = other.1.clone();
+    stage.write_plan(&[(ours.0, target.clone()), other]);
+    assert_blocked(&stage, &[], &[(engine(first), &target)]);
+}
+
+#[test]
+fn a_minor_version_that_only_engines_of_another_type_run_blocks_its_row() {
+    let (stage, [(first, ours), (second, other)]) = two_types();
+    let image = stage.simulator.with_world(|world| {
+        world.image(&stage.region(), &ImageVersionId::new(other.1)).cloned().expect("a target")
+    });
+    let [_, minor] = image.minor_versions;
+    stage.move_engine(second, &minor);
+    stage.write_plan(&[(ours.0, minor.to_string())]);
+    assert_blocked(&stage, &[], &[(engine(first), minor.as_str())]);
 }
 
 #[test]

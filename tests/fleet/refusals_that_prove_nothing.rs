@@ -2,13 +2,12 @@
 //! later run sends again too early.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use dlc_fleet::cloud::{LIST_ENGINES, SWITCH};
 use dlc_fleet::job::{DataEngineId, ImageVersionId};
 
-use crate::stage::{Ran, Stage, engine, rows, signal, survived, wait_for, wait_until};
+use crate::stage::{Ran, Stage, engine, rows, side_by_side, signal, survived, wait_for, wait_until};
 
 const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 200ms, most: 400ms}\n";
 
@@ -103,23 +102,9 @@ fn wait_for_late_switches() {
     std::thread::sleep(Duration::from_millis(2_500));
 }
 
-/// Does something for each code, a few at a time.
-fn for_each_code(check: impl Fn(&'static str) + Sync) {
-    let queue = Mutex::new(UNPROVEN.to_vec());
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                while let Some(code) = { queue.lock().expect("no panic").pop() } {
-                    check(code);
-                }
-            });
-        }
-    });
-}
-
 #[test]
 fn a_switch_that_is_applied_after_such_a_refusal_is_made_once_and_never_called_failed() {
-    for_each_code(|case| {
+    side_by_side(&UNPROVEN, |case| {
         let stage = refused(case, "late 2s");
         run_to_the_end(&stage, case);
         wait_for_late_switches();
@@ -134,7 +119,7 @@ fn a_switch_that_is_applied_after_such_a_refusal_is_made_once_and_never_called_f
 
 #[test]
 fn such_a_refusal_is_called_failed_only_after_the_engine_was_read_for_as_long_as_it_takes() {
-    for_each_code(|case| {
+    side_by_side(&UNPROVEN, |case| {
         let stage = refused(case, "never");
         let ran = run(&stage);
         let read = |arrival: &dlc_fleet::sim::Arrival| arrival.action == LIST_ENGINES;
@@ -158,14 +143,15 @@ fn such_a_refusal_is_called_failed_only_after_the_engine_was_read_for_as_long_as
 
 #[test]
 fn a_run_that_is_interrupted_after_such_a_refusal_does_not_send_again_early() {
-    for (signals, applied) in [("INT", "never"), ("KILL", "never"), ("INT", "late 2s"), ("KILL", "late 2s")] {
-        let case = format!("SIG{signals}, applied {applied}");
+    let cases = [("INT", "never"), ("KILL", "never"), ("INT", "late 2s"), ("KILL", "late 2s")];
+    side_by_side(&cases, |(name, applied)| {
+        let case = format!("SIG{name}, applied {applied}");
         let stage = refused("FailedOperation", applied);
         let child = stage.command(&["--yes", "--grace", "3s"]).spawn().expect("it starts");
         wait_until("every request is refused", || {
             stage.simulator.stats().answered(SWITCH, "FailedOperation") >= ENGINES
         });
-        signal(child.id(), signals);
+        signal(child.id(), name);
         let ran = wait_for(child);
         assert_ne!(ran.code, Some(1), "{case}: interrupted, not failed: {}", ran.told());
         run_to_the_end(&stage, &case);
@@ -174,7 +160,25 @@ fn a_run_that_is_interrupted_after_such_a_refusal_does_not_send_again_early() {
         let stats = stage.simulator.stats();
         assert_eq!(stats.applied, ENGINES as u64, "{case}: {stats:?}");
         assert!(applied == "never" || stage.requests() == ENGINES, "{case}: {} requests", stage.requests());
-    }
+    });
+}
+
+#[test]
+fn such_a_refusal_is_unknown_where_engines_are_not_read_and_nothing_is_sent_again() {
+    side_by_side(&UNPROVEN, |case| {
+        let stage = refused(case, "never");
+        for _ in 1..=2 {
+            let ran = stage.run_json(&["--no-read-back"]);
+            let sent = requests(&stage);
+            assert!(sent.values().all(|moments| moments.len() == 1), "{case}: {sent:?}");
+            let unknown = ran.ended().into_iter().filter(|(_, (outcome, _))| outcome == "unknown");
+            assert!(
+                unknown.map(|(id, _)| DataEngineId::new(id)).eq(sent.into_keys()),
+                "{case}: {}",
+                ran.told()
+            );
+        }
+    });
 }
 
 #[test]

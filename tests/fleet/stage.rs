@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -306,6 +307,20 @@ pub fn wait_for(child: Child) -> Ran {
 #[expect(clippy::print_stdout, reason = "the counts are what such a test is run for")]
 pub fn survived(what: &str, counted: &str) {
     println!("survived: {what} | {counted}");
+}
+
+/// Checks cases that mostly wait, a few at a time.
+pub fn side_by_side<C: Copy + Sync>(cases: &[C], check: impl Fn(C) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4.min(cases.len()) {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    check(*case);
+                }
+            });
+        }
+    });
 }
 
 /// Sends a signal, by name.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dlc_fleet::cloud::{EngineState, LIST_ENGINES, SWITCH};
 use dlc_fleet::job::ImageVersionId;
 
-use crate::stage::{Ran, Stage, engine, executable, rows, signal, wait_for, wait_until};
+use crate::stage::{Ran, Stage, engine, executable, rows, side_by_side, signal, wait_for, wait_until};
 
 /// Engines of one stage.
 const ENGINES: usize = 6;
@@ -37,6 +37,11 @@ fn stand_still(stage: &Stage, child: &Child, meanwhile: impl Fn()) {
     signal(child.id(), "CONT");
 }
 
+/// Requests whose acceptance is on record.
+fn accepted(stage: &Stage) -> usize {
+    stage.ledger().matches(r#""kind":"accepted""#).count()
+}
+
 fn assert_all_switched(stage: &Stage, ran: &Ran, requests: usize) {
     assert_eq!((ran.code, ran.count("switched")), (Some(0), ENGINES), "{}", ran.told());
     assert_eq!((stage.requests(), stage.simulator.stats().applied), (requests, ENGINES as u64));
@@ -46,10 +51,22 @@ fn assert_all_switched(stage: &Stage, ran: &Ran, requests: usize) {
 fn engines_that_converged_during_a_standstill_are_switched() {
     let stage = Stage::new(&rows(ENGINES), CALM);
     let child = command(&stage, &[]).spawn().expect("it starts");
-    wait_until("every request is accepted", || {
-        stage.ledger().matches(r#""kind":"accepted""#).count() == ENGINES
-    });
+    wait_until("every request is accepted", || accepted(&stage) == ENGINES);
     stand_still(&stage, &child, || {});
+    assert_all_switched(&stage, &wait_for(child), ENGINES);
+}
+
+#[test]
+fn the_time_of_a_standstill_does_not_count_for_engines_that_take_longer() {
+    let stage = Stage::new(&rows(ENGINES), &format!("{CALM}spells: [{{fate: never-converges}}]\n"));
+    let child = command(&stage, &[]).spawn().expect("it starts");
+    wait_until("every request is accepted", || accepted(&stage) == ENGINES);
+    signal(child.id(), "STOP");
+    std::thread::sleep(STANDSTILL);
+    signal(child.id(), "CONT");
+    // long enough for a read that shows them on their way
+    std::thread::sleep(Duration::from_secs(1));
+    (0..ENGINES).for_each(|number| stage.move_engine(number, &ImageVersionId::new("image-new")));
     assert_all_switched(&stage, &wait_for(child), ENGINES);
 }
 
@@ -65,11 +82,12 @@ fn requests_under_way_at_a_standstill_are_switched() {
 
 #[test]
 fn unconfirmed_requests_that_were_applied_before_or_during_a_standstill_are_switched() {
-    for fault in [
+    let faults = [
         "{fate: reset-after-reading, applied: before, times: 1}",
         "{fate: InternalError, applied: before, times: 1}",
         "{fate: InternalError, applied: late 800ms, times: 1}",
-    ] {
+    ];
+    side_by_side(&faults, |fault| {
         let stage = Stage::new(&rows(ENGINES), &format!("{CALM}spells: [{fault}]\n"));
         let child = command(&stage, &[]).spawn().expect("it starts");
         wait_until("every request has arrived", || stage.requests() == ENGINES);
@@ -77,7 +95,7 @@ fn unconfirmed_requests_that_were_applied_before_or_during_a_standstill_are_swit
             wait_until("all are applied", || stage.simulator.stats().applied == ENGINES as u64);
         });
         assert_all_switched(&stage, &wait_for(child), ENGINES);
-    }
+    });
 }
 
 #[test]
