@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::stage::{Ran, Row, Stage, executable, finish, rows, survived};
+use crate::stage::{Ran, Row, Stage, executable, finish, rows, side_by_side, survived};
 
 const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 200ms, most: 400ms}\n";
 
@@ -64,9 +64,9 @@ fn engines_beyond_a_count_that_is_too_low_are_all_switched() {
 
 #[test]
 fn an_engine_that_is_not_there_is_still_reported_as_not_found() {
-    for faults in
-        ["", "listings: {omitted: 20%}\n", "listings: {omitted: 30%, repeated: 20%, uncounted: 40%}\n"]
-    {
+    let faults =
+        ["", "listings: {omitted: 20%}\n", "listings: {omitted: 30%, repeated: 20%, uncounted: 40%}\n"];
+    side_by_side(&faults, |faults| {
         let stage = Stage::new(&rows(12), &format!("{CALM}{faults}"));
         stage.write_plan(&[&rows(12)[..], &[absent()]].concat());
         let dry = finish(stage.command(&["--dry-run", "--output", "json"]));
@@ -80,7 +80,7 @@ fn an_engine_that_is_not_there_is_still_reported_as_not_found() {
             assert_eq!(ran.ended()[ABSENT], not_found, "{faults}run {run}: {}", ran.told());
             assert_eq!(stage.requests(), 12, "{faults}run {run}");
         }
-    }
+    });
 }
 
 #[test]
