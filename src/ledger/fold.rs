@@ -112,6 +112,8 @@ pub struct JobMemory {
     pub request_id: Option<String>,
     /// The last refusal or doubt, to be told again where the job is left alone.
     pub trouble: Option<Refused>,
+    /// True where it failed and stays failed until it is released; a request that is sent ends that.
+    pub until_released: bool,
 }
 
 /// What the ledger knows: the fold over all its lines.
@@ -182,6 +184,7 @@ impl Memory {
             image_before: None,
             request_id: None,
             trouble: None,
+            until_released: false,
         });
         job.standing = standing;
         job.at = at;
@@ -196,6 +199,7 @@ impl JobMemory {
             Step::Sent { image_before, .. } => {
                 self.attempts += 1;
                 self.sent_line = line;
+                self.until_released = false;
                 self.request_id = None;
                 if image_before.is_some() {
                     self.image_before.clone_from(image_before);
@@ -203,6 +207,7 @@ impl JobMemory {
             }
             Step::Throttled(refused) | Step::Refused(refused) | Step::Failed(refused) => {
                 self.trouble = Some(refused.clone());
+                self.until_released |= refused.until_released;
             }
             Step::Doubtful { code, message, request_id, .. } => {
                 self.trouble = Some(Refused {

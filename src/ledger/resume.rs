@@ -127,14 +127,13 @@ fn work_of(row: &Job, job: &JobMemory, retry: Retry, is_latest: bool) -> Work {
             .filter(|_| is_latest && !retry.moved)
             .map(|before| row.expected_image_version_id.clone().unwrap_or(before)),
     };
-    let until_released = trouble.as_ref().is_some_and(|trouble| trouble.until_released);
     match job.standing {
         Standing::Switched => Work::Nothing { outcome: Outcome::Switched, image_before, trouble: None },
         Standing::Already => Work::Nothing { outcome: Outcome::Already, image_before, trouble: None },
         Standing::Failed if !retry.failed => {
             Work::Nothing { outcome: Outcome::Failed, image_before, trouble }
         }
-        Standing::Failed if until_released && !retry.moved => Work::Held { image_before, trouble },
+        Standing::Failed if job.until_released && !retry.moved => Work::Held { image_before, trouble },
         Standing::Failed => again(false),
         Standing::Throttled | Standing::NotSent | Standing::Cleared => again(true),
         Standing::Accepted => Work::Watch { image_before, request_id },
@@ -245,6 +244,7 @@ mod tests {
             image_before: None,
             request_id: None,
             trouble: None,
+            until_released: false,
         }
     }
 

@@ -121,7 +121,8 @@ impl Preview {
 
     /// Requests that the real run would send, at most.
     pub(super) fn requests(&self) -> usize {
-        self.count("switch") + self.count("cannot-tell")
+        // a plan with blocked rows is refused as a whole
+        if self.count("blocked") > 0 { 0 } else { self.count("switch") + self.count("cannot-tell") }
     }
 
     /// How long the real run would soak in all.

@@ -95,7 +95,7 @@ impl Preflight {
         let unread = lists.clone().find_map(|((_, engine_type), listed)| {
             let reason = listed.as_ref().err().filter(|_| types.contains(engine_type))?;
             Some(format!(
-                "the image versions of {region} for {engine_type} cannot be listed: {}",
+                "{target} cannot be checked: the image versions of {region} for {engine_type} cannot be listed: {}",
                 reason.code
             ))
         });

@@ -138,8 +138,11 @@ impl<F: Fleet> Reader<F> {
                 let call = || self.fleet.engines_by_id(region, kind, ids);
                 match self.patiently(&self.listing, attempts, call).await {
                     Ok(page) => {
-                        tells &= page.total as usize <= page.engines.len();
-                        shown.extend(page.engines.iter().map(|record| record.data_engine_id.clone()));
+                        // a record can be repeated in place of another one
+                        let distinct: HashSet<_> =
+                            page.engines.iter().map(|record| record.data_engine_id.clone()).collect();
+                        tells &= page.total as usize <= distinct.len();
+                        shown.extend(distinct);
                         view.take(region, page.engines);
                     }
                     Err(fault) => {

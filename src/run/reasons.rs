@@ -115,7 +115,7 @@ const FINDINGS: &[Finding] = &[
     ),
     (
         IMAGE_NOT_LISTED,
-        "the service does not list the target image version for engines of this type, and no such engine has it",
+        "the target is not known as an image version for engines of this type",
         "check new_image_version_id in the plan; to go on without this check, pass --allow-unlisted-images",
     ),
     (
