@@ -145,6 +145,31 @@ fn a_lost_answer_of_a_switch_to_another_minor_version_is_verified_by_that_versio
     }
 }
 
+#[test]
+fn a_plan_may_expect_engines_on_a_minor_version() {
+    let stage = Stage::new(&rows(2), CALM);
+    let [first, second] = minor_versions(&stage);
+    (0..2).for_each(|number| stage.move_engine(number, &first));
+    let other = stage.simulator.with_world(|world| {
+        let image = |image: &&dlc_fleet::sim::Image| {
+            image.family == world.engines().next().expect("an engine").family
+                && image.image_version_id != ImageVersionId::new("image-new")
+        };
+        world.images().find(image).expect("another image").image_version_id.clone()
+    });
+    let plan = format!(
+        "data_engine_id,new_image_version_id,region,expected_image_version_id\n\
+         {},{other},ap-guangzhou,{first}\n{},{other},ap-guangzhou,{second}\n",
+        engine(0),
+        engine(1)
+    );
+    std::fs::write(stage.path("plan.csv"), plan).expect("a plan");
+    let ran = stage.run_json(&[]);
+    assert_eq!((ran.code, stage.requests()), (Some(1), 1), "{}", ran.told());
+    let unexpected = ("failed".to_owned(), "unexpected-image".to_owned());
+    assert_eq!(ran.ended()[engine(1).as_str()], unexpected, "{}", ran.told());
+}
+
 /// Two engines of different types, each with a target of its own type in the plan.
 fn two_types() -> (Stage, [(usize, Row); 2]) {
     let plan: Vec<Row> =

@@ -109,6 +109,23 @@ fn an_engine_that_another_client_moved_is_released_by_a_flag() {
 }
 
 #[test]
+fn an_engine_that_is_released_waits_for_what_may_still_become_of_its_unconfirmed_request() {
+    let stage = Stage::new(&rows(2), &format!("{CALM}spells: [{{fate: fin, applied: late 4s, times: 1}}]\n"));
+    let (third, resend_after) = (third_image(&stage), ["--grace", "8s"]);
+    let child = stage.command(&[&["--yes", "--output", "json"], &resend_after[..]].concat()).spawn();
+    let child = child.expect("it starts");
+    wait_until("both requests have arrived", || stage.requests() == 2);
+    (0..2).for_each(|number| stage.move_engine(number, &third));
+    let ran = wait_for(child);
+    assert_eq!((ran.code, ran.count("failed")), (Some(1), 2), "{}", ran.told());
+    let ran = stage.run_json(&[&["--retry-moved"], &resend_after[..]].concat());
+    assert_eq!((ran.code, ran.count("switched")), (Some(0), 2), "{}", ran.told());
+    wait_until("late switches take effect", || stage.simulator.stats().applied >= 2);
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    assert!(stage.simulator.stats().applied_more_than_once.is_empty(), "{}", ran.told());
+}
+
+#[test]
 fn an_engine_that_another_client_moved_and_then_brought_to_its_target_is_done() {
     let (stage, _) = moved_while_verified();
     assert_stays_failed(&stage, &[], 2);
