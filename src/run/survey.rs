@@ -12,7 +12,7 @@ use crate::job::{DataEngineId, Job};
 const INVALID_ACTION: &str = "InvalidAction";
 
 /// Times that engines are asked for once more while it is not known whether they exist. A run reads on after that.
-const MORE_READS: usize = 2;
+const MORE_READS: usize = 5;
 
 /// Engines that are asked for by name before it is looked at how that goes.
 const BATCH: usize = 100;
@@ -67,6 +67,9 @@ impl<F: Fleet> Reader<F> {
         }
         for _ in 0..MORE_READS {
             let unclear = Scope::of(jobs.iter().filter(|job| !view.is_told(&job.key)), &view);
+            if unclear.engines.is_empty() {
+                break;
+            }
             for (region, scope) in unclear.by_region() {
                 let ids: Vec<DataEngineId> = scope.engines.into_iter().map(|(_, id)| id).collect();
                 self.ask_by_id(&region, &ids, false, self.rules.max_attempts, &mut view).await;
