@@ -144,20 +144,15 @@ impl Without {
         self.0 & (1 << kind as u64) != 0
     }
 
-    /// Reads names with commas between them.
-    pub fn parse(names: &str) -> Result<Self, String> {
-        let mut without = Self::default();
-        for name in names.split(',').filter(|name| !name.is_empty()) {
+    /// Everything but these names, which have commas between them.
+    pub fn all_but(names: &str) -> Result<Self, String> {
+        let mut without = Kind::ALL.iter().fold(Self::default(), |without, kind| without.and(*kind));
+        for name in names.split(',').filter(|name| !["", "none"].contains(name)) {
             let kind = Kind::ALL.iter().find(|kind| kind.name() == name);
-            without = without.and(*kind.ok_or_else(|| format!("there is no fault {name:?}"))?);
+            let kind = kind.ok_or_else(|| format!("there is no fault {name:?}"))?;
+            without.0 &= !(1 << *kind as u64);
         }
         Ok(without)
-    }
-
-    /// The names, with commas between them.
-    pub fn names(self) -> String {
-        let names = Kind::ALL.iter().filter(|kind| self.contains(**kind)).map(|kind| kind.name());
-        names.collect::<Vec<_>>().join(",")
     }
 }
 

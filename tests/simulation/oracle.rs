@@ -16,9 +16,23 @@ use crate::requests::Reply;
 use crate::service::Service;
 use crate::world::World;
 
-/// What must never happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Rule {
+/// Declares the rules with their explanations.
+macro_rules! rules {
+    ($($(#[$doc:meta])* $rule:ident,)+) => {
+        /// What must never happen.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Rule {
+            $($(#[$doc])* $rule,)+
+        }
+
+        impl Rule {
+            /// All of them.
+            const ALL: &[Self] = &[$(Self::$rule,)+];
+        }
+    };
+}
+
+rules! {
     /// A switch was applied twice although the effect of the first request showed in time.
     AppliedTwice,
     /// A request to another target left before an earlier one of the same engine had shown its effect in time.
@@ -69,10 +83,24 @@ pub enum Rule {
     SentWhenSettled,
 }
 
-impl Rule {
-    /// Its name on the command line and in reports.
-    pub fn name(self) -> String {
-        format!("{self:?}")
+/// Rules that are not judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PassedOver(u64);
+
+impl PassedOver {
+    /// Reads names with commas between them.
+    pub fn parse(names: &str) -> Result<Self, String> {
+        let mut passed_over = Self::default();
+        for name in names.split(',').filter(|name| !name.is_empty()) {
+            let rule = Rule::ALL.iter().find(|rule| format!("{rule:?}") == name);
+            let rule = rule.ok_or_else(|| format!("there is no rule {name:?}"))?;
+            passed_over.0 |= 1 << *rule as u64;
+        }
+        Ok(passed_over)
+    }
+
+    pub fn contains(self, rule: Rule) -> bool {
+        self.0 & (1 << rule as u64) != 0
     }
 }
 

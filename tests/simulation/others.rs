@@ -77,7 +77,7 @@ impl World {
         // a deletion is for ever
         let Some(shown) = self.engines[engine].now().cloned() else { return };
         let moment = self.moment;
-        self.trace.say("others", || format!("engine {engine}: {deed:?}"));
+        self.trace.say_at(self.moment, "others", || format!("engine {engine}: {deed:?}"));
         match deed {
             Deed::MoveTo(target) if !self.faults.are_over() => {
                 let Some(to) = self.versions_of(&target) else { return };
@@ -112,7 +112,7 @@ impl World {
     /// Nothing goes wrong any more, and what hangs comes to an end.
     pub fn heal(&mut self) {
         self.catch_up();
-        self.trace.say("world", || "is healed".to_owned());
+        self.trace.say_at(self.moment, "world", || "is healed".to_owned());
         self.faults.end();
         self.habits.other_clients = None;
         self.habits.takes_while_busy = false;

@@ -11,13 +11,8 @@ pub type Key = (String, String, String);
 /// Words of the ledger's format that the oracle knows.
 pub const SENT: &str = "sent";
 pub const ACCEPTED: &str = "accepted";
-pub const THROTTLED: &str = "throttled";
-pub const REFUSED: &str = "refused";
-pub const NOT_SENT: &str = "not-sent";
 pub const UNCONFIRMED: [&str; 2] = ["doubtful", "unconfirmed"];
-pub const SWITCHED: &str = "switched";
 pub const FAILED: &str = "failed";
-pub const UNKNOWN: &str = "unknown";
 
 /// One line about a job.
 #[derive(Clone, Debug)]

@@ -126,7 +126,9 @@ impl World {
         let request = &mut self.requests[number];
         request.reply = Some((self.moment + latency, reply.clone()));
         let key = request.key.clone();
-        self.trace.say("service", || format!("reads request {number} for {} to {}: {reply:?}", key.1, key.2));
+        self.trace.say_at(self.moment, "service", || {
+            format!("reads request {number} for {} to {}: {reply:?}", key.1, key.2)
+        });
         if matches!(reply, Reply::Lost | Reply::Never) {
             self.figures.lost_answers += 1;
         }
@@ -250,7 +252,7 @@ impl World {
             return;
         }
         let again = self.requests[number].begun.is_some();
-        self.trace.say("service", || {
+        self.trace.say_at(self.moment, "service", || {
             format!("applies request {number} for engine {engine}{}", if again { " again" } else { "" })
         });
         let finishes = self.begin_switch(engine, to);
@@ -311,7 +313,7 @@ impl World {
         let (image, child) = operation.to;
         let moment = self.moment;
         if breaks {
-            self.trace.say("service", || format!("engine {engine} fails after its switch"));
+            self.trace.say_at(self.moment, "service", || format!("engine {engine} fails after its switch"));
             self.leave(engine);
             self.engines[engine].disturbed = true;
             self.engines[engine].show(moment, Some(Shown { state: FAILED, image, child }));
@@ -319,7 +321,7 @@ impl World {
             self.schedule(back, Happening::Deed { engine, deed: Deed::ComeBack(operation.from) });
             return;
         }
-        self.trace.say("service", || format!("engine {engine} runs {image} ({child})"));
+        self.trace.say_at(self.moment, "service", || format!("engine {engine} runs {image} ({child})"));
         for request in self.requests.iter_mut().filter(|request| request.engine == Some(engine)) {
             let is_target = request.key.2 == image || request.key.2 == child;
             request.arrived |= request.begun.is_some() && is_target;

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::faults::{Kind, Without};
-use crate::oracle::{Rule, Violation};
-use crate::story::{Options, Told, play};
+use crate::oracle::{PassedOver, Rule, Violation};
+use crate::story::{Options, play};
 use crate::world::Figures;
 
 /// What many seeds brought.
@@ -36,7 +36,7 @@ pub fn play_all(seeds: &[u64], options: Options, stop_at_first: bool) -> Summary
                     let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
                     summary.seeds += 1;
                     summary.figures += told.figures;
-                    if let Some(violation) = first_wanted(&told) {
+                    if let Some(violation) = told.violations.first() {
                         summary.failed.insert(*seed, violation.clone());
                         stop.store(stop_at_first, Ordering::Relaxed);
                     }
@@ -47,18 +47,10 @@ pub fn play_all(seeds: &[u64], options: Options, stop_at_first: bool) -> Summary
     summary.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The first violation, of the rules that are not to be passed over while bugs are known.
-fn first_wanted(told: &Told) -> Option<&Violation> {
-    let passed_over = std::env::var("DLC_FLEET_PASS_OVER").unwrap_or_default();
-    let is_wanted =
-        |violation: &&Violation| !passed_over.split(',').any(|rule| rule == violation.rule.name());
-    told.violations.iter().find(is_wanted)
-}
-
 /// The smallest set of faults, engines and runs found that still breaks the rule.
 pub fn shrink(seed: u64, rule: Rule, mut options: Options) -> Options {
     let breaks =
-        |options: Options| first_wanted(&play(seed, options)).is_some_and(|violation| violation.rule == rule);
+        |options: Options| play(seed, options).violations.first().is_some_and(|first| first.rule == rule);
     for runs in 0..4 {
         let fewer = Options { most_runs: runs, ..options };
         if breaks(fewer) {
@@ -100,9 +92,11 @@ pub fn command_for(seed: u64, options: Options) -> String {
     if options.most_runs != defaults.most_runs {
         let _ = write!(command, " DLC_FLEET_RUNS={}", options.most_runs);
     }
-    let names = options.without.names();
-    if !names.is_empty() {
-        let _ = write!(command, " DLC_FLEET_WITHOUT={names}");
+    if options.without != defaults.without {
+        let kinds = play(seed, options).kinds;
+        let names: Vec<&str> = kinds.into_iter().map(Kind::name).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(",") };
+        let _ = write!(command, " DLC_FLEET_FAULTS={names}");
     }
     command + " cargo test --release --test simulation -- --nocapture"
 }
@@ -111,12 +105,16 @@ pub fn command_for(seed: u64, options: Options) -> String {
 pub fn options() -> Options {
     let defaults = Options::default();
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let without = std::env::var("DLC_FLEET_WITHOUT").unwrap_or_default();
+    let without =
+        std::env::var("DLC_FLEET_FAULTS").map_or(Ok(defaults.without), |names| Without::all_but(&names));
+    let passed_over = std::env::var("DLC_FLEET_PASS_OVER").unwrap_or_default();
     Options {
-        without: Without::parse(&without).unwrap_or_else(|error| panic!("DLC_FLEET_WITHOUT: {error}")),
+        without: without.unwrap_or_else(|error| panic!("DLC_FLEET_FAULTS: {error}")),
         most_engines: number("DLC_FLEET_ENGINES").unwrap_or(defaults.most_engines),
         most_runs: number("DLC_FLEET_RUNS").unwrap_or(defaults.most_runs),
         traced: false,
+        passed_over: PassedOver::parse(&passed_over)
+            .unwrap_or_else(|error| panic!("DLC_FLEET_PASS_OVER: {error}")),
     }
 }
 

@@ -80,6 +80,8 @@ fn standing(world: &World, row: &Row, outcome: Outcome, code: &str) -> Standing 
     let is_minor = !world.images.iter().any(|image| image.id == row.target);
     match (outcome, code) {
         (outcome, _) if is_good(outcome) => Standing::Settled,
+        // whatever is watched will not be seen again
+        _ if engine.now().is_none() => Standing::Settled,
         (_, "earlier-request-still-open") => {
             let (region, id) = (engine.region.as_str(), engine.id.as_str());
             let latest = world.platter.with_records(|records| {
@@ -87,7 +89,6 @@ fn standing(world: &World, row: &Row, outcome: Outcome, code: &str) -> Standing 
             });
             latest.map_or(Standing::Open, Standing::Blocked)
         }
-        (Outcome::Failed, "engine-not-found") => Standing::Settled,
         (Outcome::Failed, "unexpected-image") => {
             let is_there = row.expected == engine.now().map(|shown| shown.image.clone());
             if is_there { Standing::Open } else { Standing::Settled }

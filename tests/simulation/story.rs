@@ -14,7 +14,7 @@ use crate::command::{Ended, Setup, command};
 use crate::crash::{End, Interruptions, drive};
 use crate::disk::{DiskFaults, Platter};
 use crate::faults::{Faults, Kind, Without};
-use crate::oracle::{Rule, Violation};
+use crate::oracle::{PassedOver, Rule, Violation};
 use crate::plan::Plan;
 use crate::process::Process;
 use crate::random::{between, chance, stream};
@@ -43,11 +43,19 @@ pub struct Options {
     /// Most runs before the world is healed.
     pub most_runs: usize,
     pub traced: bool,
+    /// Rules that are not judged, while a bug is known.
+    pub passed_over: PassedOver,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { without: Without::default(), most_engines: usize::MAX, most_runs: usize::MAX, traced: false }
+        Self {
+            without: Without::default(),
+            most_engines: usize::MAX,
+            most_runs: usize::MAX,
+            traced: false,
+            passed_over: PassedOver::default(),
+        }
     }
 }
 
@@ -56,6 +64,8 @@ impl Default for Options {
 pub struct Told {
     pub violations: Vec<Violation>,
     pub figures: Figures,
+    /// The kinds of fault that it had.
+    pub kinds: Vec<Kind>,
     pub trace: String,
 }
 
@@ -72,6 +82,7 @@ pub fn play(seed: u64, options: Options) -> Told {
         Told {
             violations: std::mem::take(&mut world.violations),
             figures: world.figures,
+            kinds: world.faults.kinds().collect(),
             trace: story.trace.text(),
         }
     })
@@ -96,8 +107,9 @@ impl Story {
         let faults = Faults::draw(&mut stream(seed, 2), rules.grace, options.without);
         let platter = Platter::new(stream(seed, 3), trace.clone());
         let kinds: Vec<&str> = faults.kinds().map(Kind::name).collect();
-        let world =
+        let mut world =
             World::draw(&mut stream(seed, 4), faults, options.most_engines, platter.clone(), trace.clone());
+        world.passed_over = options.passed_over;
         let plan = Plan::draw(&mut stream(seed, 5), &world, world.habits.by_name || seed % 3 == 0);
         trace.say("seed", || format!("{seed}, with {kinds:?}\n{:#?}\n{rules:#?}", world.habits));
         Self {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -18,11 +19,16 @@ impl Trace {
         Self { begun: Instant::now(), lines: wanted.then(Arc::default) }
     }
 
-    /// Adds a line; `who` did or saw `what`.
+    /// Adds a line; `who` did or saw `what` just now.
     pub fn say(&self, who: &str, what: impl FnOnce() -> String) {
+        self.say_at(self.begun.elapsed(), who, what);
+    }
+
+    /// Adds a line about another moment: the world catches up with time only where it is looked at.
+    pub fn say_at(&self, moment: Duration, who: &str, what: impl FnOnce() -> String) {
         let Some(lines) = &self.lines else { return };
         let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(lines, "{:>11.3} {who:<8} {}", self.begun.elapsed().as_secs_f64(), what());
+        let _ = writeln!(lines, "{:>11.3} {who:<8} {}", moment.as_secs_f64(), what());
     }
 
     /// Everything so far.
