@@ -18,7 +18,7 @@ use super::looked::Look;
 use super::reasons::{RUN_ENDED, SOAK_FAILED, reading_failed};
 use super::sight::{FleetView, Forecast, forecast, strayed};
 use super::start::{Ended, Start};
-use super::stop::{Signals, Stopping};
+use super::stop::{Signal, Signals, Stopping};
 use super::sweeps::{Sweeps, Swept};
 use super::track::{Change, Phase, Track};
 use super::waves::Waves;
@@ -39,12 +39,22 @@ pub async fn execute<C: Cloud>(start: Start<C>) -> Ended {
     let (mut dispatcher, forecasts, header) = Dispatcher::new(start);
     dispatcher.open(forecasts, header).await;
     loop {
+        dispatcher.stood_still();
         dispatcher.advance().await;
         if dispatcher.is_finished() {
             return dispatcher.close().await;
         }
         dispatcher.turn().await;
     }
+}
+
+/// What ended a wait of the dispatcher.
+enum Woken {
+    Signal(Signal),
+    Answer(Result<(Id, Answer), JoinError>),
+    Swept(Box<Swept>),
+    MayLeave(Result<(), Fault>),
+    Time,
 }
 
 struct Dispatcher<C> {
@@ -163,15 +173,25 @@ impl<C: Cloud> Dispatcher<C> {
         // a job that turned out to need no request makes room for the next one at once
         let more = self.may_depart() && self.board.next_to_send().is_some();
         let wake = if more { Instant::now() } else { self.next_wake() };
-        tokio::select! {
+        let woken = tokio::select! {
             biased;
-            Some(signal) = self.signals.recv() => self.signalled(signal),
+            Some(signal) = self.signals.recv() => Woken::Signal(signal),
             Some(answer) = self.attempts.join_next_with_id(), if !self.attempts.is_empty() => {
-                self.answers(answer).await;
+                Woken::Answer(answer)
             }
-            Some(swept) = self.sweeps.next(), if self.sweeps.is_under_way() => self.swept(swept).await,
-            prepared = leave_given(&*self.cloud, &mut self.gate), if may_leave => self.leave(prepared).await,
-            () = until(wake) => self.tick_if_due(),
+            Some(swept) = self.sweeps.next(), if self.sweeps.is_under_way() => Woken::Swept(Box::new(swept)),
+            prepared = leave_given(&*self.cloud, &mut self.gate), if may_leave => Woken::MayLeave(prepared),
+            () = until(wake) => Woken::Time,
+        };
+        let stood_still = self.stood_still();
+        match woken {
+            Woken::Signal(signal) => self.signalled(signal),
+            Woken::Answer(answer) => self.answers(answer).await,
+            Woken::Swept(swept) => self.swept(*swept).await,
+            // what left before the standstill may be arriving only now, so the gate has to decide again
+            Woken::MayLeave(_) if stood_still => {}
+            Woken::MayLeave(prepared) => self.leave(prepared).await,
+            Woken::Time => self.tick_if_due(),
         }
     }
 
@@ -185,21 +205,23 @@ impl<C: Cloud> Dispatcher<C> {
         self.rules.read_back && self.stopping < Stopping::Draining
     }
 
-    /// True right after a standstill; the gate then knows of it.
+    /// True right after a standstill. Requests under way may leave only now, which the gate has to know; and time in
+    /// which this process could read nothing counts against no job.
     fn stood_still(&mut self) -> bool {
         let now = Instant::now();
         let stood_still = now > self.next_tick + STANDSTILL;
         if stood_still {
             self.gate.stood_still(self.attempts.len());
+            let lost = now - (self.next_tick - TICK);
+            self.board.extend_waits(lost, now, &self.rules);
+            self.throttled_since = self.throttled_since.map(|since| (since + lost).min(now));
             self.next_tick = now + TICK;
+            self.tell(&Event::Tick);
         }
         stood_still
     }
 
     fn tick_if_due(&mut self) {
-        if self.stood_still() {
-            self.tell(&Event::Tick);
-        }
         let now = Instant::now();
         if now >= self.next_tick {
             self.next_tick = now + TICK;
@@ -232,12 +254,8 @@ impl<C: Cloud> Dispatcher<C> {
         }
     }
 
-    /// Lets the departing request go. The gate has just given leave; but if the process stood still meanwhile, what
-    /// left before may be arriving only now, and the gate has to think again. Without keys it stays.
+    /// Lets the departing request go, for which the gate has just given leave. Without keys it stays.
     async fn leave(&mut self, prepared: Result<(), Fault>) {
-        if self.stood_still() {
-            return;
-        }
         let Some(track) = self.board.departing() else { return };
         if let Err(fault) = prepared {
             let answer = Answer { result: Err(fault), latency: Duration::ZERO };

@@ -17,6 +17,7 @@ mod foreign_tests;
 mod gateway;
 mod image_query;
 mod limit;
+mod listing_faults;
 mod metadata;
 mod populate;
 mod query;
@@ -43,9 +44,9 @@ pub use fate::{Break, Derailment, Fate};
 pub use gateway::Keys;
 pub use limit::Window;
 pub use metadata::METADATA;
-pub use scenario::{Applied, Engines, FastClock, Latency, Scenario, ScenarioError, Spell};
+pub use scenario::{Applied, Engines, FastClock, Latency, ListingFaults, Scenario, ScenarioError, Spell};
 pub use serve::{bind, serve};
-pub use world::{Course, Engine, Image, ImageChanges, Objection, World};
+pub use world::{Course, Engine, Image, ImageChanges, MinorVersions, Objection, World};
 
 use crate::cloud::{
     Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LARGEST_PAGE,
@@ -67,7 +68,8 @@ pub struct Simulator {
 
 impl Simulator {
     /// A world in which the scenario's weather reigns from now on.
-    pub fn new(world: World, scenario: Scenario) -> Self {
+    pub fn new(mut world: World, scenario: Scenario) -> Self {
+        world.minor_versions = scenario.minor_versions;
         let scenario = Arc::new(scenario);
         let service = Service::new(world, Arc::clone(&scenario));
         let skew = Arc::new(Mutex::new(scenario.skew));

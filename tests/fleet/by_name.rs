@@ -196,7 +196,7 @@ async fn a_large_plan_in_waves_and_bad_weather_is_proven_by_name_within_both_lim
         assert!(stats.action(action).worst_window <= 20, "{action}");
         assert_eq!(stats.answered(action, "RequestLimitExceeded"), 0, "{action}");
     }
-    assert!(told.lines("doubtful") > 0 && told.lines("cleared") > 0 && told.lines("refused") > 0);
+    assert!(told.lines("doubtful") > 0 && told.lines("cleared") > 0);
     // a look every five seconds at most for each, and no switch takes longer than a minute
     let looks = stats.action(SHOW_ENGINE).received;
     assert!(looks < 20 * 400, "{looks}");

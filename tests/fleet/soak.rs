@@ -142,11 +142,8 @@ impl Hides {
     fn new(simulator: Simulator, times: usize) -> Self {
         Self { simulator, begun: Instant::now(), times, hidden: AtomicUsize::new(0) }
     }
-}
 
-impl Fleet for Hides {
-    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
-        let mut listing = self.simulator.engines(region, page).await?;
+    fn hide(&self, mut listing: EngineListing) -> EngineListing {
         let before = listing.engines.len();
         if self.begun.elapsed() >= SOAK && self.hidden.load(Ordering::Relaxed) < self.times {
             listing.engines.retain(|record| record.data_engine_id != engine(3));
@@ -154,7 +151,13 @@ impl Fleet for Hides {
         if listing.engines.len() < before {
             self.hidden.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(listing)
+        listing
+    }
+}
+
+impl Fleet for Hides {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+        Ok(self.hide(self.simulator.engines(region, page).await?))
     }
 
     async fn engines_by_id(
@@ -163,7 +166,9 @@ impl Fleet for Hides {
         kind: EngineKind,
         ids: &[DataEngineId],
     ) -> Result<EngineListing, Fault> {
-        self.simulator.engines_by_id(region, kind, ids).await
+        let mut listing = self.hide(self.simulator.engines_by_id(region, kind, ids).await?);
+        listing.total = listing.engines.len().try_into().expect("a few");
+        Ok(listing)
     }
 
     async fn engine_by_name(
