@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dlc_fleet::event::{Opening, StopReason};
 use dlc_fleet::job::{Job, Wave};
-use dlc_fleet::ledger::{self, Memory, RunOpened, Writer, remaining_work};
+use dlc_fleet::ledger::{self, Memory, Retry, RunOpened, Writer, remaining_work};
 use dlc_fleet::run::{Reader, Rules, Signals, Start, execute};
 
 use crate::clock::WallClock;
@@ -24,6 +24,8 @@ pub struct Setup {
     pub jobs: Vec<Job>,
     pub waves: Vec<Wave>,
     pub rules: Rules,
+    /// `--allow-unlisted-images`
+    pub allow_unlisted: bool,
     pub clock: WallClock,
     pub signals: Signals,
 }
@@ -33,7 +35,7 @@ pub struct Setup {
 pub enum Ended {
     /// Its ledger cannot be read.
     LedgerRefused(String),
-    /// It sent nothing, because the fleet could not be seen.
+    /// It sent nothing, because the fleet could not be seen or a target is not known.
     Refused(String),
     /// The run came to its end.
     Ran {
@@ -45,7 +47,7 @@ pub enum Ended {
 
 /// Runs the command.
 pub async fn command(setup: Setup) -> Ended {
-    let Setup { run, service, platter, ledger, jobs, waves, rules, clock, signals } = setup;
+    let Setup { run, service, platter, ledger, jobs, waves, rules, allow_unlisted, clock, signals } = setup;
     let path = Path::new("plan.ledger.jsonl");
     let recalled = match ledger::read_from(&ledger[..], path) {
         Ok(recalled) => recalled,
@@ -54,14 +56,19 @@ pub async fn command(setup: Setup) -> Ended {
     let clock_of_lines = clock.clone();
     let writer = Writer::new(Box::new(platter), path, &run, recalled.memory, recalled.check)
         .with_clock(move || clock_of_lines.now());
-    let work = remaining_work(&jobs, writer.memory(), false);
+    let work = remaining_work(&jobs, writer.memory(), Retry::default());
     let cloud = Arc::new(service.clone());
     let reader = Reader::new(Arc::clone(&cloud), rules);
     let view = if rules.read_back {
-        match reader.survey(&jobs).await {
-            Ok(view) => Some(view),
+        let preflight = match reader.preflight(&jobs, &work).await {
+            Ok(preflight) => preflight,
             Err(blind) => return Ended::Refused(format!("{blind:?}")),
+        };
+        let blocked = preflight.blocked(&jobs, &work);
+        if !blocked.is_empty() && !allow_unlisted {
+            return Ended::Refused(format!("blocked: {blocked:?}"));
         }
+        Some(preflight.view)
     } else {
         None
     };

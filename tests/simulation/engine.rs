@@ -97,8 +97,4 @@ impl Engine {
     pub fn show(&mut self, at: Moment, shown: Option<Shown>) {
         self.history.push((at, shown));
     }
-
-    pub fn is_busy(&self) -> bool {
-        self.now().is_some_and(|shown| shown.state == INITIALISING)
-    }
 }

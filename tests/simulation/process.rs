@@ -81,10 +81,4 @@ impl Process {
     pub fn name(&self) -> String {
         format!("run-{:03}", self.run)
     }
-
-    /// How long it waits before it sends again what is not confirmed, and whether one read is enough for it after a
-    /// server fault.
-    pub fn patience(&self) -> (Duration, bool) {
-        (self.rules.grace, self.rules.trust_internal_errors)
-    }
 }

@@ -59,8 +59,6 @@ pub struct Request {
     pub arrives: Moment,
     /// The shortest time that this or a later run waits before it sends again what is not confirmed.
     pub patience: Duration,
-    /// True where one of these runs sends again after one read where a server fault was the answer.
-    pub trusting: bool,
     /// What the service says, and when.
     pub reply: Option<(Moment, Reply)>,
     /// What the tool got of that, once it did.
@@ -76,15 +74,9 @@ pub struct Request {
 }
 
 impl Request {
-    fn was_server_fault(&self) -> bool {
-        matches!(self.reply, Some((_, Reply::Refused(code))) if SERVER_FAULTS.contains(&code))
-    }
-
     /// True where its effect showed so early that no other request must have left before it was seen.
     pub fn shows_in_time(&self, staleness: Duration) -> bool {
-        let trusted = self.was_server_fault() && self.trusting;
-        let patience = if trusted { Duration::ZERO } else { self.patience };
-        self.shows.is_some_and(|shows| shows + staleness <= self.departed + patience)
+        self.shows.is_some_and(|shows| shows + staleness <= self.departed + self.patience)
     }
 
     /// True where its effect had gone before a `later` request left.
@@ -96,7 +88,7 @@ impl Request {
 impl World {
     /// A request leaves the tool. Returns its number.
     pub fn departs(&mut self, key: Key, engine: Option<usize>) -> usize {
-        let (patience, trusting) = self.process.patience();
+        let patience = self.process.rules.grace;
         let number = self.requests.len();
         let arrives = self.moment + self.latency();
         self.requests.push(Request {
@@ -106,7 +98,6 @@ impl World {
             departed: self.moment,
             arrives,
             patience,
-            trusting,
             reply: None,
             delivered: None,
             begun: None,
@@ -378,10 +369,9 @@ impl World {
 impl World {
     /// A run begins whose flags may be less patient than those of the runs before.
     pub fn be_patient(&mut self) {
-        let (patience, trusting) = self.process.patience();
+        let patience = self.process.rules.grace;
         for request in &mut self.requests {
             request.patience = request.patience.min(patience);
-            request.trusting |= trusting;
         }
     }
 }

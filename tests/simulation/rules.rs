@@ -35,10 +35,9 @@ pub fn draw(random: &mut Rng) -> Rules {
 /// Rarely used flags, for a single run.
 pub fn with_unusual_flags(random: &mut Rng, rules: Rules) -> Rules {
     let mut rules = rules;
-    match random.u8(..4) {
+    match random.u8(..3) {
         0 => rules.wait = false,
         1 => (rules.wait, rules.read_back) = (false, false),
-        2 => rules.trust_internal_errors = true,
         _ => rules.grace = Duration::ZERO,
     }
     rules

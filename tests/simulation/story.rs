@@ -95,6 +95,7 @@ struct Story {
     clock: WallClock,
     plan: Plan,
     rules: Rules,
+    allow_unlisted: bool,
     random: Rng,
     trace: Trace,
     run: usize,
@@ -119,6 +120,7 @@ impl Story {
             clock: WallClock::begin(),
             plan,
             rules,
+            allow_unlisted: seed % 2 == 0,
             random: stream(seed, 6),
             trace,
             run: 0,
@@ -242,6 +244,7 @@ impl Story {
             jobs: self.plan.jobs(&world),
             waves: self.plan.waves.clone(),
             rules,
+            allow_unlisted: self.allow_unlisted || world.faults.are_over(),
             clock: self.clock.clone(),
             signals: mpsc::unbounded_channel().1,
         }
