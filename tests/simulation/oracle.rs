@@ -47,10 +47,14 @@ rules! {
     FailedButApplied,
     /// Called missing although it exists.
     MissingButThere,
+    /// Failed because its region is not served, though an engine of it was shown.
+    RegionIsServed,
     /// Called moved by others, or on an unexpected image, without a read that shows it.
     MovedUnseen,
     /// Called broken without a read that shows it.
     BrokenUnseen,
+    /// Left alone for a reason that is not the one for which it is held.
+    HeldForAnotherReason,
     /// Called not started although a request of this run was applied.
     NotStartedButApplied,
     /// Called accepted without a receipt or a read that shows it.

@@ -35,7 +35,7 @@ impl Record {
 pub struct Records {
     jobs: HashMap<Key, Vec<Record>>,
     /// Lines so far.
-    lines: u64,
+    pub lines: u64,
     /// The outcomes of the latest `closed` line, added up, and its run.
     pub closed: Option<(String, u64)>,
 }

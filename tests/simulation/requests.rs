@@ -279,7 +279,7 @@ impl World {
         let takes = least + up_to(&mut self.random, most - least);
         let stuck = self.strikes(Kind::Stuck);
         let finishes = (!stuck).then_some(moment + takes);
-        if !self.habits.silent && !takes.is_zero() {
+        if !self.habits.silent && (stuck || !takes.is_zero()) {
             let (image, child) =
                 if self.habits.image_first { to.clone() } else { (shown.image, shown.child) };
             self.engines[engine].show(moment, Some(Shown { state: INITIALISING, image, child }));

@@ -11,6 +11,9 @@ use crate::oracle::{PassedOver, Rule, Violation};
 use crate::story::{Options, play};
 use crate::world::Figures;
 
+/// Seeds that are shown for each rule.
+const SHOWN: usize = 12;
+
 /// What many seeds brought.
 #[derive(Debug, Default)]
 pub struct Summary {
@@ -137,15 +140,19 @@ impl Summary {
         )
     }
 
-    /// How many seeds broke each rule first, and the first of them.
+    /// How many seeds broke each rule first, and what happened in some of them.
     pub fn by_rule(&self) -> String {
-        let mut rules: BTreeMap<Rule, Vec<u64>> = BTreeMap::new();
+        let mut rules: BTreeMap<Rule, Vec<(u64, &Violation)>> = BTreeMap::new();
         for (seed, violation) in &self.failed {
-            rules.entry(violation.rule).or_default().push(*seed);
+            rules.entry(violation.rule).or_default().push((*seed, violation));
         }
         let mut table = String::new();
         for (rule, seeds) in rules {
-            let _ = writeln!(table, "{:>6} {rule:?}: {:?}", seeds.len(), &seeds[..seeds.len().min(8)]);
+            let _ = writeln!(table, "{rule:?}: {} seeds", seeds.len());
+            for (seed, violation) in seeds.iter().take(SHOWN) {
+                let what: String = violation.what.chars().take(150).collect();
+                let _ = writeln!(table, "{seed:>12}  run {} at {:.0?}: {what}", violation.run, violation.at);
+            }
         }
         table
     }

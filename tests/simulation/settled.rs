@@ -4,6 +4,7 @@ use dlc_fleet::job::Outcome;
 
 use crate::oracle::departures::HELD;
 use crate::plan::{Plan, Row};
+use crate::records::SENT;
 use crate::story::is_good;
 use crate::world::World;
 
@@ -93,7 +94,7 @@ fn standing(world: &World, row: &Row, outcome: Outcome, code: &str) -> Standing 
             let is_there = row.expected == engine.now().map(|shown| shown.image.clone());
             if is_there { Standing::Open } else { Standing::Settled }
         }
-        (Outcome::Failed, code) if HELD.contains(&code) => {
+        (Outcome::Failed, _) if is_held(world, row) => {
             if was_elsewhere(world, row) {
                 Standing::Settled
             } else {
@@ -105,6 +106,15 @@ fn standing(world: &World, row: &Row, outcome: Outcome, code: &str) -> Standing 
         }
         _ => Standing::Open,
     }
+}
+
+/// True where the ledger says that the row stays failed until somebody releases it.
+fn is_held(world: &World, row: &Row) -> bool {
+    let key = world.key_of_row(row);
+    world.platter.with_records(|records| {
+        let since_sent = records.of(&key).iter().rev().take_while(|record| record.kind != SENT);
+        since_sent.into_iter().any(|record| HELD.contains(&record.code.as_str()))
+    })
 }
 
 /// True where others, a failure or a request to another target moved an engine.

@@ -218,7 +218,8 @@ impl Story {
             let now = world.now();
             world.trace.say("world", || format!("the process was not run for {span:?}"));
             world.figures.standstills += 1;
-            world.process.stood_still_until = Some(now);
+            let line = world.platter.with_records(|records| records.lines);
+            world.process.stood_still_until = Some((now, line));
         };
         let process = command(Setup { signals, ..setup });
         let end = drive(process, interruptions, LONGEST_RUN, stood_still).await;

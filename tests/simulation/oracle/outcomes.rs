@@ -12,6 +12,9 @@ use crate::world::World;
 /// Codes that the tool gives for an engine that is not there.
 const MISSING: [&str; 1] = ["engine-not-found"];
 
+/// The code of a region that the service does not serve.
+const UNSERVED: &str = "UnsupportedRegion";
+
 /// Codes for an engine that is in a state in which it cannot be switched.
 const BROKEN: [&str; 3] = ["engine-broke", "engine-unfit", "engine-failed"];
 
@@ -23,7 +26,7 @@ const MOVED: [&str; 4] =
 const TIMEOUTS: [&str; 3] = ["not-converged", "not-read-back", "not-verified"];
 
 /// Codes of failures that say nothing about whether a request was applied.
-const OTHERS: [&str; 4] = ["earlier-request-still-open", "wrong-name", "held-back", "drifted"];
+const OTHERS: [&str; 5] = [UNSERVED, "earlier-request-still-open", "wrong-name", "held-back", "drifted"];
 
 impl World {
     /// Judges the end of a row.
@@ -102,10 +105,13 @@ impl World {
             .requests
             .iter()
             .any(|request| request.key == key && matches!(request.delivered, Some(Reply::Accepted { .. })));
-        let recorded = self
-            .platter
-            .with_records(|records| records.of(&key).iter().any(|record| record.kind == ACCEPTED));
-        if !shown && !taken || !recorded {
+        let run = self.process.name();
+        let (recorded, earlier) = self.platter.with_records(|records| {
+            let mut accepted = records.of(&key).iter().filter(|record| record.kind == ACCEPTED);
+            let first = accepted.next();
+            (first.is_some(), first.is_some_and(|record| record.run != run))
+        });
+        if !recorded || !(shown || taken || earlier) {
             self.violate(Rule::AcceptedUnseen, format!("engine {}", row.engine));
         }
     }
@@ -113,6 +119,10 @@ impl World {
     fn judge_failed(&mut self, row: &Row, verdict: &Verdict) {
         let code = code_of(verdict);
         if verdict.earlier {
+            if !HELD.contains(&code) {
+                let what = format!("engine {} is left alone because of {code}", row.engine);
+                self.violate(Rule::HeldForAnotherReason, what);
+            }
             return self.judge_earlier(row, &[FAILED]);
         }
         let staleness = self.faults.longest_staleness;
@@ -121,6 +131,11 @@ impl World {
             let since = self.process.began.saturating_sub(staleness);
             if self.engines[row.engine].existed_since(since) {
                 self.violate(Rule::MissingButThere, format!("engine {} is there", row.engine));
+            }
+        } else if code == UNSERVED {
+            if !sights.is_empty() {
+                let what = format!("engine {} was shown, and its region called unserved", row.engine);
+                self.violate(Rule::RegionIsServed, what);
             }
         } else if MOVED.contains(&code) {
             let before = verdict.image_before.as_ref().map(dlc_fleet::job::ImageVersionId::as_str);
@@ -144,10 +159,11 @@ impl World {
 
     fn judge_not_started(&mut self, row: &Row) {
         let (run, key) = (self.process.run, self.key_of_row(row));
+        let staleness = self.faults.longest_staleness;
         let applied = self
             .requests
             .iter()
-            .any(|request| request.run == run && request.key == key && request.begun.is_some());
+            .any(|request| request.run == run && request.key == key && request.shows_in_time(staleness));
         if applied {
             self.violate(Rule::NotStartedButApplied, format!("engine {}", row.engine));
         }
@@ -158,7 +174,13 @@ impl World {
         if !TIMEOUTS.contains(&code_of(verdict)) {
             return;
         }
-        let Some(since) = self.process.stood_still_until else { return };
+        let Some((since, line)) = self.process.stood_still_until else { return };
+        let key = self.key_of_row(row);
+        let decided = self.platter.with_records(|records| records.last(&key).map_or(0, |record| record.line));
+        if verdict.outcome != Outcome::NotStarted && decided <= line {
+            // it was on record before, and is only told now
+            return;
+        }
         let engine = &self.engines[row.engine];
         let read = self.sights.was_covered_since(row.engine, (&engine.region, engine.kind), since);
         if !read && self.moment < since + self.process.rules.wait_timeout {
