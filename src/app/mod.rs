@@ -4,6 +4,7 @@ mod caller;
 mod check;
 mod command_line;
 mod confirm;
+mod descriptors;
 mod dry_run;
 mod guard;
 mod ledger;
@@ -36,10 +37,12 @@ pub fn main(cli: &Cli) -> Exit {
         Color::Never => ColorChoice::Never,
     });
     let screen = Screen::on_stderr();
-    let done = logs::check(cli).and_then(|()| {
+    let done = descriptors::check().and_then(|()| logs::check(cli)).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime
-            .map_err(|error| Failure::new(Exit::Defect, format!("no threads could be started: {error}")))?;
+        let runtime = runtime.map_err(|error| {
+            Failure::new(Exit::Refused, format!("no threads could be started: {error}"))
+                .next("nothing was sent; raise the limits of this user (ulimit -u, ulimit -n)")
+        })?;
         let done = runtime.block_on(command(cli, &screen));
         // a request that is still under way must not keep a second Ctrl-C waiting
         runtime.shutdown_background();

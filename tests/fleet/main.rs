@@ -7,6 +7,8 @@ mod clocks;
 mod codes;
 mod connect_proxy;
 mod corpus;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod disk_faults;
 mod endings;
 #[cfg(target_os = "linux")]

@@ -24,7 +24,8 @@ const BARRIERS: [(&str, Barrier); 10] = [
 ];
 
 /// What the libraries' words for a connection that did not come about mean.
-const MEANINGS: [(&str, &str); 5] = [
+const MEANINGS: [(&str, &str); 6] = [
+    ("Too many open files", "there are too few file descriptors, raise the limit with `ulimit -n 1024`"),
     ("tunnel error: unsuccessful", "the proxy refused to lead to the endpoint"),
     ("tunnel error: unexpected end of file", "the proxy hung up"),
     ("tunnel error: failed to create underlying connection", "the proxy could not be reached"),
