@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::catalogue::{Class, Reach, look_up};
+use super::catalogue::{Class, Reach, is_definitive, look_up};
 use super::credentials::{Credentials, CredentialsError, Keyring, could_be_a_key};
 use super::signed::{Call, ServiceClock, SignedClient};
 use super::{Fault, Refusal};
@@ -231,7 +231,7 @@ impl Told {
             Class::Final(Reach::Engine | Reach::Image) | Class::NotRunning | Class::Busy => unfit,
             Class::Throttled | Class::Transient | Class::Final(_) => entry.remedy,
         };
-        let may_pass = matches!(entry.class, Class::Throttled | Class::Transient | Class::Busy);
+        let may_pass = !is_definitive(&refusal.code);
         Self { what, remedy: remedy.to_owned(), may_pass }
     }
 }

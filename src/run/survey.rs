@@ -3,15 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::place::{Place, Scope};
-use super::readback::{Reader, class_of};
+use super::readback::{INVALID_ACTION, Reader, class_of};
 use super::reasons::reading_failed;
 use super::sight::FleetView;
 use crate::cloud::catalogue::{Class, Reach};
 use crate::cloud::{EngineKind, Fault, Fleet, LIST_ENGINES, SHOW_ENGINE};
 use crate::job::{DataEngineId, Job, Region};
-
-/// The code of an action that a site does not have.
-const INVALID_ACTION: &str = "InvalidAction";
 
 /// Engines that are asked for by name before it is looked at how that goes.
 const BATCH: usize = 100;

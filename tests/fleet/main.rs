@@ -43,4 +43,5 @@ mod staging;
 mod terminal;
 mod tls;
 mod torture;
+mod transient_reads;
 mod virtual_time;
