@@ -27,6 +27,7 @@ use crate::error::Failure;
 use crate::exit::Exit;
 use crate::report::print::{to_stderr, to_stdout, to_whoever_reads};
 use crate::report::{ColorChoice, Screen, set_color};
+use crate::words::{is_printable, printable};
 
 /// Runs one command from start to end.
 pub fn main(cli: &Cli) -> Exit {
@@ -105,7 +106,13 @@ fn print_outcome(text: &str) {
 
 /// Prints what was asked for with --help or --version, or else what is wrong with the command line.
 pub fn answer(said: &clap::Error) -> Exit {
-    let text = said.render().ansi().to_string();
+    let said_plainly = said.render().to_string();
+    let text = if said_plainly.chars().all(|letter| letter == '\n' || is_printable(letter)) {
+        said.render().ansi().to_string()
+    } else {
+        // it repeats what was typed
+        said_plainly.lines().map(|line| printable(line) + "\n").collect()
+    };
     if said.use_stderr() {
         to_stderr(&text);
         return Exit::Usage;

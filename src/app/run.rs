@@ -24,7 +24,7 @@ use crate::run::{Ended, FleetView, Forecast, Reader, Rules, Signal, Signals, Sta
 use crate::settings::{self, RunSettings, Target};
 use crate::sim::FastClock;
 use crate::tally::Tally;
-use crate::words::{duration, plural};
+use crate::words::{duration, plural, shown_path};
 
 pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure> {
     let settings = RunSettings::resolve(args, &surroundings(args.target.profile.as_deref()))?;
@@ -93,7 +93,7 @@ async fn switch(
     let run_id = ledger::new_run_id();
     let (writer, set_aside) = ledger::open(&settings.ledger, &run_id)?;
     if let Some(aside) = set_aside {
-        let (ledger, aside) = (settings.ledger.display(), aside.display());
+        let (ledger, aside) = (shown_path(&settings.ledger), shown_path(&aside));
         to_stderr(&format!("note: the last line of {ledger} was torn and is set aside in {aside}\n"));
     }
     check_ledger_fits(&settings.target, &settings.ledger, writer.memory())?;
@@ -214,7 +214,7 @@ fn introduce(
         schema: ledger::SCHEMA.into(),
         parent_run: parent.clone(),
         tool_version: env!("CARGO_PKG_VERSION").into(),
-        plan: plan.path.display().to_string(),
+        plan: shown_path(&plan.path),
         plan_digest: plan.digest,
         regions: regions.into_iter().map(str::to_owned).collect(),
         endpoint: endpoint.clone(),

@@ -6,6 +6,7 @@ mod canary;
 mod clocks;
 mod codes;
 mod connect_proxy;
+mod control_characters;
 mod corpus;
 #[cfg(target_os = "linux")]
 mod descriptors;
