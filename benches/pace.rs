@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 enum Faults {
     /// As without any flag: the engine goes again once it stayed on its old image for the grace time.
     InDoubt,
-    /// As with `--trust-internal-errors`: it goes again after the back-off and a look.
+    /// As with `--grace 0s`: it goes again after the back-off and a look.
     Trusted,
 }
 
@@ -93,7 +93,7 @@ fn run(seed: u64, faults: Faults) -> (bool, Simulator) {
     let status = Command::new(env!("CARGO_BIN_EXE_dlc-fleet"))
         .current_dir(folder.path())
         .args(["run", "plan.csv", "--yes", "--settle", "1s", "--endpoint", &format!("http://{address}")])
-        .args(if faults == Faults::Trusted { &["--trust-internal-errors"][..] } else { &[] })
+        .args(if faults == Faults::Trusted { &["--grace", "0s"][..] } else { &[] })
         .env("TENCENTCLOUD_SECRET_ID", "AKIDbench")
         .env("TENCENTCLOUD_SECRET_KEY", "bench")
         .stdout(Stdio::null())

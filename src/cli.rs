@@ -184,6 +184,12 @@ pub struct RunArgs {
     /// Leave alone what failed in an earlier run
     #[arg(long)]
     pub skip_failed: bool,
+    /// Switch also engines that another client moved, or that failed after their switch, in an earlier run
+    #[arg(long, conflicts_with = "skip_failed")]
+    pub retry_moved: bool,
+    /// Switch also to image versions that the service does not list for the type of the engine
+    #[arg(long)]
+    pub allow_unlisted_images: bool,
     /// Do not ask before the first switch
     #[arg(long)]
     pub yes: bool,
@@ -253,13 +259,10 @@ pub struct LimitArgs {
     /// Longest wait for one answer [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = positive)]
     pub request_timeout: Option<Duration>,
-    /// How long an engine must stay on its old image before a request without a clear answer counts as not applied [default: 1m]
+    /// How long an engine must stay on its old image, running, before a request that may have been applied is sent again;
+    /// 0s sends it again at the first read, and risks a second switch [default: 1m]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub grace: Option<Duration>,
-    /// After InternalError and other server faults send again at the first look that shows the old image, without the
-    /// grace time: faster, but a switch that is applied after that look is made twice
-    #[arg(long, conflicts_with = "no_read_back")]
-    pub trust_internal_errors: bool,
     /// Longest wait for an engine to run its new image, or, beyond the grace time, for a doubt to be settled [default: 30m]
     #[arg(long, value_name = "TIME", value_parser = positive)]
     pub wait_timeout: Option<Duration>,

@@ -155,9 +155,21 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Who found a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The service: the code is one of the API.
+    Service,
+    /// This tool: the code is one of our own, in kebab case.
+    Tool,
+}
+
 /// Why a job ended as it did, or why a call did not go through, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
+    /// Who found it.
+    pub origin: Origin,
     /// The API's error code (`InternalError`), or a word of our own in kebab case (`engine-not-found`).
     pub code: String,
     /// What it means, in one clause.

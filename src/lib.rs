@@ -20,7 +20,7 @@
 //! | `run` | `job`, `event`, `cloud`, `pace`, `ledger` | the dispatcher and what it needs; the dry run |
 //! | `report` | `job`, `event`, `tally`, `words` | bars, lines, JSON and the closing summary |
 //! | `cli` | `words` | what was typed |
-//! | `settings` | `cli`, `exit`, `job`, `cloud`, `pace`, `plan`, `run`, `sim`, `error` | what it means, resolved once |
+//! | `settings` | `cli`, `exit`, `job`, `cloud`, `ledger`, `pace`, `plan`, `run`, `sim`, `error` | what it means, resolved once |
 //! | `error` | `exit`, `plan`, `cloud`, `ledger`, `run`, `sim`, `words` | any room's error into cause, remedy and exit code |
 //! | `app` | everything | one file for each subcommand |
 //!
@@ -32,14 +32,14 @@
 //!   -> ledger: sent (durable) -> gate (at most 20/s) -> HTTP -> answer
 //!        accepted       -> ledger: accepted  -> converging -> read back twice -> ledger: switched
 //!        throttled      -> ledger: throttled; the gate slows for everybody; back to the gate
-//!        may pass       -> ledger: refused; wait; read back: old image -> back to the gate
-//!        server fault   -> ledger: refused; wait; then as without an answer (--trust-internal-errors: as what may pass)
-//!        final          -> ledger: failed
-//!        account-wide   -> ledger: failed; nothing more is sent
-//!        no answer, or a receipt that is not called JSON
-//!                       -> ledger: doubtful; read back: on target -> accepted; busy -> keep looking;
-//!                          old image, running, unchanged for the grace time -> cleared, back to the gate;
-//!                          a third image -> failed, moved by somebody else
+//!        a refusal that proves that nothing was applied:
+//!          may pass     -> ledger: refused; wait; read: old image -> back to the gate
+//!          final        -> ledger: failed
+//!          account-wide -> ledger: failed; nothing more is sent
+//!        any other refusal, no readable answer, or a receipt that is not called JSON
+//!                       -> ledger: doubtful; read: on target -> accepted; busy -> read again;
+//!                          old image, running, for the grace time -> cleared, then back to the gate, or failed where
+//!                          the refusal is final; a third image -> failed, until it is released
 //! ```
 
 pub mod app;

@@ -25,6 +25,7 @@ use crate::cloud::endpoint::Endpoint;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::{Region, Wave};
+use crate::ledger::Retry;
 use crate::pace::{Delays, Rate, Schedule};
 use crate::run::Rules;
 use crate::sim::FastClock;
@@ -91,8 +92,10 @@ pub struct RunSettings {
     pub ca_file: Option<PathBuf>,
     /// What the dry run may look at, if it is one.
     pub dry_run: Option<DryRun>,
-    /// Leave failures of earlier runs alone.
-    pub skip_failed: bool,
+    /// Which failures of earlier runs are sent again.
+    pub retry: Retry,
+    /// Send also to image versions that are not listed.
+    pub allow_unlisted_images: bool,
     /// Do not ask.
     pub yes: bool,
     /// What goes to stdout.
@@ -139,7 +142,8 @@ impl RunSettings {
             target,
             ca_file: args.target.ca_file.clone(),
             dry_run,
-            skip_failed: args.skip_failed,
+            retry: Retry { failed: !args.skip_failed, moved: args.retry_moved },
+            allow_unlisted_images: args.allow_unlisted_images,
             yes: args.yes,
             output: args.output,
             expect_account: args.caller.expect_account.clone(),
@@ -185,7 +189,6 @@ impl RunSettings {
                 .unwrap_or((settle / 2).clamp(FASTEST_SWEEPS, defaults.sweep_every)),
             wait: read_back && !self.limits.no_wait,
             read_back,
-            trust_internal_errors: typed.trust_internal_errors,
             delays,
         }
     }

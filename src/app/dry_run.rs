@@ -12,12 +12,12 @@ use crate::cli::Output;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::{Job, Wave};
-use crate::ledger::{self, Recalled, remaining_work};
+use crate::ledger::{self, Recalled, Work, remaining_work};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Preview, PreviewRow, preview_json};
-use crate::run::Reader;
-use crate::run::preview::{Prediction, Seen, foresee_soaks, look, predict};
+use crate::run::preview::{Prediction, foresee_soaks, predict};
+use crate::run::{Preflight, Reader};
 use crate::settings::{self, DryRun, RunSettings};
 use crate::sim::FastClock;
 
@@ -26,9 +26,9 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     sites::check_plan_fits(&settings.target, &plan.jobs)?;
     let recalled = ledger::read(&settings.ledger)?;
     check_ledger_fits(&settings.target, &settings.ledger, &recalled.memory)?;
-    let work = remaining_work(&plan.jobs, &recalled.memory, settings.skip_failed);
-    let (seen, endpoint, clock) = look_around(settings, plan, mode, &recalled).await?;
-    let predictions = predict(&plan.jobs, &work, seen.as_ref());
+    let work = remaining_work(&plan.jobs, &recalled.memory, settings.retry);
+    let (seen, endpoint, clock) = look_around(settings, plan, mode, &recalled, &work).await?;
+    let predictions = predict(&plan.jobs, &work, seen.as_ref(), settings.allow_unlisted_images);
     let rules = settings.rules(clock.as_ref());
     let (waves, _) = settings::waves(plan.waves.clone(), clock.as_ref());
     let (memory, now) = (&recalled.memory, Timestamp::now());
@@ -62,7 +62,8 @@ async fn look_around(
     plan: &Plan,
     mode: DryRun,
     recalled: &Recalled,
-) -> Result<(Option<Seen>, String, Option<FastClock>), Failure> {
+    work: &[Work],
+) -> Result<(Option<Preflight>, String, Option<FastClock>), Failure> {
     let expected = expected(Some(plan), settings.expect_account.as_deref());
     if mode == DryRun::Offline {
         tell_unchecked(&expected, "--offline asks nobody");
@@ -78,7 +79,7 @@ async fn look_around(
         return Ok((None, name, clock));
     }
     let reader = Reader::new(Arc::new(service.fleet(rules.request_timeout)?), rules);
-    let seen = look_at(plan.jobs.len(), look(&reader, &plan.jobs)).await?;
+    let seen = look_at(plan.jobs.len(), reader.preflight(&plan.jobs, work)).await?;
     if let Some(note) = report::clock_note(reader.clock_ahead()) {
         to_stderr(&format!("{note}\n"));
     }
@@ -94,6 +95,7 @@ fn row(plan: &Plan, job: &Job, prediction: Prediction) -> PreviewRow {
         Prediction::Settle => (report::Prediction::InDoubt, None),
         Prediction::Switch { from } => (report::Prediction::Switch { from: Some(from) }, None),
         Prediction::NotFound => (report::Prediction::NotFound, None),
+        Prediction::Blocked(why) => (report::Prediction::Blocked, Some(why)),
         Prediction::Unfit(why) => (report::Prediction::WouldFail, Some(why)),
         Prediction::CannotTell(why) => (report::Prediction::CannotTell, Some(why)),
     };
@@ -107,7 +109,9 @@ fn exit_of(predictions: &[Prediction]) -> Exit {
     let fails = |prediction: &Prediction| {
         matches!(prediction, Prediction::NotFound | Prediction::Unfit(_) | Prediction::Done(Outcome::Failed))
     };
-    if predictions.iter().any(fails) {
+    if predictions.iter().any(|prediction| matches!(prediction, Prediction::Blocked(_))) {
+        Exit::Refused
+    } else if predictions.iter().any(fails) {
         Exit::Failed
     } else if predictions.iter().any(is_open) {
         Exit::Unsettled

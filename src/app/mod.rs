@@ -1,5 +1,6 @@
 //! The composition root: one file for each subcommand, and what they share.
 
+mod blocked;
 mod caller;
 mod check;
 mod command_line;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::confirm::{Question, confirm};
 use super::patience::look_at;
 use super::target::{Service, check_ledger_fits, reach};
-use super::{command_line, descriptors, guard, lost, print_outcome, signals, sites, surroundings};
+use super::{blocked, command_line, descriptors, guard, lost, print_outcome, signals, sites, surroundings};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
 use crate::cloud::http::HttpCloud;
@@ -97,14 +97,14 @@ async fn switch(
         to_stderr(&format!("note: the last line of {ledger} was torn and is set aside in {aside}\n"));
     }
     check_ledger_fits(&settings.target, &settings.ledger, writer.memory())?;
-    let work = remaining_work(&plan.jobs, writer.memory(), settings.skip_failed);
+    let work = remaining_work(&plan.jobs, writer.memory(), settings.retry);
     let service = unless_signalled(&mut signals, reach_guarded(settings, &plan, writer.memory())).await?;
     let rules = within_descriptors(settings.rules(service.clock.as_ref()));
     plan.waves = soaks_of_this_run(plan.waves, service.clock.as_ref());
     let endpoint = service.name.clone();
     let cloud = Arc::new(HttpCloud::new(service.fleet(rules.request_timeout)?));
     let reader = Reader::new(Arc::clone(&cloud), rules);
-    let leave = survey_and_ask(settings, &plan, &work, &reader, &endpoint);
+    let leave = Box::pin(survey_and_ask(settings, &plan, &work, &reader, &endpoint));
     let view = unless_signalled(&mut signals, leave).await?;
     let soaks_left =
         ledger::remaining_soaks(&plan.jobs, &plan.waves, writer.memory(), rules.proves(), Timestamp::now());
@@ -150,7 +150,7 @@ fn soaks_of_this_run(waves: Vec<Wave>, clock: Option<&FastClock>) -> Vec<Wave> {
     waves
 }
 
-/// Looks at the fleet and asks for leave; returns what the fleet looks like.
+/// Reads the fleet and asks for confirmation; returns what the fleet looks like.
 async fn survey_and_ask<F: Fleet>(
     settings: &RunSettings,
     plan: &Plan,
@@ -158,24 +158,27 @@ async fn survey_and_ask<F: Fleet>(
     reader: &Reader<F>,
     endpoint: &str,
 ) -> Result<Option<FleetView>, Failure> {
-    let view = survey(reader, plan, settings.reads_back()).await?;
+    let view = preflight(settings, plan, work, reader).await?;
     if ask(settings, plan, work, view.as_ref(), endpoint).await? {
-        // somebody took their time to answer, and the fleet may have changed since
-        return survey(reader, plan, settings.reads_back()).await;
+        // the answer may have taken long, and the fleet may have changed since
+        return preflight(settings, plan, work, reader).await;
     }
     Ok(view)
 }
 
-/// Looks at the fleet once, unless the right to do so is missing by choice.
-async fn survey<F: Fleet>(
-    reader: &Reader<F>,
+/// Reads the fleet once, and refuses a plan with blocked rows. Nothing is read with `--no-read-back`.
+async fn preflight<F: Fleet>(
+    settings: &RunSettings,
     plan: &Plan,
-    reads_back: bool,
+    work: &[Work],
+    reader: &Reader<F>,
 ) -> Result<Option<FleetView>, Failure> {
-    if !reads_back {
+    if !settings.reads_back() {
         return Ok(None);
     }
-    Ok(Some(look_at(plan.jobs.len(), reader.survey(&plan.jobs)).await?))
+    let preflight = look_at(plan.jobs.len(), reader.preflight(&plan.jobs, work)).await?;
+    blocked::check(settings, plan, work, &preflight)?;
+    Ok(Some(preflight.view))
 }
 
 /// Asks for leave where a service would be written to; false where nobody had to be asked.

@@ -23,9 +23,9 @@ pub enum Reach {
 pub enum Class {
     /// Too fast: the gate slows down for everybody; uses up no attempt.
     Throttled,
-    /// May pass, and may have been applied: wait, read back for the grace time, send again.
+    /// May pass within seconds: wait, verify, send again.
     Transient,
-    /// May pass, but not within seconds: wait longer, read back once, send again.
+    /// May pass, but not within seconds: wait longer, verify, send again.
     Busy,
     /// The engine is not running: may pass while it initialises, final in any other state.
     NotRunning,
@@ -36,6 +36,25 @@ pub enum Class {
     Final(Reach),
 }
 
+/// What the service checks before it begins an operation, so that a refusal by such a check proves that nothing was
+/// applied. The order of checks and operation is not documented as such: each variant says on what it rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Signature, key, token, address and permissions: documented for every action as reasons why a call is not
+    /// admitted (document 1342/53785).
+    Caller,
+    /// Action, version, region, protocol and form of the request: checked by the gateway, which does not know the
+    /// operation (document 1342/53785).
+    Request,
+    /// The number of calls in a second: counted before a call is passed on (document 1342/53785).
+    Rate,
+    /// The parameters against the records that they name (document 1342/99266).
+    Parameters,
+    /// That the engine and the image version exist, are in use, and are in a state that permits the operation
+    /// (document 1342/99266).
+    Subject,
+}
+
 /// One line of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CatalogueEntry {
@@ -43,6 +62,8 @@ pub struct CatalogueEntry {
     pub code: &'static str,
     /// What the run does about it.
     pub class: Class,
+    /// The check that refused, where this proves that nothing was applied; none where it proves nothing.
+    pub proof: Option<Check>,
     /// What it means: small first letter, no full stop.
     pub cause: &'static str,
     /// What to do next: small first letter, no full stop.
@@ -53,6 +74,7 @@ pub struct CatalogueEntry {
 const UNHEARD_OF: CatalogueEntry = CatalogueEntry {
     code: "",
     class: Class::Final(Reach::Engine),
+    proof: None,
     cause: "the service answered with a code that is not documented",
     remedy: "read the message; open a ticket with the RequestId if it does not help",
 };
@@ -106,6 +128,12 @@ pub fn is_definitive(code: &str) -> bool {
         Class::Final(Reach::Engine) => !matches!(entry.code, "" | "FailedOperation" | "LimitExceeded"),
         Class::Denied | Class::Final(_) => true,
     }
+}
+
+/// True where a refusal with this code proves that nothing was applied. A code without a line of its own proves nothing,
+/// whatever its first segment is.
+pub fn proves_not_applied(code: &str) -> bool {
+    line_of(code).is_some_and(|line| line.proof.is_some())
 }
 
 fn line_of(code: &str) -> Option<&'static CatalogueEntry> {

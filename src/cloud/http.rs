@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::credentials::Keyring;
 use super::signed::{Call, SignedClient};
 use super::wire::{self, Answered};
-use super::{Cloud, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, Receipt};
+use super::{Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, Receipt};
 use crate::job::{DataEngineId, DataEngineName, JobKey, Region};
 
 /// Name of the service in signatures.
@@ -76,6 +76,18 @@ impl Fleet for HttpFleet {
         Ok(answered.answer.into_listing(page))
     }
 
+    async fn engines_by_id(
+        &self,
+        region: &Region,
+        kind: EngineKind,
+        ids: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        let page = EnginePage { kind, offset: 0, limit: super::LARGEST_PAGE };
+        let body = wire::EnginesRequest::by_id(page, ids);
+        let answered = self.call::<wire::EnginesAnswer>(super::LIST_ENGINES, region, None, &body).await?;
+        Ok(answered.answer.into_listing(page))
+    }
+
     async fn engine_by_name(
         &self,
         region: &Region,
@@ -112,6 +124,15 @@ impl HttpCloud {
 impl Fleet for HttpCloud {
     async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
         self.fleet.engines(region, page).await
+    }
+
+    async fn engines_by_id(
+        &self,
+        region: &Region,
+        kind: EngineKind,
+        ids: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        self.fleet.engines_by_id(region, kind, ids).await
     }
 
     async fn engine_by_name(

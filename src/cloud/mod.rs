@@ -26,6 +26,9 @@ use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 /// Most engines one page of `DescribeDataEngines` may hold (document 1342/86308).
 pub const LARGEST_PAGE: u32 = 100;
 
+/// Most values that one filter of `DescribeDataEngines` may have (the general error texts of the product).
+pub const MOST_IDS: usize = 50;
+
 /// Version of the API, sent as `X-TC-Version`.
 pub const API_VERSION: &str = "2021-01-25";
 
@@ -45,6 +48,15 @@ pub trait Fleet: Send + Sync + 'static {
         &self,
         region: &Region,
         page: EnginePage,
+    ) -> impl Future<Output = Result<EngineListing, Fault>> + Send;
+
+    /// `DescribeDataEngines` with the filter `engine-id`: those of at most [`MOST_IDS`] engines that are of this kind.
+    /// Whether the filter lifts the hiding defaults is not documented, so the kind is asked for with it.
+    fn engines_by_id(
+        &self,
+        region: &Region,
+        kind: EngineKind,
+        ids: &[DataEngineId],
     ) -> impl Future<Output = Result<EngineListing, Fault>> + Send;
 
     /// `DescribeDataEngine`: the engine of this name, where there is one.

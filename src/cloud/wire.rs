@@ -37,7 +37,9 @@ impl<'a> SwitchRequest<'a> {
 /// Body of `DescribeDataEngines`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct EnginesRequest {
+pub(super) struct EnginesRequest<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filters: Option<[FilterShape<'a>; 1]>,
     offset: u32,
     limit: u32,
     engine_generation: &'static str,
@@ -46,10 +48,20 @@ pub(super) struct EnginesRequest {
     sorting: &'static str,
 }
 
-impl EnginesRequest {
+/// One of `Filters`. Without an operator the service looks at the first value alone.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct FilterShape<'a> {
+    name: &'static str,
+    operator: &'static str,
+    values: &'a [DataEngineId],
+}
+
+impl<'a> EnginesRequest<'a> {
     /// The direction is documented the wrong way round; all that paging needs is that it stays the same.
     pub(super) fn new(page: EnginePage) -> Self {
         Self {
+            filters: None,
             offset: page.offset,
             limit: page.limit,
             engine_generation: page.kind.generation.as_str(),
@@ -57,6 +69,12 @@ impl EnginesRequest {
             sort_by: "create-time",
             sorting: "asc",
         }
+    }
+
+    /// Only the engines with these ids, all on one page.
+    pub(super) fn by_id(page: EnginePage, ids: &'a [DataEngineId]) -> Self {
+        let filter = FilterShape { name: "engine-id", operator: "IN", values: ids };
+        Self { filters: Some([filter]), ..Self::new(page) }
     }
 }
 

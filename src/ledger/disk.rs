@@ -10,6 +10,11 @@ pub trait Disk: Send {
     fn append(&mut self, line: &[u8]) -> io::Result<()>;
     /// Returns once everything appended would survive a crash.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// False where neither call takes any time, so that no thread of its own is needed to wait for them.
+    fn blocks(&self) -> bool {
+        true
+    }
 }
 
 /// A file that is still the one its name leads to.

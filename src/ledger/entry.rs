@@ -110,10 +110,17 @@ pub enum Step {
         /// What the network said.
         message: String,
     },
-    /// No readable answer, or a receipt that is not called JSON.
+    /// May or may not have been applied: no readable answer, a receipt that is not called JSON, or a refusal that proves
+    /// nothing.
     Doubtful {
-        /// What the network or the parser said.
+        /// The code of the refusal, where there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
+        /// What the service, the network or the parser said.
         message: String,
+        /// `RequestId`, where the service gave one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<String>,
         /// HTTP status, where one arrived.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         http_status: Option<u16>,
@@ -166,6 +173,10 @@ pub struct Refused {
     /// From leaving to the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
+    /// True where the row stays failed, run after run, until the plan expects the image version that the engine has now
+    /// or `--retry-moved` releases it: another client moved the engine, or it failed after its switch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub until_released: bool,
 }
 
 /// The fields every line has, in the order in which they are written.
@@ -290,12 +301,14 @@ pub(super) mod tests {
             proptest::option::of(printable_text(60)),
             proptest::option::of("[a-f0-9-]{36}"),
             any::<Option<u32>>(),
+            any::<bool>(),
         )
-            .prop_map(|(code, message, request_id, latency)| Refused {
+            .prop_map(|(code, message, request_id, latency, until_released)| Refused {
                 code,
                 message,
                 request_id,
                 latency_ms: latency.map(u64::from),
+                until_released,
             })
     }
 
@@ -311,9 +324,16 @@ pub(super) mod tests {
             refused().prop_map(Step::Throttled),
             refused().prop_map(Step::Refused),
             printable_text(60).prop_map(|message| Step::NotSent { message }),
-            (printable_text(60), any::<Option<u16>>(), latency()).prop_map(
-                |(message, http_status, latency_ms)| { Step::Doubtful { message, http_status, latency_ms } }
-            ),
+            (
+                proptest::option::of("[A-Za-z.]{1,30}"),
+                printable_text(60),
+                proptest::option::of("[a-f0-9-]{36}"),
+                any::<Option<u16>>(),
+                latency()
+            )
+                .prop_map(|(code, message, request_id, http_status, latency_ms)| {
+                    Step::Doubtful { code, message, request_id, http_status, latency_ms }
+                }),
             "[a-z0-9-]{1,36}".prop_map(|seen| Step::Cleared { image_seen: ImageVersionId::new(seen) }),
             (image(), proptest::option::of(printable_text(20)), proptest::option::of(printable_text(20)))
                 .prop_map(|(image_before, image_name_after, child_image_after)| Step::Switched {

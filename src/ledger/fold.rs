@@ -112,6 +112,8 @@ pub struct JobMemory {
     pub request_id: Option<String>,
     /// The last refusal or doubt, to be told again where the job is left alone.
     pub trouble: Option<Refused>,
+    /// True where it failed and stays failed until it is released; a request that is sent ends that.
+    pub until_released: bool,
 }
 
 /// What the ledger knows: the fold over all its lines.
@@ -182,6 +184,7 @@ impl Memory {
             image_before: None,
             request_id: None,
             trouble: None,
+            until_released: false,
         });
         job.standing = standing;
         job.at = at;
@@ -196,6 +199,7 @@ impl JobMemory {
             Step::Sent { image_before, .. } => {
                 self.attempts += 1;
                 self.sent_line = line;
+                self.until_released = false;
                 self.request_id = None;
                 if image_before.is_some() {
                     self.image_before.clone_from(image_before);
@@ -203,14 +207,27 @@ impl JobMemory {
             }
             Step::Throttled(refused) | Step::Refused(refused) | Step::Failed(refused) => {
                 self.trouble = Some(refused.clone());
+                self.until_released |= refused.until_released;
             }
-            Step::Doubtful { message, .. }
-            | Step::NotSent { message }
-            | Step::Unconverged { message }
-            | Step::Unknown { message } => {
+            Step::Doubtful { code, message, request_id, .. } => {
+                self.trouble = Some(Refused {
+                    code: code.clone().unwrap_or_default(),
+                    message: Some(message.clone()),
+                    request_id: request_id.clone(),
+                    latency_ms: None,
+                    until_released: false,
+                });
+            }
+            Step::NotSent { message } | Step::Unconverged { message } | Step::Unknown { message } => {
                 let code = String::new();
                 let message = Some(message.clone());
-                self.trouble = Some(Refused { code, message, request_id: None, latency_ms: None });
+                self.trouble = Some(Refused {
+                    code,
+                    message,
+                    request_id: None,
+                    latency_ms: None,
+                    until_released: false,
+                });
             }
             Step::Accepted { request_id, .. } => {
                 self.request_id.clone_from(request_id);
@@ -287,7 +304,13 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_again_while_in_doubt() {
-        let doubtful = Step::Doubtful { message: "reset".into(), http_status: None, latency_ms: None };
+        let doubtful = Step::Doubtful {
+            code: None,
+            message: "reset".into(),
+            request_id: None,
+            http_status: None,
+            latency_ms: None,
+        };
         assert!(fold(&[(1, sent()), (1, sent())]).is_err());
         assert!(fold(&[(1, sent()), (1, doubtful.clone()), (1, sent())]).is_err());
         let cleared = Step::Cleared { image_seen: ImageVersionId::new("old") };
@@ -297,8 +320,13 @@ mod tests {
     #[test]
     fn a_new_request_does_not_inherit_the_request_id_of_an_earlier_one() {
         let accepted = Step::Accepted { request_id: Some("id".into()), latency_ms: None, read_back: false };
-        let failed =
-            Step::Failed(Refused { code: "moved".into(), message: None, request_id: None, latency_ms: None });
+        let failed = Step::Failed(Refused {
+            code: "moved".into(),
+            message: None,
+            request_id: None,
+            latency_ms: None,
+            until_released: true,
+        });
         let memory = fold(&[(1, sent()), (1, accepted.clone()), (1, failed.clone())]).expect("legal");
         assert_eq!(memory.jobs[&key(1)].request_id.as_deref(), Some("id"));
         let memory = fold(&[(1, sent()), (1, accepted), (1, failed), (1, sent())]).expect("legal");

@@ -24,12 +24,12 @@
 //! | `sent` | a request is about to leave | nothing, `throttled`, `refused`, `not-sent`, `cleared`, `failed` |
 //! | `accepted` | the service took it, or `read_back` shows that it was applied | `sent`, `throttled`, `refused`, `not-sent`, `doubtful`, `cleared` |
 //! | `throttled` | refused as too fast; not applied | `sent` |
-//! | `refused` | refused in a way that may pass; to be read back first, and after a server fault for the grace time | `sent` |
+//! | `refused` | refused in a way that may pass, by a check that proves that nothing was applied | `sent` |
 //! | `not-sent` | the request never left | `sent` |
-//! | `doubtful` | no readable answer, or a receipt that is not called JSON: may or may not have been applied | `sent`, `unconverged`, `unknown` |
+//! | `doubtful` | may or may not have been applied: no readable answer, a receipt that is not called JSON, or a refusal (`code`) that proves nothing | `sent`, `unconverged`, `unknown` |
 //! | `cleared` | read-back shows that it was not applied | `refused`, `doubtful` |
 //! | `switched` | read back twice on target and running | `accepted` |
-//! | `failed` | refused for good, or gone elsewhere | all but `already`, `switched`, `unconverged`, `unknown` |
+//! | `failed` | refused for good, or gone elsewhere; with `until_released` the row stays failed until the plan expects the image that the engine has now, or `--retry-moved` is passed | all but `already`, `switched`, `unconverged`, `unknown` |
 //! | `unconverged` | accepted, but not on target in time | `accepted`, `doubtful` |
 //! | `unknown` | could not be settled by read-back in time | `refused`, `doubtful` |
 //!
@@ -60,7 +60,7 @@ pub use lock::{Holder, Lock};
 pub use read::{Recalled, read, read_from};
 pub use repair::{Repaired, repair};
 pub use rescue::Rescued;
-pub use resume::{Work, remaining_work};
+pub use resume::{Retry, Work, remaining_work};
 pub use soak::remaining_soaks;
 pub use write::{Writer, new_run_id, open};
 

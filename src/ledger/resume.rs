@@ -15,6 +15,16 @@ pub enum Work {
         open_elsewhere: Option<ImageVersionId>,
         /// True where a request left in an earlier run.
         sent_before: bool,
+        /// The image the engine has to be on, where a request left in an earlier run: the one that the plan expects, else
+        /// the one before that request, if it was the latest for the engine. On another one, another client moved it.
+        image_before: Option<ImageVersionId>,
+    },
+    /// Nothing, unless the engine is where the plan expects it: another client moved it, or it failed after its switch.
+    Held {
+        /// The image the engine was on before.
+        image_before: Option<ImageVersionId>,
+        /// What went wrong.
+        trouble: Option<Refused>,
     },
     /// Nothing can be done: a later request for the same engine is still open.
     Blocked {
@@ -50,8 +60,23 @@ pub enum Work {
     },
 }
 
-/// What each job of a plan still needs, in plan order. With `skip_failed` failures are left as they are.
-pub fn remaining_work(jobs: &[Job], memory: &Memory, skip_failed: bool) -> Vec<Work> {
+/// Which failures of earlier runs are sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Those whose cause may have gone; false with `--skip-failed`.
+    pub failed: bool,
+    /// Those whose engine another client moved, or whose engine failed after its switch; true with `--retry-moved`.
+    pub moved: bool,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { failed: true, moved: false }
+    }
+}
+
+/// What each job of a plan still needs, in plan order.
+pub fn remaining_work(jobs: &[Job], memory: &Memory, retry: Retry) -> Vec<Work> {
     // the latest request for each engine that has not come to its end; the ones before it did, or it would not
     // have been sent
     let mut open: HashMap<_, (u64, &ImageVersionId)> = HashMap::new();
@@ -61,17 +86,24 @@ pub fn remaining_work(jobs: &[Job], memory: &Memory, skip_failed: bool) -> Vec<W
             *latest = (job.sent_line, &key.new_image_version_id);
         }
     }
+    // the line of the latest request for each engine, whatever its target was
+    let mut latest_sent: HashMap<_, u64> = HashMap::new();
+    for (key, job) in &memory.jobs {
+        let line = latest_sent.entry((&key.region, &key.data_engine_id)).or_default();
+        *line = job.sent_line.max(*line);
+    }
     let one = |job: &Job| {
         let known = memory.jobs.get(&job.key);
-        let work = known.map_or_else(unsent, |known| work_of(known, skip_failed));
         let own_line = known.map_or(0, |known| known.sent_line);
+        let is_latest = latest_sent.get(&(&job.key.region, &job.key.data_engine_id)) == Some(&own_line);
+        let work = known.map_or_else(unsent, |known| work_of(job, known, retry, is_latest));
         let later = open
             .get(&(&job.key.region, &job.key.data_engine_id))
             .filter(|(line, target)| **target != job.key.new_image_version_id && *line > own_line);
         match (work, later) {
             (work, None) => work,
-            (Work::Send { sent_before, .. }, Some((_, other))) => {
-                Work::Send { open_elsewhere: Some((*other).clone()), sent_before }
+            (Work::Send { sent_before, image_before, .. }, Some((_, other))) => {
+                Work::Send { open_elsewhere: Some((*other).clone()), sent_before, image_before }
             }
             (_, Some((_, other))) => Work::Blocked { by: (*other).clone() },
         }
@@ -80,20 +112,30 @@ pub fn remaining_work(jobs: &[Job], memory: &Memory, skip_failed: bool) -> Vec<W
 }
 
 fn unsent() -> Work {
-    Work::Send { open_elsewhere: None, sent_before: false }
+    Work::Send { open_elsewhere: None, sent_before: false, image_before: None }
 }
 
-fn work_of(job: &JobMemory, skip_failed: bool) -> Work {
+/// `is_latest` is false where a later request for the same engine had another target.
+fn work_of(row: &Job, job: &JobMemory, retry: Retry, is_latest: bool) -> Work {
     let (image_before, request_id) = (job.image_before.clone(), job.request_id.clone());
     let trouble = job.trouble.clone();
+    let again = |sent_before| Work::Send {
+        open_elsewhere: None,
+        sent_before,
+        image_before: image_before
+            .clone()
+            .filter(|_| is_latest && !retry.moved)
+            .map(|before| row.expected_image_version_id.clone().unwrap_or(before)),
+    };
     match job.standing {
         Standing::Switched => Work::Nothing { outcome: Outcome::Switched, image_before, trouble: None },
         Standing::Already => Work::Nothing { outcome: Outcome::Already, image_before, trouble: None },
-        Standing::Failed if skip_failed => Work::Nothing { outcome: Outcome::Failed, image_before, trouble },
-        Standing::Failed => unsent(),
-        Standing::Throttled | Standing::NotSent | Standing::Cleared => {
-            Work::Send { open_elsewhere: None, sent_before: true }
+        Standing::Failed if !retry.failed => {
+            Work::Nothing { outcome: Outcome::Failed, image_before, trouble }
         }
+        Standing::Failed if job.until_released && !retry.moved => Work::Held { image_before, trouble },
+        Standing::Failed => again(false),
+        Standing::Throttled | Standing::NotSent | Standing::Cleared => again(true),
         Standing::Accepted => Work::Watch { image_before, request_id },
         standing @ (Standing::Sent
         | Standing::Refused
@@ -161,6 +203,7 @@ mod tests {
             Work::Settle { .. } => "settle",
             Work::Watch { .. } => "watch",
             Work::Nothing { .. } => "nothing",
+            Work::Held { .. } => "held",
             Work::Blocked { .. } => "blocked",
         }
     }
@@ -184,7 +227,7 @@ mod tests {
             order.rotate_left(rotation % standings.len());
             let plan: Vec<Job> = order.iter().map(|number| job(*number)).collect();
             let memory = Memory { jobs, ..Memory::default() };
-            let work = remaining_work(&plan, &memory, skip_failed);
+            let work = remaining_work(&plan, &memory, Retry { failed: !skip_failed, moved: false });
             for (number, work) in order.iter().zip(&work) {
                 prop_assert_eq!(word(work), expected(standings[*number], skip_failed));
             }
@@ -201,6 +244,7 @@ mod tests {
             image_before: None,
             request_id: None,
             trouble: None,
+            until_released: false,
         }
     }
 
@@ -217,8 +261,12 @@ mod tests {
             let open = ["Sent", "Refused", "Doubtful", "Accepted", "Unconverged", "Unknown"];
             let open_elsewhere =
                 open.contains(&format!("{standing:?}").as_str()).then(|| ImageVersionId::new("a"));
-            let work = remaining_work(&[to("b"), job(2)], &memory, false);
-            assert_eq!(work[0], Work::Send { open_elsewhere, sent_before: false }, "{standing:?}");
+            let work = remaining_work(&[to("b"), job(2)], &memory, Retry::default());
+            assert_eq!(
+                work[0],
+                Work::Send { open_elsewhere, sent_before: false, image_before: None },
+                "{standing:?}"
+            );
             assert_eq!(work[1], unsent());
         }
     }
@@ -232,8 +280,8 @@ mod tests {
             ];
             let memory = Memory { jobs: jobs.into(), ..Memory::default() };
             let open_elsewhere = Some(ImageVersionId::new(second));
-            let work = remaining_work(&[to("m"), to(first), to(second)], &memory, false);
-            assert_eq!(work[0], Work::Send { open_elsewhere, sent_before: false });
+            let work = remaining_work(&[to("m"), to(first), to(second)], &memory, Retry::default());
+            assert_eq!(work[0], Work::Send { open_elsewhere, sent_before: false, image_before: None });
             assert_eq!(work[1], Work::Blocked { by: ImageVersionId::new(second) });
             assert!(matches!(work[2], Work::Settle { .. }), "the latest one itself is settled");
         }
@@ -243,7 +291,7 @@ mod tests {
     fn a_row_that_is_done_is_not_called_done_while_a_later_request_is_open() {
         let jobs = [(to("a").key, memory(Standing::Switched, 2)), (to("b").key, memory(Standing::Sent, 5))];
         let memory = Memory { jobs: jobs.into(), ..Memory::default() };
-        let work = remaining_work(&[to("a")], &memory, false);
+        let work = remaining_work(&[to("a")], &memory, Retry::default());
         assert_eq!(work, [Work::Blocked { by: ImageVersionId::new("b") }]);
     }
 }

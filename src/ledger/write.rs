@@ -16,9 +16,14 @@ use super::read::{LONGEST_LINE, read};
 use super::rescue::Rescued;
 use crate::words::shown_path;
 
+/// Tells the time on the wall.
+type WallClock = Box<dyn Fn() -> Timestamp + Send>;
+
 /// The one writer of a ledger.
 pub struct Writer {
     disk: Box<dyn Disk>,
+    /// Where the times of lines come from.
+    clock: WallClock,
     path: PathBuf,
     run: String,
     memory: Memory,
@@ -38,6 +43,7 @@ impl Writer {
     pub fn new(disk: Box<dyn Disk>, path: &Path, run: &str, memory: Memory, check: Check) -> Self {
         Self {
             disk,
+            clock: Box::new(Timestamp::now),
             path: path.to_owned(),
             run: run.to_owned(),
             next: memory.lines + 1,
@@ -48,6 +54,17 @@ impl Writer {
             rescued: None,
             lock: None,
         }
+    }
+
+    /// The same writer with another clock than this machine's, for runs in virtual time.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Fn() -> Timestamp + Send + 'static) -> Self {
+        Self { clock: Box::new(clock), ..self }
+    }
+
+    /// True where appending may take time that others on the same thread would miss.
+    pub(crate) fn blocks(&self) -> bool {
+        self.disk.blocks()
     }
 
     /// Appends lines and returns once they are durable. After a failure nothing is ever written again; what the
@@ -83,7 +100,7 @@ impl Writer {
         let number = |entry| {
             let seq = self.next;
             self.next += 1;
-            Line { seq, at: now(), run: self.run.clone(), entry }
+            Line { seq, at: in_milliseconds((self.clock)()), run: self.run.clone(), entry }
         };
         entries.into_iter().map(number).collect()
     }
@@ -166,8 +183,7 @@ pub fn new_run_id() -> String {
 }
 
 /// The time of a line: milliseconds, as it can be read back.
-fn now() -> Timestamp {
-    let now = Timestamp::now();
+fn in_milliseconds(now: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 

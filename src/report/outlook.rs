@@ -6,6 +6,14 @@ use crate::words;
 
 /// What the real run would send: surely, perhaps, and after a look.
 pub fn outlook(preview: &Preview) -> String {
+    let blocked = preview.count("blocked");
+    if blocked > 0 {
+        let rows = words::plural(blocked, "row");
+        return format!(
+            "the real run would be refused before anything is sent: {rows} of the plan blocked; correct \
+             new_image_version_id, or pass --allow-unlisted-images\n"
+        );
+    }
     let (requests, in_doubt) = (preview.requests(), preview.count("in-doubt"));
     let time = |requests| format!("about {}", words::about(preview.sending(requests)));
     let rate = format!("at {} requests/s", preview.rate);

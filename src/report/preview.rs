@@ -36,6 +36,8 @@ pub enum Prediction {
     InDoubt,
     /// Fail: the fleet has no such engine.
     NotFound,
+    /// Refuse the whole plan: nothing may be sent for this row; its detail says why.
+    Blocked,
     /// Fail for another reason that can be seen now; the row's detail says which.
     WouldFail,
     /// Nobody can tell from here; the row's detail says why.
@@ -44,7 +46,7 @@ pub enum Prediction {
 
 impl Prediction {
     /// The words of all predictions, in the order in which they are shown.
-    const WORDS: [&'static str; 10] = [
+    const WORDS: [&'static str; 11] = [
         "switch",
         "already",
         "done",
@@ -52,6 +54,7 @@ impl Prediction {
         "drifted",
         "accepted",
         "in-doubt",
+        "blocked",
         "not-found",
         "would-fail",
         "cannot-tell",
@@ -68,6 +71,7 @@ impl Prediction {
             Self::Drifted => "drifted",
             Self::Watch => "accepted",
             Self::InDoubt => "in-doubt",
+            Self::Blocked => "blocked",
             Self::NotFound => "not-found",
             Self::WouldFail => "would-fail",
             Self::CannotTell => "cannot-tell",
@@ -117,7 +121,8 @@ impl Preview {
 
     /// Requests that the real run would send, at most.
     pub(super) fn requests(&self) -> usize {
-        self.count("switch") + self.count("cannot-tell")
+        // a plan with blocked rows is refused as a whole
+        if self.count("blocked") > 0 { 0 } else { self.count("switch") + self.count("cannot-tell") }
     }
 
     /// How long the real run would soak in all.
@@ -187,15 +192,13 @@ fn explained(row: &PreviewRow, whole: bool) -> String {
         Prediction::Switch { from: Some(from) } => format!("{} → {target}", image(from, whole)),
         Prediction::Switch { from: None } => format!("→ {target}"),
         Prediction::Already => format!("on {target}"),
-        Prediction::Done(Outcome::Failed) => {
-            "failed in an earlier run, and --skip-failed leaves it alone".to_owned()
-        }
+        Prediction::Done(Outcome::Failed) => "failed in an earlier run, and is left alone".to_owned(),
         Prediction::Drifted => "an earlier run brought it to its target, and now it is".to_owned(),
         Prediction::Watch => "an earlier run's request was accepted; it is only watched".to_owned(),
         Prediction::Done(outcome) => format!("{outcome}, says the ledger"),
         Prediction::InDoubt => "an earlier request is read back first".to_owned(),
         Prediction::NotFound => format!("no such engine in {}", row.key.region),
-        Prediction::WouldFail | Prediction::CannotTell => String::new(),
+        Prediction::Blocked | Prediction::WouldFail | Prediction::CannotTell => String::new(),
     };
     if let Some(detail) = &row.detail {
         let gap = match &row.prediction {

@@ -10,7 +10,7 @@ pub use soaked::{soak_cut_short, soak_failure, soaking};
 use super::{Scene, Sink};
 use crate::event::{Event, Listener, Opening, StopReason};
 use crate::job::{
-    DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Outcome, Reason, Region, Verdict, Wave,
+    DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Origin, Outcome, Reason, Region, Verdict, Wave,
 };
 use crate::tally::{Counts, Tally};
 
@@ -124,7 +124,14 @@ impl Story {
 }
 
 pub fn reason(code: &str, cause: &str, remedy: &str) -> Reason {
-    Reason { code: code.into(), cause: cause.into(), remedy: remedy.into(), message: None, request_id: None }
+    Reason {
+        origin: if code.starts_with(char::is_uppercase) { Origin::Service } else { Origin::Tool },
+        code: code.into(),
+        cause: cause.into(),
+        remedy: remedy.into(),
+        message: None,
+        request_id: None,
+    }
 }
 
 pub fn server_fault() -> Reason {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Scene, paint, progress, soaking};
 use crate::event::{Event, Opening, StopReason};
-use crate::job::{JobIndex, Outcome, Reason, Verdict};
+use crate::job::{JobIndex, Origin, Outcome, Reason, Verdict};
 use crate::words;
 
 /// How many waves are listed with their sizes before it gets too much.
@@ -67,15 +67,10 @@ fn goes_again(scene: &Scene, attempt: u32, reason: &Reason, after: Duration) -> 
 /// What casts the doubt: a refusal by its code, which says more than its message, or what the network said.
 fn doubt(reason: &Reason) -> String {
     match &reason.message {
-        _ if !is_ours(reason) => format!("{} ({})", reason.code, reason.cause),
+        _ if reason.origin == Origin::Service => format!("{} ({})", reason.code, reason.cause),
         Some(said) => words::quoted(said, LONGEST_MESSAGE),
         None => reason.cause.clone(),
     }
-}
-
-/// True for a code that was found here and not by the service, whose codes begin with a capital.
-fn is_ours(reason: &Reason) -> bool {
-    reason.code.starts_with(|first: char| first.is_ascii_lowercase())
 }
 
 fn sweep_failed(reason: &Reason) -> String {
@@ -112,7 +107,7 @@ pub fn stop_cause(reason: &StopReason) -> String {
         StopReason::AccountRefused(reason) => {
             let what = if is_denied(reason) {
                 "the account was denied a permission"
-            } else if is_ours(reason) {
+            } else if reason.origin == Origin::Tool {
                 // the service was never asked
                 return format!("{}: {}", reason.code, reason.cause);
             } else {

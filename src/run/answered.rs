@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::Rules;
 use super::reasons::{self, found, recorded};
-use super::track::{Change, Effect, Phase, Track};
-use crate::cloud::catalogue::{Class, Reach, look_up};
+use super::track::{Change, Effect, Phase, Track, unconfirmed};
+use crate::cloud::catalogue::{Class, Reach, look_up, proves_not_applied};
 use crate::cloud::{Fault, Receipt, Refusal};
 use crate::event::Event;
 use crate::job::{Outcome, Reason};
@@ -55,8 +55,7 @@ impl Track {
             Err(Fault::Barred { by, cause }) => self.stop(reasons::barred(*by, cause)),
             Err(Fault::NoCredentials { cause }) => self.stop(found(reasons::NO_CREDENTIALS, cause)),
             Err(Fault::NoAnswer { cause, http_status }) => {
-                let step = Step::Doubtful { message: cause.clone(), http_status: *http_status, latency_ms };
-                self.doubtful(cause, step, now, rules)
+                self.doubtful(cause, unconfirmed(None, cause, *http_status, latency_ms), now, rules)
             }
         }
     }
@@ -66,7 +65,7 @@ impl Track {
         let track = Self { request_id: request_id.clone(), ..self.clone() };
         if let Some(doubt) = &receipt.doubt {
             let message = format!("{doubt} (RequestId {})", receipt.request_id);
-            let step = Step::Doubtful { message, http_status: None, latency_ms };
+            let step = unconfirmed(None, &message, None, latency_ms);
             return track.doubtful(doubt, step, now, rules);
         }
         let step = Step::Accepted { request_id, latency_ms, read_back: false };
@@ -87,33 +86,36 @@ impl Track {
         random: &mut fastrand::Rng,
     ) -> Change {
         let reason = reasons::refused(refusal);
+        let class = look_up(&refusal.code).class;
+        let effect = effect_of(class, &reason);
+        // throttled calls are refused before they are read, so they use up no attempt
+        let uncounted = u32::from(class == Class::Throttled);
+        let track = Self { attempts: self.attempts.saturating_sub(uncounted), ..self.clone() };
+        let change = if proves_not_applied(&refusal.code) {
+            track.not_applied_by(class, reason, latency_ms, now, rules, random)
+        } else {
+            track.unproven(class, reason, latency_ms, now, rules, random)
+        };
+        Change { effect, ..change }
+    }
+
+    /// A refusal by a check that comes before the operation.
+    fn not_applied_by(
+        &self,
+        class: Class,
+        reason: Reason,
+        latency_ms: Option<u64>,
+        now: Instant,
+        rules: &Rules,
+        random: &mut fastrand::Rng,
+    ) -> Change {
         let record = recorded(&reason, latency_ms);
-        match look_up(&refusal.code).class {
-            Class::Throttled => {
-                // throttled calls are refused before they are read, so this attempt does not count
-                let track = Self { attempts: self.attempts.saturating_sub(1), ..self.clone() };
-                track.to(Phase::Ready, vec![Step::Throttled(record)]).with(Effect::Throttled(reason))
-            }
-            // after the last attempt there is no hurry, and what may still be applied must not be called failed
-            Class::Transient
-                if rules.read_back
-                    && (!rules.trust_internal_errors || self.attempts >= rules.max_attempts) =>
-            {
-                self.perhaps_applied(reason, Step::Refused(record), now, rules, random)
-            }
-            class @ (Class::Transient | Class::Busy | Class::NotRunning) => {
+        match class {
+            Class::Throttled => self.to(Phase::Ready, vec![Step::Throttled(record)]),
+            Class::Transient | Class::Busy | Class::NotRunning => {
                 self.may_pass(class, reason, Step::Refused(record), now, rules, random)
             }
-            Class::Denied => self.fail(reason.clone(), latency_ms, Vec::new()).with(Effect::Denied(reason)),
-            Class::Final(reach) => {
-                let change = self.fail(reason.clone(), latency_ms, Vec::new());
-                match reach {
-                    Reach::Engine => change,
-                    Reach::Image => change.with(Effect::HoldImage(reason)),
-                    Reach::Region => change.with(Effect::HoldRegion(reason)),
-                    Reach::Account => change.with(Effect::Stop(reason)),
-                }
-            }
+            Class::Denied | Class::Final(_) => self.fail(reason, latency_ms, Vec::new()),
         }
     }
 
@@ -142,7 +144,7 @@ impl Track {
         track.to(Phase::Ready, vec![step]).telling(again).with(Effect::Outdated)
     }
 
-    /// A refusal that may pass.
+    /// A refusal that may pass, of a request that was not applied.
     fn may_pass(
         &self,
         class: Class,
@@ -157,34 +159,43 @@ impl Track {
             let track = Self { refused: Some(class), ..track };
             return track.back_off(class, reason, step, now, rules, random);
         }
-        match class {
-            Class::Transient => {
-                let mut unknown = found(reasons::READ_BACK_OFF, reason.code.clone());
-                unknown.request_id.clone_from(&reason.request_id);
-                let message = format!("{} and no read-back", reason.code);
-                track.end(Outcome::Unknown, Some(unknown), vec![step, Step::Unknown { message }])
-            }
-            Class::Busy if self.attempts < rules.max_attempts => {
-                track.back_off(class, reason, step, now, rules, random)
-            }
-            _ => track.fail(reason, None, vec![step]),
+        if class != Class::NotRunning && self.attempts < rules.max_attempts {
+            return track.back_off(class, reason, step, now, rules, random);
         }
+        track.fail(reason, None, vec![step])
     }
 
-    /// A server fault says nothing certain about the engine: after the back-off it is in doubt like one whose answer
-    /// was lost.
-    fn perhaps_applied(
+    /// A refusal that does not prove that nothing was applied: after the back-off the engine is read like one whose
+    /// answer was lost. Where the refusal is final, the job fails once that shows that nothing was applied.
+    fn unproven(
         &self,
+        class: Class,
         reason: Reason,
-        step: Step,
+        latency_ms: Option<u64>,
         now: Instant,
         rules: &Rules,
         random: &mut fastrand::Rng,
     ) -> Change {
-        let after = rules.delays.transient.wait(self.attempts, random);
-        let event = Event::Doubtful { job: self.job, reason: reason.clone() };
+        let step = unconfirmed(Some(&reason), &reason.cause, None, latency_ms);
+        let track = Self { trouble: Some(reason.clone()), refused: Some(class), ..self.clone() };
+        if !rules.read_back {
+            let message = format!("{} and no verification", reason.code);
+            let unknown = Reason {
+                request_id: reason.request_id.clone(),
+                ..found(reasons::READ_BACK_OFF, reason.code)
+            };
+            return track.end(Outcome::Unknown, Some(unknown), vec![step, Step::Unknown { message }]);
+        }
+        let after = match class {
+            Class::Busy => rules.delays.busy.wait(self.attempts, random),
+            Class::Transient | Class::NotRunning | Class::Throttled => {
+                rules.delays.transient.wait(self.attempts, random)
+            }
+            Class::Denied | Class::Final(_) => Duration::ZERO,
+        };
+        let event = Event::Doubtful { job: self.job, reason };
         let phase = Phase::Doubtful { since: now + after, quiet_since: None, accepted: false };
-        Self { trouble: Some(reason), ..self.clone() }.to(phase, vec![step]).telling(event)
+        track.to(phase, vec![step]).telling(event)
     }
 
     fn back_off(
@@ -219,6 +230,7 @@ impl Track {
         track.back_off(Class::Transient, reason, step, now, rules, random)
     }
 
+    /// No readable answer.
     fn doubtful(&self, cause: &str, step: Step, now: Instant, rules: &Rules) -> Change {
         let told = |code| Reason { request_id: self.request_id.clone(), ..found(code, cause) };
         let reason = told(reasons::NO_ANSWER);
@@ -231,5 +243,18 @@ impl Track {
         let event = Event::Doubtful { job: self.job, reason };
         let doubtful = Phase::Doubtful { since: now, quiet_since: None, accepted: false };
         track.to(doubtful, vec![step]).telling(event)
+    }
+}
+
+/// What a refusal means for other jobs.
+fn effect_of(class: Class, reason: &Reason) -> Option<Effect> {
+    let reason = reason.clone();
+    match class {
+        Class::Throttled => Some(Effect::Throttled(reason)),
+        Class::Denied => Some(Effect::Denied(reason)),
+        Class::Final(Reach::Image) => Some(Effect::HoldImage(reason)),
+        Class::Final(Reach::Region) => Some(Effect::HoldRegion(reason)),
+        Class::Final(Reach::Account) => Some(Effect::Stop(reason)),
+        Class::Transient | Class::Busy | Class::NotRunning | Class::Final(Reach::Engine) => None,
     }
 }

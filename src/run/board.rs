@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Rules;
 use super::looked::Look;
-use super::place::{Place, Scope};
+use super::place::Place;
 use super::reasons::{self, found};
 use super::sight::FleetView;
 use super::track::{Change, Phase, Track};
@@ -178,6 +179,15 @@ impl Board {
         }
     }
 
+    /// This process stood still: no wait of a job or a wave ends because of that time, and each has time left for a
+    /// complete read.
+    pub(super) fn extend_waits(&mut self, lost: Duration, now: Instant, rules: &Rules) {
+        for index in &self.under_way {
+            self.tracks[index.0].extend_wait(lost, now, rules);
+        }
+        self.waves.extend_wait(lost, now, rules);
+    }
+
     /// What the passing of time makes of jobs.
     pub(super) fn overdue(&self, now: Instant, rules: &Rules, unread: Option<&Reason>) -> Vec<Change> {
         self.under_way().filter_map(|track| track.overdue(now, rules, unread)).collect()
@@ -190,13 +200,13 @@ impl Board {
         &mut self,
         look: Look<'_>,
         only: Option<JobIndex>,
-        scope: &Scope,
+        read: &BTreeSet<Place>,
         known: &FleetView,
         rules: &Rules,
     ) -> Vec<Change> {
         let covers = |job: &Job| {
             let places = Place::of(job, known);
-            !places.is_empty() && places.iter().all(|place| scope.contains(place))
+            !places.is_empty() && places.iter().all(|place| read.contains(place))
         };
         self.waves.looked(look, &self.jobs, covers, rules);
         let covered = |track: &&Track| covers(self.job(track.job));
@@ -222,11 +232,6 @@ impl Board {
     pub(super) fn next_deadline(&self, rules: &Rules) -> Option<Instant> {
         let jobs = self.under_way().filter_map(|track| track.deadline(rules));
         jobs.chain(self.waves.deadline(rules)).min()
-    }
-
-    /// The parts of the fleet that hold the engines of these jobs.
-    pub(super) fn scope<'a>(&self, view: &FleetView, wanted: impl Iterator<Item = &'a Track>) -> Scope {
-        wanted.flat_map(|track| Place::of(self.job(track.job), view)).collect()
     }
 }
 

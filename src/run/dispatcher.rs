@@ -39,6 +39,7 @@ pub async fn execute<C: Cloud>(start: Start<C>) -> Ended {
     let (mut dispatcher, forecasts, header) = Dispatcher::new(start);
     dispatcher.open(forecasts, header).await;
     loop {
+        dispatcher.stood_still();
         dispatcher.advance().await;
         if dispatcher.is_finished() {
             return dispatcher.close().await;
@@ -185,21 +186,24 @@ impl<C: Cloud> Dispatcher<C> {
         self.rules.read_back && self.stopping < Stopping::Draining
     }
 
-    /// True right after a standstill; the gate then knows of it.
+    /// True right after a standstill. Requests under way may leave only now, which the gate has to know; and time in
+    /// which this process could read nothing counts against no job.
     fn stood_still(&mut self) -> bool {
         let now = Instant::now();
         let stood_still = now > self.next_tick + STANDSTILL;
         if stood_still {
             self.gate.stood_still(self.attempts.len());
+            let lost = now - (self.next_tick - TICK);
+            self.board.extend_waits(lost, now, &self.rules);
+            self.throttled_since = self.throttled_since.map(|since| (since + lost).min(now));
             self.next_tick = now + TICK;
+            self.tell(&Event::Tick);
         }
         stood_still
     }
 
     fn tick_if_due(&mut self) {
-        if self.stood_still() {
-            self.tell(&Event::Tick);
-        }
+        self.stood_still();
         let now = Instant::now();
         if now >= self.next_tick {
             self.next_tick = now + TICK;

@@ -22,6 +22,8 @@ pub(super) struct Listing {
     under_way: u32,
     /// Every engine so far.
     seen: HashSet<DataEngineId>,
+    /// The highest count that a page has told, however high.
+    counted: Option<u32>,
     /// A page showed nothing new, so nothing comes after it.
     ended: bool,
 }
@@ -29,7 +31,7 @@ pub(super) struct Listing {
 impl Default for Listing {
     /// Before the first page, whose existence nobody has to tell.
     fn default() -> Self {
-        Self { next: 0, total: 1, under_way: 0, seen: HashSet::new(), ended: false }
+        Self { next: 0, total: 1, under_way: 0, seen: HashSet::new(), counted: None, ended: false }
     }
 }
 
@@ -52,7 +54,14 @@ impl Listing {
         let before = self.seen.len();
         self.seen.extend(page.engines.iter().map(|engine| engine.data_engine_id.clone()));
         self.ended |= self.seen.len() == before;
+        self.counted = self.counted.max(Some(page.total));
         self.total = self.total.max(page.total.min(MOST_ENGINES));
+    }
+
+    /// True where the pages showed as many engines as the service counts. A listing can leave engines out, and its count
+    /// tells.
+    pub(super) fn is_complete(&self) -> bool {
+        self.counted.is_some_and(|counted| self.seen.len() >= counted as usize)
     }
 
     /// Asks for no more, because a page could not be read.

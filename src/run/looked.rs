@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Rules;
 use super::reasons::{self, found};
-use super::sight::{FleetView, Sight, first_sight};
+use super::sight::{FleetView, Sight, first_sight, moved};
 use super::track::{Change, Phase, Track};
 use crate::cloud::catalogue::Class;
 use crate::cloud::{EngineRecord, EngineState};
@@ -34,7 +34,11 @@ impl Track {
         match self.phase {
             Phase::Looking { since, .. } if look.asked >= since => Some(match self.class_of_return() {
                 None => {
-                    let mut change = self.begin(first_sight(job, None, look.view), look.seen, rules);
+                    let mut change = self.begin(
+                        first_sight(job, None, self.sent_from.as_ref(), look.view),
+                        look.seen,
+                        rules,
+                    );
                     if let Phase::Looking { since: begun, .. } = &mut change.track.phase {
                         // it goes on looking, and the time that this may take goes on as well
                         *begun = since;
@@ -59,7 +63,7 @@ impl Track {
     pub(super) fn reconsidered(&self, job: &Job, view: &FleetView, now: Instant, rules: &Rules) -> Change {
         let sight = view.sight(&job.key, self.image_before.as_ref());
         let Some(class) = self.class_of_return() else {
-            return self.begin(first_sight(job, None, view), now, rules);
+            return self.begin(first_sight(job, None, self.sent_from.as_ref(), view), now, rules);
         };
         let look_again = || {
             let phase = Phase::Looking { since: now, due: now + rules.sweep_every };
@@ -67,7 +71,7 @@ impl Track {
         };
         match &sight {
             Sight::Target { .. } => self.applied_after_all(false, now, rules),
-            Sight::Unclear => look_again(),
+            Sight::Unclear | Sight::NotShown => look_again(),
             // busy, perhaps with a request of ours that was given up for lost
             Sight::Old { state, .. } if state.is_none_or(|state| state == EngineState::INITIALISING) => {
                 look_again()
@@ -118,8 +122,10 @@ impl Track {
             Sight::Target { state } => self.applied_after_all(is_running(*state), look.seen, rules),
             Sight::Old { image, state: Some(EngineState::RUNNING) } => match quiet_since {
                 Some(quiet) if look.asked >= quiet + rules.grace => self.not_applied(image, rules),
+                None if rules.grace.is_zero() => self.not_applied(image, rules),
                 earlier => self.on(image).to(doubtful(earlier.or(Some(look.seen))), Vec::new()),
             },
+            Sight::NotShown => self.to(doubtful(quiet_since), Vec::new()),
             _ => self.went_elsewhere(sight).unwrap_or_else(|| self.to(doubtful(None), Vec::new())),
         }
     }
@@ -146,6 +152,7 @@ impl Track {
                 };
                 self.end(Outcome::Switched, None, vec![step])
             }
+            Sight::NotShown => self.to(converging(good_since), Vec::new()),
             _ => self.went_elsewhere(sight).unwrap_or_else(|| self.to(converging(None), Vec::new())),
         }
     }
@@ -166,7 +173,8 @@ impl Track {
     fn not_applied(&self, image: &ImageVersionId, rules: &Rules) -> Change {
         let steps = vec![Step::Cleared { image_seen: image.clone() }];
         let cleared = Event::Cleared { job: self.job };
-        if self.attempts >= rules.max_attempts {
+        let is_final = matches!(self.refused, Some(Class::Denied | Class::Final(_)));
+        if is_final || self.attempts >= rules.max_attempts {
             let trouble = self.last_trouble();
             // a refusal that proved true says more than we could
             let reason = match &trouble.code {
@@ -177,7 +185,7 @@ impl Track {
             };
             return self.fail(reason, None, steps);
         }
-        self.on(image).to(Phase::Ready, steps).telling(cleared)
+        Self { refused: None, ..self.on(image) }.to(Phase::Ready, steps).telling(cleared)
     }
 
     fn went_elsewhere(&self, sight: &Sight) -> Option<Change> {
@@ -185,7 +193,7 @@ impl Track {
             Sight::Lost(state) => {
                 found(reasons::ENGINE_BROKE, format!("the engine is {} (State {})", state.word(), state.0))
             }
-            Sight::Third(image) => found(reasons::MOVED_BY_SOMEBODY_ELSE, format!("it is on {image}")),
+            Sight::Third(image) => moved(image),
             _ => return None,
         };
         reason.request_id.clone_from(&self.request_id);

@@ -27,6 +27,7 @@ mod judgement_tests;
 mod listing;
 mod looked;
 mod place;
+mod preflight;
 pub mod preview;
 mod readback;
 mod reasons;
@@ -41,7 +42,10 @@ mod waves;
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 pub use dispatcher::execute;
+pub use preflight::Preflight;
 pub use readback::Reader;
 pub use reasons::reading_failed;
 pub use sight::{FleetView, Forecast, forecast};
@@ -62,7 +66,8 @@ pub struct Rules {
     pub max_attempts: u32,
     /// Longest wait for one answer.
     pub request_timeout: Duration,
-    /// How long the old image must stay, running and unchanged, before a doubtful request counts as not applied.
+    /// How long the old image must stay, running and unchanged, before an unconfirmed request counts as not applied; zero
+    /// makes one read enough.
     pub grace: Duration,
     /// Longest wait for an engine to converge, or, beyond the grace time, for a doubt to be settled.
     pub wait_timeout: Duration,
@@ -74,8 +79,6 @@ pub struct Rules {
     pub wait: bool,
     /// False with `--no-read-back`: the fleet is never looked at.
     pub read_back: bool,
-    /// True where one look is enough after a server fault; else the grace time passes as after a lost answer.
-    pub trust_internal_errors: bool,
     /// Waits between attempts.
     pub delays: Delays,
 }
@@ -84,6 +87,14 @@ impl Rules {
     /// True where a run waits for engines until it has seen them run their image.
     pub fn proves(&self) -> bool {
         self.wait && self.read_back
+    }
+
+    /// When a wait of `longest` counts as begun after this process stood still for the time `lost`: later by that time,
+    /// and late enough for a complete read before the wait is over.
+    fn extended(&self, since: Instant, longest: Duration, lost: Duration, now: Instant) -> Instant {
+        let one_read = (self.request_timeout + self.sweep_every) * 2;
+        let at_least = (now + one_read).checked_sub(longest).unwrap_or(since);
+        (since + lost).max(at_least).min(now)
     }
 
     /// Longest wait for a doubt to be settled. The grace time comes on top, so that it can pass whatever people type.
@@ -105,7 +116,6 @@ impl Default for Rules {
             sweep_every: Duration::from_secs(5),
             wait: true,
             read_back: true,
-            trust_internal_errors: false,
             delays: Delays::default(),
         }
     }

@@ -1,6 +1,6 @@
 //! The parts of a fleet that one look covers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::sight::FleetView;
 use crate::cloud::EngineKind;
@@ -16,7 +16,44 @@ pub(super) enum Place {
 }
 
 /// What to look at.
-pub(super) type Scope = BTreeSet<Place>;
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Scope {
+    /// The parts of the fleet.
+    pub(super) places: BTreeSet<Place>,
+    /// The engines that are looked for in them. One that a listing leaves out is asked for by its id.
+    pub(super) engines: BTreeSet<(Region, DataEngineId)>,
+}
+
+impl Scope {
+    /// Adds what has to be looked at for a job.
+    pub(super) fn add(&mut self, job: &Job, known: &FleetView) {
+        self.places.extend(Place::of(job, known));
+        self.engines.insert((job.key.region.clone(), job.key.data_engine_id.clone()));
+    }
+
+    /// The scope of these jobs.
+    pub(super) fn of<'a>(jobs: impl IntoIterator<Item = &'a Job>, known: &FleetView) -> Self {
+        let mut scope = Self::default();
+        for job in jobs {
+            scope.add(job, known);
+        }
+        scope
+    }
+
+    /// The scope of each region for itself.
+    pub(super) fn by_region(self) -> BTreeMap<Region, Self> {
+        let mut regions: BTreeMap<Region, Self> = BTreeMap::new();
+        for place in self.places {
+            regions.entry(place.region().clone()).or_default().places.insert(place);
+        }
+        for (region, engine) in self.engines {
+            if let Some(scope) = regions.get_mut(&region) {
+                scope.engines.insert((region, engine));
+            }
+        }
+        regions
+    }
+}
 
 impl Place {
     /// Where a look may show a job's engine, by what is known of the fleet. A listing may show an engine that was

@@ -1,7 +1,7 @@
 //! Reads the fleet: whole listings in pages, or engines by their names, through the gate of the action, with
 //! retries. Reading changes nothing, so what brought no answer is simply asked for again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -13,8 +13,10 @@ use super::listing::Listing;
 use super::place::{Place, Scope};
 use super::sight::FleetView;
 use crate::cloud::catalogue::{Class, Reach, is_definitive, look_up};
-use crate::cloud::{EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LARGEST_PAGE};
-use crate::job::Region;
+use crate::cloud::{
+    EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LARGEST_PAGE, MOST_IDS,
+};
+use crate::job::{DataEngineId, Region};
 use crate::pace::{Gate, Rate, until};
 
 /// Throttled reads in a row that are borne before a reading is given up.
@@ -34,7 +36,7 @@ const NO_SUCH_ENGINE: &str = "ResourceNotFound.DataEngineNotFound";
 #[derive(Clone, Debug)]
 pub(super) struct Sweep {
     /// The parts of the fleet that were read to their end.
-    pub(super) read: Scope,
+    pub(super) read: BTreeSet<Place>,
     /// The parts that could not be read, and why.
     pub(super) failed: Vec<(Place, Fault)>,
 }
@@ -79,12 +81,13 @@ impl<F: Fleet> Reader<F> {
         self.fleet.clock_ahead()
     }
 
-    /// Looks at parts of the fleet, and notes what they show in a view.
+    /// Looks at parts of the fleet, and notes what they show in a view. Engines that listings leave out are asked for by
+    /// their ids.
     pub(super) async fn sweep(&self, scope: &Scope, attempts: u32, view: &mut FleetView) -> Sweep {
-        let mut sweep = Sweep { read: scope.clone(), failed: Vec::new() };
+        let mut sweep = Sweep { read: scope.places.clone(), failed: Vec::new() };
         let mut calls = JoinSet::new();
         let mut listings: BTreeMap<Place, Listing> = BTreeMap::new();
-        for place in scope {
+        for place in &scope.places {
             let listing = listings.entry(place.clone()).or_default();
             while let Some(offset) = listing.next_page() {
                 self.ask(&mut calls, place, offset, attempts);
@@ -113,7 +116,52 @@ impl<F: Fleet> Reader<F> {
                 }
             }
         }
+        let complete = |region: &Region| {
+            EngineKind::ALL.into_iter().all(|kind| {
+                let place = Place::Listing(region.clone(), kind);
+                sweep.read.contains(&place) && listings.get(&place).is_some_and(Listing::is_complete)
+            })
+        };
+        for (region, ids) in left_out(scope, &sweep, view) {
+            self.ask_by_id(&region, &ids, complete(&region), attempts, view).await;
+        }
         sweep
+    }
+
+    /// Asks for engines that a listing left out. One that is then left out as well does not exist if the service counts
+    /// no more engines than it shows. Where it does not take the filter, a complete listing of the region tells.
+    pub(super) async fn ask_by_id(
+        &self,
+        region: &Region,
+        ids: &[DataEngineId],
+        is_listed_completely: bool,
+        attempts: u32,
+        view: &mut FleetView,
+    ) {
+        for ids in ids.chunks(MOST_IDS) {
+            let mut shown: HashSet<DataEngineId> = HashSet::new();
+            let mut tells = true;
+            for kind in EngineKind::ALL {
+                let call = || self.fleet.engines_by_id(region, kind, ids);
+                match self.patiently(&self.listing, attempts, call).await {
+                    Ok(page) => {
+                        // a record can be repeated in place of another one
+                        let distinct: HashSet<_> =
+                            page.engines.iter().map(|record| record.data_engine_id.clone()).collect();
+                        tells &= page.total as usize <= distinct.len();
+                        shown.extend(distinct);
+                        view.take(region, page.engines);
+                    }
+                    Err(fault) => {
+                        tracing::debug!(%fault, "engines could not be asked for by their ids");
+                        tells &= is_listed_completely && matches!(class_of(&fault), Some(Class::Final(_)));
+                    }
+                }
+            }
+            for id in ids.iter().filter(|id| tells && !shown.contains(id)) {
+                view.take_absent(region, id);
+            }
+        }
     }
 
     fn ask(
@@ -212,6 +260,22 @@ impl<F: Fleet> Reader<F> {
         gate.lock().await.passed();
         Ok(answer)
     }
+}
+
+/// The engines that were looked for in listings of their region, all of which were read, and not shown.
+fn left_out(scope: &Scope, sweep: &Sweep, view: &FleetView) -> BTreeMap<Region, Vec<DataEngineId>> {
+    let is_listed = |region: &Region| {
+        let mut places = scope.places.iter().filter(|place| place.region() == region).peekable();
+        places.peek().is_some()
+            && places.all(|place| matches!(place, Place::Listing(..)) && sweep.read.contains(place))
+    };
+    let mut left_out: BTreeMap<Region, Vec<DataEngineId>> = BTreeMap::new();
+    for (region, id) in &scope.engines {
+        if !view.shows(region, id) && is_listed(region) {
+            left_out.entry(region.clone()).or_default().push(id.clone());
+        }
+    }
+    left_out
 }
 
 #[derive(PartialEq)]

@@ -2,7 +2,7 @@
 
 use crate::cloud::catalogue::{self, Class};
 use crate::cloud::{Barrier, Fault, Refusal};
-use crate::job::Reason;
+use crate::job::{Origin, Reason};
 use crate::ledger::Refused;
 
 /// An end of our own finding: code, cause, remedy.
@@ -25,6 +25,7 @@ pub(super) const READ_BACK_DENIED: &str = "read-back-denied";
 pub(super) const HELD_BACK: &str = "held-back";
 pub(super) const RUN_ENDED: &str = "run-ended";
 pub(super) const SOAK_FAILED: &str = "soak-failed";
+pub(super) const IMAGE_NOT_LISTED: &str = "image-not-listed";
 pub(super) const STILL_OPEN: &str = "earlier-request-still-open";
 
 const FINDINGS: &[Finding] = &[
@@ -46,7 +47,8 @@ const FINDINGS: &[Finding] = &[
     (
         ENGINE_BROKE,
         "the engine failed after the switch was sent",
-        "look at it in the console, and open a ticket with the RequestId",
+        "look at it in the console, and open a ticket with the RequestId; the row stays failed until \
+         expected_image_version_id names the image version that the engine has now, or --retry-moved is passed",
     ),
     (
         UNEXPECTED_IMAGE,
@@ -56,7 +58,8 @@ const FINDINGS: &[Finding] = &[
     (
         MOVED_BY_SOMEBODY_ELSE,
         "the engine went to an image version that is neither the old one nor the target",
-        "find out who else switches this engine, then run the same command again",
+        "find out who else switches this engine; the row stays failed until expected_image_version_id names the image \
+         version that the engine has now, or --retry-moved is passed",
     ),
     (
         NO_ANSWER,
@@ -111,6 +114,11 @@ const FINDINGS: &[Finding] = &[
         "see to the engines of that wave, or take them out of the plan, then run the same command again",
     ),
     (
+        IMAGE_NOT_LISTED,
+        "the target is not known as an image version for engines of this type",
+        "check new_image_version_id in the plan; to go on without this check, pass --allow-unlisted-images",
+    ),
+    (
         STILL_OPEN,
         "an earlier run sent this engine to another image version, and how that ended is not on record",
         "put the row back as it was and run it to its end; then change the target",
@@ -160,6 +168,11 @@ pub(super) fn barred(by: Barrier, cause: &str) -> Reason {
     found(by.code(), cause)
 }
 
+/// True where the row stays failed, run after run, until a person releases it.
+fn stays_failed(code: &str) -> bool {
+    [MOVED_BY_SOMEBODY_ELSE, ENGINE_BROKE].contains(&code)
+}
+
 /// How a reason stands in the ledger.
 pub(super) fn recorded(reason: &Reason, latency_ms: Option<u64>) -> Refused {
     Refused {
@@ -167,19 +180,27 @@ pub(super) fn recorded(reason: &Reason, latency_ms: Option<u64>) -> Refused {
         message: reason.message.clone(),
         request_id: reason.request_id.clone(),
         latency_ms,
+        until_released: stays_failed(&reason.code),
     }
 }
 
 fn described(code: &str, message: Option<String>, request_id: Option<String>) -> Reason {
     let ours = FINDINGS.iter().find(|(ours, _, _)| *ours == code);
     let barrier = Barrier::ALL.into_iter().find(|barrier| barrier.code() == code);
-    let (cause, remedy) = match (ours, barrier) {
-        (Some((_, cause, remedy)), _) => (*cause, *remedy),
-        (None, Some(barrier)) => (barrier.cause(), barrier.remedy()),
+    let (origin, cause, remedy) = match (ours, barrier) {
+        (Some((_, cause, remedy)), _) => (Origin::Tool, *cause, *remedy),
+        (None, Some(barrier)) => (Origin::Tool, barrier.cause(), barrier.remedy()),
         (None, None) => {
             let entry = catalogue::look_up(code);
-            (entry.cause, entry.remedy)
+            (Origin::Service, entry.cause, entry.remedy)
         }
     };
-    Reason { code: code.to_owned(), cause: cause.to_owned(), remedy: remedy.to_owned(), message, request_id }
+    Reason {
+        origin,
+        code: code.to_owned(),
+        cause: cause.to_owned(),
+        remedy: remedy.to_owned(),
+        message,
+        request_id,
+    }
 }

@@ -14,6 +14,10 @@ pub struct FleetView {
     engines: HashMap<(Region, DataEngineId), EngineRecord>,
     /// Engines that the latest look showed more than once, and differently.
     unclear: HashSet<(Region, DataEngineId)>,
+    /// Engines that are proven not to exist: the service was asked for each of them, and it knows none.
+    absent: HashSet<(Region, DataEngineId)>,
+    /// Minor versions, by the records of the engines that have them.
+    minor_versions: HashSet<(Region, ImageVersionId)>,
     /// Regions that the service does not serve.
     unserved: BTreeMap<Region, Reason>,
     /// Engines that were asked for and of which nothing is known that could be relied on, and why.
@@ -26,6 +30,11 @@ impl FleetView {
     /// What the latest look says of a job's engine.
     pub fn engine(&self, key: &JobKey) -> Option<&EngineRecord> {
         self.engines.get(&(key.region.clone(), key.data_engine_id.clone()))
+    }
+
+    /// True where the latest look shows an engine.
+    pub(super) fn shows(&self, region: &Region, id: &DataEngineId) -> bool {
+        self.engines.contains_key(&(region.clone(), id.clone()))
     }
 
     /// A view of a site that has no listing.
@@ -54,6 +63,9 @@ impl FleetView {
         for record in records {
             let place = (region.clone(), record.data_engine_id.clone());
             self.doubted.remove(&place);
+            self.absent.remove(&place);
+            let minor = record.child_image_version_id.clone();
+            self.minor_versions.extend(minor.map(|minor| (region.clone(), ImageVersionId::new(minor))));
             if self.engines.get(&place).is_some_and(|earlier| told(earlier) != told(&record)) {
                 self.unclear.insert(place.clone());
             }
@@ -64,13 +76,40 @@ impl FleetView {
     /// Takes in what the service showed of an engine that it was asked for. A record with another id than the plan's
     /// is of another engine, whatever it is called, and says nothing about the one that was meant.
     pub(super) fn take_named(&mut self, place: &Place, shown: Option<EngineRecord>) {
-        let (Place::Named(region, id, name), Some(record)) = (place, shown) else { return };
+        let Place::Named(region, id, name) = place else { return };
+        let Some(record) = shown else {
+            return self.take_absent(region, id);
+        };
         if record.data_engine_id == *id {
             self.take(region, vec![record]);
         } else {
             let what = format!("the engine named {name} is {}", record.data_engine_id);
             self.refuse_engine(place, found(reasons::WRONG_NAME, what));
         }
+    }
+
+    /// Notes that the service was asked for an engine and does not know it.
+    pub(super) fn take_absent(&mut self, region: &Region, id: &DataEngineId) {
+        self.absent.insert((region.clone(), id.clone()));
+    }
+
+    /// True where it is known whether a job's engine exists.
+    pub(super) fn is_told(&self, key: &JobKey) -> bool {
+        let place = (key.region.clone(), key.data_engine_id.clone());
+        self.engines.contains_key(&place)
+            || self.absent.contains(&place)
+            || self.doubted.contains_key(&place)
+            || self.unserved.contains_key(&place.0)
+    }
+
+    /// True where an image version is the minor version of an engine that was seen in this region.
+    fn is_minor_version(&self, region: &Region, image: &ImageVersionId) -> bool {
+        self.minor_versions.contains(&(region.clone(), image.clone()))
+    }
+
+    /// True where the latest look shows a job's engine on this image, by its major or its minor version.
+    pub(super) fn is_on(&self, key: &JobKey, image: &ImageVersionId) -> bool {
+        self.engine(key).is_some_and(|record| is_on(record, image))
     }
 
     /// Takes in what another look showed; where both show an engine, the other is newer.
@@ -80,9 +119,14 @@ impl FleetView {
         for place in newer.engines.keys() {
             self.doubted.remove(place);
         }
-        for place in newer.doubted.keys() {
+        for place in newer.engines.keys() {
+            self.absent.remove(place);
+        }
+        for place in newer.doubted.keys().chain(&newer.absent) {
             self.engines.remove(place);
         }
+        self.absent.extend(newer.absent);
+        self.minor_versions.extend(newer.minor_versions);
         self.engines.extend(newer.engines);
         self.doubted.extend(newer.doubted);
         self.unserved.extend(newer.unserved);
@@ -90,10 +134,15 @@ impl FleetView {
 
     /// Judges a job's engine. Where the image before is not known, any image but the target counts as the old one.
     pub(super) fn sight(&self, key: &JobKey, before: Option<&ImageVersionId>) -> Sight {
-        if self.unclear.contains(&(key.region.clone(), key.data_engine_id.clone())) {
+        let place = (key.region.clone(), key.data_engine_id.clone());
+        if self.unclear.contains(&place) {
             return Sight::Unclear;
         }
-        Sight::of(self.engine(key), &key.new_image_version_id, before)
+        let Some(record) = self.engines.get(&place) else {
+            return if self.absent.contains(&place) { Sight::Missing } else { Sight::NotShown };
+        };
+        let minor = self.is_minor_version(&key.region, &key.new_image_version_id);
+        Sight::of(record, &key.new_image_version_id, minor, before)
     }
 
     /// Notes that nothing is known of an engine, and why.
@@ -128,8 +177,10 @@ impl FleetView {
 /// An engine, judged from the point of view of one job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sight {
-    /// The listing does not show it.
+    /// The service was asked for it and does not know it.
     Missing,
+    /// The look does not show it, which proves nothing: a listing can leave an engine out.
+    NotShown,
     /// Failed, deleted, or about to be.
     Lost(EngineState),
     /// On the target image.
@@ -153,19 +204,33 @@ pub(super) enum Sight {
 }
 
 impl Sight {
-    fn of(record: Option<&EngineRecord>, target: &ImageVersionId, before: Option<&ImageVersionId>) -> Self {
-        let Some(record) = record else { return Self::Missing };
+    /// `minor` is true where the target is known to be a minor version: the image of an engine is then its minor one.
+    fn of(
+        record: &EngineRecord,
+        target: &ImageVersionId,
+        minor: bool,
+        before: Option<&ImageVersionId>,
+    ) -> Self {
         let state = record.state;
         if let Some(lost) = state.filter(|state| is_lost(*state)) {
             return Self::Lost(lost);
         }
-        match &record.image_version_id {
+        if is_on(record, target) {
+            return Self::Target { state };
+        }
+        let child = record.child_image_version_id.as_ref().filter(|_| minor).map(ImageVersionId::new);
+        match child.or_else(|| record.image_version_id.clone()) {
             None => Self::Blank,
-            Some(image) if image == target => Self::Target { state },
-            Some(image) if before.is_some_and(|before| before != image) => Self::Third(image.clone()),
-            Some(image) => Self::Old { image: image.clone(), state },
+            Some(image) if before.is_some_and(|before| !is_on(record, before)) => Self::Third(image),
+            Some(image) => Self::Old { image, state },
         }
     }
+}
+
+/// True where a record shows this image, as the major or as the minor version.
+pub(super) fn is_on(record: &EngineRecord, image: &ImageVersionId) -> bool {
+    record.image_version_id.as_ref() == Some(image)
+        || record.child_image_version_id.as_deref() == Some(image.as_str())
 }
 
 /// A state in words and as the service numbers it.
@@ -236,23 +301,44 @@ pub fn forecast(job: &Job, work: &Work, view: Option<&FleetView>) -> Forecast {
         }
         Work::Watch { image_before, request_id } => Forecast::Watch { image_before, request_id },
         Work::Blocked { by } => Forecast::Blocked(still_open(&by)),
-        Work::Send { open_elsewhere, .. } => match (view, open_elsewhere) {
-            (Some(view), open_elsewhere) => first_sight(job, open_elsewhere.as_ref(), view),
+        Work::Held { image_before, trouble } => match view.filter(|view| is_released(job, view)) {
+            Some(view) => first_sight(job, None, None, view),
+            None => Forecast::Done { outcome: Outcome::Failed, image_before, trouble },
+        },
+        Work::Send { open_elsewhere, image_before, .. } => match (view, open_elsewhere) {
+            (Some(view), open_elsewhere) => {
+                first_sight(job, open_elsewhere.as_ref(), image_before.as_ref(), view)
+            }
             (None, None) => Forecast::Switch { from: None },
             (None, Some(other)) => Forecast::Unfit(still_open(&other)),
         },
     }
 }
 
+/// True where a row that stays failed need not stay so: the engine is on its target, or where the plan expects it.
+fn is_released(job: &Job, view: &FleetView) -> bool {
+    let expected = job.expected_image_version_id.as_ref();
+    [Some(&job.key.new_image_version_id), expected]
+        .into_iter()
+        .flatten()
+        .any(|image| view.is_on(&job.key, image))
+}
+
 /// Judges a job for which nothing is on its way. `open_elsewhere` is the target of an earlier request for the same
-/// engine whose end is not on record; nothing else may be sent unless a look shows that it has arrived.
-pub(super) fn first_sight(job: &Job, open_elsewhere: Option<&ImageVersionId>, view: &FleetView) -> Forecast {
+/// engine whose end is not on record; nothing else may be sent unless a look shows that it has arrived. `sent_from` is
+/// the image that the engine had before the latest request of an earlier run, if one left.
+pub(super) fn first_sight(
+    job: &Job,
+    open_elsewhere: Option<&ImageVersionId>,
+    sent_from: Option<&ImageVersionId>,
+    view: &FleetView,
+) -> Forecast {
     if let Some(reason) = view.objection(job) {
         return Forecast::Unfit(reason);
     }
     let expected = job.expected_image_version_id.as_ref();
-    match view.sight(&job.key, expected) {
-        Sight::Unclear => Forecast::Unclear,
+    match view.sight(&job.key, expected.or(sent_from)) {
+        Sight::Unclear | Sight::NotShown => Forecast::Unclear,
         Sight::Missing => Forecast::Unfit(found(reasons::ENGINE_NOT_FOUND, "")),
         Sight::Lost(state) => {
             let seen = format!("the engine is {}", in_state(state));
@@ -260,13 +346,15 @@ pub(super) fn first_sight(job: &Job, open_elsewhere: Option<&ImageVersionId>, vi
         }
         Sight::Target { state: Some(EngineState::INITIALISING) } => Forecast::Arriving,
         Sight::Target { .. } => Forecast::Already,
+        Sight::Third(image) if expected.is_none() => Forecast::Unfit(moved(&image)),
         Sight::Third(image) => Forecast::Unfit(unexpected(&format!("it is on {image}"), expected)),
         Sight::Blank if expected.is_some() => {
             Forecast::Unfit(unexpected("the service does not say which image it is on", expected))
         }
         Sight::Blank => Forecast::Switch { from: None },
         Sight::Old { image, state } => {
-            let arrived = |other: &&ImageVersionId| **other == image && state == Some(EngineState::RUNNING);
+            let arrived =
+                |other: &&ImageVersionId| view.is_on(&job.key, other) && state == Some(EngineState::RUNNING);
             match open_elsewhere.filter(|other| !arrived(other)) {
                 Some(other) => Forecast::Unfit(still_open(other)),
                 None if state == Some(EngineState::INITIALISING) => Forecast::Busy,
@@ -289,8 +377,13 @@ pub(super) fn strayed(job: &Job, forecast: &Forecast, view: &FleetView) -> Optio
         Sight::Missing => Some(view.absence().to_owned()),
         Sight::Lost(state) => Some(in_state(state)),
         Sight::Old { image, .. } | Sight::Third(image) => Some(format!("on {image}")),
-        Sight::Target { .. } | Sight::Blank | Sight::Unclear => None,
+        Sight::Target { .. } | Sight::Blank | Sight::Unclear | Sight::NotShown => None,
     }
+}
+
+/// Another client moved the engine.
+pub(super) fn moved(to: &ImageVersionId) -> Reason {
+    found(reasons::MOVED_BY_SOMEBODY_ELSE, format!("it is on {to}"))
 }
 
 fn unexpected(seen: &str, expected: Option<&ImageVersionId>) -> Reason {

@@ -1,6 +1,7 @@
 //! The look at a wave that has soaked: which of its engines are still where they were brought.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -85,6 +86,11 @@ impl ReadBack {
         self.since + rules.wait_timeout
     }
 
+    /// This process stood still: the wait becomes longer by that time.
+    pub(super) fn extend_wait(&mut self, lost: Duration, now: Instant, rules: &Rules) {
+        self.since = rules.extended(self.since, rules.wait_timeout, lost, now);
+    }
+
     /// Takes in a look at those engines whose part of the fleet it covers.
     pub(super) fn looked(
         &mut self,
@@ -143,14 +149,12 @@ pub(super) fn found(sight: Sight, absence: &str, must_run: bool) -> Found {
         Sight::Target { .. } if !must_run => Found::Kept,
         Sight::Target { state: Some(EngineState::RUNNING) } => Found::Kept,
         Sight::Lost(state) | Sight::Target { state: Some(state) } => Found::Strayed(in_state(state)),
-        Sight::Target { state: None } | Sight::Blank | Sight::Unclear => Found::Unclear,
+        Sight::Target { state: None } | Sight::Blank | Sight::Unclear | Sight::NotShown => Found::Unclear,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::cloud::{EngineKind, EngineRecord};
     use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
@@ -208,6 +212,9 @@ mod tests {
             let mut view = FleetView::default();
             for (job, shown) in self.jobs.iter().zip(shown) {
                 view.take(&job.key.region, shown.iter().map(|shown| record(job, *shown)).collect());
+                if shown.is_none() {
+                    view.take_absent(&job.key.region, &job.key.data_engine_id);
+                }
             }
             let look = Look { view: &view, asked: self.now, seen: self.now };
             let covers = |job: &Job| job.key.region.as_str() == region;

@@ -1,14 +1,15 @@
 //! The look at every engine of a plan before anything is sent.
 
-use std::collections::BTreeSet;
-
-use super::place::{Place, Scope};
+use super::place::Scope;
 use super::readback::{INVALID_ACTION, Reader, class_of};
 use super::reasons::reading_failed;
 use super::sight::FleetView;
 use crate::cloud::catalogue::{Class, Reach};
-use crate::cloud::{EngineKind, Fault, Fleet, LIST_ENGINES, SHOW_ENGINE};
-use crate::job::{DataEngineId, Job, Region};
+use crate::cloud::{Fault, Fleet, LIST_ENGINES, SHOW_ENGINE};
+use crate::job::{DataEngineId, Job};
+
+/// Times that engines are asked for once more while it is not known whether they exist. A run reads on after that.
+const MORE_READS: usize = 2;
 
 /// Engines that are asked for by name before it is looked at how that goes.
 const BATCH: usize = 100;
@@ -49,28 +50,23 @@ impl<F: Fleet> Reader<F> {
         }
     }
 
-    /// Lists every engine of the regions of these jobs, of all kinds.
+    /// Lists every engine of the regions of these jobs, of all kinds, and asks by id for those that listings leave out.
     async fn list(&self, jobs: &[Job]) -> Result<FleetView, Fault> {
-        let regions: BTreeSet<&Region> = jobs.iter().map(|job| &job.key.region).collect();
-        let everything =
-            |region: &&Region| EngineKind::ALL.map(|kind| Place::Listing((*region).clone(), kind));
-        let scope: Scope = regions.iter().flat_map(everything).collect();
+        let scope = Scope::of(jobs, &FleetView::default());
         let mut view = FleetView::default();
-        for _ in 0..2 {
-            let mut look = FleetView::default();
-            for (place, fault) in self.sweep(&scope, self.rules.max_attempts, &mut look).await.failed {
-                match class_of(&fault) {
-                    Some(Class::Final(Reach::Region)) => {
-                        look.refuse_region(place.region(), reading_failed(&fault));
-                    }
-                    _ => return Err(fault),
+        for (place, fault) in Box::pin(self.sweep(&scope, self.rules.max_attempts, &mut view)).await.failed {
+            match class_of(&fault) {
+                Some(Class::Final(Reach::Region)) => {
+                    view.refuse_region(place.region(), reading_failed(&fault));
                 }
+                _ => return Err(fault),
             }
-            view.absorb(look);
-            // engines that come and go while pages are read can hide another one, so what is missing is asked
-            // for once more
-            if jobs.iter().all(|job| view.engine(&job.key).is_some()) {
-                break;
+        }
+        for _ in 0..MORE_READS {
+            let unclear = Scope::of(jobs.iter().filter(|job| !view.is_told(&job.key)), &view);
+            for (region, scope) in unclear.by_region() {
+                let ids: Vec<DataEngineId> = scope.engines.into_iter().map(|(_, id)| id).collect();
+                self.ask_by_id(&region, &ids, false, self.rules.max_attempts, &mut view).await;
             }
         }
         Ok(view)
@@ -83,10 +79,9 @@ impl<F: Fleet> Reader<F> {
             let (rows, first) = (nameless.count() + 1, first.key.data_engine_id.clone());
             return Err(Blind::Nameless { rows, of: jobs.len(), first });
         }
-        let places: Vec<Place> = jobs.iter().filter_map(Place::named).collect();
         let mut view = FleetView::by_name();
-        for batch in places.chunks(BATCH) {
-            let scope = batch.iter().cloned().collect();
+        for batch in jobs.chunks(BATCH) {
+            let scope = Scope::of(batch, &FleetView::by_name());
             for (place, fault) in self.sweep(&scope, self.rules.max_attempts, &mut view).await.failed {
                 let reason = reading_failed(&fault);
                 match class_of(&fault) {

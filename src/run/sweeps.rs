@@ -154,11 +154,7 @@ impl<F: Fleet> Sweeps<F> {
     /// Begins listings. What comes before its time, because jobs cannot go on without it, covers only the parts of
     /// the fleet that hold their engines, and does not put off the next sweep for everybody.
     fn list(&mut self, board: &Board, view: &FleetView, rules: &Rules, asked: Instant) {
-        let mut regions: BTreeMap<Region, Scope> = BTreeMap::new();
-        for place in self.scope(board, view, rules, asked) {
-            regions.entry(place.region().clone()).or_default().insert(place);
-        }
-        for (region, scope) in regions {
+        for (region, scope) in self.scope(board, view, rules, asked).by_region() {
             let going = self.regions.entry(region.clone()).or_default();
             if going.busy || going.not_before.is_some_and(|not_before| not_before > asked) {
                 continue;
@@ -180,10 +176,14 @@ impl<F: Fleet> Sweeps<F> {
         let mut due: Vec<(Instant, JobIndex)> = wanted.filter(|(due, _)| *due <= now).collect();
         due.sort_unstable();
         for (_, index) in due.into_iter().take(self.free()) {
-            let Some(place) = Place::named(board.job(index)) else { continue };
+            let job = board.job(index);
+            if Place::named(job).is_none() {
+                continue;
+            }
             self.engines.entry(index).or_default().busy = true;
             self.asked.insert(index, now);
-            self.begin(place.region().clone(), Some(index), Scope::from([place]), now);
+            let scope = Scope::of([job], &FleetView::by_name());
+            self.begin(job.key.region.clone(), Some(index), scope, now);
         }
     }
 
@@ -199,18 +199,19 @@ impl<F: Fleet> Sweeps<F> {
     /// The parts of the fleet that are wanted now.
     fn scope(&mut self, board: &Board, view: &FleetView, rules: &Rules, now: Instant) -> Scope {
         let urgent = |track: &&Track| track.urgent_look_due().is_some_and(|due| due <= now);
-        let mut scope = board.scope(view, board.under_way().filter(urgent));
-        let soaked = board.waves.looks_due().filter(|(_, due)| *due <= now);
-        scope.extend(board.scope(view, soaked.map(|(job, _)| board.track(job))));
+        let mut scope = Scope::default();
+        let mut add = |index| scope.add(board.job(index), view);
+        board.under_way().filter(urgent).for_each(|track| add(track.job));
+        board.waves.looks_due().filter(|(_, due)| *due <= now).for_each(|(job, _)| add(job));
         let routine = |track: &Track| track.routine_look_due(self.last_routine, rules);
         if board.under_way().filter_map(routine).any(|due| due <= now) {
             self.last_routine = Some(now);
             let wanted = |track: &&Track| track.routine_look_due(None, rules).is_some();
-            scope.extend(board.scope(view, board.under_way().filter(wanted)));
+            board.under_way().filter(wanted).for_each(|track| add(track.job));
         }
         if now >= self.last_fresh + FRESH {
             self.last_fresh = now;
-            scope.extend(board.scope(view, board.ready()));
+            board.ready().for_each(|track| add(track.job));
         }
         scope
     }

@@ -13,7 +13,7 @@ use super::reasons::{self, found, recorded};
 use super::sight::Forecast;
 use crate::cloud::catalogue::{Class, look_up};
 use crate::event::Event;
-use crate::job::{ImageVersionId, JobIndex, Outcome, Reason, Verdict};
+use crate::job::{ImageVersionId, JobIndex, Origin, Outcome, Reason, Verdict};
 use crate::ledger::{Standing, Step, Work};
 
 /// Where a job is.
@@ -59,6 +59,23 @@ fn not_left() -> Step {
     Step::NotSent { message: "the run changed its mind before it left".into() }
 }
 
+/// What the ledger says of a request that may or may not have been applied.
+pub(super) fn unconfirmed(
+    refusal: Option<&Reason>,
+    what: &str,
+    http_status: Option<u16>,
+    latency_ms: Option<u64>,
+) -> Step {
+    let message = refusal.and_then(|refusal| refusal.message.clone()).unwrap_or_else(|| what.to_owned());
+    Step::Doubtful {
+        code: refusal.map(|refusal| refusal.code.clone()),
+        message,
+        request_id: refusal.and_then(|refusal| refusal.request_id.clone()),
+        http_status,
+        latency_ms,
+    }
+}
+
 /// One job on its way.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Track {
@@ -71,12 +88,15 @@ pub(super) struct Track {
     pub(super) trouble: Option<Reason>,
     /// `RequestId` of the accepting answer.
     pub(super) request_id: Option<String>,
-    /// The class of a refusal after which the engine has to be read back before anything else is sent.
+    /// The class of the latest refusal, until the next request is on record.
     pub(super) refused: Option<Class>,
     /// True once a request of this run was refused for the time or the token of its signature.
     pub(super) outdated: bool,
     /// True once a request left, in this run or in one that is on record.
     pub(super) sent: bool,
+    /// The image the engine was on before the latest request of an earlier run; on another one, it was moved by another
+    /// client.
+    pub(super) sent_from: Option<ImageVersionId>,
 }
 
 /// What a change means beyond its own job.
@@ -122,16 +142,21 @@ impl Change {
 impl Track {
     /// A job before anything is known of it.
     pub(super) fn new(job: JobIndex, work: &Work) -> Self {
+        let sent_from = match work {
+            Work::Send { image_before, .. } => image_before.clone(),
+            _ => None,
+        };
         Self {
             job,
             phase: Phase::Queued,
             attempts: 0,
-            image_before: None,
+            image_before: sent_from.clone(),
             trouble: None,
             request_id: None,
             refused: None,
             outdated: false,
             sent: matches!(work, Work::Send { sent_before: true, .. } | Work::Settle { .. }),
+            sent_from,
         }
     }
 
@@ -218,15 +243,10 @@ impl Track {
         }
         let doubtful =
             Phase::Doubtful { since: now, quiet_since: None, accepted: standing == Standing::Unconverged };
+        // a code stands in the ledger only where the service refused
+        let refusal = self.trouble.as_ref().filter(|trouble| trouble.origin == Origin::Service).cloned();
+        let refused = refusal.as_ref().map(|refusal| look_up(&refusal.code).class);
         if standing == Standing::Refused {
-            let class = self.trouble.as_ref().map(|trouble| look_up(&trouble.code).class);
-            let sure = class.filter(|class| matches!(class, Class::Busy | Class::NotRunning));
-            let perhaps_applied = class.is_none_or(|class| class == Class::Transient);
-            if perhaps_applied && !rules.trust_internal_errors {
-                let event = Event::Doubtful { job: self.job, reason: self.last_trouble() };
-                return self.to(doubtful, Vec::new()).telling(event);
-            }
-            let refused = Some(sure.unwrap_or(Class::Transient));
             return Self { refused, ..self.clone() }.to(Self::looking(now), Vec::new());
         }
         let cause = match standing {
@@ -236,11 +256,11 @@ impl Track {
         };
         let steps = match standing {
             Standing::Doubtful => Vec::new(),
-            _ => vec![Step::Doubtful { message: cause.into(), http_status: None, latency_ms: None }],
+            _ => vec![unconfirmed(refusal.as_ref(), cause, None, None)],
         };
-        let reason = found(reasons::NO_ANSWER, cause);
+        let reason = refusal.unwrap_or_else(|| found(reasons::NO_ANSWER, cause));
         let event = Event::Doubtful { job: self.job, reason: reason.clone() };
-        Self { trouble: Some(reason), ..self.clone() }.to(doubtful, steps).telling(event)
+        Self { trouble: Some(reason), refused, ..self.clone() }.to(doubtful, steps).telling(event)
     }
 
     /// The intent to send goes on record. That comes before the wait for the gate, so that the time the disk
@@ -295,8 +315,7 @@ impl Track {
                         format!("not seen at rest within {}, so nothing was sent", spell(rules.wait_timeout));
                     self.end(Outcome::NotStarted, Some(found(reasons::NOT_READ_BACK, waited)), Vec::new())
                 }
-                // a server fault may have been applied all the same; the other refusals are sure that they were not
-                Some(Class::Transient) => self.not_settled(rules.wait_timeout, unread),
+                // what refused it proves that it was not applied
                 Some(_) => self.fail(self.last_trouble(), None, Vec::new()),
             }),
             _ => None,
@@ -333,6 +352,20 @@ impl Track {
         }
     }
 
+    /// This process stood still: the wait of the job becomes longer by that time.
+    pub(super) fn extend_wait(&mut self, lost: Duration, now: Instant, rules: &Rules) {
+        match &mut self.phase {
+            Phase::Converging { since, .. } | Phase::Looking { since, .. } => {
+                *since = rules.extended(*since, rules.wait_timeout, lost, now);
+            }
+            Phase::Doubtful { since, accepted, .. } if *since <= now => {
+                let longest = if *accepted { rules.wait_timeout } else { rules.longest_doubt() };
+                *since = rules.extended(*since, longest, lost, now);
+            }
+            _ => {}
+        }
+    }
+
     /// When the job cannot go on without a look.
     pub(super) fn urgent_look_due(&self) -> Option<Instant> {
         match &self.phase {
@@ -356,7 +389,6 @@ impl Track {
     /// How the job is reported when the run ends before the job does; `code` says why, where nothing was applied. The
     /// ledger keeps its standing, so that the next run goes on from there.
     pub(super) fn cut_short(&self, code: &'static str, why: &str) -> Change {
-        let in_doubt = self.refused == Some(Class::Transient);
         let (outcome, reason) = match &self.phase {
             Phase::Converging { .. } | Phase::Doubtful { accepted: true, .. } => {
                 let mut reason = found(reasons::RUN_ENDED, why);
@@ -365,9 +397,6 @@ impl Track {
             }
             Phase::InFlight => (Outcome::Unknown, found(reasons::NO_ANSWER, why)),
             Phase::Doubtful { .. } => (Outcome::Unknown, self.last_trouble()),
-            Phase::Looking { .. } | Phase::BackingOff { .. } if in_doubt => {
-                (Outcome::Unknown, self.last_trouble())
-            }
             _ => (Outcome::NotStarted, found(code, why)),
         };
         self.end(outcome, Some(reason), Vec::new())

@@ -125,6 +125,13 @@ impl Waves {
         read_back.into_iter().flat_map(ReadBack::looks_due)
     }
 
+    /// This process stood still: the wait for a wave that is read back becomes longer by that time.
+    pub(super) fn extend_wait(&mut self, lost: Duration, now: Instant, rules: &Rules) {
+        if let Stage::ReadingBack(read_back) = &mut self.stage {
+            read_back.extend_wait(lost, now, rules);
+        }
+    }
+
     /// Takes in what a look shows of a wave that has soaked.
     pub(super) fn looked(
         &mut self,

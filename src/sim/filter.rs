@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::record::{MODE, NETWORK, cluster_type};
 use super::world::Engine;
+use crate::job::DataEngineId;
 
 /// One entry of `Filters`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,12 @@ const FILTERS: [(&str, Looks); 11] = [
 ];
 
 impl Filter {
+    /// The engines with these ids.
+    pub(super) fn any_of(ids: &[DataEngineId]) -> Self {
+        let values = ids.iter().map(|id| id.as_str().to_owned()).collect();
+        Self { name: "engine-id".to_owned(), values, operator: Some("IN".to_owned()) }
+    }
+
     /// What is wrong with it: the parameter and its value.
     pub(super) fn fault(&self) -> Option<(&'static str, String)> {
         if self.values.is_empty() || self.values.len() > MOST_VALUES {

@@ -17,6 +17,7 @@ mod foreign_tests;
 mod gateway;
 mod image_query;
 mod limit;
+mod listing_faults;
 mod metadata;
 mod populate;
 mod query;
@@ -43,15 +44,16 @@ pub use fate::{Break, Derailment, Fate};
 pub use gateway::Keys;
 pub use limit::Window;
 pub use metadata::METADATA;
-pub use scenario::{Applied, Engines, FastClock, Latency, Scenario, ScenarioError, Spell};
+pub use scenario::{Applied, Engines, FastClock, Latency, ListingFaults, Scenario, ScenarioError, Spell};
 pub use serve::{bind, serve};
-pub use world::{Course, Engine, Image, ImageChanges, Objection, World};
+pub use world::{Course, Engine, Image, ImageChanges, MinorVersions, Objection, World};
 
 use crate::cloud::{
-    Cloud, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LIST_ENGINES, LIST_IMAGES,
-    Receipt, Refusal, SHOW_ENGINE, SWITCH,
+    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LARGEST_PAGE,
+    LIST_ENGINES, LIST_IMAGES, Receipt, Refusal, SHOW_ENGINE, SWITCH,
 };
-use crate::job::{DataEngineName, JobKey, Region};
+use crate::job::{DataEngineId, DataEngineName, JobKey, Region};
+use filter::Filter;
 use image_query::ImageQuery;
 use query::EngineQuery;
 use service::{Answer, Arriving, Call, FOR_EVER, Payload, Service};
@@ -66,7 +68,8 @@ pub struct Simulator {
 
 impl Simulator {
     /// A world in which the scenario's weather reigns from now on.
-    pub fn new(world: World, scenario: Scenario) -> Self {
+    pub fn new(mut world: World, scenario: Scenario) -> Self {
+        world.minor_versions = scenario.minor_versions;
         let scenario = Arc::new(scenario);
         let service = Service::new(world, Arc::clone(&scenario));
         let skew = Arc::new(Mutex::new(scenario.skew));
@@ -135,6 +138,13 @@ impl Simulator {
         }
         heard(answer)
     }
+
+    async fn list(&self, region: &Region, query: EngineQuery) -> Result<EngineListing, Fault> {
+        match self.call(LIST_ENGINES, Call::Engines(region.clone(), query)).await? {
+            (Payload::Engines(rows), _) => Ok(rows.into_listing()),
+            _ => Ok(EngineListing::default()),
+        }
+    }
 }
 
 /// What a client makes of an answer.
@@ -159,21 +169,17 @@ fn heard(answer: Answer) -> Result<(Payload, String), Fault> {
 
 impl Fleet for Simulator {
     async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
-        let query = EngineQuery {
-            generation: Some(page.kind.generation.as_str().to_owned()),
-            exec_type: Some(page.kind.exec_type.as_str().to_owned()),
-            engine_type: None,
-            engine_type_detail: None,
-            filters: Vec::new(),
-            sort_by: None,
-            sorting: None,
-            offset: i64::from(page.offset),
-            limit: i64::from(page.limit),
-        };
-        match self.call(LIST_ENGINES, Call::Engines(region.clone(), query)).await? {
-            (Payload::Engines(rows), _) => Ok(rows.into_listing()),
-            _ => Ok(EngineListing::default()),
-        }
+        self.list(region, EngineQuery::page(page)).await
+    }
+
+    async fn engines_by_id(
+        &self,
+        region: &Region,
+        kind: EngineKind,
+        ids: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        let page = EnginePage { kind, offset: 0, limit: LARGEST_PAGE };
+        self.list(region, EngineQuery { filters: vec![Filter::any_of(ids)], ..EngineQuery::page(page) }).await
     }
 
     async fn engine_by_name(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::dice::{dice, uuid};
 use super::family::{FAMILIES, Family, family_at};
-use super::world::{Engine, Image, World};
+use super::world::{Engine, Image, World, minor_versions};
 use crate::cloud::{EngineState, ImageRecord};
 use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 
@@ -76,6 +76,7 @@ impl World {
             family,
             state: EngineState::RUNNING,
             image_version_id: Some(image),
+            minor_version_id: None,
             created: later(number, BETWEEN_ENGINES),
             applied: 0,
             switching: false,
@@ -100,6 +101,7 @@ impl World {
             region: region.clone(),
             image_version_id: id.clone(),
             name: format!("{} 1.{number}", family.image_prefix),
+            minor_versions: minor_versions(self.seed, &id),
             family,
             inserted: later(number, BETWEEN_IMAGES),
             state,

@@ -3,7 +3,7 @@
 use super::filter::Filter;
 use super::record::EngineRow;
 use super::world::{Engine, Objection, World};
-use crate::cloud::{EngineExecType, EngineGeneration, EngineListing, LARGEST_PAGE};
+use crate::cloud::{EngineExecType, EngineGeneration, EngineListing, EnginePage, LARGEST_PAGE};
 use crate::job::Region;
 
 /// Most filters in one call (the general error texts of the product).
@@ -44,11 +44,26 @@ impl EngineRows {
 }
 
 impl EngineQuery {
+    /// One page of a kind, unfiltered.
+    pub(super) fn page(page: EnginePage) -> Self {
+        Self {
+            generation: Some(page.kind.generation.as_str().to_owned()),
+            exec_type: Some(page.kind.exec_type.as_str().to_owned()),
+            engine_type: None,
+            engine_type_detail: None,
+            filters: Vec::new(),
+            sort_by: None,
+            sorting: None,
+            offset: i64::from(page.offset),
+            limit: i64::from(page.limit),
+        }
+    }
+
     /// The page this query asks for.
     pub(super) fn listing(&self, world: &World, region: &Region) -> Result<EngineRows, Objection> {
         let generation = self.generation()?;
         let exec_type = self.exec_type()?;
-        let (offset, limit) = self.page()?;
+        let (offset, limit) = self.bounds()?;
         self.check_filters()?;
         let oldest_first = self.oldest_first()?;
         let asked = |given: &Option<String>, ours: &str| given.as_deref().is_none_or(|given| given == ours);
@@ -87,7 +102,7 @@ impl EngineQuery {
             .ok_or_else(|| wrong("EngineExecType", text))
     }
 
-    fn page(&self) -> Result<(usize, usize), Objection> {
+    fn bounds(&self) -> Result<(usize, usize), Objection> {
         let offset = usize::try_from(self.offset).map_err(|_| wrong("Offset", &self.offset.to_string()))?;
         usize::try_from(self.limit)
             .ok()

@@ -5,6 +5,8 @@
 //! latency: {median: 120ms, worst: 600ms}   # of every answer
 //! switching: {least: 2s, most: 4s}         # time in State 0 after a switch
 //! image_changes: at-end                    # or at-start
+//! minor_versions: refused                  # or accepted, as targets of a switch
+//! listings: {omitted: 20%}                 # what is wrong with listings of engines
 //! window: sliding                          # or fixed: shape of the rate limit
 //! limit: 20                                # calls of one action in one second
 //! skew: 10m                                # how far the service's clock is ahead
@@ -38,7 +40,7 @@ use jiff::SignedDuration;
 
 use super::fate::Fate;
 use super::limit::Window;
-use super::world::ImageChanges;
+use super::world::{ImageChanges, MinorVersions};
 use crate::job::DataEngineId;
 
 /// What a spell with `action: any` strikes.
@@ -55,6 +57,10 @@ pub struct Scenario {
     pub switching: (Duration, Duration),
     /// When a switching engine shows its new image.
     pub image_changes: ImageChanges,
+    /// Whether a minor version can be the target of a switch.
+    pub minor_versions: MinorVersions,
+    /// What is wrong with listings of engines.
+    pub listings: ListingFaults,
     /// Shape of the rate limit.
     pub window: Window,
     /// Calls of one action that one second lets through.
@@ -105,6 +111,17 @@ pub struct FastClock {
     pub longest_backoff: Option<Duration>,
     /// Longest soak of a wave: the plan's own where that is shorter.
     pub soak: Option<Duration>,
+}
+
+/// Shares, in percent, of the records of an answer of `DescribeDataEngines`, chosen anew for each answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ListingFaults {
+    /// Left out, although `TotalCount` counts them.
+    pub omitted: f64,
+    /// Replaced by a copy of the record before.
+    pub repeated: f64,
+    /// Missing from `TotalCount`, unless a filter asks: pages beyond the count are there for those who ask for them.
+    pub uncounted: f64,
 }
 
 /// One thing that goes wrong.
@@ -174,6 +191,8 @@ impl Default for Scenario {
             latency: Latency { median: Duration::from_millis(60), worst: Duration::from_millis(300) },
             switching: (Duration::from_secs(2), Duration::from_secs(4)),
             image_changes: ImageChanges::AtEnd,
+            minor_versions: MinorVersions::default(),
+            listings: ListingFaults::default(),
             window: Window::Sliding,
             limit: 20,
             skew: SignedDuration::ZERO,

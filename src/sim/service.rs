@@ -151,7 +151,12 @@ impl Service {
                 }
                 Ok(Payload::Switched)
             }
-            Call::Engines(region, query) => query.listing(&self.world, &region).map(Payload::Engines),
+            Call::Engines(region, query) => {
+                let answer = query.listing(&self.world, &region)?;
+                let nth = u64::try_from(self.book.arrivals().len()).unwrap_or(u64::MAX);
+                let Scenario { listings, seed, .. } = &*self.scenario;
+                Ok(Payload::Engines(listings.apply(answer, !query.filters.is_empty(), *seed, nth)))
+            }
             Call::Engine(region, name) => self.world.show(&region, &name).map(Payload::Engine),
             Call::Images(region, query) => query.listing(&self.world, &region).map(Payload::Images),
             Call::Identity(identity) => Ok(Payload::Identity(identity)),

@@ -26,6 +26,16 @@ pub(super) struct Length(pub(super) Duration);
 /// The same, possibly negative.
 pub(super) struct Skew(pub(super) SignedDuration);
 
+/// A share, in percent.
+#[derive(Clone, Copy)]
+pub(super) struct Share(pub(super) f64);
+
+/// `3%` as a number.
+pub(super) fn percent(text: &str) -> Option<f64> {
+    let share = text.strip_suffix('%')?.trim().parse().ok();
+    share.filter(|share| (0.0..=100.0).contains(share))
+}
+
 fn length(text: &str) -> Result<SignedDuration, String> {
     let what = || format!("{text:?} is no time of up to 24 hours; write it like 120ms, 3s or 1m30s");
     let length: SignedDuration = text.parse().map_err(|_| what())?;
@@ -46,6 +56,14 @@ impl<'de> Deserialize<'de> for Skew {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         length(&text).map(Self).map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let share = percent(&text).map(Self);
+        share.ok_or_else(|| de::Error::custom(format!("{text:?} is not a share; write it like 3%")))
     }
 }
 

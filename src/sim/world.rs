@@ -26,6 +26,8 @@ pub struct Engine {
     pub state: EngineState,
     /// `ImageVersionId`; none on an engine whose kind has no image versions.
     pub image_version_id: Option<ImageVersionId>,
+    /// The minor version it was switched to; none means the first one of its image.
+    pub minor_version_id: Option<ImageVersionId>,
     /// `CreateTime`, in Unix seconds.
     pub created: i64,
     /// How many switches were applied to it.
@@ -43,6 +45,8 @@ pub struct Image {
     pub image_version_id: ImageVersionId,
     /// `ImageVersion`, such as `Standard-S 1.1`.
     pub name: String,
+    /// The minor versions of this one, the first of which engines are on that were switched to the major version.
+    pub minor_versions: [ImageVersionId; 2],
     /// Which engines can run it.
     pub family: &'static Family,
     /// `InsertTime`, in Unix seconds.
@@ -61,6 +65,25 @@ impl Image {
             engine_type: Some(self.family.detail.to_owned()),
         }
     }
+}
+
+impl Engine {
+    /// Shows a major version, and the minor one where it is not the first.
+    fn run(&mut self, versions: Option<(ImageVersionId, Option<ImageVersionId>)>) {
+        let (major, minor) = versions.unzip();
+        (self.image_version_id, self.minor_version_id) = (major, minor.flatten());
+    }
+}
+
+/// The minor versions of an image.
+pub(super) fn minor_versions(seed: u64, major: &ImageVersionId) -> [ImageVersionId; 2] {
+    [0, 1].map(|nth| ImageVersionId::new(uuid(&mut dice(seed, &["child", major.as_str()], nth))))
+}
+
+/// The minor version that an engine is on unless it was switched to another, known image or not.
+fn first_minor_version(seed: u64, major: &ImageVersionId) -> ImageVersionId {
+    let [first, _] = minor_versions(seed, major);
+    first
 }
 
 /// A refusal before it has a `RequestId`.
@@ -87,6 +110,17 @@ pub enum ImageChanges {
     /// When the engine runs again.
     #[default]
     AtEnd,
+}
+
+/// Whether `SwitchDataEngineImage` takes a minor version (`ChildImageVersionId`) as its target. The service does not
+/// document it; the evidence is for the major version alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MinorVersions {
+    /// There is no such image: `ResourceNotFound.ImageVersionNotFound`.
+    #[default]
+    Refused,
+    /// The engine goes to the minor version, and shows the major one that it belongs to as its `ImageVersionId`.
+    Accepted,
 }
 
 /// How a switch that was applied goes on.
@@ -119,6 +153,8 @@ pub struct World {
     pub(super) seed: u64,
     pub(super) engines: BTreeMap<Place, Engine>,
     pub(super) images: BTreeMap<(Region, ImageVersionId), Image>,
+    /// Whether one can be the target of a switch.
+    pub(super) minor_versions: MinorVersions,
     due: BTreeMap<(Instant, u64), Due>,
     scheduled: u64,
 }
@@ -126,7 +162,14 @@ pub struct World {
 impl World {
     /// A world without engines or images.
     pub(super) fn empty(seed: u64) -> Self {
-        Self { seed, engines: BTreeMap::new(), images: BTreeMap::new(), due: BTreeMap::new(), scheduled: 0 }
+        Self {
+            seed,
+            engines: BTreeMap::new(),
+            images: BTreeMap::new(),
+            minor_versions: MinorVersions::default(),
+            due: BTreeMap::new(),
+            scheduled: 0,
+        }
     }
 
     /// One engine.
@@ -154,10 +197,11 @@ impl World {
         self.interfere(region, id, |engine| engine.state = state)
     }
 
-    /// Puts an engine on an image, known or not, as somebody else might, and ends a switch under way; false
-    /// when there is no such engine. None makes it an engine whose kind has no image versions.
+    /// Puts an engine on an image version, major or minor, known or not, as somebody else might, and ends a switch under
+    /// way; false when there is no such engine. None makes it an engine whose kind has no image versions.
     pub fn set_image(&mut self, region: &Region, id: &DataEngineId, image: Option<ImageVersionId>) -> bool {
-        self.interfere(region, id, |engine| engine.image_version_id = image)
+        let versions = image.map(|image| self.major_and_minor(region, image));
+        self.interfere(region, id, |engine| engine.run(versions))
     }
 
     /// Calls an engine something else; false when there is no such engine.
@@ -205,7 +249,7 @@ impl World {
             let code = "ResourceNotFound.DataEngineNotActivity";
             return Err(Objection::new(code, format!("engine {id} is {}", engine.state.word())));
         }
-        let image = self.image(&key.region, target).ok_or_else(|| {
+        let image = self.image_to_switch_to(&key.region, target).ok_or_else(|| {
             let code = "ResourceNotFound.ImageVersionNotFound";
             Objection::new(code, format!("there is no image version {target} in {}", key.region))
         })?;
@@ -222,15 +266,40 @@ impl World {
         Ok(())
     }
 
+    /// The image that a switch to this version would lead to.
+    fn image_to_switch_to(&self, region: &Region, target: &ImageVersionId) -> Option<&Image> {
+        let parent =
+            || self.parent(region, target).filter(|_| self.minor_versions == MinorVersions::Accepted);
+        self.image(region, target).or_else(parent)
+    }
+
+    /// The image that has this minor version.
+    fn parent(&self, region: &Region, minor: &ImageVersionId) -> Option<&Image> {
+        self.images().find(|image| image.region == *region && image.minor_versions.contains(minor))
+    }
+
+    /// What an engine shows that runs this version: the major version, and the minor one where it was named.
+    fn major_and_minor(
+        &self,
+        region: &Region,
+        image: ImageVersionId,
+    ) -> (ImageVersionId, Option<ImageVersionId>) {
+        let parent = self.parent(region, &image).map(|parent| parent.image_version_id.clone());
+        parent.map_or((image.clone(), None), |parent| (parent, Some(image)))
+    }
+
     /// Applies a switch at a moment; the caller has judged it.
     pub(super) fn apply(&mut self, key: &JobKey, course: Course, at: Instant) {
         let place = (key.region.clone(), key.data_engine_id.clone());
+        let shown_at_once =
+            course.image_version_id.clone().filter(|_| course.image_changes == ImageChanges::AtStart);
+        let versions = shown_at_once.map(|image| self.major_and_minor(&key.region, image));
         let Some(engine) = self.engines.get_mut(&place) else { return };
         engine.applied += 1;
         engine.switching = true;
         engine.state = EngineState::INITIALISING;
-        if course.image_changes == ImageChanges::AtStart && course.image_version_id.is_some() {
-            engine.image_version_id.clone_from(&course.image_version_id);
+        if versions.is_some() {
+            engine.run(versions);
         }
         if let Some(lasts) = course.lasts {
             let nth = engine.applied;
@@ -264,12 +333,13 @@ impl World {
     }
 
     fn end(&mut self, place: &Place, nth: u64, course: Course) {
+        let versions = course.image_version_id.map(|image| self.major_and_minor(&place.0, image));
         let engine = self.engines.get_mut(place).filter(|engine| engine.switching && engine.applied == nth);
         if let Some(engine) = engine {
             engine.switching = false;
             engine.state = course.ends;
-            if course.image_version_id.is_some() {
-                engine.image_version_id = course.image_version_id;
+            if versions.is_some() {
+                engine.run(versions);
             }
         }
     }
@@ -294,13 +364,15 @@ impl World {
     pub(super) fn record(&self, engine: &Engine) -> EngineRecord {
         let image_id = engine.image_version_id.as_ref();
         let image = image_id.and_then(|id| self.image(&engine.region, id));
+        let usual = image_id.map(|id| first_minor_version(self.seed, id));
+        let minor = engine.minor_version_id.clone().or(usual);
         EngineRecord {
             data_engine_id: engine.data_engine_id.clone(),
             name: Some(engine.name.clone()),
             state: Some(engine.state),
             image_version_id: image_id.cloned(),
             image_version_name: image.map(|image| image.name.clone()),
-            child_image_version_id: image_id.map(|id| uuid(&mut dice(self.seed, &["child", id.as_str()], 0))),
+            child_image_version_id: minor.map(|id| id.as_str().to_owned()),
             engine_type_detail: Some(engine.family.detail.to_owned()),
             kind: Some(engine.family.kind),
         }

@@ -113,3 +113,25 @@ fn every_refusal_that_follows_from_the_world_has_its_documented_code() {
     assert!(world.set_image(&region(), &a, None));
     assert_eq!(refused(&world, &key("DataEngine-a")), "ResourceNotFound.DataEngineNotMultiVersion");
 }
+
+#[test]
+fn a_minor_version_is_refused_as_a_target_unless_the_scenario_accepts_it() {
+    let mut world = world();
+    let [first, second] = minor_versions(1, &ImageVersionId::new("target"));
+    let to_minor = JobKey { new_image_version_id: second.clone(), ..key("DataEngine-a") };
+    assert_eq!(world.judge(&to_minor).expect_err("a refusal").code, "ResourceNotFound.ImageVersionNotFound");
+    world.minor_versions = MinorVersions::Accepted;
+    assert_eq!(world.judge(&to_minor), Ok(()));
+    let (id, born) = (DataEngineId::new("DataEngine-a"), Instant::now());
+    let shown = |world: &World| {
+        let record = world.record(world.engine(&region(), &id).expect("an engine"));
+        (record.image_version_id.expect("an image"), record.child_image_version_id.expect("a minor version"))
+    };
+    let course = course(ImageChanges::AtEnd);
+    world.apply(&to_minor, Course { image_version_id: Some(second.clone()), ..course.clone() }, born);
+    world.settle(born + Duration::from_secs(3));
+    assert_eq!(shown(&world), (ImageVersionId::new("target"), second.to_string()));
+    world.apply(&key("DataEngine-a"), course, born);
+    world.settle(born + Duration::from_secs(6));
+    assert_eq!(shown(&world), (ImageVersionId::new("target"), first.to_string()));
+}

@@ -6,10 +6,12 @@ use serde_saphyr::{Error, Location, Spanned};
 use super::fate::{Break, Fate, Stage};
 use super::gateway::ACTIONS;
 use super::limit::Window;
-use super::scenario::{ANY_ACTION, Applied, Engines, FastClock, Latency, Scenario, ScenarioError, Spell};
+use super::scenario::{
+    ANY_ACTION, Applied, Engines, FastClock, Latency, ListingFaults, Scenario, ScenarioError, Spell,
+};
 use super::sts_wire;
-use super::words::{Length, RawEngines, Skew};
-use super::world::ImageChanges;
+use super::words::{Length, RawEngines, Share, Skew, percent};
+use super::world::{ImageChanges, MinorVersions};
 use crate::cloud::SWITCH;
 
 #[derive(Deserialize)]
@@ -19,6 +21,9 @@ struct RawScenario {
     latency: Option<Spanned<RawLatency>>,
     switching: Option<Spanned<RawSwitching>>,
     image_changes: Option<RawImageChanges>,
+    minor_versions: Option<RawMinorVersions>,
+    #[serde(default)]
+    listings: RawListings,
     window: Option<RawWindow>,
     limit: Option<Spanned<u32>>,
     skew: Option<Skew>,
@@ -53,6 +58,21 @@ struct RawSwitching {
 enum RawImageChanges {
     AtStart,
     AtEnd,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RawMinorVersions {
+    Refused,
+    Accepted,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawListings {
+    omitted: Option<Share>,
+    repeated: Option<Share>,
+    uncounted: Option<Share>,
 }
 
 #[derive(Deserialize)]
@@ -141,6 +161,11 @@ impl RawScenario {
                 Some(RawImageChanges::AtStart) => ImageChanges::AtStart,
                 Some(RawImageChanges::AtEnd) | None => ImageChanges::AtEnd,
             },
+            minor_versions: match self.minor_versions {
+                Some(RawMinorVersions::Accepted) => MinorVersions::Accepted,
+                Some(RawMinorVersions::Refused) | None => MinorVersions::Refused,
+            },
+            listings: self.listings.plain(),
             window: match self.window {
                 Some(RawWindow::Fixed) => Window::Fixed,
                 Some(RawWindow::Sliding) | None => Window::Sliding,
@@ -155,6 +180,17 @@ impl RawScenario {
             clock: self.clock.plain(),
             spells: self.spells.into_iter().map(RawSpell::checked).collect::<Result<_, _>>()?,
         })
+    }
+}
+
+impl RawListings {
+    fn plain(self) -> ListingFaults {
+        let percent = |share: Option<Share>| share.map_or(0.0, |share| share.0);
+        ListingFaults {
+            omitted: percent(self.omitted),
+            repeated: percent(self.repeated),
+            uncounted: percent(self.uncounted),
+        }
     }
 }
 
@@ -306,8 +342,7 @@ fn checked_engines(engines: Option<&Spanned<RawEngines>>) -> Result<Engines, Fin
         RawEngines::List(ids) => return Ok(Engines::Listed(ids.clone())),
         RawEngines::Word(word) => word.as_str(),
     };
-    let share = word.strip_suffix('%').and_then(|share| share.trim().parse().ok());
-    let share = share.filter(|share| (0.0..=100.0).contains(share)).map(Engines::Share);
+    let share = percent(word).map(Engines::Share);
     let number = word.parse().ok().filter(|number| *number > 0).map(Engines::First);
     let all = (word == "all").then_some(Engines::All);
     all.or(share).or(number).ok_or_else(|| {

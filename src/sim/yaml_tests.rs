@@ -25,6 +25,8 @@ seed: 7
 latency: {median: 120ms, worst: 600ms}
 switching: {least: 2s, most: 1m30s}
 image_changes: at-start
+minor_versions: accepted
+listings: {omitted: 20%, uncounted: 2.5%}
 window: fixed
 limit: 15
 skew: -10m
@@ -45,6 +47,8 @@ spells:
     assert_eq!(scenario.switching, (Duration::from_secs(2), Duration::from_secs(90)));
     assert_eq!((scenario.seed, scenario.limit, scenario.window), (7, 15, Window::Fixed));
     assert_eq!(scenario.image_changes, ImageChanges::AtStart);
+    assert_eq!(scenario.minor_versions, MinorVersions::Accepted);
+    assert_eq!(scenario.listings, ListingFaults { omitted: 20.0, repeated: 0.0, uncounted: 2.5 });
     assert_eq!(scenario.skew, SignedDuration::from_mins(-10));
     assert_eq!(scenario.signature_validity, Duration::from_secs(30));
     assert_eq!(scenario.account.as_deref(), Some("100000000007"));

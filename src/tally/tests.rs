@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Reason, Region, Wave};
+use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Origin, Reason, Region, Wave};
 
 fn opening(waves_of_jobs: &[usize]) -> Opening {
     let jobs = waves_of_jobs.iter().enumerate().map(|(at, &wave)| Job {
@@ -35,6 +35,7 @@ fn opening(waves_of_jobs: &[usize]) -> Opening {
 
 fn reason() -> Reason {
     Reason {
+        origin: Origin::Service,
         code: "InternalError".into(),
         cause: "server fault".into(),
         remedy: "wait".into(),

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{
-    Cloud, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LIST_ENGINES, Receipt,
-    SHOW_ENGINE, SWITCH,
+    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LIST_ENGINES,
+    Receipt, SHOW_ENGINE, SWITCH,
 };
 use dlc_fleet::job::{DataEngineId, DataEngineName, Job, JobKey, Outcome, Region};
 use dlc_fleet::sim::{Simulator, World};
@@ -196,7 +196,7 @@ async fn a_large_plan_in_waves_and_bad_weather_is_proven_by_name_within_both_lim
         assert!(stats.action(action).worst_window <= 20, "{action}");
         assert_eq!(stats.answered(action, "RequestLimitExceeded"), 0, "{action}");
     }
-    assert!(told.lines("doubtful") > 0 && told.lines("cleared") > 0 && told.lines("refused") > 0);
+    assert!(told.lines("doubtful") > 0 && told.lines("cleared") > 0);
     // a look every five seconds at most for each, and no switch takes longer than a minute
     let looks = stats.action(SHOW_ENGINE).received;
     assert!(looks < 20 * 400, "{looks}");
@@ -221,6 +221,15 @@ struct OneNameHangs {
 impl Fleet for OneNameHangs {
     async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
         self.simulator.engines(region, page).await
+    }
+
+    async fn engines_by_id(
+        &self,
+        region: &Region,
+        kind: EngineKind,
+        ids: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        self.simulator.engines_by_id(region, kind, ids).await
     }
 
     async fn engine_by_name(

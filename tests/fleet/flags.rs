@@ -16,14 +16,14 @@ fn outcomes(ran: &Ran) -> Vec<String> {
 
 #[test]
 fn skip_failed_leaves_failures_alone_and_without_it_they_are_tried_again() {
-    let weather = format!("{CALM}spells:\n  - {{fate: FailedOperation, engines: [DataEngine-0001]}}\n");
+    let weather = format!("{CALM}spells:\n  - {{fate: InvalidParameterValue, engines: [DataEngine-0001]}}\n");
     let stage = Stage::new(&rows(3), &weather);
     assert_eq!(stage.run(&[]).code, Some(1));
     assert_eq!(stage.requests(), 3);
     let ran = stage.run(&["--skip-failed", "--output", "json"]);
     assert_eq!((ran.code, stage.requests()), (Some(1), 3), "{}", ran.stderr);
     assert_eq!(outcomes(&ran), ["switched", "failed", "switched"]);
-    assert_eq!(ran.json()["jobs"][1]["reason"]["code"], "FailedOperation", "the reason is still told");
+    assert_eq!(ran.json()["jobs"][1]["reason"]["code"], "InvalidParameterValue", "the reason is still told");
     assert_eq!(stage.run(&[]).code, Some(1));
     assert_eq!(stage.requests(), 4);
 }

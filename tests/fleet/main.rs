@@ -18,10 +18,13 @@ mod flags;
 mod guard;
 mod handed_out;
 mod identity;
+mod incomplete_listings;
 mod kill_loop;
 mod ledgers;
 mod lost_answers;
 mod main_job;
+mod minor_versions;
+mod moved_engines;
 mod network;
 #[cfg(target_os = "linux")]
 mod one_writer;
@@ -30,6 +33,7 @@ mod outputs;
 mod plans;
 mod properties;
 mod proxies;
+mod refusals_that_prove_nothing;
 mod renewals;
 mod rooms;
 #[cfg(target_os = "linux")]
@@ -40,6 +44,7 @@ mod soaked_command;
 mod soaks_by_name;
 mod stage;
 mod staging;
+mod standstill;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod tls;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use dlc_fleet::cloud::sts::ASSUME_ROLE;
 use dlc_fleet::cloud::{
-    Cloud, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LIST_ENGINES, Receipt, SWITCH,
+    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LIST_ENGINES,
+    Receipt, SWITCH,
 };
 use dlc_fleet::event::StopReason;
-use dlc_fleet::job::{DataEngineName, JobKey, Outcome, Region};
+use dlc_fleet::job::{DataEngineId, DataEngineName, JobKey, Outcome, Region};
 use dlc_fleet::run::{Reader, Rules};
 use dlc_fleet::sim::{OK, Scenario, Simulator, World};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -67,6 +68,16 @@ impl Fleet for Renewing {
     async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
         self.sign().await?;
         self.simulator.engines(region, page).await
+    }
+
+    async fn engines_by_id(
+        &self,
+        region: &Region,
+        kind: EngineKind,
+        ids: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        self.sign().await?;
+        self.simulator.engines_by_id(region, kind, ids).await
     }
 
     async fn engine_by_name(

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{
-    Cloud, EngineListing, EnginePage, EngineRecord, EngineState, Fault, Fleet, ImageRecord, LIST_ENGINES,
-    Receipt, SWITCH,
+    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, Fault, Fleet, ImageRecord,
+    LIST_ENGINES, Receipt, SWITCH,
 };
 use dlc_fleet::event::{Event, SoakFailure, StopReason};
 use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
@@ -142,11 +142,8 @@ impl Hides {
     fn new(simulator: Simulator, times: usize) -> Self {
         Self { simulator, begun: Instant::now(), times, hidden: AtomicUsize::new(0) }
     }
-}
 
-impl Fleet for Hides {
-    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
-        let mut listing = self.simulator.engines(region, page).await?;
+    fn hide(&self, mut listing: EngineListing) -> EngineListing {
         let before = listing.engines.len();
         if self.begun.elapsed() >= SOAK && self.hidden.load(Ordering::Relaxed) < self.times {
             listing.engines.retain(|record| record.data_engine_id != engine(3));
@@ -154,6 +151,23 @@ impl Fleet for Hides {
         if listing.engines.len() < before {
             self.hidden.fetch_add(1, Ordering::Relaxed);
         }
+        listing
+    }
+}
+
+impl Fleet for Hides {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+        Ok(self.hide(self.simulator.engines(region, page).await?))
+    }
+
+    async fn engines_by_id(
+        &self,
+        region: &Region,
+        kind: EngineKind,
+        ids: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        let mut listing = self.hide(self.simulator.engines_by_id(region, kind, ids).await?);
+        listing.total = listing.engines.len().try_into().expect("a few");
         Ok(listing)
     }
 

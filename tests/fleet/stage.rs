@@ -5,12 +5,13 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-use dlc_fleet::cloud::SWITCH;
+use dlc_fleet::cloud::{EngineState, SWITCH};
 use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
-use dlc_fleet::sim::{Keys, Scenario, Simulator, World, bind, serve};
+use dlc_fleet::sim::{Engine, Keys, Scenario, Simulator, World, bind, serve};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -57,6 +58,34 @@ impl Ran {
     }
 }
 
+impl Ran {
+    /// What a failed test shows: how each row of the JSON document ended, else the whole result, and stderr.
+    pub fn told(&self) -> String {
+        let Ran { code, stdout, stderr } = self;
+        match serde_json::from_str::<Value>(stdout) {
+            Ok(document) if document["jobs"][0]["outcome"].is_string() => {
+                format!("exit {code:?}, {:?}\n{stderr}", self.ended())
+            }
+            _ => format!("exit {code:?}\n{stdout}{stderr}"),
+        }
+    }
+
+    /// How each row of the JSON document ended: outcome, and the code of its reason or nothing.
+    pub fn ended(&self) -> BTreeMap<String, (String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let jobs = self.json()["jobs"].as_array().cloned().unwrap_or_default();
+        let ended = |job: &Value| {
+            (text(&job["data_engine_id"]), (text(&job["outcome"]), text(&job["reason"]["code"])))
+        };
+        jobs.iter().map(ended).collect()
+    }
+
+    /// How many rows had this outcome.
+    pub fn count(&self, outcome: &str) -> usize {
+        self.ended().values().filter(|(ended, _)| ended == outcome).count()
+    }
+}
+
 impl From<Output> for Ran {
     fn from(output: Output) -> Self {
         Self {
@@ -70,9 +99,14 @@ impl From<Output> for Ran {
 /// Row `number` of a plan: engine and target image.
 pub type Row = (String, String);
 
+/// Engine `number` of a plan.
+pub fn engine(number: usize) -> DataEngineId {
+    DataEngineId::new(format!("DataEngine-{number:04}"))
+}
+
 /// `count` engines, all to the same image.
 pub fn rows(count: usize) -> Vec<Row> {
-    (0..count).map(|number| (format!("DataEngine-{number:04}"), "image-new".to_owned())).collect()
+    (0..count).map(|number| (engine(number).to_string(), "image-new".to_owned())).collect()
 }
 
 impl Stage {
@@ -155,6 +189,31 @@ impl Stage {
     pub fn run(&self, flags: &[&str]) -> Ran {
         let flags: Vec<&str> = ["--yes"].iter().chain(flags).copied().collect();
         finish(self.command(&flags))
+    }
+
+    /// The same, with a JSON document on stdout.
+    pub fn run_json(&self, flags: &[&str]) -> Ran {
+        self.run(&[flags, &["--output", "json"]].concat())
+    }
+
+    /// Where its engines are.
+    pub fn region(&self) -> Region {
+        Region::new(self.region)
+    }
+
+    /// An engine as it is now.
+    pub fn engine(&self, number: usize) -> Engine {
+        let engine =
+            self.simulator.with_world(|world| world.engine(&self.region(), &engine(number)).cloned());
+        engine.expect("an engine of the plan")
+    }
+
+    /// Puts an engine on an image version, running, as another client might.
+    pub fn move_engine(&self, number: usize, image: &ImageVersionId) {
+        self.simulator.with_world(|world| {
+            assert!(world.set_image(&self.region(), &engine(number), Some(image.clone())));
+            assert!(world.set_state(&self.region(), &engine(number), EngineState::RUNNING));
+        });
     }
 
     pub fn ledger(&self) -> String {
@@ -248,6 +307,20 @@ pub fn wait_for(child: Child) -> Ran {
 #[expect(clippy::print_stdout, reason = "the counts are what such a test is run for")]
 pub fn survived(what: &str, counted: &str) {
     println!("survived: {what} | {counted}");
+}
+
+/// Checks cases that mostly wait, a few at a time.
+pub fn side_by_side<C: Copy + Sync>(cases: &[C], check: impl Fn(C) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4.min(cases.len()) {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    check(*case);
+                }
+            });
+        }
+    });
 }
 
 /// Sends a signal, by name.

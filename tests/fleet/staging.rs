@@ -8,7 +8,9 @@ use std::time::Duration;
 use dlc_fleet::cloud::Cloud;
 use dlc_fleet::event::{Event, Listener, Opening};
 use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region, Wave};
-use dlc_fleet::ledger::{self, Check, Disk, Line, Memory, RunOpened, Standing, Writer, remaining_work};
+use dlc_fleet::ledger::{
+    self, Check, Disk, Line, Memory, Retry, RunOpened, Standing, Writer, remaining_work,
+};
 use dlc_fleet::run::{Ended, Reader, Rules, Signal, Start, execute};
 use dlc_fleet::sim::{Scenario, Simulator, World};
 use dlc_fleet::tally::Tally;
@@ -199,7 +201,7 @@ impl Staging {
                 simulator.with_world(act);
             });
         }
-        let work = remaining_work(&self.jobs, &self.memory, false);
+        let work = remaining_work(&self.jobs, &self.memory, Retry::default());
         let memory_before = self.memory.clone();
         let disk = Box::new(self.disk.clone());
         let path = Path::new("ledger");

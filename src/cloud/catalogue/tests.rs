@@ -136,6 +136,35 @@ fn an_unheard_of_code_fails_its_engine_only() {
 }
 
 #[test]
+fn only_checks_that_come_before_the_operation_prove_that_nothing_was_applied() {
+    let unproven: Vec<&str> =
+        all().iter().filter(|line| line.proof.is_none()).map(|line| line.code).collect();
+    assert_eq!(
+        unproven,
+        [
+            "DryRunOperation",
+            "FailedOperation",
+            "FailedOperation.AnotherProcessRunning",
+            "FailedOperation.AnotherRequestProcessing",
+            "FailedOperation.NoPermissionToUseTheDataEngine",
+            "InternalError",
+            "InternalError.InternalSystemException",
+            "LimitExceeded",
+            "ResourceInsufficient",
+            "ResourceUnavailable",
+            "ResourceUnavailable.BalanceInsufficient",
+            "ResourceUnavailable.WhiteListFunction",
+            "ResponseSizeLimitExceeded",
+            "ServiceUnavailable",
+        ]
+    );
+    assert!(proves_not_applied("InvalidParameter"));
+    for code in ["InvalidParameter.Novelty", "RequestLimitExceeded.Novelty", "Novelty", ""] {
+        assert!(!proves_not_applied(code), "{code:?} is not in the table");
+    }
+}
+
+#[test]
 fn causes_and_remedies_are_clauses_without_capital_and_full_stop() {
     for line in all().iter().chain([&UNHEARD_OF]) {
         for text in [line.cause, line.remedy] {

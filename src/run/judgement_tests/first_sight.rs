@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::job::Reason;
-use crate::run::sight::strayed;
+use crate::ledger::Refused;
+use crate::run::sight::{Sight, moved, strayed};
 
 #[test]
 fn what_an_earlier_run_left_in_doubt_is_read_back_first() {
@@ -18,22 +19,70 @@ fn what_an_earlier_run_left_in_doubt_is_read_back_first() {
 }
 
 #[test]
-fn a_refusal_of_an_earlier_run_is_in_doubt_unless_it_is_sure_or_trusted() {
-    let begun = |code: &str, trust_internal_errors| {
-        let rules = Rules { trust_internal_errors, ..Rules::default() };
+fn a_refusal_of_an_earlier_run_is_unconfirmed_unless_it_proves_that_nothing_was_applied() {
+    let begun = |standing, code: &str| {
         let refusal = Refusal { code: code.into(), message: "no".into(), request_id: None };
         let trouble = Some(reasons::recorded(&reasons::refused(&refusal), None));
-        let forecast =
-            Forecast::Settle { standing: Standing::Refused, image_before: None, request_id: None, trouble };
-        let change = Track::new(JobIndex(0), &UNSENT).begin(forecast, Instant::now(), &rules);
+        let forecast = Forecast::Settle { standing, image_before: None, request_id: None, trouble };
+        let change = Track::new(JobIndex(0), &UNSENT).begin(forecast, Instant::now(), &Rules::default());
         assert!(change.steps.is_empty(), "the ledger keeps the code");
         assert_eq!(change.track.last_trouble().code, code);
         (matches!(change.track.phase, Phase::Doubtful { .. }), change.track.refused)
     };
-    assert_eq!(begun("InternalError", false), (true, None));
-    assert_eq!(begun("InternalError", true), (false, Some(Class::Transient)));
-    assert_eq!(begun("ResourceInUse", false), (false, Some(Class::Busy)));
-    assert!(!begun("AuthFailure.SignatureExpire", false).0, "it was refused before it was read");
+    assert_eq!(begun(Standing::Doubtful, "InternalError"), (true, Some(Class::Transient)));
+    assert!(begun(Standing::Doubtful, "Novelty").0);
+    assert_eq!(begun(Standing::Refused, "ResourceInUse"), (false, Some(Class::Busy)));
+    assert!(!begun(Standing::Refused, "AuthFailure.SignatureExpire").0, "it was refused before it was read");
+}
+
+#[test]
+fn an_engine_that_another_client_moved_stays_failed_until_the_plan_expects_it_there() {
+    let trouble = || Some(reasons::recorded(&moved(&ImageVersionId::new("third")), None));
+    assert!(trouble().expect("a reason").until_released);
+    let held = || Work::Held { image_before: Some(ImageVersionId::new("old")), trouble: trouble() };
+    let failed = |forecast: &Forecast| matches!(forecast, Forecast::Done { outcome: Outcome::Failed, .. });
+    for (image, state) in [("third", 2), ("old", 2), ("third", 0), ("new", -1)] {
+        let forecast = forecast(&job(), &held(), Some(&view(image, state)));
+        assert!(failed(&forecast) || matches!(forecast, Forecast::Unfit(_)), "{image} {state}: {forecast:?}");
+    }
+    assert!(failed(&forecast(&job(), &held(), None)), "without a read, the ledger alone speaks");
+    assert_eq!(forecast(&job(), &held(), Some(&view("new", 2))), Forecast::Already);
+    let mut expects = job();
+    expects.expected_image_version_id = Some(ImageVersionId::new("third"));
+    let on_third = forecast(&expects, &held(), Some(&view("third", 2)));
+    assert!(matches!(on_third, Forecast::Switch { .. }), "{on_third:?}");
+    assert!(failed(&forecast(&expects, &held(), Some(&view("old", 2)))));
+}
+
+#[test]
+fn an_engine_that_was_moved_between_two_runs_is_not_taken_back() {
+    let sent_from = Some(ImageVersionId::new("old"));
+    let work = Work::Send { open_elsewhere: None, sent_before: true, image_before: sent_from };
+    let on = |image: &str| forecast(&job(), &work, Some(&view(image, 2)));
+    assert!(matches!(on("old"), Forecast::Switch { .. }));
+    assert!(matches!(on("third"), Forecast::Unfit(reason) if reason.code == "moved-by-somebody-else"));
+    let track = Track::new(JobIndex(0), &work);
+    let change = track.reconsidered(&job(), &view("third", 2), Instant::now(), &Rules::default());
+    assert!(
+        matches!(change.steps[..], [Step::Failed(Refused { until_released: true, .. })]),
+        "{:?}",
+        change.steps
+    );
+}
+
+#[test]
+fn a_target_that_is_a_minor_version_is_compared_with_minor_versions() {
+    let on = |image: &str, minor: &str, before: &str| {
+        let mut record = view(image, 2).engine(&job().key).expect("there").clone();
+        record.child_image_version_id = Some(minor.to_owned());
+        let mut view = FleetView::default();
+        view.take(&Region::new("ap-guangzhou"), vec![record]);
+        view.sight(&job().key, Some(&ImageVersionId::new(before)))
+    };
+    assert!(matches!(on("parent", "new", "old"), Sight::Target { .. }));
+    assert!(matches!(on("old", "minor-1", "old"), Sight::Old { .. }));
+    assert!(matches!(on("old", "minor-2", "minor-1"), Sight::Third(_)), "moved within its major version");
+    assert!(matches!(on("parent", "minor-1", "old"), Sight::Third(_)));
 }
 
 #[test]
@@ -81,7 +130,11 @@ fn an_engine_whose_state_is_not_told_is_still_recognised_on_its_target() {
 #[test]
 fn an_engine_with_a_request_to_another_target_still_open_is_not_sent() {
     let open = |image: &str, state| {
-        let work = Work::Send { open_elsewhere: Some(ImageVersionId::new("elsewhere")), sent_before: false };
+        let work = Work::Send {
+            open_elsewhere: Some(ImageVersionId::new("elsewhere")),
+            sent_before: false,
+            image_before: None,
+        };
         forecast(&job(), &work, Some(&view(image, state)))
     };
     assert!(matches!(open("old", 2), Forecast::Unfit(reason) if reason.code == "earlier-request-still-open"));
@@ -151,7 +204,7 @@ fn an_engine_that_initialises_for_ever_ends_without_anything_sent() {
 
 #[test]
 fn a_job_that_was_sent_before_is_never_called_already() {
-    let sent_before = Work::Send { open_elsewhere: None, sent_before: true };
+    let sent_before = Work::Send { open_elsewhere: None, sent_before: true, image_before: None };
     let (rules, now) = (Rules::default(), Instant::now());
     let change = Track::new(JobIndex(0), &sent_before).begin(Forecast::Already, now, &rules);
     assert!(matches!(change.track.phase, Phase::Converging { .. }), "it is proven like any other");
@@ -164,7 +217,10 @@ fn what_is_done_but_gone_from_its_target_has_strayed() {
     assert_eq!(where_is_it(&view("new", 2)), None);
     assert_eq!(where_is_it(&view("old", 2)), Some("on old".into()));
     assert_eq!(where_is_it(&view("new", -1)), Some("failed (State -1)".into()));
-    assert_eq!(where_is_it(&FleetView::default()), Some("not listed".into()));
+    assert_eq!(where_is_it(&FleetView::default()), None, "a listing can leave an engine out");
+    let mut gone = FleetView::default();
+    gone.take_absent(&job().key.region, &job().key.data_engine_id);
+    assert_eq!(where_is_it(&gone), Some("not listed".into()));
 }
 
 #[test]

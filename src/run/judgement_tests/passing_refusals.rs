@@ -2,8 +2,9 @@
 
 use super::*;
 
+/// An unconfirmed request is sent again at the first read.
 fn trusting() -> Rules {
-    Rules { trust_internal_errors: true, ..Rules::default() }
+    Rules { grace: Duration::ZERO, ..Rules::default() }
 }
 
 #[test]
@@ -49,7 +50,7 @@ fn a_server_fault_is_sent_again_only_after_the_back_off_and_the_grace_time() {
     stage.wait(1).look("old", 2);
     assert_eq!(stage.track.phase, Phase::Ready);
     let kinds: Vec<Step> = stage.steps;
-    assert!(matches!(kinds[..], [Step::Refused(_), Step::Cleared { .. }]), "{kinds:?}");
+    assert!(matches!(kinds[..], [Step::Doubtful { code: Some(_), .. }, Step::Cleared { .. }]), "{kinds:?}");
 }
 
 #[test]
@@ -65,16 +66,65 @@ fn the_back_off_after_server_faults_grows() {
 }
 
 #[test]
-fn a_trusted_server_fault_is_sent_again_at_the_first_look_after_the_back_off() {
+fn without_resend_time_a_server_fault_is_sent_again_at_the_first_read_after_the_back_off() {
     let mut stage = Stage::in_flight(trusting());
-    stage.refuse("InternalError");
-    assert!(matches!(stage.track.phase, Phase::BackingOff { .. }));
-    stage.look("old", 2);
-    assert!(matches!(stage.track.phase, Phase::BackingOff { .. }), "a look during the wait is too early");
-    stage.wait(1);
-    assert!(matches!(stage.track.phase, Phase::Looking { .. }));
-    stage.look("old", 2);
+    stage.refuse("InternalError").look("old", 2);
+    assert!(matches!(stage.track.phase, Phase::Doubtful { .. }), "a read during the wait is too early");
+    stage.wait(1).look("old", 2);
     assert_eq!(stage.track.phase, Phase::Ready);
+}
+
+/// Codes whose refusals do not prove that nothing was applied, whatever they say of the engine or the account.
+const UNPROVEN: [&str; 7] = [
+    "FailedOperation",
+    "FailedOperation.NoPermissionToUseTheDataEngine",
+    "ResourceUnavailable.BalanceInsufficient",
+    "ResponseSizeLimitExceeded",
+    "InvalidParameter.Novelty",
+    "AuthFailure.Novelty",
+    "Novelty",
+];
+
+#[test]
+fn a_final_refusal_that_proves_nothing_fails_only_after_the_engine_stayed_where_it_was() {
+    for code in UNPROVEN {
+        let mut stage = Stage::in_flight(Rules::default());
+        stage.refuse(code).look("old", 2).wait(59).look("old", 2);
+        assert_eq!(stage.outcome(), None, "{code}");
+        stage.wait(1).look("old", 2);
+        assert_eq!((stage.outcome(), stage.code()), (Some(Outcome::Failed), Some(code)));
+        let kinds = &stage.steps;
+        assert!(
+            matches!(kinds[..], [Step::Doubtful { .. }, Step::Cleared { .. }, Step::Failed(_)]),
+            "{kinds:?}"
+        );
+    }
+}
+
+#[test]
+fn a_final_refusal_that_was_applied_all_the_same_ends_switched() {
+    for code in UNPROVEN {
+        let mut stage = Stage::in_flight(Rules::default());
+        stage.refuse(code).look("old", 2).wait(16).look("new", 2).wait(10).look("new", 2);
+        assert_eq!((stage.outcome(), stage.track.attempts), (Some(Outcome::Switched), 1), "{code}");
+    }
+}
+
+#[test]
+fn without_verification_a_refusal_that_proves_nothing_ends_unknown() {
+    for code in UNPROVEN {
+        let mut stage = Stage::in_flight(Rules { read_back: false, wait: false, ..Rules::default() });
+        stage.refuse(code);
+        assert_eq!(stage.outcome(), Some(Outcome::Unknown), "{code}");
+    }
+}
+
+#[test]
+fn a_throttle_of_an_unknown_kind_slows_the_run_and_is_unconfirmed() {
+    let mut stage = Stage::in_flight(Rules::default());
+    stage.refuse("RequestLimitExceeded.Novelty");
+    assert!(matches!(stage.effect, Some(Effect::Throttled(_))));
+    assert!(matches!(stage.track.phase, Phase::Doubtful { .. }));
 }
 
 #[test]

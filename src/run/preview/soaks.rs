@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Prediction, Seen};
+use super::Prediction;
 use crate::event::SoakFailure;
 use crate::job::{Job, Outcome, Wave};
+use crate::run::preflight::Preflight;
 use crate::run::soaked::{Found, found};
 
 /// What a dry run foresees of soaks.
@@ -22,7 +23,7 @@ pub fn foresee_soaks(
     jobs: &[Job],
     waves: &[Wave],
     predictions: &[Prediction],
-    seen: Option<&Seen>,
+    seen: Option<&Preflight>,
     left: &[Option<Duration>],
     waits: bool,
 ) -> SoaksForeseen {
@@ -63,7 +64,7 @@ fn is_open(prediction: &Prediction, waits: bool) -> bool {
 /// the first of them, and where that one is.
 fn strays<'a>(
     rows: impl Iterator<Item = (&'a Job, &'a Prediction)>,
-    seen: Option<&Seen>,
+    seen: Option<&Preflight>,
 ) -> BTreeMap<usize, (usize, &'a Job, String)> {
     let mut strays = BTreeMap::new();
     for (job, prediction) in rows {
@@ -74,7 +75,7 @@ fn strays<'a>(
     strays
 }
 
-fn stray(job: &Job, prediction: &Prediction, seen: Option<&Seen>) -> Option<String> {
+fn stray(job: &Job, prediction: &Prediction, seen: Option<&Preflight>) -> Option<String> {
     match prediction {
         Prediction::Drifted(elsewhere) => Some(elsewhere.clone()),
         Prediction::Done(Outcome::Switched) => {
@@ -136,7 +137,7 @@ mod tests {
                 kind: Some(EngineKind::ALL[0]),
             };
             view.take(&jobs[0].key.region, vec![record]);
-            let seen = Seen { view, images: BTreeMap::new(), unlisted: BTreeMap::new() };
+            let seen = Preflight::of(view);
             let left = vec![Some(seconds(left)); jobs.len()];
             let foreseen = foresee_soaks(&jobs, &waves, predictions, Some(&seen), &left, true);
             foreseen.failure.map(|failure| (failure.wave, failure.engines, failure.seen))

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dlc_fleet::cloud::{EngineListing, EnginePage, EngineRecord, EngineState, Fault, Fleet, ImageRecord};
+use dlc_fleet::cloud::{
+    EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, Fault, Fleet, ImageRecord,
+};
 use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, Job, Region};
 use dlc_fleet::ledger::Work;
 use dlc_fleet::run::{Blind, FleetView, Forecast, Reader, Rules, forecast};
@@ -48,7 +50,7 @@ struct Listing {
 
 impl Listing {
     fn of(name: &'static str, seen: Seen, page: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
-        Self { name, page: Arc::new(page), seen, most: 8 }
+        Self { name, page: Arc::new(page), seen, most: 16 }
     }
 
     fn into_case(self) -> Case {
@@ -81,7 +83,7 @@ impl Listing {
             _ => return Err(()),
         };
         let engine = view.engine(&key(ENGINE));
-        let unsent = Work::Send { open_elsewhere: None, sent_before: false };
+        let unsent = Work::Send { open_elsewhere: None, sent_before: false, image_before: None };
         let unclear = forecast(&job(ENGINE), &unsent, Some(view)) == Forecast::Unclear;
         let fits = match (self.seen, engine) {
             (Seen::Missing, None) => true,
@@ -286,7 +288,7 @@ fn counts() -> Vec<Listing> {
         paged("no count over three pages", OLD, 8, "null", last_of_250),
         paged("a count of one page over three", OLD, 8, "100", last_of_250),
         paged("a count of four thousand million", OLD, 30, "4294967295", last_of_250),
-        paged("a count and no engines", Seen::Missing, 8, "300", |_| String::new()),
+        paged("a count and no engines", Seen::Missing, 16, "300", |_| String::new()),
         paged("the same page again and again", OLD, 40, "4294967295", |_| {
             format!("{},{RECORD}", others(0, 99))
         }),
@@ -327,6 +329,15 @@ impl Fleet for Endless {
         };
         let engines = (page.offset..page.offset + page.limit).map(record).collect();
         Ok(EngineListing { engines, total: u32::MAX })
+    }
+
+    async fn engines_by_id(
+        &self,
+        _: &Region,
+        _: EngineKind,
+        _: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        Ok(EngineListing::default())
     }
 
     async fn engine_by_name(&self, _: &Region, _: &DataEngineName) -> Result<Option<EngineRecord>, Fault> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dlc_fleet::job::Job;
 use dlc_fleet::ledger::{
-    Entry, LedgerError, Line, Memory, Recalled, RunOpened, Work, read_from, remaining_work,
+    Entry, LedgerError, Line, Memory, Recalled, Retry, RunOpened, Work, read_from, remaining_work,
 };
 
 use super::story;
@@ -131,5 +131,5 @@ impl Oracle {
 
 /// What is left to do, with failures tried again and left alone.
 fn work(plan: &[Job], memory: &Memory) -> [Vec<Work>; 2] {
-    [false, true].map(|skip_failed| remaining_work(plan, memory, skip_failed))
+    [true, false].map(|failed| remaining_work(plan, memory, Retry { failed, moved: false }))
 }

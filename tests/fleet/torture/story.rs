@@ -70,11 +70,18 @@ fn refused(code: &str) -> Refused {
         message: Some("引擎 \"busy\" \\ try\nlater é".to_owned()),
         request_id: Some("id-1".to_owned()),
         latency_ms: Some(7),
+        until_released: code == "moved-by-somebody-else",
     }
 }
 
 fn doubtful() -> Step {
-    Step::Doubtful { message: "connection reset".to_owned(), http_status: Some(502), latency_ms: None }
+    Step::Doubtful {
+        code: None,
+        request_id: None,
+        message: "connection reset".to_owned(),
+        http_status: Some(502),
+        latency_ms: None,
+    }
 }
 
 fn cleared() -> Step {

@@ -1,0 +1,118 @@
+//! Listings that leave out engines, repeat them, or count too few: none of that proves that an engine is not there.
+
+use std::process::Command;
+
+use crate::stage::{Ran, Row, Stage, executable, finish, rows, side_by_side, survived};
+
+const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 200ms, most: 400ms}\n";
+
+/// An engine that the service does not have.
+const ABSENT: &str = "DataEngine-absent";
+
+fn absent() -> Row {
+    (ABSENT.to_owned(), "image-new".to_owned())
+}
+
+/// Every engine was switched, and exactly once.
+fn assert_all_switched(stage: &Stage, ran: &Ran, engines: usize) {
+    assert_eq!((ran.code, ran.count("switched")), (Some(0), engines), "{}", ran.told());
+    assert_eq!((stage.requests(), stage.simulator.stats().applied), (engines, engines as u64));
+}
+
+#[test]
+fn engines_that_listings_leave_out_by_turns_are_all_switched() {
+    let stage = Stage::new(&rows(110), &format!("{CALM}listings: {{omitted: 20%}}\n"));
+    let dry = finish(stage.command(&["--dry-run", "--output", "json"]));
+    assert_eq!(
+        (dry.code, &dry.json()["totals"]["switch"]),
+        (Some(0), &110.into()),
+        "{}",
+        dry.json()["totals"]
+    );
+    let ran = stage.run_json(&[]);
+    assert_all_switched(&stage, &ran, 110);
+    survived(
+        "listings that leave out a fifth of the engines each",
+        "110 engines switched, 0 twice, 0 not found",
+    );
+}
+
+#[test]
+fn engines_in_whose_place_a_listing_repeats_others_are_all_switched() {
+    // as many records as are counted, and still not every engine
+    let stage = Stage::new(&rows(40), &format!("{CALM}listings: {{repeated: 40%}}\n"));
+    let ran = stage.run_json(&[]);
+    assert_all_switched(&stage, &ran, 40);
+}
+
+#[test]
+fn engines_beyond_a_count_that_is_too_low_are_all_switched() {
+    // of 150 engines 90 are counted, and about as many are on the first page: nothing asks for the second one, and the
+    // oldest engines are on it
+    let stage = Stage::new(&rows(150), &format!("{CALM}listings: {{omitted: 10%, uncounted: 40%}}\n"));
+    stage.write_plan(&rows(20));
+    let dry = finish(stage.command(&["--dry-run", "--output", "json"]));
+    assert_eq!(
+        (dry.code, &dry.json()["totals"]["switch"]),
+        (Some(0), &20.into()),
+        "{}",
+        dry.json()["totals"]
+    );
+    let ran = stage.run_json(&[]);
+    assert_all_switched(&stage, &ran, 20);
+}
+
+#[test]
+fn an_engine_that_is_not_there_is_still_reported_as_not_found() {
+    let faults =
+        ["", "listings: {omitted: 20%}\n", "listings: {omitted: 30%, repeated: 20%, uncounted: 40%}\n"];
+    side_by_side(&faults, |faults| {
+        let stage = Stage::new(&rows(12), &format!("{CALM}{faults}"));
+        stage.write_plan(&[&rows(12)[..], &[absent()]].concat());
+        let dry = finish(stage.command(&["--dry-run", "--output", "json"]));
+        let totals = &dry.json()["totals"];
+        assert_eq!((&totals["switch"], &totals["not_found"]), (&12.into(), &1.into()), "{faults}{totals}");
+        assert_eq!(dry.code, Some(1), "{faults}{}", dry.told());
+        for run in 1..=2 {
+            let ran = stage.run_json(&[]);
+            assert_eq!((ran.code, ran.count("switched")), (Some(1), 12), "{faults}run {run}: {}", ran.told());
+            let not_found = ("failed".to_owned(), "engine-not-found".to_owned());
+            assert_eq!(ran.ended()[ABSENT], not_found, "{faults}run {run}: {}", ran.told());
+            assert_eq!(stage.requests(), 12, "{faults}run {run}");
+        }
+    });
+}
+
+#[test]
+fn an_unconfirmed_request_is_neither_forgotten_nor_sent_again_because_a_listing_leaves_its_engine_out() {
+    let lost = "listings: {omitted: 30%}\nspells: [{fate: reset-after-reading, times: 1}]\n";
+    let stage = Stage::new(&rows(12), &format!("{CALM}{lost}"));
+    let ran = stage.run_json(&["--grace", "3s", "--settle", "400ms", "--wait-timeout", "60s"]);
+    assert_all_switched(&stage, &ran, 12);
+}
+
+/// A plan of two waves of which the first soaks, in `plan.yaml`.
+fn soaking(stage: &Stage, canary: usize, rest: usize) -> Command {
+    let list = |rows: &[Row]| rows.iter().map(|(engine, _)| engine.as_str()).collect::<Vec<_>>().join(", ");
+    let all = rows(canary + rest);
+    let (first, second) = all.split_at(canary);
+    let text = format!(
+        "region: {}\nnew_image_version_id: image-new\nwaves:\n- {{name: canary, soak: 1s, engines: [{}]}}\n\
+         - {{name: rest, engines: [{}]}}\n",
+        stage.region(),
+        list(first),
+        list(second),
+    );
+    std::fs::write(stage.path("plan.yaml"), text).expect("a plan");
+    let mut command = executable(stage.folder.path());
+    command.args(["run", "plan.yaml", "--endpoint", &format!("http://{}", stage.address), "--yes"]);
+    command.args(["--settle", "400ms", "--output", "json"]);
+    command
+}
+
+#[test]
+fn a_wave_passes_its_soak_although_listings_leave_out_some_of_its_engines() {
+    let stage = Stage::new(&rows(30), &format!("{CALM}listings: {{omitted: 40%}}\n"));
+    let ran = finish(soaking(&stage, 28, 2));
+    assert_all_switched(&stage, &ran, 30);
+}
