@@ -300,13 +300,10 @@ impl Track {
                 let next = if self.refused.is_some() { Self::looking(now) } else { Phase::Ready };
                 Some(self.to(next, Vec::new()))
             }
-            Phase::Converging { since, .. } | Phase::Doubtful { since, accepted: true, .. }
-                if late(*since) =>
-            {
-                Some(self.not_converged(rules))
-            }
-            Phase::Doubtful { since, accepted: false, .. } if now >= *since + rules.longest_doubt() => {
-                Some(self.not_settled(rules.longest_doubt(), unread))
+            Phase::Converging { since, .. } if late(*since) => Some(self.not_converged(rules.wait_timeout)),
+            Phase::Doubtful { since, accepted, .. } if now >= *since + rules.longest_doubt() => {
+                let waited = rules.longest_doubt();
+                Some(if *accepted { self.not_converged(waited) } else { self.not_settled(waited, unread) })
             }
             Phase::Looking { since, .. } if late(*since) => Some(match self.refused {
                 None => {
@@ -321,8 +318,8 @@ impl Track {
         }
     }
 
-    fn not_converged(&self, rules: &Rules) -> Change {
-        let waited = format!("not seen running on its target within {}", spell(rules.wait_timeout));
+    fn not_converged(&self, waited: Duration) -> Change {
+        let waited = format!("not seen running on its target within {}", spell(waited));
         let mut reason = found(reasons::NOT_CONVERGED, waited.clone());
         reason.request_id.clone_from(&self.request_id);
         self.end(Outcome::Unconverged, Some(reason), vec![Step::Unconverged { message: waited }])
@@ -343,10 +340,10 @@ impl Track {
     pub(super) fn deadline(&self, rules: &Rules) -> Option<Instant> {
         match &self.phase {
             Phase::BackingOff { until } => Some(*until),
-            Phase::Doubtful { since, accepted: false, .. } => Some(*since + rules.longest_doubt()),
-            Phase::Converging { since, .. }
-            | Phase::Doubtful { since, .. }
-            | Phase::Looking { since, .. } => Some(*since + rules.wait_timeout),
+            Phase::Doubtful { since, .. } => Some(*since + rules.longest_doubt()),
+            Phase::Converging { since, .. } | Phase::Looking { since, .. } => {
+                Some(*since + rules.wait_timeout)
+            }
             Phase::Queued | Phase::Ready | Phase::Departing | Phase::InFlight | Phase::Settled(_) => None,
         }
     }
@@ -357,9 +354,8 @@ impl Track {
             Phase::Converging { since, .. } | Phase::Looking { since, .. } => {
                 *since = rules.extended(*since, rules.wait_timeout, lost, now);
             }
-            Phase::Doubtful { since, accepted, .. } if *since <= now => {
-                let longest = if *accepted { rules.wait_timeout } else { rules.longest_doubt() };
-                *since = rules.extended(*since, longest, lost, now);
+            Phase::Doubtful { since, .. } if *since <= now => {
+                *since = rules.extended(*since, rules.longest_doubt(), lost, now);
             }
             _ => {}
         }
