@@ -13,7 +13,7 @@ use crate::ledger::LedgerError;
 use crate::plan::PlanError;
 use crate::run::{Blind, reading_failed};
 use crate::sim::ScenarioError;
-use crate::words::{one_line, plural};
+use crate::words::{plural, printable};
 
 /// Why a command ended without doing what it was asked to.
 #[derive(Debug)]
@@ -25,10 +25,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure that is told in one sentence, its remedy included. What a file or the service says in it cannot
-    /// steer the terminal.
+    /// A failure that is told in one sentence, its remedy included. Libraries, whose words may be part of it, speak in
+    /// several lines and repeat what was typed, raw.
     pub fn new(exit: Exit, what: impl AsRef<str>) -> Self {
-        Self { exit, what: one_line(what.as_ref()), next: None }
+        let line = what.as_ref().split_whitespace().collect::<Vec<_>>().join(" ");
+        Self { exit, what: printable(&line), next: None }
     }
 
     /// The same, with what to do next on a line of its own.

@@ -13,7 +13,7 @@ pub enum Exit {
     /// The command line or the plan is invalid; nothing was sent.
     Usage = 2,
     /// Refused before the first write: credentials, another account or region than expected, read rights, no service to
-    /// be reached, or no confirmation.
+    /// be reached, too few file descriptors, or no confirmation.
     Refused = 3,
     /// No failures, but rows are unknown, unconverged, not started, or were moved away since.
     Unsettled = 4,

@@ -1,6 +1,7 @@
 //! Numbers, durations and foreign texts as people read them, and bytes as files hold them.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -100,27 +101,43 @@ pub fn per_second(rate: f64) -> String {
     format!("{rate:.1}/s")
 }
 
-/// A text from outside on one line, unable to steer the terminal: runs of white space and control characters
-/// become one space, and marks that reverse the direction of writing are dropped.
-pub fn one_line(text: &str) -> String {
-    let plain: String = text
-        .chars()
-        .filter(|sign| !turns_direction(*sign))
-        .map(|sign| if sign.is_control() { ' ' } else { sign })
-        .collect();
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+/// A text from outside as it is kept and shown, on one line: characters that a terminal obeys, that turn the direction
+/// of writing or that nobody sees are escaped, as `\n` or `\u{1b}`. To be called where the text enters, once; a
+/// second time changes nothing.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_printable(letter) {
+            shown.push(letter);
+        } else {
+            shown.extend(letter.escape_default());
+        }
+    }
+    shown
 }
 
-/// True for marks that turn the direction of writing, with which a text can look like another one.
-pub fn turns_direction(sign: char) -> bool {
-    matches!(sign, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// False for control characters (C0, DEL, C1), line and paragraph separators, marks that turn the direction of writing,
+/// and invisible characters with which a text can look like another one or hide a part of itself. The two joiners
+/// (U+200C, U+200D) are printable: Persian words and some pictures need them.
+pub fn is_printable(letter: char) -> bool {
+    let invisible = matches!(
+        letter,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    !letter.is_control() && !invisible
 }
 
-/// What somebody else said, fit for the middle of a sentence: between quotes, on one line without tags or written
-/// line ends, and cut to so many characters. The cut is in the middle: what happened is told first, why last.
+/// A path as it is shown; not what opens the file.
+pub fn shown_path(path: &Path) -> String {
+    printable(&path.display().to_string())
+}
+
+/// What somebody else said, printable already, made fit for the middle of a sentence: between quotes, without tags or
+/// escaped line ends, and cut to so many characters. The cut is in the middle: what happened is told first, why last.
 pub fn quoted(text: &str, longest: usize) -> String {
     let text = [r"\r", r"\n", r"\t"].iter().fold(text.to_owned(), |text, escape| text.replace(escape, " "));
-    let text = one_line(&without_tags(&text)).replace('"', "'");
+    let text = without_tags(&text).split_whitespace().collect::<Vec<_>>().join(" ").replace('"', "'");
     let length = text.chars().count();
     if length <= longest {
         return format!("\"{text}\"");
@@ -160,13 +177,25 @@ pub fn cut(text: &str, longest: usize) -> String {
     short
 }
 
-/// An argument as a shell takes it: as it stands where that is safe, else in single quotes.
+/// An argument as a shell takes it: as it stands where that is safe, else in single quotes; what cannot be shown is
+/// escaped between `$'` and `'`, as bash, zsh and ksh read it.
 pub fn for_shell(argument: &str) -> String {
+    if !argument.chars().all(is_printable) {
+        return format!("$'{}'", argument.chars().map(in_ansi_c_quotes).collect::<String>());
+    }
     let plain = |sign: char| sign.is_ascii_alphanumeric() || "-_./=:,@%+".contains(sign);
     if !argument.is_empty() && argument.chars().all(plain) {
         argument.to_owned()
     } else {
         format!("'{}'", argument.replace('\'', r"'\''"))
+    }
+}
+
+fn in_ansi_c_quotes(letter: char) -> String {
+    match letter {
+        '\'' | '\\' => format!("\\{letter}"),
+        letter if is_printable(letter) => letter.to_string(),
+        letter => format!("\\U{:08x}", u32::from(letter)),
     }
 }
 
@@ -271,8 +300,16 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_cannot_steer_the_terminal() {
-        assert_eq!(one_line("a\r\n\tb\u{1b}[31m c\u{7}\u{202e}d"), "a b [31m c d");
+    fn what_a_terminal_obeys_or_nobody_sees_is_escaped_and_everything_else_stays() {
+        assert_eq!(printable("a\r\n\tb\u{1b}[31m c\u{7}\u{202e}d"), r"a\r\n\tb\u{1b}[31m c\u{7}\u{202e}d");
+        assert_eq!(
+            printable("\0\u{7f}\u{9b}\u{ad}\u{200b}\u{feff}"),
+            r"\u{0}\u{7f}\u{9b}\u{ad}\u{200b}\u{feff}"
+        );
+        for plain in ["", r"C:\n 'a' \u{1b}", "夜间 ÄÖ שלום", "می\u{200c}خواهم", "👨\u{200d}🚀"]
+        {
+            assert_eq!(printable(plain), plain);
+        }
     }
 
     #[test]
@@ -301,6 +338,7 @@ mod tests {
             ("my plan.csv", "'my plan.csv'"),
             ("it's", r"'it'\''s'"),
             ("$HOME;rm", "'$HOME;rm'"),
+            ("a'\\\u{1b}\u{202e}b\n", r"$'a\'\\\U0000001b\U0000202eb\U0000000a'"),
         ] {
             assert_eq!(for_shell(argument), typed);
         }

@@ -12,7 +12,7 @@ use crate::plan::{self, Expect, Plan, PlanError};
 use crate::report::listed_soaks;
 use crate::report::print::to_stderr;
 use crate::settings;
-use crate::words::plural;
+use crate::words::{plural, shown_path};
 
 pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let region = settings::region(args.region.as_deref(), &surroundings(args.profile.as_deref()))?;
@@ -23,7 +23,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let targets: BTreeSet<_> = plan.jobs.iter().map(|job| &job.key.new_image_version_id).collect();
     print_result(&format!(
         "{}: {} to {} in {}, {}{}: nothing to find fault with{}\n",
-        plan.path.display(),
+        shown_path(&plan.path),
         plural(plan.jobs.len(), "engine"),
         plural(targets.len(), "image version"),
         plural(regions.len(), "region"),

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::settings::RunSettings;
-use crate::words::{cut, one_line, plural};
+use crate::words::{cut, plural, shown_path};
 
 /// An account that was expected, and where that is written.
 pub(super) struct Expected<'a> {
@@ -21,7 +21,7 @@ pub(super) struct Expected<'a> {
 pub(super) fn expected<'a>(plan: Option<&'a Plan>, typed: Option<&'a str>) -> Vec<Expected<'a>> {
     let of_plan = plan.and_then(|plan| {
         let account = plan.expect.account.as_deref()?;
-        Some(Expected { by: plan.path.display().to_string(), account })
+        Some(Expected { by: shown_path(&plan.path), account })
     });
     let of_flag = typed.map(|account| Expected { by: "--expect-account".to_owned(), account });
     of_plan.into_iter().chain(of_flag).collect()
@@ -44,7 +44,7 @@ pub(super) fn check_regions(plan: &Plan) -> Result<(), Failure> {
         format!("{} in {region} ({first})", plural(rows, "engine"))
     });
     let found = cut(&found.collect::<Vec<_>>().join(", "), 400);
-    let what = format!("{} expects the region {expected}, and has {found}", plan.path.display());
+    let what = format!("{} expects the region {expected}, and has {found}", shown_path(&plan.path));
     Err(Failure::new(Exit::Refused, what)
         .next("nothing was called; correct the rows or --region, or what `expect` says"))
 }
@@ -82,10 +82,7 @@ pub(super) fn compare(expected: &[Expected<'_>], caller: &CallerIdentity) -> Res
     };
     let what = format!(
         "{} expects the account {}, and the keys belong to {} ({})",
-        wrong.by,
-        wrong.account,
-        one_line(&caller.account_id),
-        one_line(&caller.arn)
+        wrong.by, wrong.account, caller.account_id, caller.arn
     );
     Err(Failure::new(Exit::Refused, what).next(
         "no engine was read or switched; use keys of the expected account, or correct what is expected",

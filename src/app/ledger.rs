@@ -10,7 +10,7 @@ use crate::job::JobKey;
 use crate::ledger::{self, JobMemory, LedgerError, Memory, Repaired};
 use crate::report::print::to_stderr;
 use crate::report::{Columns, table};
-use crate::words::{one_line, plural};
+use crate::words::{plural, shown_path};
 
 pub(super) fn ledger(args: &LedgerArgs) -> Result<Exit, Failure> {
     match &args.command {
@@ -24,7 +24,7 @@ pub(super) fn ledger(args: &LedgerArgs) -> Result<Exit, Failure> {
 /// A ledger that has to exist: a missing one is empty for a run, but a slip of the pen here.
 fn recall(file: &Path) -> Result<ledger::Recalled, Failure> {
     if !file.exists() {
-        let what = format!("there is no ledger {}: check the path", file.display());
+        let what = format!("there is no ledger {}: check the path", shown_path(file));
         return Err(Failure::new(Exit::Usage, what));
     }
     ledger::read(file).map_err(|error| explained(error, false))
@@ -53,7 +53,7 @@ fn verify(file: &Path) -> Result<Exit, Failure> {
     };
     print_result(&format!(
         "{}: {} of {} about {}: the chain of checks holds{torn}\n",
-        file.display(),
+        shown_path(file),
         plural(usize::try_from(memory.lines).unwrap_or(usize::MAX), "line"),
         plural(memory.runs.len(), "run"),
         plural(memory.jobs.len(), "job"),
@@ -64,16 +64,16 @@ fn verify(file: &Path) -> Result<Exit, Failure> {
 fn repair(file: &Path) -> Result<Exit, Failure> {
     recall_if_only_damaged(file)?;
     match ledger::repair(file).map_err(|error| explained(error, true))? {
-        None => print_outcome(&format!("{}: nothing to repair\n", file.display())),
+        None => print_outcome(&format!("{}: nothing to repair\n", shown_path(file))),
         Some(Repaired { kept_lines, copy, named }) => {
             print_outcome(&format!(
                 "{}: {} kept; everything after them is set aside, and {} holds the whole file as it was\n",
-                file.display(),
+                shown_path(file),
                 plural(usize::try_from(kept_lines).unwrap_or(usize::MAX), "line"),
-                copy.display(),
+                shown_path(&copy),
             ));
             if !named.is_empty() {
-                let engines: Vec<String> = named.iter().map(|name| one_line(name)).collect();
+                let engines: Vec<String> = named.into_iter().collect();
                 to_stderr(&format!(
                     "note: what was set aside names {}, which may have been sent: {}\n next: wait longer than the \
                      --request-timeout and --grace of that run, and until nothing is switching; only then run the same \
@@ -108,18 +108,18 @@ fn show(file: &Path, failed: bool, json: bool) -> Result<Exit, Failure> {
         .map(|(key, job)| {
             let row = Row::of(key, job);
             vec![
-                one_line(row.data_engine_id),
-                one_line(row.region),
+                row.data_engine_id.to_owned(),
+                row.region.to_owned(),
                 row.standing,
                 row.attempts.to_string(),
-                one_line(row.code.unwrap_or_default()),
-                one_line(row.request_id.unwrap_or_default()),
+                row.code.unwrap_or_default().to_owned(),
+                row.request_id.unwrap_or_default().to_owned(),
             ]
         })
         .collect();
     let header = ["engine", "region", "standing", "attempts", "code", "RequestId"];
     let runs = recalled.memory.runs.len();
-    let title = format!("{}: {} in {}\n\n", file.display(), plural(rows.len(), "job"), plural(runs, "run"));
+    let title = format!("{}: {} in {}\n\n", shown_path(file), plural(rows.len(), "job"), plural(runs, "run"));
     print_result(&(title + &table(&header, &rows, Columns::Texts)))?;
     Ok(Exit::Success)
 }

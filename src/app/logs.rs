@@ -16,6 +16,7 @@ use crate::error::Failure;
 use crate::exit::Exit;
 use crate::ledger;
 use crate::report::{Screen, log_writer};
+use crate::words;
 
 /// What goes to the log file: everything of ours, and what its libraries find worth a warning.
 const FILE_FILTER: &str = "warn,dlc_fleet=trace";
@@ -116,7 +117,7 @@ impl LogFile {
             failed
         };
         if let Some(error) = failed {
-            let path = self.path.display();
+            let path = words::shown_path(&self.path);
             self.screen.print(&format!("note: --log-file {path}: {error}; nothing more is logged there\n"));
         }
     }

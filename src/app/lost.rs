@@ -3,6 +3,7 @@
 use crate::ledger::{Line, Rescued};
 use crate::report::print::to_stderr;
 use crate::settings::RunSettings;
+use crate::words::shown_path;
 
 /// Tells what may be missing from the ledger, and where the rest of it is.
 pub(super) fn tell(settings: &RunSettings, unrecorded: &[Line], rescued: Option<&Rescued>) {
@@ -15,10 +16,10 @@ pub(super) fn tell(settings: &RunSettings, unrecorded: &[Line], rescued: Option<
 }
 
 fn removed(settings: &RunSettings, rescued: &Rescued) -> String {
-    let ledger = settings.ledger.display();
+    let ledger = shown_path(&settings.ledger);
     let (place, move_back) = match rescued {
         Rescued::File(copy) => {
-            let copy = copy.display();
+            let copy = shown_path(copy);
             (format!("what it held is in {copy}\n"), format!("move {copy} to {ledger}"))
         }
         Rescued::Lines(lines) => {
@@ -54,6 +55,6 @@ fn missing(settings: &RunSettings, unrecorded: &[Line], removed: bool) -> String
     format!(
         "error: {} could not be written, so these lines may be missing from it:\n{lines} next: {mend}, then run the same \
          command again: {then}\n",
-        settings.ledger.display(),
+        shown_path(&settings.ledger),
     )
 }

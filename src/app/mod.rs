@@ -5,6 +5,7 @@ mod caller;
 mod check;
 mod command_line;
 mod confirm;
+mod descriptors;
 mod dry_run;
 mod guard;
 mod ledger;
@@ -27,6 +28,7 @@ use crate::error::Failure;
 use crate::exit::Exit;
 use crate::report::print::{to_stderr, to_stdout, to_whoever_reads};
 use crate::report::{ColorChoice, Screen, set_color};
+use crate::words::{is_printable, printable};
 
 /// Runs one command from start to end.
 pub fn main(cli: &Cli) -> Exit {
@@ -37,10 +39,12 @@ pub fn main(cli: &Cli) -> Exit {
         Color::Never => ColorChoice::Never,
     });
     let screen = Screen::on_stderr();
-    let done = logs::check(cli).and_then(|()| {
+    let done = descriptors::check().and_then(|()| logs::check(cli)).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime
-            .map_err(|error| Failure::new(Exit::Defect, format!("no threads could be started: {error}")))?;
+        let runtime = runtime.map_err(|error| {
+            Failure::new(Exit::Refused, format!("no threads could be started: {error}"))
+                .next("nothing was sent; raise the limits of this user (ulimit -u, ulimit -n)")
+        })?;
         let done = runtime.block_on(command(cli, &screen));
         // a request that is still under way must not keep a second Ctrl-C waiting
         runtime.shutdown_background();
@@ -103,7 +107,13 @@ fn print_outcome(text: &str) {
 
 /// Prints what was asked for with --help or --version, or else what is wrong with the command line.
 pub fn answer(said: &clap::Error) -> Exit {
-    let text = said.render().ansi().to_string();
+    let said_plainly = said.render().to_string();
+    let text = if said_plainly.chars().all(|letter| letter == '\n' || is_printable(letter)) {
+        said.render().ansi().to_string()
+    } else {
+        // it repeats what was typed
+        said_plainly.lines().map(|line| printable(line) + "\n").collect()
+    };
     if said.use_stderr() {
         to_stderr(&text);
         return Exit::Usage;

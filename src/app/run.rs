@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::confirm::{Question, confirm};
 use super::patience::look_at;
 use super::target::{Service, check_ledger_fits, reach};
-use super::{blocked, command_line, guard, lost, print_outcome, signals, sites, surroundings};
+use super::{blocked, command_line, descriptors, guard, lost, print_outcome, signals, sites, surroundings};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
 use crate::cloud::http::HttpCloud;
@@ -24,7 +24,7 @@ use crate::run::{Ended, FleetView, Forecast, Reader, Rules, Signal, Signals, Sta
 use crate::settings::{self, RunSettings, Target};
 use crate::sim::FastClock;
 use crate::tally::Tally;
-use crate::words::duration;
+use crate::words::{duration, plural, shown_path};
 
 pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure> {
     let settings = RunSettings::resolve(args, &surroundings(args.target.profile.as_deref()))?;
@@ -35,8 +35,10 @@ pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure
             None => Ok(Exit::Usage),
         };
     }
-    let mut signals = signals::listen()
-        .map_err(|error| Failure::new(Exit::Defect, format!("signals cannot be listened to: {error}")))?;
+    let mut signals = signals::listen().map_err(|error| {
+        Failure::new(Exit::Refused, format!("signals cannot be listened to: {error}"))
+            .next("nothing was sent; raise the limits of this user (ulimit -u, ulimit -n)")
+    })?;
     match unless_signalled(&mut signals, load(&settings)).await? {
         Some(plan) => switch(&settings, plan, screen, signals).await,
         None => Ok(Exit::Usage),
@@ -91,13 +93,13 @@ async fn switch(
     let run_id = ledger::new_run_id();
     let (writer, set_aside) = ledger::open(&settings.ledger, &run_id)?;
     if let Some(aside) = set_aside {
-        let (ledger, aside) = (settings.ledger.display(), aside.display());
+        let (ledger, aside) = (shown_path(&settings.ledger), shown_path(&aside));
         to_stderr(&format!("note: the last line of {ledger} was torn and is set aside in {aside}\n"));
     }
     check_ledger_fits(&settings.target, &settings.ledger, writer.memory())?;
     let work = remaining_work(&plan.jobs, writer.memory(), settings.retry);
     let service = unless_signalled(&mut signals, reach_guarded(settings, &plan, writer.memory())).await?;
-    let rules = settings.rules(service.clock.as_ref());
+    let rules = within_descriptors(settings.rules(service.clock.as_ref()));
     plan.waves = soaks_of_this_run(plan.waves, service.clock.as_ref());
     let endpoint = service.name.clone();
     let cloud = Arc::new(HttpCloud::new(service.fleet(rules.request_timeout)?));
@@ -124,6 +126,19 @@ async fn switch(
     })
     .await;
     conclude(settings, &opening, witness.tally(), ended)
+}
+
+/// The rules, with no more requests at once than there can be connections.
+fn within_descriptors(rules: Rules) -> Rules {
+    let concurrency = descriptors::for_requests(rules.concurrency);
+    if concurrency < rules.concurrency {
+        to_stderr(&format!(
+            "note: there are file descriptors for {} at once, not for {}; raise the limit with `ulimit -n 1024`\n",
+            plural(concurrency, "request"),
+            rules.concurrency,
+        ));
+    }
+    Rules { concurrency, ..rules }
 }
 
 /// The waves with the soaks that this run keeps to, and a word where those are not the plan's.
@@ -202,7 +217,7 @@ fn introduce(
         schema: ledger::SCHEMA.into(),
         parent_run: parent.clone(),
         tool_version: env!("CARGO_PKG_VERSION").into(),
-        plan: plan.path.display().to_string(),
+        plan: shown_path(&plan.path),
         plan_digest: plan.digest,
         regions: regions.into_iter().map(str::to_owned).collect(),
         endpoint: endpoint.clone(),

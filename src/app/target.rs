@@ -23,6 +23,7 @@ use crate::ledger::{JobMemory, Memory, Standing};
 use crate::pace::{HEADROOM, Rate};
 use crate::settings::{RunSettings, SIMULATOR, Target};
 use crate::sim::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
+use crate::words;
 
 /// Largest scenario; one that lists a hundred thousand engines takes 3 MB.
 const LARGEST_SCENARIO: u64 = 4 << 20;
@@ -67,7 +68,7 @@ pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, memory: &Memory)
     }
     let what = format!(
         "the ledger {} tells of engines at {} (run {run}) and cannot serve a run against {}",
-        ledger.display(),
+        words::shown_path(ledger),
         opened.endpoint,
         target.name(),
     );
@@ -131,7 +132,7 @@ fn wanted<'a>(
 
 /// A scenario file.
 pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
-    let name = path.display().to_string();
+    let name = words::shown_path(path);
     let text = scenario_text(path).map_err(|error| {
         Failure::new(Exit::Usage, format!("the scenario {name} cannot be read: {error}: check the path"))
     })?;

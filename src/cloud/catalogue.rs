@@ -119,6 +119,17 @@ pub fn look_up(code: &str) -> &'static CatalogueEntry {
     line_of(code).or_else(|| line_of(first_segment)).unwrap_or(&UNHEARD_OF)
 }
 
+/// True where asking again does not help a call that only reads: the service has judged the caller or the question.
+/// Codes that are not documented, and those that only say that something failed, judge neither.
+pub fn is_definitive(code: &str) -> bool {
+    let entry = look_up(code);
+    match entry.class {
+        Class::Throttled | Class::Transient | Class::Busy | Class::NotRunning => false,
+        Class::Final(Reach::Engine) => !matches!(entry.code, "" | "FailedOperation" | "LimitExceeded"),
+        Class::Denied | Class::Final(_) => true,
+    }
+}
+
 /// True where a refusal with this code proves that nothing was applied. A code without a line of its own proves nothing,
 /// whatever its first segment is.
 pub fn proves_not_applied(code: &str) -> bool {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use reqwest::{Certificate, Client, ClientBuilder};
 
 use super::endpoint::Endpoint;
+use crate::words::shown_path;
 pub use proxy::ProxyError;
 use proxy::{Proxies, Route};
 
@@ -33,7 +34,7 @@ const SYSTEM_ROOTS: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// The file of `--ca-file` cannot be read.
-    #[error("--ca-file {}: {cause}: name a file of certificates in PEM form", path.display())]
+    #[error("--ca-file {}: {cause}: name a file of certificates in PEM form", shown_path(path))]
     UnreadableCertificates {
         /// The file, as it was named.
         path: PathBuf,
@@ -45,14 +46,17 @@ pub enum NetworkError {
     #[error(
         "--ca-file {}: the file holds no certificate in PEM form: write one or several, each beginning with \
          -----BEGIN CERTIFICATE-----",
-        path.display()
+        shown_path(path)
     )]
     NoCertificates {
         /// The file, as it was named.
         path: PathBuf,
     },
     /// The file of `--ca-file` holds something damaged.
-    #[error("--ca-file {}: a certificate in it cannot be read: get the file anew from whoever runs the CA", path.display())]
+    #[error(
+        "--ca-file {}: a certificate in it cannot be read: get the file anew from whoever runs the CA",
+        shown_path(path)
+    )]
     DamagedCertificates {
         /// The file, as it was named.
         path: PathBuf,

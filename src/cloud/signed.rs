@@ -248,7 +248,8 @@ impl Call<'_> {
         let called = String::from_utf8_lossy(content_type.as_bytes());
         let essence = called.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let is_json = essence == JSON || essence == "text/json" || essence.ends_with("+json");
-        let called = || words::quoted(&self.redact(&called, credentials), LONGEST_CONTENT_TYPE);
+        let called =
+            || words::quoted(&words::printable(&self.redact(&called, credentials)), LONGEST_CONTENT_TYPE);
         (!is_json).then(|| format!("the answer is called {}, not JSON", called()))
     }
 

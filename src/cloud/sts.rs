@@ -9,11 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::catalogue::{Class, Reach, look_up};
+use super::catalogue::{Class, Reach, is_definitive, look_up};
 use super::credentials::{Credentials, CredentialsError, Keyring, could_be_a_key};
 use super::signed::{Call, ServiceClock, SignedClient};
 use super::{Fault, Refusal};
-use crate::words::one_line;
+use crate::words::printable;
 
 /// Version of the API, sent as `X-TC-Version`.
 pub const API_VERSION: &str = "2018-08-13";
@@ -198,7 +198,7 @@ impl Told {
                 Self::new(fault, "check the network between here and the endpoint, then run again", true)
             }
             Fault::Barred { by, cause } => Self {
-                what: one_line(&format!("{} ({}: {cause})", by.cause(), by.code())),
+                what: format!("{} ({}: {cause})", by.cause(), by.code()),
                 remedy: by.remedy().to_owned(),
                 may_pass: false,
             },
@@ -216,7 +216,7 @@ impl Told {
     }
 
     fn new(fault: &Fault, remedy: &str, may_pass: bool) -> Self {
-        Self { what: one_line(&fault.to_string()), remedy: remedy.to_owned(), may_pass }
+        Self { what: fault.to_string(), remedy: remedy.to_owned(), may_pass }
     }
 
     fn of_refusal(refusal: &Refusal, denied: &str, unfit: &str) -> Self {
@@ -224,14 +224,14 @@ impl Told {
         let message = Some(&refusal.message).filter(|message| !message.is_empty());
         let message = message.map_or_else(String::new, |message| format!(": {message}"));
         let id = refusal.request_id.as_ref().map_or_else(String::new, |id| format!(", RequestId {id}"));
-        let what = one_line(&format!("{} ({}{message}{id})", entry.cause, refusal.code));
+        let what = format!("{} ({}{message}{id})", entry.cause, refusal.code);
         let remedy = match entry.class {
             Class::Denied => denied,
             // the table's remedies for these speak of engines
             Class::Final(Reach::Engine | Reach::Image) | Class::NotRunning | Class::Busy => unfit,
             Class::Throttled | Class::Transient | Class::Final(_) => entry.remedy,
         };
-        let may_pass = matches!(entry.class, Class::Throttled | Class::Transient | Class::Busy);
+        let may_pass = !is_definitive(&refusal.code);
         Self { what, remedy: remedy.to_owned(), may_pass }
     }
 }
@@ -271,7 +271,7 @@ struct IdentityAnswer {
 impl IdentityAnswer {
     /// What does not say whose keys they are is no answer.
     fn into_identity(self) -> Result<CallerIdentity, Fault> {
-        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let filled = |text: Option<String>| text.filter(|text| !text.is_empty()).map(|text| printable(&text));
         match (filled(self.account_id), filled(self.arn)) {
             (Some(account_id), Some(arn)) => Ok(CallerIdentity {
                 account_id,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use self::json::{List, Object};
 use super::{EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, ImageRecord, Refusal};
 use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey};
-use crate::words::cut;
+use crate::words::{cut, printable};
 
 /// Characters of an id, a name or a code that are kept.
 const LONGEST_TEXT: usize = 256;
@@ -203,10 +203,15 @@ impl ImageShape {
     }
 }
 
-/// An empty text says as little as an absent one. A monstrous one is cut: it goes into the ledger, whose lines are
-/// bounded, and no id of a plan is long enough to be equal to what is left of it.
+/// An empty text says as little as an absent one.
 fn filled(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty()).map(|text| cut(&text, LONGEST_TEXT))
+    text.filter(|text| !text.is_empty()).map(|text| kept(&text))
+}
+
+/// What is kept of an id, a name or a code. A monstrous one is cut, because it goes into the ledger, whose lines are
+/// bounded. What is cut or escaped equals no id of a plan: none is that long, and none holds a backslash.
+fn kept(text: &str) -> String {
+    cut(&printable(text), LONGEST_TEXT)
 }
 
 /// An answer that the service itself gave, and its number.
@@ -263,7 +268,7 @@ pub(super) fn judge<A: DeserializeOwned>(body: &[u8]) -> Result<Answered<A>, Una
         let Some(code) = filled(error.code) else {
             return Err(Unanswered::Unreadable { why: "the answer is an error without a code" });
         };
-        let message = cut(&error.message.unwrap_or_default(), LONGEST_MESSAGE);
+        let message = cut(&printable(&error.message.unwrap_or_default()), LONGEST_MESSAGE);
         return Err(Unanswered::Refused(Refusal { code, message, request_id }));
     }
     // every processed request has one (document 1342/99266), so an answer without was not given by the service

@@ -1,11 +1,14 @@
 //! What a line can say, and its spelling as JSON.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::job::{ImageVersionId, JobKey, Outcome};
+use crate::words::{is_printable, printable};
 
 /// Name and version of the format.
 pub const SCHEMA: &str = "dlc-fleet.ledger/1";
@@ -235,6 +238,7 @@ impl Line {
         fn parse<'a, Shape: Deserialize<'a>>(text: &'a str) -> Result<Shape, String> {
             serde_json::from_str(text).map_err(|error| error.to_string())
         }
+        let text = &*printable_line(text)?;
         let Face { seq, at, run, kind } = parse(text)?;
         let entry = match kind.as_str() {
             "run" | "closed" => match parse(text)? {
@@ -245,6 +249,28 @@ impl Line {
         };
         let at = at.parse().map_err(|_| format!("`at` is not a time: {at}"))?;
         Ok(Self { seq, at, run, entry })
+    }
+}
+
+/// The line with every text in it printable. What this version writes is, so that most lines are only looked through.
+fn printable_line(text: &str) -> Result<Cow<'_, str>, String> {
+    let escapes = [r"\u", r"\b", r"\f", r"\n", r"\r", r"\t"];
+    if text.chars().all(is_printable) && !escapes.iter().any(|escape| text.contains(escape)) {
+        return Ok(Cow::Borrowed(text));
+    }
+    let line: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Ok(Cow::Owned(with_printable_texts(line).to_string()))
+}
+
+fn with_printable_texts(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(printable(&text)),
+        Value::Array(values) => values.into_iter().map(with_printable_texts).collect(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter().map(|(name, value)| (name, with_printable_texts(value)));
+            Value::Object(fields.collect())
+        }
+        other => other,
     }
 }
 
@@ -263,10 +289,16 @@ pub(super) mod tests {
         }
     }
 
+    /// As every text is by the time it is written.
+    fn printable_text(longest: usize) -> impl Strategy<Value = String> {
+        proptest::collection::vec(any::<char>(), 0..longest)
+            .prop_map(|letters| printable(&letters.into_iter().collect::<String>()))
+    }
+
     fn refused() -> impl Strategy<Value = Refused> {
         (
             "[A-Za-z.]{1,30}",
-            proptest::option::of(".{0,60}"),
+            proptest::option::of(printable_text(60)),
             proptest::option::of("[a-f0-9-]{36}"),
             any::<Option<u32>>(),
             any::<bool>(),
@@ -286,15 +318,15 @@ pub(super) mod tests {
         prop_oneof![
             Just(Step::Already),
             (1u32..9, image()).prop_map(|(attempt, image_before)| Step::Sent { attempt, image_before }),
-            (proptest::option::of(".{0,36}"), latency(), any::<bool>()).prop_map(
+            (proptest::option::of(printable_text(36)), latency(), any::<bool>()).prop_map(
                 |(request_id, latency_ms, read_back)| Step::Accepted { request_id, latency_ms, read_back }
             ),
             refused().prop_map(Step::Throttled),
             refused().prop_map(Step::Refused),
-            ".{0,60}".prop_map(|message| Step::NotSent { message }),
+            printable_text(60).prop_map(|message| Step::NotSent { message }),
             (
                 proptest::option::of("[A-Za-z.]{1,30}"),
-                ".{0,60}",
+                printable_text(60),
                 proptest::option::of("[a-f0-9-]{36}"),
                 any::<Option<u16>>(),
                 latency()
@@ -303,16 +335,15 @@ pub(super) mod tests {
                     Step::Doubtful { code, message, request_id, http_status, latency_ms }
                 }),
             "[a-z0-9-]{1,36}".prop_map(|seen| Step::Cleared { image_seen: ImageVersionId::new(seen) }),
-            (image(), proptest::option::of(".{0,20}"), proptest::option::of(".{0,20}")).prop_map(
-                |(image_before, image_name_after, child_image_after)| Step::Switched {
+            (image(), proptest::option::of(printable_text(20)), proptest::option::of(printable_text(20)))
+                .prop_map(|(image_before, image_name_after, child_image_after)| Step::Switched {
                     image_before,
                     image_name_after,
                     child_image_after
-                }
-            ),
+                }),
             refused().prop_map(Step::Failed),
-            ".{0,60}".prop_map(|message| Step::Unconverged { message }),
-            ".{0,60}".prop_map(|message| Step::Unknown { message }),
+            printable_text(60).prop_map(|message| Step::Unconverged { message }),
+            printable_text(60).prop_map(|message| Step::Unknown { message }),
         ]
     }
 
@@ -330,6 +361,28 @@ pub(super) mod tests {
         fn no_text_makes_the_reader_panic(text in ".{0,200}") {
             let _ = Line::from_json(&text);
         }
+    }
+
+    #[test]
+    fn texts_that_are_not_printable_become_so_when_they_are_read() {
+        let line = |message: &str| {
+            let step = Step::Unknown { message: message.into() };
+            Line {
+                seq: 1,
+                at: Timestamp::UNIX_EPOCH,
+                run: "r".into(),
+                entry: Entry::Job { key: key(1), step },
+            }
+        };
+        for raw in ["\u{1b}[2J", "a\nb", "\u{9b}\u{202e}", r"c:\new"] {
+            let read = Line::from_json(&line(raw).to_json().expect("json"));
+            assert_eq!(read, Ok(line(&printable(raw))), "{raw:?}");
+        }
+        let escaped =
+            r#"{"seq":1,"at":"1970-01-01T00:00:00Z","run":"r","kind":"unknown","message":"\u009b","#;
+        let key =
+            r#""region":"ap-guangzhou","data_engine_id":"DataEngine-1","new_image_version_id":"image-new"}"#;
+        assert_eq!(Line::from_json(&format!("{escaped}{key}")), Ok(line(r"\u{9b}")));
     }
 
     #[test]

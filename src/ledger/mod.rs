@@ -67,11 +67,13 @@ pub use write::{Writer, new_run_id, open};
 use std::io;
 use std::path::PathBuf;
 
+use crate::words::shown_path;
+
 /// Why a ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The operating system refused.
-    #[error("cannot {doing} the ledger {}: {cause}", path.display())]
+    #[error("cannot {doing} the ledger {}: {cause}", shown_path(path))]
     Io {
         /// What was tried: `open`, `read`, `write`, `lock`, `repair`.
         doing: &'static str,
@@ -81,7 +83,7 @@ pub enum LedgerError {
         cause: io::Error,
     },
     /// Another process writes to it.
-    #[error("the ledger {} is in use by {holder}", path.display())]
+    #[error("the ledger {} is in use by {holder}", shown_path(path))]
     Locked {
         /// The ledger.
         path: PathBuf,
@@ -89,7 +91,10 @@ pub enum LedgerError {
         holder: Holder,
     },
     /// A later version wrote it.
-    #[error("the ledger {} was written by a later version: line {line} has the schema {schema}", path.display())]
+    #[error(
+        "the ledger {} was written by a later version: line {line} has the schema {schema}",
+        shown_path(path)
+    )]
     Newer {
         /// The ledger.
         path: PathBuf,
@@ -99,7 +104,7 @@ pub enum LedgerError {
         schema: String,
     },
     /// A line is not what was written, or does not follow from the lines before it.
-    #[error("the ledger {} is damaged at line {line}: {what}", path.display())]
+    #[error("the ledger {} is damaged at line {line}: {what}", shown_path(path))]
     Damaged {
         /// The ledger.
         path: PathBuf,

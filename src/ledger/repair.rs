@@ -10,6 +10,7 @@ use super::disk::{open_to_read, private, sync_folder};
 use super::lock::Lock;
 use super::read::{Recalled, read_good};
 use super::write::new_run_id;
+use crate::words::printable;
 
 /// Engines that are named at most: as many as a plan may have.
 const MOST_NAMED: usize = 100_000;
@@ -70,7 +71,7 @@ fn engines_named(source: &mut File, from: u64) -> io::Result<BTreeSet<String>> {
     let (mut text, mut last, mut last_but_one) = (Vec::new(), Vec::new(), Vec::new());
     while (&mut source).take(LONGEST_TEXT).read_until(b'"', &mut text)? > 0 && named.len() < MOST_NAMED {
         if text.pop_if(|end| *end == b'"').is_some() && last == b":" && last_but_one == b"data_engine_id" {
-            named.insert(String::from_utf8_lossy(&text).into_owned());
+            named.insert(printable(&String::from_utf8_lossy(&text)));
         }
         last_but_one = std::mem::replace(&mut last, std::mem::take(&mut text));
     }

@@ -14,6 +14,7 @@ use super::fold::Memory;
 use super::lock::Lock;
 use super::read::{LONGEST_LINE, read};
 use super::rescue::Rescued;
+use crate::words::shown_path;
 
 /// Tells the time on the wall.
 type WallClock = Box<dyn Fn() -> Timestamp + Send>;
@@ -88,7 +89,7 @@ impl Writer {
         self.rescued = self.lock.as_ref().and_then(|lock| lock.rescue(&self.run));
         match (&self.rescued, error) {
             (Some(Rescued::File(copy)), LedgerError::Io { doing, path, cause }) => {
-                let cause = io::Error::other(format!("{cause}; what it held is in {}", copy.display()));
+                let cause = io::Error::other(format!("{cause}; what it held is in {}", shown_path(copy)));
                 LedgerError::Io { doing, path, cause }
             }
             (_, error) => error,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
 use super::source::{Source, boundary};
-use crate::words;
+use crate::words::{self, is_printable, printable};
 
 /// Findings that are shown; the rest is counted.
 const SHOWN: usize = 100;
@@ -191,31 +191,14 @@ fn crop(text: &str, line: Range<usize>, place: Place, window: (usize, usize)) ->
 
 /// Text from a plan between backticks, shortened, and unable to steer a terminal.
 pub(super) fn quote(text: &str) -> String {
-    let mut quoted = String::from("`");
-    for (index, character) in text.chars().enumerate() {
-        if index == QUOTED {
-            quoted.push('…');
-            break;
-        }
-        if is_unseen(character) {
-            quoted.extend(character.escape_default());
-        } else {
-            quoted.push(character);
-        }
-    }
-    quoted + "`"
+    let shown: String = text.chars().take(QUOTED).collect();
+    let rest = if text.chars().nth(QUOTED).is_some() { "…" } else { "" };
+    format!("`{}{rest}`", printable(&shown))
 }
 
 /// A character as it can be shown in a line. The renderer shows ASCII controls itself.
 fn visible(character: char) -> char {
-    if is_unseen(character) && !character.is_ascii() { char::REPLACEMENT_CHARACTER } else { character }
-}
-
-/// Characters that take no room on a terminal, or change what stands beside them.
-fn is_unseen(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    if is_printable(character) || character.is_ascii() { character } else { char::REPLACEMENT_CHARACTER }
 }
 
 #[cfg(test)]
@@ -280,7 +263,7 @@ mod tests {
         let text = "a\u{1b}[31m\u{9b}31m\u{202e}b";
         let finding = Finding::new(Place::new(0, 0..1), quote(text), "do this");
         let page = findings_of(text, vec![finding]).render(false);
-        assert!(page.chars().all(|character| character == '\n' || !is_unseen(character)), "{page:?}");
+        assert!(page.chars().all(|character| character == '\n' || is_printable(character)), "{page:?}");
     }
 
     #[test]

@@ -88,7 +88,10 @@ pub struct Expect {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The file cannot be read at all.
-    #[error("cannot read the plan {}: {cause}; check the path and its permissions", path.display())]
+    #[error(
+        "cannot read the plan {}: {cause}; check the path and its permissions",
+        crate::words::shown_path(path)
+    )]
     Unreadable {
         /// The file, as it was named.
         path: PathBuf,

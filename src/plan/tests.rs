@@ -321,7 +321,7 @@ type Written = (String, String, String, Option<String>, Option<String>, Option<S
 
 /// Sound jobs in three waves, none of them empty; ids are unlike each other but otherwise anything allowed.
 fn jobs() -> impl Strategy<Value = Vec<Job>> {
-    let id = "[!-~]{1,12}";
+    let id = r"[!-\[\]-~]{1,12}";
     let note = proptest::option::of("[a-zé,\"'#:&*-][ -~é]{0,10}[a-z\"]");
     let job = (
         id,

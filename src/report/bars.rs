@@ -10,7 +10,6 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::notices::Notices;
 use super::{Scene, Sink, lines, print, progress};
 use crate::event::Event;
-use crate::words;
 
 /// More waves than this are shown as a window around the open one, so that bars never fill the screen.
 const MOST_ROWS: usize = 6;
@@ -196,9 +195,7 @@ impl Write for LogLine {
     fn flush(&mut self) -> io::Result<()> {
         if !self.text.is_empty() {
             let text = std::mem::take(&mut self.text);
-            // tracing writes control characters out, but not these marks
-            let text = String::from_utf8_lossy(&text).replace(words::turns_direction, "");
-            self.screen.print(&text);
+            self.screen.print(&String::from_utf8_lossy(&text));
         }
         Ok(())
     }

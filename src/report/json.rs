@@ -10,6 +10,7 @@ use super::Closing;
 use crate::event::{Opening, SoakFailure, StopReason};
 use crate::job::{Job, JobIndex, Outcome, Reason, Wave};
 use crate::tally::{Counts, Outcomes, Soak, Tally};
+use crate::words;
 
 const SCHEMA: &str = "dlc-fleet.summary/1";
 
@@ -166,8 +167,8 @@ pub fn json(opening: &Opening, tally: &Tally, closing: &Closing, exit_code: u8) 
         schema: SCHEMA,
         run_id: &opening.run_id,
         parent_run_id: opening.parent_run_id.as_deref(),
-        plan: opening.plan.display().to_string(),
-        ledger: opening.ledger.display().to_string(),
+        plan: words::shown_path(&opening.plan),
+        ledger: words::shown_path(&opening.ledger),
         endpoint: &opening.endpoint,
         rate: opening.rate,
         exit_code,

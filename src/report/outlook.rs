@@ -46,7 +46,7 @@ pub fn outlook(preview: &Preview) -> String {
 /// How long it would take with the waits between waves; nothing where there are none.
 fn soaks(preview: &Preview) -> String {
     let shut = preview.soak_failure.as_ref().map_or_else(String::new, |failure| {
-        let (wave, strays) = (words::one_line(&failure.wave), soaking::strays(failure));
+        let (wave, strays) = (&failure.wave, soaking::strays(failure));
         format!("as things stand, wave {wave} would not come through its soak: {strays}; no wave after it would open\n")
     });
     let Some(listed) = listed_soaks(&preview.soaks) else { return shut };

@@ -138,7 +138,7 @@ impl Preview {
 
 /// The dry run for people.
 pub fn preview(preview: &Preview) -> String {
-    let plan = words::one_line(&preview.plan.display().to_string());
+    let plan = words::shown_path(&preview.plan);
     let head = format!("dry run of {plan} against {}: nothing was sent or written\n", preview.endpoint);
     let mut paragraphs = vec![paint::strong(head.trim_end()) + "\n"];
     if preview.rows.len() <= LISTED {
@@ -177,11 +177,8 @@ fn listing(preview: &Preview, rows: &[&PreviewRow]) -> String {
     header.extend(regions.then_some("region"));
     header.extend(["prediction", ""]);
     let cells = rows.iter().map(|row| {
-        let mut cells = vec![
-            words::cut(&words::one_line(&row.wave), 16),
-            words::one_line(row.key.data_engine_id.as_str()),
-        ];
-        cells.extend(regions.then(|| words::one_line(row.key.region.as_str())));
+        let mut cells = vec![words::cut(&row.wave, 16), row.key.data_engine_id.to_string()];
+        cells.extend(regions.then(|| row.key.region.to_string()));
         cells.push(row.prediction.word().to_owned());
         cells.push(explained(row, whole));
         cells
@@ -200,7 +197,7 @@ fn explained(row: &PreviewRow, whole: bool) -> String {
         Prediction::Watch => "an earlier run's request was accepted; it is only watched".to_owned(),
         Prediction::Done(outcome) => format!("{outcome}, says the ledger"),
         Prediction::InDoubt => "an earlier request is read back first".to_owned(),
-        Prediction::NotFound => format!("no such engine in {}", words::one_line(row.key.region.as_str())),
+        Prediction::NotFound => format!("no such engine in {}", row.key.region),
         Prediction::Blocked | Prediction::WouldFail | Prediction::CannotTell => String::new(),
     };
     if let Some(detail) = &row.detail {
@@ -210,10 +207,10 @@ fn explained(row: &PreviewRow, whole: bool) -> String {
             _ => ", ",
         };
         text.push_str(gap);
-        text.push_str(&words::one_line(detail));
+        text.push_str(detail);
     }
     match &row.note {
-        Some(note) => format!("{text}  ({})", words::one_line(note)),
+        Some(note) => format!("{text}  ({note})"),
         None => text,
     }
 }
@@ -233,8 +230,8 @@ fn images_in_full(preview: &Preview) -> bool {
 }
 
 fn image(id: &ImageVersionId, whole: bool) -> String {
-    let id = words::one_line(id.as_str());
-    if whole || id.chars().count() <= 20 { id } else { words::cut(&id, 9) }
+    let id = id.as_str();
+    if whole || id.chars().count() <= 20 { id.to_owned() } else { words::cut(id, 9) }
 }
 
 /// Counts by wave and prediction; the columns of a row add up to its rows.
@@ -253,7 +250,7 @@ fn totals(preview: &Preview) -> String {
     if waves.len() > 1 {
         rows.extend(waves.iter().map(|wave| {
             let of_wave = preview.rows.iter().filter(|row| row.wave == **wave);
-            count_row(&words::cut(&words::one_line(wave), 32), &of_wave.collect::<Vec<_>>(), &occurring)
+            count_row(&words::cut(wave, 32), &of_wave.collect::<Vec<_>>(), &occurring)
         }));
     }
     rows.push(count_row("total", &preview.rows.iter().collect::<Vec<_>>(), &occurring));

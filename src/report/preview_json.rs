@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::json::{SoakFailed, milliseconds, written};
 use super::preview::{Prediction, Preview, PreviewRow};
 use crate::job::{ImageVersionId, Outcome, Wave};
+use crate::words;
 
 const SCHEMA: &str = "dlc-fleet.preview/1";
 
@@ -87,7 +88,7 @@ pub fn preview_json(preview: &Preview, exit_code: u8) -> String {
     let count = |word| preview.count(word);
     written(&Document {
         schema: SCHEMA,
-        plan: preview.plan.display().to_string(),
+        plan: words::shown_path(&preview.plan),
         endpoint: &preview.endpoint,
         rate: preview.rate,
         requests: preview.requests(),

@@ -25,7 +25,7 @@ const GAP: &str = "  ";
 pub fn wave_title(opening: &Opening, wave: usize) -> Option<String> {
     let waves = opening.waves.len();
     let name = &opening.waves.get(wave).filter(|_| waves > 1)?.name;
-    Some(format!("wave {} of {waves}, {}", wave + 1, words::one_line(name)))
+    Some(format!("wave {} of {waves}, {}", wave + 1, name))
 }
 
 /// `14 of 24 on target, 3 in flight, 4 converging, 1 failed, 2 waiting`: every job is in exactly one of the numbers.
@@ -178,11 +178,11 @@ pub fn rows(scene: &Scene, columns: usize) -> Vec<String> {
     let longest_count = counts.iter().map(|counts| words::count(counts.jobs()).len()).max().unwrap_or(0);
     let numbers: Vec<_> = counts.iter().map(|counts| numbers(counts, longest_count)).collect();
     let longest_numbers = numbers.iter().map(|parts| measure_text_width(&parts.join(GAP))).max().unwrap_or(0);
-    let names: Vec<_> = waves.iter().map(|wave| words::one_line(&wave.name)).collect();
+    let names: Vec<&str> = waves.iter().map(|wave| wave.name.as_str()).collect();
     let longest_name = names.iter().map(|name| measure_text_width(name)).max().unwrap_or(0).min(LONGEST_NAME);
     let room = columns.saturating_sub(longest_name + longest_numbers + 2 * GAP.len());
     let bar_width = room.clamp(SHORTEST_BAR, LONGEST_BAR);
-    let row = |((name, counts), numbers): ((&String, &Counts), Vec<String>)| {
+    let row = |((name, counts), numbers): ((&&str, &Counts), Vec<String>)| {
         let name = truncate_str(name, longest_name, "…");
         let mut parts = vec![pad_str(&name, longest_name, Alignment::Left, None).into_owned()];
         let first = numbers.first().map_or(0, |first| measure_text_width(first));

@@ -59,11 +59,11 @@ fn paragraph(opening: &Opening, tally: &Tally, group: &Group<'_>, regions: bool)
     let Some(reason) = group.reason else {
         return format!("{head}\n{}{engines}", labelled("cause", &unexplained(tally, group.outcome)));
     };
-    let code = paint::strong(&words::one_line(&reason.code));
-    let cause = labelled("cause", &words::one_line(&reason.cause));
-    let remedy = labelled("remedy", &words::one_line(&reason.remedy));
+    let code = paint::strong(&reason.code);
+    let cause = labelled("cause", &reason.cause);
+    let remedy = labelled("remedy", &reason.remedy);
     let message = reason.message.as_ref().map_or_else(String::new, |message| {
-        labelled("message", &(words::one_line(message) + others_say(tally, group, message)))
+        labelled("message", &(message.clone() + others_say(tally, group, message)))
     });
     format!("{head}: {code}\n{cause}{remedy}{message}{engines}")
 }
@@ -89,7 +89,7 @@ fn others_say(tally: &Tally, group: &Group<'_>, message: &str) -> &'static str {
 
 fn request_id(tally: &Tally, job: JobIndex) -> Option<String> {
     let id = tally.verdict(job)?.reason.as_ref()?.request_id.as_ref()?;
-    Some(format!("RequestId {}", words::one_line(id)))
+    Some(format!("RequestId {id}"))
 }
 
 /// Engines that are not as this run or an earlier one left them; their outcome is what that run proved.
@@ -105,9 +105,7 @@ fn drifted(opening: &Opening, tally: &Tally, regions: bool) -> Option<String> {
         "they were on their target, by this run or an earlier one, and are not as they were left",
     ));
     text.push_str(&labelled("remedy", "find out what happened to them; this run left them alone"));
-    text.push_str(&engines(opening, &jobs, regions, |job| {
-        Some(format!("now {}", words::one_line(tally.drifted_to(job)?)))
-    }));
+    text.push_str(&engines(opening, &jobs, regions, |job| Some(format!("now {}", tally.drifted_to(job)?))));
     Some(text)
 }
 
@@ -129,7 +127,7 @@ fn engines(
         }
         if let Some(note) = &job.note {
             line += "  ";
-            line += &paint::quiet(&format!("({})", words::one_line(note)));
+            line += &paint::quiet(&format!("({note})"));
         }
         text.push_str(&labelled(label, line.trim_end()));
     }
@@ -140,8 +138,8 @@ fn engines(
 }
 
 fn place(job: &Job, regions: bool) -> String {
-    let id = words::one_line(job.key.data_engine_id.as_str());
-    if regions { format!("{id}  {}", words::one_line(job.key.region.as_str())) } else { id }
+    let id = &job.key.data_engine_id;
+    if regions { format!("{id}  {}", job.key.region) } else { id.to_string() }
 }
 
 fn labelled(label: &str, text: &str) -> String {

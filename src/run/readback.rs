@@ -12,7 +12,7 @@ use super::Rules;
 use super::listing::Listing;
 use super::place::{Place, Scope};
 use super::sight::FleetView;
-use crate::cloud::catalogue::{Class, look_up};
+use crate::cloud::catalogue::{Class, Reach, is_definitive, look_up};
 use crate::cloud::{
     EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LARGEST_PAGE, MOST_IDS,
 };
@@ -21,6 +21,13 @@ use crate::pace::{Gate, Rate, until};
 
 /// Throttled reads in a row that are borne before a reading is given up.
 const MOST_THROTTLES: u32 = 100;
+
+/// The code of an action that a site does not have.
+pub(super) const INVALID_ACTION: &str = "InvalidAction";
+
+/// Answers in a row that it takes to believe that a site has no such action, or does not serve a region: a gateway
+/// that is being changed may say so once.
+const ANSWERS_THAT_CONFIRM: u32 = 3;
 
 /// The code of an engine that there is not.
 const NO_SUCH_ENGINE: &str = "ResourceNotFound.DataEngineNotFound";
@@ -204,25 +211,33 @@ impl<F: Fleet> Reader<F> {
         Call: Future<Output = Result<T, Fault>>,
     {
         let mut random = fastrand::Rng::new();
-        let (mut failures, mut throttles, mut outdated) = (0, 0, false);
+        let (mut failures, mut throttles, mut outdated, mut absences) = (0, 0, false, 0);
         loop {
             let fault = match self.once(gate, &call).await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
             tracing::debug!(%fault, "a reading call failed");
-            match kind_of(&fault) {
+            let kind = kind_of(&fault);
+            absences = if kind == Kind::Absent { absences + 1 } else { 0 };
+            let tries = match kind {
                 Kind::Throttled if throttles < MOST_THROTTLES => {
                     throttles += 1;
                     gate.lock().await.throttled();
+                    continue;
                 }
-                Kind::Outdated if !outdated => outdated = true,
+                Kind::Outdated if !outdated => {
+                    outdated = true;
+                    continue;
+                }
+                Kind::Absent if absences < ANSWERS_THAT_CONFIRM => absences,
                 Kind::MayPass if failures + 1 < attempts => {
                     failures += 1;
-                    until(Instant::now() + self.rules.delays.transient.wait(failures, &mut random)).await;
+                    failures
                 }
                 _ => return Err(fault),
-            }
+            };
+            until(Instant::now() + self.rules.delays.transient.wait(tries, &mut random)).await;
         }
     }
 
@@ -263,19 +278,24 @@ fn left_out(scope: &Scope, sweep: &Sweep, view: &FleetView) -> BTreeMap<Region, 
     left_out
 }
 
+#[derive(PartialEq)]
 enum Kind {
     Throttled,
     Outdated,
     MayPass,
+    /// The site has no such action, or does not serve the region.
+    Absent,
     Final,
 }
 
 fn kind_of(fault: &Fault) -> Kind {
     match fault {
-        Fault::Refused(_) => match class_of(fault) {
-            Some(Class::Throttled) => Kind::Throttled,
-            Some(Class::Transient | Class::Busy) => Kind::MayPass,
-            _ => Kind::Final,
+        Fault::Refused(refusal) => match look_up(&refusal.code).class {
+            Class::Throttled => Kind::Throttled,
+            Class::Final(Reach::Region) => Kind::Absent,
+            _ if refusal.code == INVALID_ACTION => Kind::Absent,
+            _ if is_definitive(&refusal.code) => Kind::Final,
+            _ => Kind::MayPass,
         },
         Fault::Outdated(_) => Kind::Outdated,
         Fault::NotSent { .. } | Fault::NoAnswer { .. } => Kind::MayPass,

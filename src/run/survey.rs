@@ -1,15 +1,12 @@
 //! The look at every engine of a plan before anything is sent.
 
 use super::place::Scope;
-use super::readback::{Reader, class_of};
+use super::readback::{INVALID_ACTION, Reader, class_of};
 use super::reasons::reading_failed;
 use super::sight::FleetView;
 use crate::cloud::catalogue::{Class, Reach};
 use crate::cloud::{Fault, Fleet, LIST_ENGINES, SHOW_ENGINE};
 use crate::job::{DataEngineId, Job};
-
-/// The code of an action that a site does not have.
-const INVALID_ACTION: &str = "InvalidAction";
 
 /// Times that engines are asked for once more while it is not known whether they exist. A run reads on after that.
 const MORE_READS: usize = 5;

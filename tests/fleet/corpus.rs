@@ -9,12 +9,12 @@ mod csv;
 mod files;
 mod hostile;
 mod http;
-mod ledgers;
+pub mod ledgers;
 mod limits;
 mod lines;
 mod listings;
 mod scenarios;
-mod server;
+pub mod server;
 mod yaml;
 
 use std::sync::Mutex;

@@ -6,7 +6,10 @@ mod canary;
 mod clocks;
 mod codes;
 mod connect_proxy;
+mod control_characters;
 mod corpus;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod disk_faults;
 mod endings;
 #[cfg(target_os = "linux")]
@@ -46,4 +49,5 @@ mod standstill;
 mod terminal;
 mod tls;
 mod torture;
+mod transient_reads;
 mod virtual_time;

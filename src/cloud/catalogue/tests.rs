@@ -176,3 +176,19 @@ fn causes_and_remedies_are_clauses_without_capital_and_full_stop() {
         }
     }
 }
+
+#[test]
+fn a_refusal_is_definitive_where_it_judges_the_caller_or_the_question() {
+    let definitive = "AuthFailure AuthFailure.Novelty UnauthorizedOperation.Novelty IpNotInWhitelist InvalidParameter \
+         InvalidParameterValue.Novelty MissingParameter UnknownParameter ResourceNotFound.DataEngineNotFound \
+         InvalidAction UnsupportedRegion UnsupportedOperation ResourceUnavailable.BalanceInsufficient \
+         FailedOperation.NoPermissionToUseTheDataEngine RequestSizeLimitExceeded";
+    let passing = "FailedOperation FailedOperation.Novelty FailedOperation.AnotherRequestProcessing InternalError \
+         InternalError.Novelty ServiceUnavailable ResourceUnavailable ResourceUnavailable.Novelty ResourceInsufficient \
+         ResourceInUse LimitExceeded RequestLimitExceeded.UinLimitExceeded Novelty Novelty.Deeper";
+    for (codes, expected) in [(definitive, true), (passing, false)] {
+        for code in codes.split_whitespace() {
+            assert_eq!(is_definitive(code), expected, "{code}");
+        }
+    }
+}

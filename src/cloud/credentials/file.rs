@@ -8,7 +8,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::{CredentialsError, Surroundings};
-use crate::words::one_line;
+use crate::words::{for_shell, shown_path};
 
 /// Largest file that is read, in bytes. A profile of tccli names every service there is, in some 40 kB.
 const LARGEST: u64 = 1024 * 1024;
@@ -75,7 +75,7 @@ pub(super) fn warn_if_exposed(path: &Path, surroundings: &Surroundings<'_>) {
     let folder_is_open = real.parent().is_some_and(|folder| mode(folder).is_ok_and(|mode| mode & 0o011 != 0));
     match mode(&real) {
         Ok(mode) if mode & 0o077 != 0 && folder_is_open => {
-            let (file, typed) = (shown(path), crate::words::for_shell(&shown(path)));
+            let (file, typed) = (shown_path(path), for_shell(&path.display().to_string()));
             surroundings.warn(format!(
                 "the mode of {file} ({:04o}) lets others read or change it: `chmod 600 {typed}`",
                 mode & 0o7777
@@ -90,13 +90,7 @@ pub(super) fn warn_if_exposed(_path: &Path, _surroundings: &Surroundings<'_>) {}
 
 /// An error that a file is at fault for.
 pub(super) fn wrong(path: &Path, what: impl Display) -> CredentialsError {
-    CredentialsError::Source { what: format!("{}: {what}", shown(path)), may_pass: false }
-}
-
-/// A path on one line.
-pub(super) fn shown(path: &Path) -> String {
-    let path = path.display().to_string();
-    if path.chars().any(char::is_control) { one_line(&path) } else { path }
+    CredentialsError::Source { what: format!("{}: {what}", shown_path(path)), may_pass: false }
 }
 
 #[cfg(test)]

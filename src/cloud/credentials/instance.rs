@@ -12,11 +12,11 @@ use reqwest::{Client, StatusCode, redirect, retry};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::file::shown;
 use super::value::could_be_a_key;
 use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings, environment};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::signed::ServiceClock;
+use crate::words::{cut, shown_path};
 
 /// Where the metadata service answers (vendor's Python and Go SDKs).
 const ADDRESS: &str = "http://metadata.tencentyun.com/";
@@ -79,7 +79,7 @@ impl InstanceRole {
         surroundings: &Surroundings<'_>,
         profile: &Path,
     ) -> Result<Self, CredentialsError> {
-        let (address, profile) = (address(surroundings)?, Some(shown(profile)));
+        let (address, profile) = (address(surroundings)?, Some(shown_path(profile)));
         Ok(Self { address, looked_at: Vec::new(), profile, seen: AtomicBool::new(false) })
     }
 
@@ -216,7 +216,7 @@ fn read(body: &str) -> Result<Credentials, CredentialsError> {
     let answer: Answer = serde_json::from_str(body).map_err(|_| strange("gives no keys that can be read"))?;
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     if let Some(code) = filled(answer.code).filter(|code| code != "Success") {
-        return Err(strange(&format!("answers {:?} in place of keys", crate::words::cut(&code, 60))));
+        return Err(strange(&format!("answers {:?} in place of keys", cut(&code, 60))));
     }
     match (
         filled(answer.tmp_secret_id),

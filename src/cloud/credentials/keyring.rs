@@ -12,7 +12,6 @@ use super::{Credentials, CredentialsError};
 use crate::cloud::signed::ServiceClock;
 use crate::cloud::sts::{GET_CALLER_IDENTITY, StsClient, Told};
 use crate::cloud::{Fault, Refusal};
-use crate::words::one_line;
 
 /// Keys with less than this left are replaced, in seconds; the vendor's tools do the same (vendor's Python and Go
 /// SDKs, command line).
@@ -213,7 +212,7 @@ impl Keyring {
             "the new keys of {} belong to the account {}, and this run is for {account_id}: log in to that account \
              again, then run the same command again",
             self.source(),
-            one_line(&theirs)
+            theirs
         );
         Err(CredentialsError::AnotherAccount { what })
     }

@@ -6,6 +6,7 @@ use super::{Credentials, CredentialsError, Fetching, Keyring, Source};
 use crate::cloud::Fault;
 use crate::cloud::signed::ServiceClock;
 use crate::cloud::sts::{Role, StsClient, Told};
+use crate::words::printable;
 
 /// Variables of the role to assume: of the vendor's command line, and of its Terraform provider. The first that is set
 /// counts.
@@ -51,7 +52,7 @@ impl AssumedRole {
                 "grant sts:AssumeRole on the role to this caller, and let the role trust it",
                 "check the ARN of the role, the name of the session, and that the role exists",
             );
-            let (arn, base) = (self.arn.escape_debug(), self.base.source());
+            let (arn, base) = (printable(&self.arn), self.base.source());
             return Err(told.about(&format!("the role {arn} was not assumed with the keys of {base}")));
         }
     }
@@ -59,7 +60,7 @@ impl AssumedRole {
 
 impl Source for AssumedRole {
     fn name(&self) -> String {
-        format!("the role {}, assumed with the keys of {}", self.arn.escape_debug(), self.base.source())
+        format!("the role {}, assumed with the keys of {}", printable(&self.arn), self.base.source())
     }
 
     fn fetch<'a>(&'a self, _clock: &'a ServiceClock) -> Fetching<'a> {

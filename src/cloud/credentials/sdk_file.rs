@@ -8,10 +8,11 @@ mod ini;
 
 use std::path::{Path, PathBuf};
 
-use super::file::{self, Looked, shown, wrong};
+use super::file::{self, Looked, wrong};
 use super::value::checked;
 use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings};
 use crate::cloud::signed::ServiceClock;
+use crate::words::shown_path;
 
 /// Variable of a path that takes the place of all others (vendor's Go SDK).
 pub(super) const FILE: &str = "TENCENTCLOUD_CREDENTIALS_FILE";
@@ -29,7 +30,7 @@ pub(super) fn warn_if_passed_over(surroundings: &Surroundings<'_>, by: &Path) {
     if surroundings.profile.is_none() && surroundings.value_of(FILE).is_some() {
         surroundings.warn(format!(
             "the keys of {} are used, and not those that {FILE} names: unset {FILE}, or move that profile away",
-            shown(by)
+            shown_path(by)
         ));
     }
 }
@@ -37,7 +38,7 @@ pub(super) fn warn_if_passed_over(surroundings: &Surroundings<'_>, by: &Path) {
 fn find_among(surroundings: &Surroundings<'_>, of_the_system: Option<&Path>) -> Found {
     if let Some(path) = surroundings.value_of(FILE).map(PathBuf::from) {
         if let Looked::Nothing(why) = file::read(&path)? {
-            let what = format!("{FILE}: {} is {why}: put it there, or unset {FILE}", shown(&path));
+            let what = format!("{FILE}: {} is {why}: put it there, or unset {FILE}", shown_path(&path));
             return Err(CredentialsError::Source { what, may_pass: false });
         }
         let found = of(path.clone(), surroundings)?;
@@ -46,13 +47,13 @@ fn find_among(surroundings: &Surroundings<'_>, of_the_system: Option<&Path>) -> 
     let at_home = surroundings.home.as_ref().map(|home| home.join(".tencentcloud").join("credentials"));
     for path in at_home.into_iter().chain(of_the_system.map(Path::to_owned)) {
         if let Looked::Nothing(why) = file::read(&path)? {
-            surroundings.looked_at(format!("{} ({why})", shown(&path)));
+            surroundings.looked_at(format!("{} ({why})", shown_path(&path)));
             continue;
         }
         // the first one that is there is the one that counts, as it is for the Python SDK
         let found = of(path.clone(), surroundings)?;
         if found.is_none() {
-            surroundings.looked_at(format!("{} (without keys in its section [default])", shown(&path)));
+            surroundings.looked_at(format!("{} (without keys in its section [default])", shown_path(&path)));
         }
         return Ok(found);
     }
@@ -72,7 +73,7 @@ fn keys(path: &Path) -> Result<Option<Credentials>, CredentialsError> {
         .map_err(|flaw| wrong(path, format!("line {}: {}", flaw.line, flaw.what)))?;
     let half = |name: &str, found: Option<ini::Found>| {
         let Some(found) = found else { return Ok(None) };
-        checked(&format!("{name} in line {} of {}", found.line, shown(path)), Some(found.value))
+        checked(&format!("{name} in line {} of {}", found.line, shown_path(path)), Some(found.value))
     };
     let [id, key] = found;
     match (half("secret_id", id)?, half("secret_key", key)?) {
@@ -94,7 +95,7 @@ struct SdkFile {
 
 impl Source for SdkFile {
     fn name(&self) -> String {
-        format!("the SDKs' file {}", shown(&self.path))
+        format!("the SDKs' file {}", shown_path(&self.path))
     }
 
     fn fetch<'a>(&'a self, _clock: &'a ServiceClock) -> Fetching<'a> {

@@ -13,13 +13,14 @@ use jiff::Timestamp;
 pub use self::configure::{Configure, Setting, configure, must_exist};
 pub use self::entry::{Entry, Login};
 use self::place::Place;
-use super::file::{self, Looked, shown, wrong};
+use super::file::{self, Looked, wrong};
 use super::instance::InstanceRole;
 use super::keyring::RENEW_BELOW;
 use super::role::AssumedRole;
 use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings, sdk_file};
 use crate::cloud::signed::ServiceClock;
 use crate::cloud::sts::StsClient;
+use crate::words::shown_path;
 
 /// A profile that says where keys come from.
 pub struct Profile {
@@ -59,7 +60,7 @@ pub fn read(surroundings: &Surroundings<'_>) -> Result<Option<Profile>, Credenti
             if place.was_demanded() || !place.exists() {
                 place.demand(why)?;
             }
-            surroundings.looked_at(format!("{} ({why})", shown(&path)));
+            surroundings.looked_at(format!("{} ({why})", shown_path(&path)));
             return Ok(None);
         }
     };
@@ -68,7 +69,7 @@ pub fn read(surroundings: &Surroundings<'_>) -> Result<Option<Profile>, Credenti
         if place.was_demanded() {
             return Err(place.without_keys());
         }
-        surroundings.looked_at(format!("{} (without keys)", shown(&path)));
+        surroundings.looked_at(format!("{} (without keys)", shown_path(&path)));
         return Ok(None);
     };
     let profile = Profile { place, login, entry };
@@ -142,7 +143,7 @@ impl FromProfile {
 
 impl Source for FromProfile {
     fn name(&self) -> String {
-        format!("tccli's profile {} ({})", self.place.name, shown(&self.place.credential()))
+        format!("tccli's profile {} ({})", self.place.name, shown_path(&self.place.credential()))
     }
 
     fn fetch<'a>(&'a self, clock: &'a ServiceClock) -> Fetching<'a> {

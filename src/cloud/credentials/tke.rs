@@ -8,6 +8,7 @@ use super::role::USUAL_SESSION_NAME;
 use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings};
 use crate::cloud::signed::ServiceClock;
 use crate::cloud::sts::{Role, StsClient, Told, WebIdentity};
+use crate::words::{printable, shown_path};
 
 /// The region to ask (vendor's Python and Go SDKs, like the other three).
 const REGION: &str = "TKE_REGION";
@@ -69,7 +70,7 @@ impl PodRole {
 
 impl Source for PodRole {
     fn name(&self) -> String {
-        format!("the role {} of this pod ({ROLE_ARN})", self.role_arn.escape_debug())
+        format!("the role {} of this pod ({ROLE_ARN})", printable(&self.role_arn))
     }
 
     fn fetch<'a>(&'a self, _clock: &'a ServiceClock) -> Fetching<'a> {
@@ -84,7 +85,7 @@ impl Source for PodRole {
 /// Reads the token anew each time, since the cluster replaces it.
 fn read_token(path: &Path) -> Result<Zeroizing<String>, CredentialsError> {
     let wrong = |what: &str| CredentialsError::Source {
-        what: format!("the token file {} ({TOKEN_FILE}) {what}", path.display()),
+        what: format!("the token file {} ({TOKEN_FILE}) {what}", shown_path(path)),
         may_pass: false,
     };
     let unreadable = |error: std::io::Error| {

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use super::Credentials;
 use crate::cloud::{Barrier, Fault};
+use crate::words::{cut, printable};
 
 /// Characters of a body that are worth showing.
 const LONGEST_EXCERPT: usize = 120;
@@ -24,7 +25,8 @@ const BARRIERS: [(&str, Barrier); 10] = [
 ];
 
 /// What the libraries' words for a connection that did not come about mean.
-const MEANINGS: [(&str, &str); 5] = [
+const MEANINGS: [(&str, &str); 6] = [
+    ("Too many open files", "there are too few file descriptors, raise the limit with `ulimit -n 1024`"),
     ("tunnel error: unsuccessful", "the proxy refused to lead to the endpoint"),
     ("tunnel error: unexpected end of file", "the proxy hung up"),
     ("tunnel error: failed to create underlying connection", "the proxy could not be reached"),
@@ -61,7 +63,7 @@ pub(super) fn chain(error: &dyn Error) -> String {
     while let Some(error) = next {
         let text = error.to_string();
         // a link to the library's manual helps nobody who reads a log
-        texts.push(text.split(": https://docs.rs/").next().unwrap_or_default().to_owned());
+        texts.push(printable(text.split(": https://docs.rs/").next().unwrap_or_default()));
         next = error.source();
     }
     texts.dedup();
@@ -73,19 +75,7 @@ pub(super) fn chain(error: &dyn Error) -> String {
 pub(super) fn excerpt(body: &[u8], credentials: Option<&Credentials>) -> String {
     let whole = String::from_utf8_lossy(body);
     let text = credentials.map_or_else(|| whole.to_string(), |credentials| credentials.redact(&whole));
-    let mut shown = String::new();
-    for (position, character) in text.chars().enumerate() {
-        if position == LONGEST_EXCERPT {
-            shown.push('…');
-            break;
-        }
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
+    printable(&cut(&text, LONGEST_EXCERPT))
 }
 
 #[cfg(test)]
@@ -147,7 +137,7 @@ mod tests {
         let shown = excerpt(body.as_bytes(), Some(&credentials()));
         assert!(shown.starts_with(r"<html>\r\n\u{1b}[31mää"), "{shown}");
         assert!(shown.ends_with('…'));
-        assert_eq!(shown.chars().filter(|character| *character == 'ä').count(), 120 - 13);
+        assert_eq!(shown.chars().filter(|character| *character == 'ä').count(), 119 - 13);
     }
 
     #[test]
@@ -162,8 +152,8 @@ mod tests {
         #[test]
         fn any_body_gives_a_short_excerpt_on_one_line(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
             let shown = excerpt(&body, Some(&credentials()));
-            // a control character is shown in up to eight letters
-            assert!(shown.chars().count() <= 8 * LONGEST_EXCERPT + 1 && !shown.contains(char::is_control), "{shown}");
+            // an escape has up to ten letters
+            assert!(shown.chars().count() <= 10 * LONGEST_EXCERPT && shown.chars().all(crate::words::is_printable), "{shown}");
         }
     }
 }

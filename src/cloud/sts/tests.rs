@@ -166,7 +166,7 @@ async fn a_refusal_is_told_with_code_message_request_id_and_the_remedy_that_fits
         let fault = sts(&server).0.assume_role(&keys(), ROLE).await.expect_err("a refusal");
         let told = Told::of(&fault, "denied", "unfit");
         assert_eq!((told.remedy.as_str(), told.may_pass), (remedy, may_pass), "{code}");
-        assert!(told.what.ends_with(&format!("({code}: said so, RequestId r-9)")), "{}", told.what);
+        assert!(told.what.ends_with(&format!("({code}: said\\nso, RequestId r-9)")), "{}", told.what);
     }
     let nobody = Told::of(&Fault::NotSent { cause: "connection refused".into() }, "d", "u");
     assert!(nobody.may_pass && nobody.what.contains("connection refused") && nobody.remedy.contains("proxy"));

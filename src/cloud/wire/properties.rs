@@ -113,11 +113,11 @@ fn is_true<A>(body: &[u8], judged: &Result<Answered<A>, Unanswered>) -> bool {
     match judged {
         Ok(answered) => {
             let id = said("RequestId").and_then(Value::as_str).unwrap_or_default();
-            error.is_none() && !id.is_empty() && cut(id, LONGEST_TEXT) == answered.request_id
+            error.is_none() && !id.is_empty() && kept(id) == answered.request_id
         }
         Err(Unanswered::Refused(refusal)) => {
             let code = error.and_then(|error| error.get("Code")).and_then(Value::as_str).unwrap_or_default();
-            !code.is_empty() && cut(code, LONGEST_TEXT) == refusal.code
+            !code.is_empty() && kept(code) == refusal.code
         }
         Err(Unanswered::Unreadable { .. }) => true,
     }

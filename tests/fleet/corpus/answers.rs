@@ -176,7 +176,7 @@ fn request_ids() -> Vec<Answer> {
         vec![Answer::of(
             "a RequestId that steers the terminal",
             Reply::json(with(r#""\u001b[2J""#)),
-            Believed::Receipt("\u{1b}[2J"),
+            Believed::Receipt(r"\u{1b}[2J"),
         )],
     ]
     .concat()

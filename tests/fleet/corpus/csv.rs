@@ -302,7 +302,7 @@ fn values() -> Vec<BadFile> {
             "a wave that turns the writing direction",
             extra("wave", "\u{202e}yranac"),
             2,
-            "the direction of writing",
+            "which is not printable",
         ),
         at(
             "some rows without a wave",
@@ -316,7 +316,7 @@ fn values() -> Vec<BadFile> {
             "a note that turns the writing direction",
             extra("note", "\u{2066}x"),
             2,
-            "the direction of writing",
+            "which is not printable",
         ),
     ]
 }

@@ -248,7 +248,7 @@ fn records() -> Vec<Listing> {
         ),
         record(
             "the target with a NUL behind it",
-            Seen::On(Some("image-new\0"), Some(2)),
+            Seen::On(Some(r"image-new\u{0}"), Some(2)),
             r#""State":2,"ImageVersionId":"image-new\u0000""#,
         ),
         record(

@@ -35,6 +35,7 @@ impl Reply {
 /// One request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Received {
+    /// In lower case; of a request that names none, its first line.
     pub action: String,
     pub body: String,
 }
@@ -108,14 +109,15 @@ async fn read_request(stream: &mut TcpStream) -> Option<Received> {
         let value = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         value.map(str::to_owned)
     };
-    let length: usize = header("content-length")?.parse().ok()?;
+    let length: usize = header("content-length").map_or(Ok(0), |length| length.parse()).ok()?;
     while bytes.len() < length {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
     }
     let body = String::from_utf8_lossy(&bytes).into_owned();
-    Some(Received { action: header("x-tc-action").unwrap_or_default(), body })
+    let first_line = || head.lines().next().unwrap_or_default().to_owned();
+    Some(Received { action: header("x-tc-action").unwrap_or_else(first_line), body })
 }
 
 /// A runtime for one case, in its own thread.

@@ -2,10 +2,11 @@
 
 use zeroize::Zeroizing;
 
-use super::super::file::{self, Looked, shown};
+use super::super::file::{self, Looked};
 use super::super::{CredentialsError, Surroundings};
 use super::fields::Fields;
 use super::place::Place;
+use crate::words::shown_path;
 
 /// Region and endpoint of a profile, as they stand there.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,7 +48,10 @@ pub fn configure(surroundings: &Surroundings<'_>) -> Result<Configure, Credentia
         None => Ok(None),
     };
     let setting = |name: &str, value: Option<Zeroizing<String>>| {
-        value.map(|value| Setting { place: format!("{}: {name}", shown(&path)), value: value.to_string() })
+        value.map(|value| Setting {
+            place: format!("{}: {name}", shown_path(&path)),
+            value: value.to_string(),
+        })
     };
     let region = setting("_sys_param.region", inside("_sys_param.", "region")?);
     // very old versions of tccli kept it at the top, where newer ones keep a service of that name (`configure.py`)

@@ -4,9 +4,10 @@ use zeroize::Zeroizing;
 
 use super::fields::Fields;
 use super::place::Place;
-use crate::cloud::credentials::file::{shown, wrong};
+use crate::cloud::credentials::file::wrong;
 use crate::cloud::credentials::value::checked;
 use crate::cloud::credentials::{Credentials, CredentialsError};
+use crate::words::shown_path;
 
 /// What a profile asks for.
 pub enum Entry {
@@ -100,7 +101,7 @@ fn without_keys(place: &Place, kind: &str, wants_no_role: bool) -> Option<Creden
 }
 
 fn keys(place: &Place, fields: &Fields<'_>) -> Result<Option<Credentials>, CredentialsError> {
-    let file = shown(&place.credential());
+    let file = shown_path(&place.credential());
     let part = |name: &str| checked(&format!("{name} in {file}"), fields.text(name)?);
     let (id, key): (Option<Zeroizing<String>>, _) = (part("secretId")?, part("secretKey")?);
     let (id, key) = match (id, key) {

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::file::{shown, wrong};
+use super::super::file::wrong;
 use super::super::{CredentialsError, Surroundings};
-use crate::words::{for_shell, one_line, quoted};
+use crate::words::{for_shell, is_printable, printable, quoted, shown_path};
 
 /// Variables that name the profile where the command line does not: of tccli (`action_caller.py`), and of the vendor's
 /// Terraform provider, which reads the same files. The first that is set counts.
@@ -45,7 +45,7 @@ impl Place {
             (None, Some((variable, name))) => (AskedBy::Variable(variable), name),
             (None, None) => (AskedBy::Nobody, DEFAULT.to_owned()),
         };
-        if name.is_empty() || name.chars().any(|sign| sign.is_control() || "/\\".contains(sign)) {
+        if name.is_empty() || name.chars().any(|sign| !is_printable(sign) || "/\\".contains(sign)) {
             return Err(refused(asked_by, &name, "is no name of a profile: write one such as default"));
         }
         if let Some(folder) = surroundings.value_of(FOLDER) {
@@ -88,7 +88,7 @@ impl Place {
         }
         let what = format!(
             "cannot be used: {} is {why}, and tccli has {} make it with {}",
-            shown(&self.credential()),
+            shown_path(&self.credential()),
             self.others(),
             self.command("configure"),
         );
@@ -130,7 +130,7 @@ impl Place {
 fn names_in(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter_map(|name| name.strip_suffix(".credential").map(one_line)).collect()
+    names.filter_map(|name| name.strip_suffix(".credential").map(printable)).collect()
 }
 
 fn refused(asked_by: AskedBy, name: &str, what: &str) -> CredentialsError {
@@ -139,5 +139,8 @@ fn refused(asked_by: AskedBy, name: &str, what: &str) -> CredentialsError {
         AskedBy::Variable(variable) => variable,
         AskedBy::Nobody => PROFILES[0],
     };
-    CredentialsError::Source { what: format!("{asked_by}: {} {what}", quoted(name, 80)), may_pass: false }
+    CredentialsError::Source {
+        what: format!("{asked_by}: {} {what}", quoted(&printable(name), 80)),
+        may_pass: false,
+    }
 }

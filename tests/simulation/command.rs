@@ -1,0 +1,127 @@
+//! The command as the executable runs it, from plan and ledger to the end of one run. The only file that knows how the
+//! tool is put together inside.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dlc_fleet::event::{Opening, StopReason};
+use dlc_fleet::job::{Job, Wave};
+use dlc_fleet::ledger::{self, Memory, Retry, RunOpened, Writer, remaining_work};
+use dlc_fleet::run::{Reader, Rules, Signals, Start, execute};
+
+use crate::clock::WallClock;
+use crate::disk::Platter;
+use crate::oracle::Witness;
+use crate::service::Service;
+
+/// What a command begins with.
+pub struct Setup {
+    pub run: String,
+    pub service: Service,
+    pub platter: Platter,
+    /// What stands in the ledger.
+    pub ledger: Vec<u8>,
+    pub jobs: Vec<Job>,
+    pub waves: Vec<Wave>,
+    pub rules: Rules,
+    /// `--allow-unlisted-images`
+    pub allow_unlisted: bool,
+    pub clock: WallClock,
+    pub signals: Signals,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Its ledger cannot be read.
+    LedgerRefused(String),
+    /// It sent nothing, because the fleet could not be seen or a target is not known.
+    Refused(String),
+    /// The run came to its end.
+    Ran {
+        stopped: Option<StopReason>,
+        /// Rows in its tally.
+        counted: usize,
+    },
+}
+
+/// Runs the command.
+pub async fn command(setup: Setup) -> Ended {
+    let Setup { run, service, platter, ledger, jobs, waves, rules, allow_unlisted, clock, signals } = setup;
+    let path = Path::new("plan.ledger.jsonl");
+    let recalled = match ledger::read_from(&ledger[..], path) {
+        Ok(recalled) => recalled,
+        Err(error) => return Ended::LedgerRefused(error.to_string()),
+    };
+    let clock_of_lines = clock.clone();
+    let writer = Writer::new(Box::new(platter), path, &run, recalled.memory, recalled.check)
+        .with_clock(move || clock_of_lines.now());
+    let work = remaining_work(&jobs, writer.memory(), Retry::default());
+    let cloud = Arc::new(service.clone());
+    let reader = Reader::new(Arc::clone(&cloud), rules);
+    let view = if rules.read_back {
+        let preflight = match reader.preflight(&jobs, &work).await {
+            Ok(preflight) => preflight,
+            Err(blind) => return Ended::Refused(format!("{blind:?}")),
+        };
+        let blocked = preflight.blocked(&jobs, &work);
+        if !blocked.is_empty() && !allow_unlisted {
+            return Ended::Refused(format!("blocked: {blocked:?}"));
+        }
+        Some(preflight.view)
+    } else {
+        None
+    };
+    let soaks_left = ledger::remaining_soaks(&jobs, &waves, writer.memory(), rules.proves(), clock.now());
+    let (opening, header) = introduce(&run, jobs, waves, writer.memory(), &rules);
+    let witness = Witness::new(service, &opening);
+    let start = Start {
+        cloud,
+        reader,
+        opening: Arc::new(opening),
+        header,
+        work,
+        soaks_left,
+        view,
+        writer,
+        rules,
+        listener: Box::new(witness.clone()),
+        signals,
+    };
+    let ended = execute(start).await;
+    Ended::Ran { stopped: ended.stopped, counted: witness.tally().outcomes().total() }
+}
+
+fn introduce(
+    run: &str,
+    jobs: Vec<Job>,
+    waves: Vec<Wave>,
+    memory: &Memory,
+    rules: &Rules,
+) -> (Opening, RunOpened) {
+    let parent = memory.latest_run.as_ref().map(|(run, _)| run.clone());
+    let header = RunOpened {
+        schema: ledger::SCHEMA.into(),
+        parent_run: parent.clone(),
+        tool_version: "0".into(),
+        plan: "plan.yaml".into(),
+        plan_digest: "0".into(),
+        regions: vec![],
+        endpoint: "simulation".into(),
+        simulated: true,
+        rate: rules.rate.per_second(),
+    };
+    let opening = Opening {
+        run_id: run.into(),
+        parent_run_id: parent,
+        plan: "plan.yaml".into(),
+        ledger: "plan.ledger.jsonl".into(),
+        endpoint: "simulation".into(),
+        rate: rules.rate.per_second(),
+        max_attempts: rules.max_attempts,
+        grace: rules.grace,
+        jobs: jobs.into(),
+        waves: waves.into(),
+    };
+    (opening, header)
+}

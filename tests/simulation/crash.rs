@@ -1,0 +1,87 @@
+//! Runs one process until it ends, dies or stands still.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What a simulated death unwinds with.
+#[derive(Debug)]
+pub struct Crashed;
+
+/// When a process dies or stands still.
+#[derive(Clone, Debug, Default)]
+pub struct Interruptions {
+    /// It dies instead of being polled for this time, counted from one.
+    pub dies_at_poll: Option<u64>,
+    /// Before which polls it is not run for how long, earliest first.
+    pub standstills: Vec<(u64, Duration)>,
+    /// Polls after which a process is taken to go round in circles.
+    pub most_polls: u64,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub enum End<T> {
+    /// By itself.
+    Done(T),
+    /// It was killed.
+    Crashed,
+    /// It panicked by itself.
+    Panicked(String),
+    /// It went round in circles, or took longer than anything may take.
+    Endless,
+}
+
+/// Drives a process. `stood_still` hears of every standstill once it is over.
+pub async fn drive<T>(
+    process: impl Future<Output = T>,
+    mut interruptions: Interruptions,
+    longest: Duration,
+    mut stood_still: impl FnMut(Duration),
+) -> End<T> {
+    enum Step<T> {
+        End(End<T>),
+        Standstill(Duration),
+    }
+    let mut process = pin!(process);
+    let (mut polls, begun) = (0, Instant::now());
+    interruptions.standstills.reverse();
+    loop {
+        let step = poll_fn(|context| {
+            polls += 1;
+            if interruptions.dies_at_poll == Some(polls) {
+                return Poll::Ready(Step::End(End::Crashed));
+            }
+            if polls > interruptions.most_polls || begun.elapsed() > longest {
+                return Poll::Ready(Step::End(End::Endless));
+            }
+            if let Some((_, span)) = interruptions.standstills.pop_if(|(poll, _)| *poll <= polls) {
+                return Poll::Ready(Step::Standstill(span));
+            }
+            match catch_unwind(AssertUnwindSafe(|| process.as_mut().poll(context))) {
+                Ok(Poll::Pending) => Poll::Pending,
+                Ok(Poll::Ready(done)) => Poll::Ready(Step::End(End::Done(done))),
+                Err(panic) if panic.is::<Crashed>() => Poll::Ready(Step::End(End::Crashed)),
+                Err(panic) => Poll::Ready(Step::End(End::Panicked(words(&*panic)))),
+            }
+        })
+        .await;
+        match step {
+            Step::End(end) => return end,
+            Step::Standstill(span) => {
+                tokio::time::advance(span).await;
+                stood_still(span);
+            }
+        }
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}

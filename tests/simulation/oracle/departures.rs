@@ -1,0 +1,88 @@
+//! What must hold when a request leaves.
+
+use crate::oracle::Rule;
+use crate::records::{FAILED, Key, SENT};
+use crate::world::World;
+
+/// Codes under which the tool holds back an engine that is not where a request brought it.
+pub const HELD: [&str; 5] =
+    ["moved-by-somebody-else", "engine-broke", "moved-by-another-client", "engine-failed", "left-target"];
+
+impl World {
+    /// Judges a request that leaves the tool now.
+    pub fn check_departure(&mut self, key: &Key) {
+        let run = self.process.run;
+        self.trace.say("request", || format!("{} to {} leaves in run {run}", key.1, key.2));
+        let (now, rate) = (self.moment, self.process.rules.rate.per_second() as usize);
+        let in_a_second = self.process.switches.start(now);
+        if in_a_second > rate {
+            self.violate(Rule::TooFast, format!("{in_a_second} starts in a second where {rate} are allowed"));
+        }
+        self.process.left += 1;
+        if !self.process.alive || self.process.left > self.process.told {
+            self.violate(Rule::SentAfterStop, format!("a request for {} left", key.1));
+        }
+        self.check_intent(key);
+        self.check_wave(key);
+    }
+
+    /// Its intent is durable, belongs to no other request, and follows an answer to the one before.
+    fn check_intent(&mut self, key: &Key) {
+        let (kind, line, before, held) = self.platter.with_records(|records| {
+            let of_job = records.of(key);
+            let last = of_job.last();
+            let before = of_job.iter().rev().nth(1).map(|record| record.kind.clone());
+            let failed = of_job.iter().rev().find(|record| record.kind == FAILED);
+            let held = failed.filter(|record| HELD.contains(&record.code.as_str()));
+            (last.map(|record| record.kind.clone()), last.map(|record| record.line), before, held.cloned())
+        });
+        if kind.as_deref() != Some(SENT) || !line.is_some_and(|line| self.process.intents_used.insert(line)) {
+            self.violate(
+                Rule::SentWithoutIntent,
+                format!("the last durable line about {} is {kind:?}", key.1),
+            );
+        }
+        if before.as_deref() == Some(SENT) {
+            self.violate(
+                Rule::AnswerMissing,
+                format!("{} goes again without a word on the last answer", key.1),
+            );
+        }
+        if let Some(held) = held {
+            let released = self.row_of(key).is_some_and(|row| self.process.rows[row].expected.is_some());
+            if !released {
+                self.violate(
+                    Rule::TakenBack,
+                    format!("{} goes again after {} in line {}", key.1, held.code, held.line),
+                );
+            }
+        }
+    }
+
+    /// The row of the plan that is this job.
+    pub fn row_of(&self, key: &Key) -> Option<usize> {
+        self.process.rows.iter().position(|row| self.key_of_row(row) == *key)
+    }
+
+    /// Every wave before this one has ended and soaked.
+    fn check_wave(&mut self, key: &Key) {
+        let Some(row) = self.row_of(key) else {
+            self.violate(Rule::SentWithoutIntent, format!("{key:?} is not in the plan"));
+            return;
+        };
+        let wave = self.process.rows[row].wave;
+        let process = &self.process;
+        let unended = (0..process.rows.len())
+            .find(|other| process.rows[*other].wave < wave && process.endings[*other] == 0);
+        let unsoaked = (0..wave).find(|earlier| {
+            let switched = process.switched.get(*earlier).copied().flatten();
+            let soak = process.soaks.get(*earlier).copied().unwrap_or_default();
+            switched.is_some_and(|switched| switched + soak > self.moment)
+        });
+        if unended.is_some() || unsoaked.is_some() {
+            let what =
+                format!("{} of wave {wave} goes; row {unended:?} is open, wave {unsoaked:?} soaks", key.1);
+            self.violate(Rule::WaveTooEarly, what);
+        }
+    }
+}

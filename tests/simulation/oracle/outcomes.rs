@@ -1,0 +1,225 @@
+//! What must hold when a row ends.
+
+use dlc_fleet::job::{Outcome, Verdict};
+
+use crate::oracle::Rule;
+use crate::oracle::departures::HELD;
+use crate::plan::Row;
+use crate::records::{ACCEPTED, FAILED};
+use crate::requests::Reply;
+use crate::world::World;
+
+/// Codes that the tool gives for an engine that is not there.
+const MISSING: [&str; 1] = ["engine-not-found"];
+
+/// The code of a region that the service does not serve.
+const UNSERVED: &str = "UnsupportedRegion";
+
+/// Codes for an engine that is in a state in which it cannot be switched.
+const BROKEN: [&str; 3] = ["engine-broke", "engine-unfit", "engine-failed"];
+
+/// Codes for an engine that is on another image than it should be.
+const MOVED: [&str; 4] =
+    ["moved-by-somebody-else", "moved-by-another-client", "unexpected-image", "left-target"];
+
+/// Codes for an end that time brought about.
+const TIMEOUTS: [&str; 3] = ["not-converged", "not-read-back", "not-verified"];
+
+/// Codes of failures that say nothing about whether a request was applied.
+const OTHERS: [&str; 5] = [UNSERVED, "earlier-request-still-open", "wrong-name", "held-back", "drifted"];
+
+impl World {
+    /// Judges the end of a row.
+    pub fn judge_outcome(&mut self, row: usize, verdict: &Verdict) {
+        self.catch_up();
+        self.figures.outcomes += 1;
+        let Some(planned) = self.process.rows.get(row).cloned() else {
+            self.violate(Rule::RowsDoNotAddUp, format!("row {row} is not in the plan"));
+            return;
+        };
+        self.process.endings[row] += 1;
+        self.process.codes[row] = Some((verdict.outcome, code_of(verdict).to_owned()));
+        match verdict.outcome {
+            Outcome::Switched => self.judge_switched(&planned, verdict),
+            Outcome::Already => self.judge_already(&planned, verdict),
+            Outcome::Accepted => self.judge_accepted(&planned),
+            Outcome::Failed => self.judge_failed(&planned, verdict),
+            Outcome::NotStarted => {
+                self.judge_not_started(&planned);
+                self.judge_timeout(&planned, verdict);
+            }
+            Outcome::Unconverged | Outcome::Unknown => self.judge_timeout(&planned, verdict),
+        }
+    }
+
+    fn judge_switched(&mut self, row: &Row, verdict: &Verdict) {
+        if verdict.earlier {
+            return self.judge_earlier(row, &["switched"]);
+        }
+        let wave = &mut self.process.switched[row.wave];
+        *wave = Some(self.moment);
+        let apart = self.process.rules.settle;
+        if !self.sights.prove(row.engine, &row.target, apart) {
+            let sights = self.sights.of(row.engine);
+            let what =
+                format!("engine {}: {:?}", row.engine, sights.iter().rev().take(3).collect::<Vec<_>>());
+            self.violate(Rule::SwitchedUnseen, what);
+        }
+    }
+
+    /// What an earlier run settled is on record.
+    fn judge_earlier(&mut self, row: &Row, kinds: &[&str]) {
+        let key = self.key_of_row(row);
+        let is_on_record =
+            |records: &crate::records::Records| records.last(&key).map(|record| record.kind.clone());
+        let last = self.platter.with_records(is_on_record);
+        if !last.as_ref().is_some_and(|last| kinds.contains(&last.as_str())) {
+            self.violate(
+                Rule::SwitchedUnseen,
+                format!("engine {}: the last line is {last:?}, not {kinds:?}", row.engine),
+            );
+        }
+    }
+
+    fn judge_already(&mut self, row: &Row, verdict: &Verdict) {
+        if verdict.earlier {
+            return self.judge_earlier(row, &["already", "up-to-date"]);
+        }
+        let shown = self
+            .sights
+            .of(row.engine)
+            .iter()
+            .any(|sight| sight.is_on(&row.target) && !sight.is_initialising());
+        if !shown {
+            self.violate(
+                Rule::AlreadyUnseen,
+                format!("engine {} was not shown on {}", row.engine, row.target),
+            );
+        }
+    }
+
+    fn judge_accepted(&mut self, row: &Row) {
+        let key = self.key_of_row(row);
+        let shown = self.sights.of(row.engine).iter().any(|sight| sight.is_on(&row.target));
+        let taken = self
+            .requests
+            .iter()
+            .any(|request| request.key == key && matches!(request.delivered, Some(Reply::Accepted { .. })));
+        let run = self.process.name();
+        let (recorded, earlier) = self.platter.with_records(|records| {
+            let mut accepted = records.of(&key).iter().filter(|record| record.kind == ACCEPTED);
+            let first = accepted.next();
+            (first.is_some(), first.is_some_and(|record| record.run != run))
+        });
+        if !recorded || !(shown || taken || earlier) {
+            self.violate(Rule::AcceptedUnseen, format!("engine {}", row.engine));
+        }
+    }
+
+    fn judge_failed(&mut self, row: &Row, verdict: &Verdict) {
+        let code = code_of(verdict);
+        if verdict.earlier {
+            if !HELD.contains(&code) {
+                let what = format!("engine {} is left alone because of {code}", row.engine);
+                self.violate(Rule::HeldForAnotherReason, what);
+            }
+            return self.judge_earlier(row, &[FAILED]);
+        }
+        let staleness = self.faults.longest_staleness;
+        let sights = self.sights.of(row.engine);
+        if MISSING.contains(&code) {
+            let since = self.process.began.saturating_sub(staleness);
+            if self.engines[row.engine].existed_since(since) {
+                self.violate(Rule::MissingButThere, format!("engine {} is there", row.engine));
+            }
+        } else if code == UNSERVED {
+            if !sights.is_empty() {
+                let what = format!("engine {} was shown, and its region called unserved", row.engine);
+                self.violate(Rule::RegionIsServed, what);
+            }
+        } else if MOVED.contains(&code) {
+            let before = verdict.image_before.as_ref().map(dlc_fleet::job::ImageVersionId::as_str);
+            let elsewhere = sights.iter().any(|sight| {
+                let expected = row.expected.as_deref();
+                !sight.is_on(&row.target)
+                    && (sight.image.as_deref() != before.or(expected) || sight.image.is_none())
+            });
+            if !elsewhere {
+                self.violate(
+                    Rule::MovedUnseen,
+                    format!("engine {} was always shown on its old image or on its target", row.engine),
+                );
+            }
+        } else if BROKEN.contains(&code) {
+            if !sights.iter().any(crate::sights::Sight::is_lost) {
+                self.violate(Rule::BrokenUnseen, format!("engine {} was never shown broken", row.engine));
+            }
+        }
+    }
+
+    fn judge_not_started(&mut self, row: &Row) {
+        let (run, key) = (self.process.run, self.key_of_row(row));
+        let staleness = self.faults.longest_staleness;
+        let applied = self
+            .requests
+            .iter()
+            .any(|request| request.run == run && request.key == key && request.shows_in_time(staleness));
+        if applied {
+            self.violate(Rule::NotStartedButApplied, format!("engine {}", row.engine));
+        }
+    }
+
+    /// No row ends by the passing of time in which the tool could not look.
+    fn judge_timeout(&mut self, row: &Row, verdict: &Verdict) {
+        if !TIMEOUTS.contains(&code_of(verdict)) {
+            return;
+        }
+        let Some((since, line)) = self.process.stood_still_until else { return };
+        let key = self.key_of_row(row);
+        let decided = self.platter.with_records(|records| records.last(&key).map_or(0, |record| record.line));
+        if verdict.outcome != Outcome::NotStarted && decided <= line {
+            // it was on record before, and is only told now
+            return;
+        }
+        let engine = &self.engines[row.engine];
+        let read = self.sights.was_covered_since(row.engine, (&engine.region, engine.kind), since);
+        if !read && self.moment < since + self.process.rules.wait_timeout {
+            let what = format!(
+                "engine {}: {} without one read since the standstill",
+                row.engine,
+                verdict.outcome.word()
+            );
+            self.violate(Rule::EndedUnread, what);
+        }
+    }
+
+    /// No row is called failed at the end of a run whose request was applied in time.
+    pub fn judge_failures(&mut self) {
+        let staleness = self.faults.longest_staleness;
+        let mut wrong = Vec::new();
+        for (row, ended) in self.process.rows.iter().zip(&self.process.codes) {
+            let Some((Outcome::Failed, code)) = ended else { continue };
+            let code = code.as_str();
+            let is_explained = [&MISSING[..], &BROKEN[..], &MOVED[..], &HELD[..], &OTHERS[..]]
+                .iter()
+                .any(|codes| codes.contains(&code));
+            if is_explained {
+                continue;
+            }
+            let key = self.key_of_row(row);
+            let applied = self.requests.iter().position(|request| {
+                request.key == key && request.left.is_none() && request.shows_in_time(staleness)
+            });
+            if let Some(request) = applied {
+                wrong.push(format!("engine {}: {code}, and request {request} was applied", row.engine));
+            }
+        }
+        for what in wrong {
+            self.violate(Rule::FailedButApplied, what);
+        }
+    }
+}
+
+fn code_of(verdict: &Verdict) -> &str {
+    verdict.reason.as_ref().map_or("", |reason| reason.code.as_str())
+}

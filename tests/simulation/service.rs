@@ -1,0 +1,165 @@
+//! The world as the tool reaches it: messages that take their time and may get lost.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dlc_fleet::cloud::{
+    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, Receipt,
+};
+use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
+use tokio::time::{Instant, sleep_until};
+
+use crate::faults::Kind;
+use crate::plan::key_of;
+use crate::reads::{Action, Failure, Ticket, refusal};
+use crate::requests::Reply;
+use crate::sights::Covered;
+use crate::world::World;
+
+/// The service, for one process.
+#[derive(Clone)]
+pub struct Service(pub Arc<Mutex<World>>);
+
+impl Service {
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A read that is on its way until the service reads it, or that fails.
+    async fn ask(&self, action: Action) -> Result<Ticket, Fault> {
+        let ticket = self.world().read_departs(action);
+        sleep_until(Instant::now() + ticket.out).await;
+        match &ticket.failure {
+            None => Ok(ticket),
+            Some(failure) => {
+                self.world().trace.say("service", || format!("read {} fails: {failure:?}", ticket.number));
+                if matches!(failure, Failure::Never) {
+                    std::future::pending::<()>().await;
+                }
+                sleep_until(Instant::now() + ticket.back).await;
+                Err(failure.clone().into_fault())
+            }
+        }
+    }
+
+    /// The answer to a read is on its way back.
+    async fn answer(&self, ticket: &Ticket, records: &[EngineRecord], region: &Region, covered: Covered) {
+        sleep_until(Instant::now() + ticket.back).await;
+        self.world().delivered(ticket, records, region, covered);
+    }
+}
+
+impl Fleet for Service {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+        let ticket = self.ask(Action::List).await?;
+        let limits = (None, page.offset as usize, page.limit as usize);
+        let listing = self.world().page(&ticket, region, page.kind, limits);
+        let covered = Covered::Listing(region.clone(), page.kind);
+        self.answer(&ticket, &listing.engines, region, covered).await;
+        Ok(listing)
+    }
+
+    async fn engines_by_id(
+        &self,
+        region: &Region,
+        kind: EngineKind,
+        ids: &[DataEngineId],
+    ) -> Result<EngineListing, Fault> {
+        let ticket = self.ask(Action::List).await?;
+        let (listing, numbers) = {
+            let mut world = self.world();
+            let numbers: Vec<usize> = ids.iter().filter_map(|id| world.find(region, id)).collect();
+            (world.page(&ticket, region, kind, (Some(&numbers), 0, usize::MAX)), numbers)
+        };
+        self.answer(&ticket, &listing.engines, region, Covered::Engines(numbers)).await;
+        Ok(listing)
+    }
+
+    async fn engine_by_name(
+        &self,
+        region: &Region,
+        name: &DataEngineName,
+    ) -> Result<Option<EngineRecord>, Fault> {
+        let ticket = self.ask(Action::Show).await?;
+        let (record, number) = {
+            let mut world = self.world();
+            let is_meant = |engine: &crate::engine::Engine| engine.region == *region && engine.name == *name;
+            let number = world.engines.iter().position(is_meant);
+            (number.and_then(|number| world.named(&ticket, number)), number)
+        };
+        let covered = Covered::Engines(number.into_iter().collect());
+        self.answer(&ticket, record.as_slice(), region, covered).await;
+        match record {
+            Some(record) => Ok(Some(record)),
+            None => Err(Fault::Refused(refusal("ResourceNotFound.DataEngineNotFound"))),
+        }
+    }
+
+    async fn images(&self, region: &Region, _engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
+        let ticket = self.ask(Action::Images).await?;
+        let images = self.world().images.clone();
+        self.answer(&ticket, &[], region, Covered::Engines(Vec::new())).await;
+        let record = |image: crate::world::Image| ImageRecord {
+            name: Some(format!("Name of {}", image.id)),
+            image_version_id: ImageVersionId::new(image.id),
+            state: Some(ImageRecord::ONLINE),
+            engine_type: Some("SparkBatch".to_owned()),
+        };
+        Ok(images.into_iter().map(record).collect())
+    }
+}
+
+impl Cloud for Service {
+    async fn switch(&self, key: &JobKey) -> Result<Receipt, Fault> {
+        let departed = {
+            let mut world = self.world();
+            world.catch_up();
+            world.check_departure(&key_of(key));
+            if world.strikes(Kind::NotSent) {
+                Err(world.latency())
+            } else {
+                let engine = world.find(&key.region, &key.data_engine_id);
+                Ok(world.departs(key_of(key), engine))
+            }
+        };
+        let number = match departed {
+            Ok(number) => number,
+            Err(latency) => {
+                sleep_until(Instant::now() + latency).await;
+                return Err(Failure::NotSent.into_fault());
+            }
+        };
+        let (wait, reply) = self.reply(number).await;
+        if reply == Reply::Never {
+            std::future::pending::<()>().await;
+        }
+        sleep_until(Instant::now() + wait).await;
+        self.world().requests[number].delivered = Some(reply.clone());
+        match reply {
+            Reply::Accepted { doubt } => Ok(Receipt {
+                request_id: format!("request-{number}"),
+                doubt: doubt.then(|| "simulated: it is called text/html".to_owned()),
+            }),
+            Reply::Refused(code) => Err(Fault::Refused(refusal(code))),
+            Reply::Outdated => Err(Fault::Outdated(refusal("AuthFailure.SignatureExpire"))),
+            Reply::Lost | Reply::Never => Err(Failure::Lost.into_fault()),
+        }
+    }
+}
+
+impl Service {
+    /// What the service answers, and how much longer that is on its way.
+    async fn reply(&self, number: usize) -> (Duration, Reply) {
+        let arrives = {
+            let world = self.world();
+            world.requests[number].arrives.saturating_sub(world.now())
+        };
+        sleep_until(Instant::now() + arrives).await;
+        let mut world = self.world();
+        world.catch_up();
+        match world.requests[number].reply.clone() {
+            Some((at, reply)) => (at.saturating_sub(world.moment), reply),
+            None => (Duration::ZERO, Reply::Never),
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The service as it really is: its engines, its images, and what happens to them when. Independent of the tool and of
+//! its simulator.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use dlc_fleet::cloud::EngineKind;
+use dlc_fleet::job::{DataEngineId, Region};
+use fastrand::Rng;
+use tokio::time::Instant;
+
+use crate::disk::Platter;
+use crate::engine::{Engine, Moment, RUNNING, Shown};
+use crate::faults::{Faults, Kind};
+use crate::oracle::{PassedOver, Rule, Violation};
+use crate::others::Deed;
+use crate::process::Process;
+use crate::random::{between, chance, one_of, up_to};
+use crate::requests::Request;
+use crate::sights::Sights;
+use crate::trace::Trace;
+
+/// How the service does what it does when nothing goes wrong.
+#[derive(Clone, Debug)]
+pub struct Habits {
+    /// How long a switch takes.
+    pub switching: (Duration, Duration),
+    /// True where an engine shows its new image while it is still initialising.
+    pub image_first: bool,
+    /// True where an engine that is switched goes on to show that it runs its old image.
+    pub silent: bool,
+    /// True where a busy engine takes another request.
+    pub takes_while_busy: bool,
+    /// True where minor versions are accepted as targets.
+    pub accepts_minor: bool,
+    /// How long a request or an answer is on its way, usually and at worst.
+    pub latency: (Duration, Duration),
+    /// What other clients take of the quota, and for how long.
+    pub other_clients: Option<(Moment, Moment, usize)>,
+    /// True where engines are shown by name alone.
+    pub by_name: bool,
+}
+
+/// One image version.
+#[derive(Clone, Debug)]
+pub struct Image {
+    pub id: String,
+    pub children: Vec<String>,
+}
+
+/// What happens at a moment.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    /// A request is read by the service.
+    Arrives(usize),
+    /// A request is applied.
+    Applied(usize),
+    /// A switch comes to its end.
+    Finished { engine: usize, serial: u64 },
+    /// Something that is none of the tool's doing.
+    Deed { engine: usize, deed: Deed },
+}
+
+/// The world of one seed.
+#[derive(Debug)]
+pub struct World {
+    begun: Instant,
+    /// How far it has come.
+    pub moment: Moment,
+    pub random: Rng,
+    pub faults: Faults,
+    pub habits: Habits,
+    pub engines: Vec<Engine>,
+    by_id: HashMap<(Region, DataEngineId), usize>,
+    pub images: Vec<Image>,
+    /// Targets of plans: major versions, or minor ones.
+    pub targets: Vec<String>,
+    pub requests: Vec<Request>,
+    /// When the requests of all clients arrived, the latest last.
+    pub arrivals: Vec<Moment>,
+    happenings: BTreeMap<(Moment, u64), Happening>,
+    serial: u64,
+    pub sights: Sights,
+    pub process: Process,
+    pub platter: Platter,
+    pub violations: Vec<Violation>,
+    pub passed_over: PassedOver,
+    pub figures: Figures,
+    pub trace: Trace,
+}
+
+/// What is counted over seeds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    pub runs: u64,
+    pub crashes: u64,
+    pub requests: u64,
+    pub reads: u64,
+    pub standstills: u64,
+    pub lost_answers: u64,
+    /// Switches applied twice although each effect showed in time.
+    pub twice_within_promise: u64,
+    /// Switches applied twice of which an effect showed too late.
+    pub twice_beyond_promise: u64,
+    /// Requests that the service applied twice by itself.
+    pub doubled_by_service: u64,
+    /// Rows that ended, by run.
+    pub outcomes: u64,
+    /// Virtual seconds.
+    pub seconds: u64,
+}
+
+impl std::ops::AddAssign for Figures {
+    fn add_assign(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.crashes += other.crashes;
+        self.requests += other.requests;
+        self.reads += other.reads;
+        self.standstills += other.standstills;
+        self.lost_answers += other.lost_answers;
+        self.twice_within_promise += other.twice_within_promise;
+        self.twice_beyond_promise += other.twice_beyond_promise;
+        self.doubled_by_service += other.doubled_by_service;
+        self.outcomes += other.outcomes;
+        self.seconds += other.seconds;
+    }
+}
+
+/// Regions that plans use.
+const REGIONS: [&str; 2] = ["ap-guangzhou", "ap-shanghai"];
+
+impl Habits {
+    fn draw(random: &mut Rng, faults: &Faults) -> Self {
+        let ms = Duration::from_millis;
+        let least = between(random, ms(200), ms(20_000));
+        let most = least + between(random, ms(100), ms(40_000));
+        let at_once = chance(random, 0.08);
+        let median = between(random, ms(5), ms(400));
+        let worst = between(random, ms(500), ms(if faults.has(Kind::Slow) { 60_000 } else { 2_000 }));
+        let (from, takes) = (up_to(random, ms(60_000)), random.usize(1..=25));
+        let until = from + between(random, ms(500), ms(30_000));
+        Self {
+            switching: if at_once { (Duration::ZERO, Duration::ZERO) } else { (least, most) },
+            image_first: random.bool(),
+            silent: chance(random, 0.04),
+            takes_while_busy: chance(random, 0.2),
+            accepts_minor: chance(random, 0.8),
+            latency: (median, worst),
+            other_clients: faults.has(Kind::OtherClients).then_some((from, until, takes)),
+            by_name: faults.has(Kind::ByName),
+        }
+    }
+}
+
+impl World {
+    /// A world of at most so many engines.
+    pub fn draw(
+        random: &mut Rng,
+        faults: Faults,
+        most_engines: usize,
+        platter: Platter,
+        trace: Trace,
+    ) -> Self {
+        let habits = Habits::draw(random, &faults);
+        let image = |number: usize| Image {
+            id: format!("image-{number}"),
+            children: (0..2).map(|minor| format!("image-{number}.{minor}")).collect(),
+        };
+        let images: Vec<Image> = (0..4).map(image).collect();
+        let minor = faults.has(Kind::Minor);
+        let target = |image: &Image| if minor { image.children[0].clone() } else { image.id.clone() };
+        // most plans have one target, and image 0 is where engines begin
+        let targets = images[1..].iter().map(target).collect();
+        let few = chance(random, 0.5);
+        let count = if few { random.usize(1..=4) } else { random.usize(1..=14) };
+        let regions = if chance(random, 0.25) { 2 } else { 1 };
+        let one_kind = one_of(random, &EngineKind::ALL);
+        let engines: Vec<Engine> = (0..count)
+            .map(|number| {
+                let begins = if chance(random, 0.85) { 0 } else { random.usize(..images.len()) };
+                let child = random.usize(..2);
+                let shown = Shown {
+                    state: RUNNING,
+                    image: images[begins].id.clone(),
+                    child: images[begins].children[child].clone(),
+                };
+                let kind = if chance(random, 0.8) { one_kind } else { one_of(random, &EngineKind::ALL) };
+                let region = Region::new(REGIONS[random.usize(..regions)]);
+                Engine::new(number, region, kind, shown)
+            })
+            .take(most_engines)
+            .collect();
+        let place = |(number, engine): (usize, &Engine)| ((engine.region.clone(), engine.id.clone()), number);
+        let mut world = Self {
+            begun: Instant::now(),
+            moment: Moment::ZERO,
+            random: random.fork(),
+            faults,
+            habits,
+            by_id: engines.iter().enumerate().map(place).collect(),
+            sights: Sights::new(engines.len()),
+            engines,
+            images,
+            targets,
+            requests: Vec::new(),
+            arrivals: Vec::new(),
+            happenings: BTreeMap::new(),
+            serial: 0,
+            process: Process::default(),
+            platter,
+            violations: Vec::new(),
+            passed_over: PassedOver::default(),
+            figures: Figures::default(),
+            trace,
+        };
+        world.plan_deeds();
+        world
+    }
+
+    /// Time since the seed began.
+    pub fn now(&self) -> Moment {
+        self.begun.elapsed()
+    }
+
+    /// Lets everything happen that was to happen until now.
+    pub fn catch_up(&mut self) {
+        let now = self.now();
+        while let Some(entry) = self.happenings.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let ((at, _), happening) = entry.remove_entry();
+            self.moment = at;
+            match happening {
+                Happening::Arrives(request) => self.arrives(request),
+                Happening::Applied(request) => self.applied(request),
+                Happening::Finished { engine, serial } => self.finished(engine, serial),
+                Happening::Deed { engine, deed } => self.deed(engine, deed),
+            }
+        }
+        self.moment = now;
+    }
+
+    /// Something will happen.
+    pub fn schedule(&mut self, at: Moment, happening: Happening) {
+        let serial = self.next_serial();
+        self.happenings.insert((at, serial), happening);
+    }
+
+    pub fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    /// True where a kind of fault strikes now.
+    pub fn strikes(&mut self, kind: Kind) -> bool {
+        self.faults.strikes(kind, &mut self.random)
+    }
+
+    /// The engine of this id.
+    pub fn find(&self, region: &Region, id: &DataEngineId) -> Option<usize> {
+        self.by_id.get(&(region.clone(), id.clone())).copied()
+    }
+
+    /// A target for a row of a plan: usually the same one.
+    pub fn target(&self, random: &mut Rng) -> String {
+        let usual = chance(random, 0.8);
+        let other = random.usize(..self.targets.len());
+        self.targets[if usual { 0 } else { other }].clone()
+    }
+
+    /// The image that an engine is on now.
+    pub fn image_of(&self, engine: usize) -> Option<String> {
+        self.engines[engine].now().map(|shown| shown.image.clone())
+    }
+
+    /// The major and minor version that an engine comes to with this target.
+    pub fn versions_of(&self, target: &str) -> Option<(String, String)> {
+        self.images.iter().find_map(|image| {
+            if image.id == target {
+                return Some((image.id.clone(), image.children[1].clone()));
+            }
+            let child = image.children.iter().find(|child| *child == target)?;
+            Some((image.id.clone(), child.clone()))
+        })
+    }
+
+    /// How long a message is on its way.
+    pub fn latency(&mut self) -> Duration {
+        let (median, worst) = self.habits.latency;
+        let slow = chance(&mut self.random, 0.03);
+        let usual = median.mul_f64(0.5 + self.random.f64());
+        if slow && !self.faults.are_over() { up_to(&mut self.random, worst) } else { usual }
+    }
+
+    /// Notes that a rule is broken.
+    pub fn violate(&mut self, rule: Rule, what: String) {
+        let run = self.process.run;
+        self.trace.say("ORACLE", || format!("{rule:?}: {what}"));
+        if !self.passed_over.contains(rule) {
+            self.violations.push(Violation { rule, run, at: self.now(), what });
+        }
+    }
+}
