@@ -94,9 +94,8 @@ pub(super) struct Track {
     pub(super) outdated: bool,
     /// True once a request left, in this run or in one that is on record.
     pub(super) sent: bool,
-    /// The image the engine was on before the latest request of an earlier run; on another one, it was moved by another
-    /// client.
-    pub(super) sent_from: Option<ImageVersionId>,
+    /// What earlier runs left of it. Holds until a request leaves.
+    pub(super) work: Work,
 }
 
 /// What a change means beyond its own job.
@@ -142,7 +141,7 @@ impl Change {
 impl Track {
     /// A job before anything is known of it.
     pub(super) fn new(job: JobIndex, work: &Work) -> Self {
-        let sent_from = match work {
+        let image_before = match work {
             Work::Send { image_before, .. } => image_before.clone(),
             _ => None,
         };
@@ -150,13 +149,13 @@ impl Track {
             job,
             phase: Phase::Queued,
             attempts: 0,
-            image_before: sent_from.clone(),
+            image_before,
             trouble: None,
             request_id: None,
             refused: None,
             outdated: false,
             sent: matches!(work, Work::Send { sent_before: true, .. } | Work::Settle { .. }),
-            sent_from,
+            work: work.clone(),
         }
     }
 
