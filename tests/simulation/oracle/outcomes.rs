@@ -111,7 +111,7 @@ impl World {
             let first = accepted.next();
             (first.is_some(), first.is_some_and(|record| record.run != run))
         });
-        if !recorded || !(shown || taken || earlier) {
+        if !(recorded || self.process.ledger_lost) || !(shown || taken || earlier) {
             self.violate(Rule::AcceptedUnseen, format!("engine {}", row.engine));
         }
     }
@@ -160,10 +160,10 @@ impl World {
     fn judge_not_started(&mut self, row: &Row) {
         let (run, key) = (self.process.run, self.key_of_row(row));
         let staleness = self.faults.longest_staleness;
-        let applied = self
-            .requests
-            .iter()
-            .any(|request| request.run == run && request.key == key && request.shows_in_time(staleness));
+        let applied = self.requests.iter().any(|request| {
+            let is_ours = request.run == run && request.key == key;
+            is_ours && request.left.is_none() && request.shows_in_time(staleness)
+        });
         if applied {
             self.violate(Rule::NotStartedButApplied, format!("engine {}", row.engine));
         }
