@@ -205,6 +205,8 @@ impl JobMemory {
                     self.image_before.clone_from(image_before);
                 }
             }
+            // what holds the row stays its reason until a request is sent
+            Step::Failed(refused) if self.until_released && !refused.until_released => {}
             Step::Throttled(refused) | Step::Refused(refused) | Step::Failed(refused) => {
                 self.trouble = Some(refused.clone());
                 self.until_released |= refused.until_released;

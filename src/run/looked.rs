@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Rules;
 use super::reasons::{self, found};
-use super::sight::{FleetView, Sight, first_sight, moved};
+use super::sight::{FleetView, Sight, forecast, moved};
 use super::track::{Change, Phase, Track};
 use crate::cloud::catalogue::Class;
 use crate::cloud::{EngineRecord, EngineState};
@@ -34,11 +34,7 @@ impl Track {
         match self.phase {
             Phase::Looking { since, .. } if look.asked >= since => Some(match self.class_of_return() {
                 None => {
-                    let mut change = self.begin(
-                        first_sight(job, None, self.sent_from.as_ref(), look.view),
-                        look.seen,
-                        rules,
-                    );
+                    let mut change = self.begin(forecast(job, &self.work, Some(look.view)), look.seen, rules);
                     if let Phase::Looking { since: begun, .. } = &mut change.track.phase {
                         // it goes on looking, and the time that this may take goes on as well
                         *begun = since;
@@ -63,7 +59,7 @@ impl Track {
     pub(super) fn reconsidered(&self, job: &Job, view: &FleetView, now: Instant, rules: &Rules) -> Change {
         let sight = view.sight(&job.key, self.image_before.as_ref());
         let Some(class) = self.class_of_return() else {
-            return self.begin(first_sight(job, None, self.sent_from.as_ref(), view), now, rules);
+            return self.begin(forecast(job, &self.work, Some(view)), now, rules);
         };
         let look_again = || {
             let phase = Phase::Looking { since: now, due: now + rules.sweep_every };

@@ -317,17 +317,15 @@ pub fn forecast(job: &Job, work: &Work, view: Option<&FleetView>) -> Forecast {
 
 /// True where a row that stays failed need not stay so: the engine is on its target, or where the plan expects it.
 fn is_released(job: &Job, view: &FleetView) -> bool {
-    let expected = job.expected_image_version_id.as_ref();
-    [Some(&job.key.new_image_version_id), expected]
-        .into_iter()
-        .flatten()
-        .any(|image| view.is_on(&job.key, image))
+    let wanted = [Some(&job.key.new_image_version_id), job.expected_image_version_id.as_ref()];
+    let is_lost = view.engine(&job.key).and_then(|record| record.state).is_some_and(is_lost);
+    !is_lost && wanted.into_iter().flatten().any(|image| view.is_on(&job.key, image))
 }
 
 /// Judges a job for which nothing is on its way. `open_elsewhere` is the target of an earlier request for the same
 /// engine whose end is not on record; nothing else may be sent unless a look shows that it has arrived. `sent_from` is
 /// the image that the engine had before the latest request of an earlier run, if one left.
-pub(super) fn first_sight(
+fn first_sight(
     job: &Job,
     open_elsewhere: Option<&ImageVersionId>,
     sent_from: Option<&ImageVersionId>,

@@ -94,9 +94,8 @@ pub(super) struct Track {
     pub(super) outdated: bool,
     /// True once a request left, in this run or in one that is on record.
     pub(super) sent: bool,
-    /// The image the engine was on before the latest request of an earlier run; on another one, it was moved by another
-    /// client.
-    pub(super) sent_from: Option<ImageVersionId>,
+    /// What earlier runs left of it. Holds until a request leaves.
+    pub(super) work: Work,
 }
 
 /// What a change means beyond its own job.
@@ -142,7 +141,7 @@ impl Change {
 impl Track {
     /// A job before anything is known of it.
     pub(super) fn new(job: JobIndex, work: &Work) -> Self {
-        let sent_from = match work {
+        let image_before = match work {
             Work::Send { image_before, .. } => image_before.clone(),
             _ => None,
         };
@@ -150,13 +149,13 @@ impl Track {
             job,
             phase: Phase::Queued,
             attempts: 0,
-            image_before: sent_from.clone(),
+            image_before,
             trouble: None,
             request_id: None,
             refused: None,
             outdated: false,
             sent: matches!(work, Work::Send { sent_before: true, .. } | Work::Settle { .. }),
-            sent_from,
+            work: work.clone(),
         }
     }
 
@@ -301,13 +300,10 @@ impl Track {
                 let next = if self.refused.is_some() { Self::looking(now) } else { Phase::Ready };
                 Some(self.to(next, Vec::new()))
             }
-            Phase::Converging { since, .. } | Phase::Doubtful { since, accepted: true, .. }
-                if late(*since) =>
-            {
-                Some(self.not_converged(rules))
-            }
-            Phase::Doubtful { since, accepted: false, .. } if now >= *since + rules.longest_doubt() => {
-                Some(self.not_settled(rules.longest_doubt(), unread))
+            Phase::Converging { since, .. } if late(*since) => Some(self.not_converged(rules.wait_timeout)),
+            Phase::Doubtful { since, accepted, .. } if now >= *since + rules.longest_doubt() => {
+                let waited = rules.longest_doubt();
+                Some(if *accepted { self.not_converged(waited) } else { self.not_settled(waited, unread) })
             }
             Phase::Looking { since, .. } if late(*since) => Some(match self.refused {
                 None => {
@@ -322,8 +318,8 @@ impl Track {
         }
     }
 
-    fn not_converged(&self, rules: &Rules) -> Change {
-        let waited = format!("not seen running on its target within {}", spell(rules.wait_timeout));
+    fn not_converged(&self, waited: Duration) -> Change {
+        let waited = format!("not seen running on its target within {}", spell(waited));
         let mut reason = found(reasons::NOT_CONVERGED, waited.clone());
         reason.request_id.clone_from(&self.request_id);
         self.end(Outcome::Unconverged, Some(reason), vec![Step::Unconverged { message: waited }])
@@ -344,10 +340,10 @@ impl Track {
     pub(super) fn deadline(&self, rules: &Rules) -> Option<Instant> {
         match &self.phase {
             Phase::BackingOff { until } => Some(*until),
-            Phase::Doubtful { since, accepted: false, .. } => Some(*since + rules.longest_doubt()),
-            Phase::Converging { since, .. }
-            | Phase::Doubtful { since, .. }
-            | Phase::Looking { since, .. } => Some(*since + rules.wait_timeout),
+            Phase::Doubtful { since, .. } => Some(*since + rules.longest_doubt()),
+            Phase::Converging { since, .. } | Phase::Looking { since, .. } => {
+                Some(*since + rules.wait_timeout)
+            }
             Phase::Queued | Phase::Ready | Phase::Departing | Phase::InFlight | Phase::Settled(_) => None,
         }
     }
@@ -358,9 +354,8 @@ impl Track {
             Phase::Converging { since, .. } | Phase::Looking { since, .. } => {
                 *since = rules.extended(*since, rules.wait_timeout, lost, now);
             }
-            Phase::Doubtful { since, accepted, .. } if *since <= now => {
-                let longest = if *accepted { rules.wait_timeout } else { rules.longest_doubt() };
-                *since = rules.extended(*since, longest, lost, now);
+            Phase::Doubtful { since, .. } if *since <= now => {
+                *since = rules.extended(*since, rules.longest_doubt(), lost, now);
             }
             _ => {}
         }

@@ -105,7 +105,7 @@ fn what_an_earlier_run_gave_up_on_is_given_up_on_again_and_not_called_unknown() 
     let (standing, request_id) = (Standing::Unconverged, Some("id".to_owned()));
     let forecast = Forecast::Settle { standing, image_before: None, request_id, trouble: None };
     let track = Track::new(JobIndex(0), &UNSENT).begin(forecast, now, &rules).track;
-    let change = track.overdue(now + rules.wait_timeout, &rules, None).expect("a change");
+    let change = track.overdue(now + rules.longest_doubt(), &rules, None).expect("a change");
     let Phase::Settled(verdict) = change.track.phase else { panic!("{:?}", change.track.phase) };
     assert_eq!(verdict.outcome, Outcome::Unconverged);
     assert_eq!(verdict.reason.and_then(|reason| reason.request_id), Some("id".into()));
