@@ -6,7 +6,7 @@ mod outcomes;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dlc_fleet::event::{Event, Listener, Opening};
+use dlc_fleet::event::{Event, Listener, Opening, StopReason};
 use dlc_fleet::tally::Tally;
 
 use crate::engine::Moment;
@@ -144,7 +144,10 @@ impl Listener for Witness {
                 world.violate(Rule::SentAfterStop, format!("{event:?} after the run had stopped"));
             }
             Event::Sent { .. } => world.process.told += 1,
-            Event::Stopping(_) => world.process.stopped = true,
+            Event::Stopping(reason) => {
+                world.process.stopped = true;
+                world.process.ledger_lost |= matches!(reason, StopReason::LedgerLost { .. });
+            }
             Event::Settled { job, verdict } => world.judge_outcome(job.0, verdict),
             _ => {}
         }

@@ -45,6 +45,8 @@ pub struct Process {
     pub left: usize,
     /// True once it said that nothing more is sent.
     pub stopped: bool,
+    /// True once it said that its ledger cannot be written.
+    pub ledger_lost: bool,
     /// When the latest standstill was over, and the last line of the ledger before it.
     pub stood_still_until: Option<(Moment, u64)>,
     /// Lines of the ledger whose request has left.

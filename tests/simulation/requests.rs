@@ -8,7 +8,7 @@ use crate::oracle::Rule;
 use crate::others::Deed;
 use crate::random::{between, one_of, up_to};
 use crate::records::Key;
-use crate::world::{Happening, World};
+use crate::world::{Happening, Meanwhile, World};
 
 /// Refusals that pass and do not prove that nothing was applied.
 const SERVER_FAULTS: [&str; 3] =
@@ -257,13 +257,14 @@ impl World {
         }
         let request = &mut self.requests[number];
         request.begun = Some(moment);
-        request.shows = if self.habits.silent { finishes } else { Some(moment) };
+        let is_silent = self.habits.shows == Meanwhile::Nothing;
+        request.shows = if is_silent { finishes } else { Some(moment) };
         self.compare_with_others(number);
     }
 
     /// An engine begins to switch. Returns when that will be over, if ever.
     pub fn begin_switch(&mut self, engine: usize, to: (String, String)) -> Option<Moment> {
-        let Some(shown) = self.engines[engine].now().cloned() else { return None };
+        let shown = self.engines[engine].now().cloned()?;
         let (moment, serial) = (self.moment, self.next_serial());
         for request in &mut self.requests {
             if request.engine == Some(engine) && request.begun.is_some() && request.left.is_none() {
@@ -276,12 +277,12 @@ impl World {
             None => shown.clone(),
         };
         let (least, most) = self.habits.switching;
-        let takes = least + up_to(&mut self.random, most - least);
+        let takes = least + up_to(&mut self.random, most.saturating_sub(least));
         let stuck = self.strikes(Kind::Stuck);
         let finishes = (!stuck).then_some(moment + takes);
-        if !self.habits.silent && (stuck || !takes.is_zero()) {
-            let (image, child) =
-                if self.habits.image_first { to.clone() } else { (shown.image, shown.child) };
+        if self.habits.shows != Meanwhile::Nothing && (stuck || !takes.is_zero()) {
+            let is_new = self.habits.shows == Meanwhile::NewImage;
+            let (image, child) = if is_new { to.clone() } else { (shown.image, shown.child) };
             self.engines[engine].show(moment, Some(Shown { state: INITIALISING, image, child }));
         }
         self.engines[engine].operation = Some(Operation { serial, to, from });

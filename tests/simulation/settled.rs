@@ -95,11 +95,10 @@ fn standing(world: &World, row: &Row, outcome: Outcome, code: &str) -> Standing 
             if is_there { Standing::Open } else { Standing::Settled }
         }
         (Outcome::Failed, _) if is_held(world, row) => {
-            if was_elsewhere(world, row) {
-                Standing::Settled
-            } else {
-                Standing::Open
-            }
+            // expected where it is, it is released
+            let is_released =
+                row.expected.is_some() && row.expected == engine.now().map(|shown| shown.image.clone());
+            if was_elsewhere(world, row) && !is_released { Standing::Settled } else { Standing::Open }
         }
         (Outcome::Failed | Outcome::NotStarted, _) if is_minor && !world.habits.accepts_minor => {
             Standing::Refused

@@ -99,6 +99,8 @@ struct Story {
     random: Rng,
     trace: Trace,
     run: usize,
+    /// Why the latest run sent nothing, where it was refused before it began.
+    refused: Option<String>,
 }
 
 impl Story {
@@ -111,7 +113,7 @@ impl Story {
         let mut world =
             World::draw(&mut stream(seed, 4), faults, options.most_engines, platter.clone(), trace.clone());
         world.passed_over = options.passed_over;
-        let plan = Plan::draw(&mut stream(seed, 5), &world, world.habits.by_name || seed % 3 == 0);
+        let plan = Plan::draw(&mut stream(seed, 5), &world, world.habits.by_name || seed.is_multiple_of(3));
         trace.say("seed", || format!("{seed}, with {kinds:?}\n{:#?}\n{rules:#?}", world.habits));
         Self {
             options,
@@ -120,10 +122,11 @@ impl Story {
             clock: WallClock::begin(),
             plan,
             rules,
-            allow_unlisted: seed % 2 == 0,
+            allow_unlisted: seed.is_multiple_of(2),
             random: stream(seed, 6),
             trace,
             run: 0,
+            refused: None,
         }
     }
 
@@ -170,7 +173,7 @@ impl Story {
                     }
                     return;
                 }
-                Rest::Open(what) => open = what,
+                Rest::Open(what) => open = self.refused.take().unwrap_or(what),
             }
             self.pause().await;
         }
@@ -195,6 +198,7 @@ impl Story {
     /// One run of the command. Returns why it stopped, where it did.
     async fn run(&mut self, rules: Rules, faulty: bool) -> Option<StopReason> {
         self.run += 1;
+        self.refused = None;
         let disk_faults = if faulty { self.disk_faults() } else { DiskFaults::default() };
         let disk_holds = disk_faults.full_from.is_none() && disk_faults.unsynced_from.is_none();
         let ledger = self.platter.begin_run(disk_faults);
@@ -222,7 +226,7 @@ impl Story {
             world.process.stood_still_until = Some((now, line));
         };
         let process = command(Setup { signals, ..setup });
-        let end = drive(process, interruptions, LONGEST_RUN, stood_still).await;
+        let end = Box::pin(drive(process, interruptions, LONGEST_RUN, stood_still)).await;
         outside.abort();
         clock.abort();
         self.conclude(end, disk_holds && !interrupted)
@@ -264,7 +268,7 @@ impl Story {
                 world.judge_run(counted, regular);
                 return stopped;
             }
-            End::Done(Ended::Refused(_)) => {}
+            End::Done(Ended::Refused(why)) => self.refused = Some(why),
             End::Done(Ended::LedgerRefused(what)) => world.violate(Rule::LedgerBroken, what),
             End::Crashed => {
                 world.figures.crashes += 1;

@@ -20,15 +20,24 @@ use crate::requests::Request;
 use crate::sights::Sights;
 use crate::trace::Trace;
 
+/// What an engine shows while it is switched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// That it initialises, on its old image.
+    OldImage,
+    /// That it initialises, on its new image.
+    NewImage,
+    /// That it runs its old image, as if nothing happened.
+    Nothing,
+}
+
 /// How the service does what it does when nothing goes wrong.
 #[derive(Clone, Debug)]
 pub struct Habits {
     /// How long a switch takes.
     pub switching: (Duration, Duration),
-    /// True where an engine shows its new image while it is still initialising.
-    pub image_first: bool,
-    /// True where an engine that is switched goes on to show that it runs its old image.
-    pub silent: bool,
+    /// What an engine shows meanwhile.
+    pub shows: Meanwhile,
     /// True where a busy engine takes another request.
     pub takes_while_busy: bool,
     /// True where minor versions are accepted as targets.
@@ -135,14 +144,15 @@ impl Habits {
         let least = between(random, ms(200), ms(20_000));
         let most = least + between(random, ms(100), ms(40_000));
         let at_once = chance(random, 0.08);
+        let shows = if random.bool() { Meanwhile::NewImage } else { Meanwhile::OldImage };
+        let shows = if chance(random, 0.04) { Meanwhile::Nothing } else { shows };
         let median = between(random, ms(5), ms(400));
         let worst = between(random, ms(500), ms(if faults.has(Kind::Slow) { 60_000 } else { 2_000 }));
         let (from, takes) = (up_to(random, ms(60_000)), random.usize(1..=25));
         let until = from + between(random, ms(500), ms(30_000));
         Self {
             switching: if at_once { (Duration::ZERO, Duration::ZERO) } else { (least, most) },
-            image_first: random.bool(),
-            silent: chance(random, 0.04),
+            shows,
             takes_while_busy: chance(random, 0.2),
             accepts_minor: chance(random, 0.8),
             latency: (median, worst),

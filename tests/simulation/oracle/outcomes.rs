@@ -1,12 +1,13 @@
 //! What must hold when a row ends.
 
-use dlc_fleet::job::{Outcome, Verdict};
+use dlc_fleet::job::{ImageVersionId, Outcome, Verdict};
 
 use crate::oracle::Rule;
 use crate::oracle::departures::HELD;
 use crate::plan::Row;
 use crate::records::{ACCEPTED, FAILED};
 use crate::requests::Reply;
+use crate::sights::Sight;
 use crate::world::World;
 
 /// Codes that the tool gives for an engine that is not there.
@@ -111,7 +112,7 @@ impl World {
             let first = accepted.next();
             (first.is_some(), first.is_some_and(|record| record.run != run))
         });
-        if !recorded || !(shown || taken || earlier) {
+        if !(recorded || self.process.ledger_lost) || !(shown || taken || earlier) {
             self.violate(Rule::AcceptedUnseen, format!("engine {}", row.engine));
         }
     }
@@ -125,45 +126,42 @@ impl World {
             }
             return self.judge_earlier(row, &[FAILED]);
         }
-        let staleness = self.faults.longest_staleness;
-        let sights = self.sights.of(row.engine);
-        if MISSING.contains(&code) {
-            let since = self.process.began.saturating_sub(staleness);
-            if self.engines[row.engine].existed_since(since) {
-                self.violate(Rule::MissingButThere, format!("engine {} is there", row.engine));
-            }
-        } else if code == UNSERVED {
-            if !sights.is_empty() {
-                let what = format!("engine {} was shown, and its region called unserved", row.engine);
-                self.violate(Rule::RegionIsServed, what);
-            }
-        } else if MOVED.contains(&code) {
-            let before = verdict.image_before.as_ref().map(dlc_fleet::job::ImageVersionId::as_str);
-            let elsewhere = sights.iter().any(|sight| {
-                let expected = row.expected.as_deref();
-                !sight.is_on(&row.target)
-                    && (sight.image.as_deref() != before.or(expected) || sight.image.is_none())
-            });
-            if !elsewhere {
-                self.violate(
-                    Rule::MovedUnseen,
-                    format!("engine {} was always shown on its old image or on its target", row.engine),
-                );
-            }
-        } else if BROKEN.contains(&code) {
-            if !sights.iter().any(crate::sights::Sight::is_lost) {
-                self.violate(Rule::BrokenUnseen, format!("engine {} was never shown broken", row.engine));
-            }
+        if let Some((rule, what)) = self.contradiction(row, code, verdict) {
+            self.violate(rule, format!("engine {} {what}", row.engine));
         }
+    }
+
+    /// What the world knows better than a failure of this code says.
+    fn contradiction(&self, row: &Row, code: &str, verdict: &Verdict) -> Option<(Rule, &'static str)> {
+        let sights = self.sights.of(row.engine);
+        let since = self.process.began.saturating_sub(self.faults.longest_staleness);
+        if MISSING.contains(&code) {
+            let is_there = self.engines[row.engine].existed_since(since);
+            return is_there.then_some((Rule::MissingButThere, "is there"));
+        }
+        if code == UNSERVED {
+            return (!sights.is_empty()).then_some((Rule::RegionIsServed, "was shown"));
+        }
+        if MOVED.contains(&code) {
+            let before = verdict.image_before.as_ref().map(ImageVersionId::as_str);
+            let usual = before.or(row.expected.as_deref());
+            let is_elsewhere = |sight: &Sight| {
+                !sight.is_on(&row.target) && sight.image.as_deref().is_none_or(|image| Some(image) != usual)
+            };
+            let what = "was always shown on its old image or on its target";
+            return (!sights.iter().any(is_elsewhere)).then_some((Rule::MovedUnseen, what));
+        }
+        let is_unseen = BROKEN.contains(&code) && !sights.iter().any(Sight::is_lost);
+        is_unseen.then_some((Rule::BrokenUnseen, "was never shown broken"))
     }
 
     fn judge_not_started(&mut self, row: &Row) {
         let (run, key) = (self.process.run, self.key_of_row(row));
         let staleness = self.faults.longest_staleness;
-        let applied = self
-            .requests
-            .iter()
-            .any(|request| request.run == run && request.key == key && request.shows_in_time(staleness));
+        let applied = self.requests.iter().any(|request| {
+            let is_ours = request.run == run && request.key == key;
+            is_ours && request.left.is_none() && request.shows_in_time(staleness)
+        });
         if applied {
             self.violate(Rule::NotStartedButApplied, format!("engine {}", row.engine));
         }
