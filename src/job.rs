@@ -179,6 +179,9 @@ pub struct Reason {
     /// The text that came with it: the service's message, or what the network said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// True where the row stays failed, run after run, until a person releases it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub until_released: bool,
     /// The service's `RequestId`, for a support ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,

@@ -6,25 +6,17 @@ use crate::job::{Job, JobIndex, Reason};
 use crate::ledger::Work;
 use crate::plan::Plan;
 use crate::run::Preflight;
-use crate::settings::RunSettings;
 use crate::words::plural;
 
 /// Rows that are named one by one.
 const NAMED: usize = 20;
 
 /// Refuses a plan with blocked rows.
-pub(super) fn check(
-    settings: &RunSettings,
-    plan: &Plan,
-    work: &[Work],
-    preflight: &Preflight,
-) -> Result<(), Failure> {
-    if settings.allow_unlisted_images {
-        return Ok(());
-    }
+pub(super) fn check(plan: &Plan, work: &[Work], preflight: &Preflight) -> Result<(), Failure> {
     let blocked = preflight.blocked(&plan.jobs, work);
     let Some((_, first)) = blocked.first() else { return Ok(()) };
-    let what = format!("{} of the plan blocked: {}", plural(blocked.len(), "row"), first.cause);
+    let are = if blocked.len() == 1 { "is" } else { "are" };
+    let what = format!("{} {are} blocked: {}", plural(blocked.len(), "row"), first.cause);
     let mut next = vec!["nothing was sent".to_owned()];
     next.extend(blocked.iter().take(NAMED).map(|(JobIndex(index), reason)| row(&plan.jobs[*index], reason)));
     next.extend((blocked.len() > NAMED).then(|| format!("and {} more", blocked.len() - NAMED)));

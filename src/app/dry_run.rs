@@ -11,7 +11,7 @@ use super::{print_result, sites};
 use crate::cli::Output;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::job::{Job, Wave};
+use crate::job::{Job, Outcome, Wave};
 use crate::ledger::{self, Recalled, Work, remaining_work};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
@@ -28,7 +28,7 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     check_ledger_fits(&settings.target, &settings.ledger, &recalled.memory)?;
     let work = remaining_work(&plan.jobs, &recalled.memory, settings.retry);
     let (seen, endpoint, clock) = look_around(settings, plan, mode, &recalled, &work).await?;
-    let predictions = predict(&plan.jobs, &work, seen.as_ref(), settings.allow_unlisted_images);
+    let predictions = predict(&plan.jobs, &work, seen.as_ref());
     let rules = settings.rules(clock.as_ref());
     let (waves, _) = settings::waves(plan.waves.clone(), clock.as_ref());
     let (memory, now) = (&recalled.memory, Timestamp::now());
@@ -79,7 +79,8 @@ async fn look_around(
         return Ok((None, name, clock));
     }
     let reader = Reader::new(Arc::new(service.fleet(rules.request_timeout)?), rules);
-    let seen = look_at(plan.jobs.len(), reader.preflight(&plan.jobs, work)).await?;
+    let seen =
+        look_at(plan.jobs.len(), reader.preflight(&plan.jobs, work, !settings.allow_unlisted_images)).await?;
     if let Some(note) = report::clock_note(reader.clock_ahead()) {
         to_stderr(&format!("{note}\n"));
     }
@@ -89,6 +90,7 @@ async fn look_around(
 fn row(plan: &Plan, job: &Job, prediction: Prediction) -> PreviewRow {
     let (prediction, detail) = match prediction {
         Prediction::Done(outcome) => (report::Prediction::Done(outcome), None),
+        Prediction::LeftFailed(why) => (report::Prediction::Done(Outcome::Failed), Some(why)),
         Prediction::Drifted(seen) => (report::Prediction::Drifted, Some(seen)),
         Prediction::Already => (report::Prediction::Already, None),
         Prediction::Watch => (report::Prediction::Watch, None),
@@ -105,9 +107,8 @@ fn row(plan: &Plan, job: &Job, prediction: Prediction) -> PreviewRow {
 
 /// Success where every row is, or can be brought, on its target as far as can be told from here.
 fn exit_of(predictions: &[Prediction]) -> Exit {
-    use crate::job::Outcome;
     let fails = |prediction: &Prediction| {
-        matches!(prediction, Prediction::NotFound | Prediction::Unfit(_) | Prediction::Done(Outcome::Failed))
+        matches!(prediction, Prediction::NotFound | Prediction::Unfit(_) | Prediction::LeftFailed(_))
     };
     if predictions.iter().any(|prediction| matches!(prediction, Prediction::Blocked(_))) {
         Exit::Refused

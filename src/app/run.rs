@@ -20,7 +20,9 @@ use crate::ledger::{self, RunOpened, Work, Writer, remaining_work};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Closing, Reporter, Screen};
-use crate::run::{Ended, FleetView, Forecast, Reader, Rules, Signal, Signals, Start, execute, forecast};
+use crate::run::{
+    Ended, FleetView, Forecast, Reader, Rules, Signal, Signals, Start, execute, forecast, may_be_sent,
+};
 use crate::settings::{self, RunSettings, Target};
 use crate::sim::FastClock;
 use crate::tally::Tally;
@@ -176,8 +178,9 @@ async fn preflight<F: Fleet>(
     if !settings.reads_back() {
         return Ok(None);
     }
-    let preflight = look_at(plan.jobs.len(), reader.preflight(&plan.jobs, work)).await?;
-    blocked::check(settings, plan, work, &preflight)?;
+    let preflight =
+        look_at(plan.jobs.len(), reader.preflight(&plan.jobs, work, !settings.allow_unlisted_images)).await?;
+    blocked::check(plan, work, &preflight)?;
     Ok(Some(preflight.view))
 }
 
@@ -189,10 +192,11 @@ async fn ask(
     view: Option<&FleetView>,
     endpoint: &str,
 ) -> Result<bool, Failure> {
-    let may_be_sent = |(job, work): &(&Job, &Work)| {
-        matches!(forecast(job, work, view), Forecast::Switch { .. } | Forecast::Settle { .. })
+    // an unconfirmed request may be sent again
+    let is_asked_for = |(job, work): &(&Job, &Work)| {
+        may_be_sent(job, work, view) || matches!(forecast(job, work, view), Forecast::Settle { .. })
     };
-    let sent: Vec<&Job> = plan.jobs.iter().zip(work).filter(may_be_sent).map(|(job, _)| job).collect();
+    let sent: Vec<&Job> = plan.jobs.iter().zip(work).filter(is_asked_for).map(|(job, _)| job).collect();
     if settings.yes || sent.is_empty() || matches!(settings.target, Target::Simulator { .. }) {
         return Ok(false);
     }

@@ -41,17 +41,17 @@ pub enum Class {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     /// Signature, key, token, address and permissions: documented for every action as reasons why a call is not
-    /// admitted (document 1342/53785).
+    /// admitted (document 1342/53785); the permissions inside DLC by the vendor's SDK (`errorcodes.py`).
     Caller,
     /// Action, version, region, protocol and form of the request: checked by the gateway, which does not know the
     /// operation (document 1342/53785).
     Request,
     /// The number of calls in a second: counted before a call is passed on (document 1342/53785).
     Rate,
-    /// The parameters against the records that they name (document 1342/99266).
+    /// The parameters against the records that they name (documents 1342/53785 and, for this action, 1342/99266).
     Parameters,
     /// That the engine and the image version exist, are in use, and are in a state that permits the operation
-    /// (document 1342/99266).
+    /// (documents 1342/53785 and, for this action, 1342/99266).
     Subject,
 }
 

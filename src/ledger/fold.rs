@@ -62,10 +62,7 @@ impl Standing {
 
     /// True while a request may still change the engine.
     pub fn is_open(self) -> bool {
-        matches!(
-            self,
-            Self::Sent | Self::Refused | Self::Doubtful | Self::Accepted | Self::Unconverged | Self::Unknown
-        )
+        matches!(self, Self::Sent | Self::Doubtful | Self::Accepted | Self::Unconverged | Self::Unknown)
     }
 }
 
@@ -73,7 +70,7 @@ impl Standing {
 fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
     use Standing as S;
     let (allowed, to): (&[S], S) = match step {
-        Step::Already => (&[S::Throttled, S::NotSent, S::Cleared, S::Failed], S::Already),
+        Step::Already => (&[S::Throttled, S::Refused, S::NotSent, S::Cleared, S::Failed], S::Already),
         Step::Sent { .. } => (&[S::Throttled, S::Refused, S::NotSent, S::Cleared, S::Failed], S::Sent),
         Step::Accepted { .. } => {
             (&[S::Sent, S::Throttled, S::Refused, S::NotSent, S::Doubtful, S::Cleared], S::Accepted)
@@ -82,14 +79,14 @@ fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
         Step::Refused(_) => (&[S::Sent], S::Refused),
         Step::NotSent { .. } => (&[S::Sent], S::NotSent),
         Step::Doubtful { .. } => (&[S::Sent, S::Failed, S::Unconverged, S::Unknown], S::Doubtful),
-        Step::Cleared { .. } => (&[S::Refused, S::Doubtful], S::Cleared),
+        Step::Cleared { .. } => (&[S::Doubtful], S::Cleared),
         Step::Switched { .. } => (&[S::Accepted], S::Switched),
         Step::Failed(_) => (
             &[S::Sent, S::Throttled, S::Refused, S::NotSent, S::Doubtful, S::Cleared, S::Accepted, S::Failed],
             S::Failed,
         ),
         Step::Unconverged { .. } => (&[S::Accepted, S::Doubtful], S::Unconverged),
-        Step::Unknown { .. } => (&[S::Refused, S::Doubtful], S::Unknown),
+        Step::Unknown { .. } => (&[S::Throttled, S::NotSent, S::Doubtful, S::Cleared], S::Unknown),
     };
     let starts = matches!(step, Step::Already | Step::Sent { .. } | Step::Failed(_));
     from.map_or(starts, |standing| allowed.contains(&standing)).then_some(to)
@@ -200,6 +197,7 @@ impl JobMemory {
                 self.attempts += 1;
                 self.sent_line = line;
                 self.until_released = false;
+                self.trouble = None;
                 self.request_id = None;
                 if image_before.is_some() {
                     self.image_before.clone_from(image_before);
@@ -220,6 +218,8 @@ impl JobMemory {
                     until_released: false,
                 });
             }
+            // what was refused or lost says more than that it could not be verified
+            Step::Unconverged { .. } | Step::Unknown { .. } if self.trouble.is_some() => {}
             Step::NotSent { message } | Step::Unconverged { message } | Step::Unknown { message } => {
                 let code = String::new();
                 let message = Some(message.clone());
@@ -381,9 +381,11 @@ mod tests {
         match standing {
             None => &["already", "sent", "failed"],
             Some("failed") => &["already", "sent", "doubtful", "failed"],
-            Some("throttled" | "not-sent" | "cleared") => &["already", "sent", "accepted", "failed"],
+            Some("throttled" | "not-sent" | "cleared") => {
+                &["already", "sent", "accepted", "failed", "unknown"]
+            }
             Some("sent") => &["accepted", "throttled", "refused", "not-sent", "doubtful", "failed"],
-            Some("refused") => &["sent", "accepted", "cleared", "failed", "unknown"],
+            Some("refused") => &["already", "sent", "accepted", "failed"],
             Some("doubtful") => &["accepted", "cleared", "failed", "unconverged", "unknown"],
             Some("accepted") => &["switched", "failed", "unconverged"],
             Some("unconverged" | "unknown") => &["doubtful"],

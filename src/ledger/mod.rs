@@ -20,18 +20,18 @@
 //!
 //! | kind | means | may follow |
 //! | --- | --- | --- |
-//! | `already` | the engine was on its target without our doing | nothing, `throttled`, `not-sent`, `cleared`, `failed` |
+//! | `already` | the engine was on its target without our doing | nothing, `throttled`, `refused`, `not-sent`, `cleared`, `failed` |
 //! | `sent` | a request is about to leave | nothing, `throttled`, `refused`, `not-sent`, `cleared`, `failed` |
 //! | `accepted` | the service took it, or `read_back` shows that it was applied | `sent`, `throttled`, `refused`, `not-sent`, `doubtful`, `cleared` |
 //! | `throttled` | refused as too fast; not applied | `sent` |
 //! | `refused` | refused in a way that may pass, by a check that proves that nothing was applied | `sent` |
 //! | `not-sent` | the request never left | `sent` |
 //! | `doubtful` | may or may not have been applied: no readable answer, a receipt that is not called JSON, or a refusal (`code`) that proves nothing; or a row is released that stayed failed | `sent`, `failed`, `unconverged`, `unknown` |
-//! | `cleared` | read-back shows that it was not applied | `refused`, `doubtful` |
+//! | `cleared` | read-back shows that it was not applied | `doubtful` |
 //! | `switched` | read back twice on target and running | `accepted` |
 //! | `failed` | refused for good, or gone elsewhere; with `until_released` the row stays failed until the plan expects the image that the engine has now, or `--retry-moved` is passed | all but `already`, `switched`, `unconverged`, `unknown` |
 //! | `unconverged` | accepted, but not on target in time | `accepted`, `doubtful` |
-//! | `unknown` | could not be settled by read-back in time | `refused`, `doubtful` |
+//! | `unknown` | could not be settled by read-back in time | `throttled`, `not-sent`, `doubtful`, `cleared` |
 //!
 //! A job is found again by region, engine and target, never by its place in the plan. Its state is a pure
 //! fold over its lines ([`Memory`]); a line that may not follow is an error that names its number. A last

@@ -135,15 +135,15 @@ fn work_of(row: &Job, job: &JobMemory, retry: Retry, is_latest: bool) -> Work {
         Standing::Failed if !retry.failed => {
             Work::Nothing { outcome: Outcome::Failed, image_before, trouble }
         }
-        Standing::Failed if job.until_released => Work::Held { released: retry.moved, image_before, trouble },
+        Standing::Failed if job.until_released && is_latest => {
+            Work::Held { released: retry.moved, image_before, trouble }
+        }
         Standing::Failed => again(false),
-        Standing::Throttled | Standing::NotSent | Standing::Cleared => again(true),
+        Standing::Throttled | Standing::Refused | Standing::NotSent | Standing::Cleared => again(true),
         Standing::Accepted => Work::Watch { image_before, request_id },
-        standing @ (Standing::Sent
-        | Standing::Refused
-        | Standing::Doubtful
-        | Standing::Unconverged
-        | Standing::Unknown) => Work::Settle { standing, image_before, request_id, trouble },
+        standing @ (Standing::Sent | Standing::Doubtful | Standing::Unconverged | Standing::Unknown) => {
+            Work::Settle { standing, image_before, request_id, trouble }
+        }
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
             Some(standing) => match (format!("{standing:?}").as_str(), skip_failed) {
                 ("Switched" | "Already", _) | ("Failed", true) => "nothing",
                 ("Accepted", _) => "watch",
-                ("Sent" | "Refused" | "Doubtful" | "Unconverged" | "Unknown", _) => "settle",
+                ("Sent" | "Doubtful" | "Unconverged" | "Unknown", _) => "settle",
                 _ => "send",
             },
         }
@@ -260,7 +260,7 @@ mod tests {
     fn a_changed_target_waits_for_the_request_that_is_still_open() {
         for standing in STANDINGS {
             let memory = Memory { jobs: [(to("a").key, memory(standing, 2))].into(), ..Memory::default() };
-            let open = ["Sent", "Refused", "Doubtful", "Accepted", "Unconverged", "Unknown"];
+            let open = ["Sent", "Doubtful", "Accepted", "Unconverged", "Unknown"];
             let open_elsewhere =
                 open.contains(&format!("{standing:?}").as_str()).then(|| ImageVersionId::new("a"));
             let work = remaining_work(&[to("b"), job(2)], &memory, Retry::default());

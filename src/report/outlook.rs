@@ -8,9 +8,9 @@ use crate::words;
 pub fn outlook(preview: &Preview) -> String {
     let blocked = preview.count("blocked");
     if blocked > 0 {
-        let rows = words::plural(blocked, "row");
+        let (rows, are) = (words::plural(blocked, "row"), if blocked == 1 { "is" } else { "are" });
         return format!(
-            "the real run would be refused before anything is sent: {rows} of the plan blocked; correct \
+            "the real run would be refused before anything is sent: {rows} {are} blocked; correct \
              new_image_version_id, or pass --allow-unlisted-images\n"
         );
     }

@@ -125,8 +125,16 @@ impl Preview {
         if self.count("blocked") > 0 { 0 } else { self.count("switch") + self.count("cannot-tell") }
     }
 
+    /// Requests of earlier runs that the real run would send again, at most.
+    pub(super) fn requests_in_doubt(&self) -> usize {
+        if self.count("blocked") > 0 { 0 } else { self.count("in-doubt") }
+    }
+
     /// How long the real run would soak in all.
     pub(super) fn soaking(&self) -> Duration {
+        if self.count("blocked") > 0 {
+            return Duration::ZERO;
+        }
         self.soaks.iter().map(|wave| wave.soak).sum()
     }
 
@@ -192,7 +200,7 @@ fn explained(row: &PreviewRow, whole: bool) -> String {
         Prediction::Switch { from: Some(from) } => format!("{} → {target}", image(from, whole)),
         Prediction::Switch { from: None } => format!("→ {target}"),
         Prediction::Already => format!("on {target}"),
-        Prediction::Done(Outcome::Failed) => "failed in an earlier run, and is left alone".to_owned(),
+        Prediction::Done(Outcome::Failed) => "failed in an earlier run and is left alone".to_owned(),
         Prediction::Drifted => "an earlier run brought it to its target, and now it is".to_owned(),
         Prediction::Watch => "an earlier run's request was accepted; it is only watched".to_owned(),
         Prediction::Done(outcome) => format!("{outcome}, says the ledger"),

@@ -92,9 +92,9 @@ pub fn preview_json(preview: &Preview, exit_code: u8) -> String {
         endpoint: &preview.endpoint,
         rate: preview.rate,
         requests: preview.requests(),
-        requests_in_doubt: if count("blocked") > 0 { 0 } else { count("in-doubt") },
+        requests_in_doubt: preview.requests_in_doubt(),
         estimate_ms: milliseconds(
-            preview.sending(preview.requests() + count("in-doubt")) + preview.soaking(),
+            preview.sending(preview.requests() + preview.requests_in_doubt()) + preview.soaking(),
         ),
         soak_ms: milliseconds(preview.soaking()),
         soak_failure: preview.soak_failure.as_ref().map(SoakFailed::from),

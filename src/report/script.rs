@@ -130,6 +130,7 @@ pub fn reason(code: &str, cause: &str, remedy: &str) -> Reason {
         cause: cause.into(),
         remedy: remedy.into(),
         message: None,
+        until_released: false,
         request_id: None,
     }
 }

@@ -143,8 +143,11 @@ fn resume(tally: &Tally, closing: &Closing) -> Option<String> {
     let soak = soaking::to_go_on(tally);
     let command = closing.goes_on().filter(|_| left > 0 || soak.is_some())?;
     let engines = words::plural(left, "engine");
+    let held = tally.verdicts().filter(|verdict| is_held(verdict)).count();
     let head = if left == 0 {
         "to go on:".to_owned()
+    } else if held == left {
+        format!("{engines} failed and stay failed until they are released; --retry-moved releases them:")
     } else if failed == left {
         format!("{engines} failed and nothing else is left; the same command tries again:")
     } else if failed > 0 {

@@ -179,13 +179,12 @@ impl Board {
         }
     }
 
-    /// This process stood still: no wait of a job or a wave ends because of that time, and each has time left for a
-    /// complete read.
-    pub(super) fn extend_waits(&mut self, lost: Duration, now: Instant, rules: &Rules) {
+    /// This process stood still: no wait of a job or a wave ends because of that time, or before a complete read.
+    pub(super) fn extend_waits(&mut self, lost: Duration, now: Instant) {
         for index in &self.under_way {
-            self.tracks[index.0].extend_wait(lost, now, rules);
+            self.tracks[index.0].extend_wait(lost, now);
         }
-        self.waves.extend_wait(lost, now, rules);
+        self.waves.extend_wait(now);
     }
 
     /// What the passing of time makes of jobs.
@@ -210,7 +209,12 @@ impl Board {
         };
         self.waves.looked(look, &self.jobs, covers, rules);
         let covered = |track: &&Track| covers(self.job(track.job));
-        let judge = |track: &Track| track.looked(self.job(track.job), look, rules);
+        let judge = |track: &Track| {
+            let was_read = track.unread_since.is_some_and(|unread| look.asked >= unread);
+            let unread_since = track.unread_since.filter(|_| !was_read);
+            let read = Track { unread_since, ..track.clone() };
+            read.looked(self.job(track.job), look, rules).or_else(|| was_read.then(|| read.unchanged()))
+        };
         let candidates: Vec<&Track> = match only {
             Some(index) => self.under_way.get(&index).map(|index| self.track(*index)).into_iter().collect(),
             None => self.under_way().collect(),

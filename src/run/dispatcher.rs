@@ -213,7 +213,7 @@ impl<C: Cloud> Dispatcher<C> {
         if stood_still {
             self.gate.stood_still(self.attempts.len());
             let lost = now - (self.next_tick - TICK);
-            self.board.extend_waits(lost, now, &self.rules);
+            self.board.extend_waits(lost, now);
             self.throttled_since = self.throttled_since.map(|since| (since + lost).min(now));
             self.next_tick = now + TICK;
             self.tell(&Event::Tick);

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Rules;
 use super::reasons::{self, found};
-use super::sight::{FleetView, Sight, forecast, moved};
+use super::sight::{FleetView, Sight, forecast, in_state, moved};
 use super::track::{Change, Phase, Track};
 use crate::cloud::catalogue::Class;
 use crate::cloud::{EngineRecord, EngineState};
@@ -58,12 +58,12 @@ impl Track {
     /// became ready, perhaps much.
     pub(super) fn reconsidered(&self, job: &Job, view: &FleetView, now: Instant, rules: &Rules) -> Change {
         let sight = view.sight(&job.key, self.image_before.as_ref());
-        let Some(class) = self.class_of_return() else {
+        if self.class_of_return().is_none() {
             return self.begin(forecast(job, &self.work, Some(view)), now, rules);
-        };
+        }
         let look_again = || {
             let phase = Phase::Looking { since: now, due: now + rules.sweep_every };
-            Self { refused: Some(class), ..self.clone() }.to(phase, Vec::new())
+            self.to(phase, Vec::new())
         };
         match &sight {
             Sight::Target { .. } => self.applied_after_all(false, now, rules),
@@ -73,7 +73,7 @@ impl Track {
                 look_again()
             }
             Sight::Old { image, .. } => self.on(image).to(Phase::Ready, Vec::new()),
-            _ => self.went_elsewhere(&sight).unwrap_or_else(|| self.to(Phase::Ready, Vec::new())),
+            _ => self.went_elsewhere(&sight, false).unwrap_or_else(|| self.to(Phase::Ready, Vec::new())),
         }
     }
 
@@ -100,7 +100,7 @@ impl Track {
                 self.on(image).to(Phase::Ready, Vec::new())
             }
             // still busy with something, perhaps with our request: look again, but not at once
-            _ => self.went_elsewhere(sight).unwrap_or_else(|| {
+            _ => self.went_elsewhere(sight, false).unwrap_or_else(|| {
                 self.to(Phase::Looking { since, due: look.seen + rules.sweep_every }, Vec::new())
             }),
         }
@@ -122,7 +122,7 @@ impl Track {
                 earlier => self.on(image).to(doubtful(earlier.or(Some(look.seen))), Vec::new()),
             },
             Sight::NotShown => self.to(doubtful(quiet_since), Vec::new()),
-            _ => self.went_elsewhere(sight).unwrap_or_else(|| self.to(doubtful(None), Vec::new())),
+            _ => self.went_elsewhere(sight, true).unwrap_or_else(|| self.to(doubtful(None), Vec::new())),
         }
     }
 
@@ -149,7 +149,7 @@ impl Track {
                 self.end(Outcome::Switched, None, vec![step])
             }
             Sight::NotShown => self.to(converging(good_since), Vec::new()),
-            _ => self.went_elsewhere(sight).unwrap_or_else(|| self.to(converging(None), Vec::new())),
+            _ => self.went_elsewhere(sight, true).unwrap_or_else(|| self.to(converging(None), Vec::new())),
         }
     }
 
@@ -184,10 +184,12 @@ impl Track {
         Self { refused: None, ..self.on(image) }.to(Phase::Ready, steps).telling(cleared)
     }
 
-    fn went_elsewhere(&self, sight: &Sight) -> Option<Change> {
+    /// The engine failed or left for a third image; `applied` is true where a request of this job may have been applied.
+    fn went_elsewhere(&self, sight: &Sight, applied: bool) -> Option<Change> {
         let mut reason = match sight {
             Sight::Lost(state) => {
-                found(reasons::ENGINE_BROKE, format!("the engine is {} (State {})", state.word(), state.0))
+                let code = if applied { reasons::ENGINE_BROKE } else { reasons::ENGINE_UNFIT };
+                found(code, format!("the engine is {}", in_state(*state)))
             }
             Sight::Third(image) => moved(image),
             _ => return None,

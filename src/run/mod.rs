@@ -42,10 +42,8 @@ mod waves;
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 pub use dispatcher::execute;
-pub use preflight::Preflight;
+pub use preflight::{Preflight, may_be_sent};
 pub use readback::Reader;
 pub use reasons::reading_failed;
 pub use sight::{FleetView, Forecast, forecast};
@@ -87,14 +85,6 @@ impl Rules {
     /// True where a run waits for engines until it has seen them run their image.
     pub fn proves(&self) -> bool {
         self.wait && self.read_back
-    }
-
-    /// When a wait of `longest` counts as begun after this process stood still for the time `lost`: later by that time,
-    /// and late enough for a complete read before the wait is over.
-    fn extended(&self, since: Instant, longest: Duration, lost: Duration, now: Instant) -> Instant {
-        let one_read = (self.request_timeout + self.sweep_every) * 2;
-        let at_least = (now + one_read).checked_sub(longest).unwrap_or(since);
-        (since + lost).max(at_least).min(now)
     }
 
     /// Longest wait for a doubt to be settled. The grace time comes on top, so that it can pass whatever people type.

@@ -1,10 +1,10 @@
 //! What has to be known before the first write: the fleet, the image versions, and the rows that nothing may be sent for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::readback::Reader;
 use super::reasons::{IMAGE_NOT_LISTED, found, reading_failed};
-use super::sight::{FleetView, Forecast, forecast, is_on};
+use super::sight::{FleetView, Forecast, forecast};
 use super::survey::Blind;
 use crate::cloud::{EngineRecord, Fleet, ImageRecord};
 use crate::job::{ImageVersionId, Job, JobIndex, Reason, Region};
@@ -18,7 +18,8 @@ const ENGINE_TYPES: [&str; 5] = ["SparkSQL", "PrestoSQL", "SparkBatch", "Standar
 pub struct Preflight {
     /// The fleet.
     pub view: FleetView,
-    images: Images,
+    /// None where targets are not checked.
+    images: Option<Images>,
 }
 
 /// The image versions that the service lists for one engine type in one region, or why they cannot be listed.
@@ -26,19 +27,31 @@ type Listed = Result<BTreeMap<ImageVersionId, ImageRecord>, Reason>;
 
 /// Image versions by region and engine type.
 #[derive(Debug, Default)]
-struct Images(BTreeMap<(Region, String), Listed>);
+struct Images {
+    listed: BTreeMap<(Region, String), Listed>,
+    /// The types of the engines that have an image version, by their own records; none for an engine that does not tell
+    /// its type. Minor versions are in no list, so they are known from here alone.
+    run_by: HashMap<(Region, ImageVersionId), HashSet<Option<String>>>,
+}
 
 impl<F: Fleet> Reader<F> {
-    /// Reads the engines of a plan, and the image versions for the types of those that may be switched.
-    pub async fn preflight(&self, jobs: &[Job], work: &[Work]) -> Result<Preflight, Blind> {
+    /// Reads the engines of a plan and, where targets are to be checked, the image versions for the types of those that
+    /// may be switched. A row whose request is unconfirmed was checked by the run that sent it.
+    pub async fn preflight(
+        &self,
+        jobs: &[Job],
+        work: &[Work],
+        check_targets: bool,
+    ) -> Result<Preflight, Blind> {
         let view = self.survey(jobs).await?;
-        let mut images = Images::default();
-        for job in
-            jobs.iter().zip(work).filter_map(|(job, work)| may_be_sent(job, work, &view).then_some(job))
-        {
+        if !check_targets {
+            return Ok(Preflight { view, images: None });
+        }
+        let mut images = Images { listed: BTreeMap::new(), run_by: run_by(&view) };
+        for (job, _) in jobs.iter().zip(work).filter(|(job, work)| may_be_sent(job, work, Some(&view))) {
             for engine_type in engine_types(view.engine(&job.key)) {
                 let place = (job.key.region.clone(), engine_type);
-                if images.0.contains_key(&place) {
+                if images.listed.contains_key(&place) {
                     continue;
                 }
                 let listed = match self.images(&place.0, &place.1).await {
@@ -47,10 +60,10 @@ impl<F: Fleet> Reader<F> {
                     }
                     Err(fault) => Err(reading_failed(&fault)),
                 };
-                images.0.insert(place, listed);
+                images.listed.insert(place, listed);
             }
         }
-        Ok(Preflight { view, images })
+        Ok(Preflight { view, images: Some(images) })
     }
 }
 
@@ -58,67 +71,81 @@ impl Preflight {
     /// The rows that may be sent and whose target is no image version that the engine can have, as far as the service
     /// and the engines' own records tell.
     pub fn blocked(&self, jobs: &[Job], work: &[Work]) -> Vec<(JobIndex, Reason)> {
+        let Some(images) = &self.images else { return Vec::new() };
         let rows = (0..).map(JobIndex).zip(jobs.iter().zip(work));
-        let may_be_sent = rows.filter(|(_, (job, work))| may_be_sent(job, work, &self.view));
-        may_be_sent.filter_map(|(index, (job, _))| Some((index, self.objection(job)?))).collect()
+        let may_be_sent = rows.filter(|(_, (job, work))| may_be_sent(job, work, Some(&self.view)));
+        let objection = |job: &Job| images.objection(job, self.view.engine(&job.key));
+        may_be_sent.filter_map(|(index, (job, _))| Some((index, objection(job)?))).collect()
     }
 
     /// A fleet for which no image versions were read.
     #[cfg(test)]
     pub(super) fn of(view: FleetView) -> Self {
-        Self { view, images: Images::default() }
+        Self { view, images: None }
     }
 
     /// What the service lists of a job's target; none where it does not list it for this engine.
     pub(super) fn image(&self, job: &Job) -> Option<&ImageRecord> {
-        let types = engine_types(self.view.engine(&job.key));
-        types.into_iter().find_map(|engine_type| self.images.find(job, engine_type))
+        self.images.as_ref()?.find(job, &engine_types(self.view.engine(&job.key)))
+    }
+}
+
+impl Images {
+    fn find(&self, job: &Job, types: &[String]) -> Option<&ImageRecord> {
+        let listed = |engine_type: &String| self.listed.get(&(job.key.region.clone(), engine_type.clone()));
+        let target = &job.key.new_image_version_id;
+        types.iter().find_map(|engine_type| listed(engine_type)?.as_ref().ok()?.get(target))
     }
 
-    /// Why a job's target cannot be the image version of its engine. A minor version is in no list, so it is known
-    /// only where an engine has it. Whether the service accepts one as a target is not documented.
-    fn objection(&self, job: &Job) -> Option<Reason> {
-        let (region, target) = (&job.key.region, &job.key.new_image_version_id);
-        let record = self.view.engine(&job.key);
-        let of_this_type = |other: &EngineRecord| match record.and_then(|own| own.engine_type_detail.as_ref())
-        {
-            Some(own) => other.engine_type_detail.as_ref().is_none_or(|other| other == own),
-            None => true,
-        };
-        let mut engines = self.view.engines().filter(|(theirs, _)| *theirs == region);
-        if self.image(job).is_some() || engines.any(|(_, other)| of_this_type(other) && is_on(other, target))
-        {
+    /// True where an engine of the same type as this one has a job's target as its major or minor version.
+    fn is_run(&self, job: &Job, record: Option<&EngineRecord>) -> bool {
+        let place = (job.key.region.clone(), job.key.new_image_version_id.clone());
+        let Some(types) = self.run_by.get(&place) else { return false };
+        let own = record.and_then(|record| record.engine_type_detail.clone());
+        own.is_none() || types.contains(&own) || types.contains(&None)
+    }
+
+    /// Why a job's target cannot be the image version of its engine. Whether the service accepts a minor version as a
+    /// target is not documented.
+    fn objection(&self, job: &Job, record: Option<&EngineRecord>) -> Option<Reason> {
+        let types = engine_types(record);
+        if self.find(job, &types).is_some() || self.is_run(job, record) {
             return None;
         }
-        let types = engine_types(record);
-        let mut lists = self.images.0.iter().filter(|((theirs, _), _)| theirs == region);
+        let (region, target) = (&job.key.region, &job.key.new_image_version_id);
+        let mut lists = self.listed.iter().filter(|((theirs, _), _)| theirs == region);
         let unread = lists.clone().find_map(|((_, engine_type), listed)| {
             let reason = listed.as_ref().err().filter(|_| types.contains(engine_type))?;
             Some(format!(
-                "{target} cannot be checked: the image versions of {region} for {engine_type} cannot be listed: {}",
+                "{target} cannot be checked: {engine_type} images cannot be listed: {}",
                 reason.code
             ))
         });
         let elsewhere = lists.find_map(|((_, engine_type), listed)| {
             listed.as_ref().ok()?.get(target)?;
-            Some(format!("{target} is listed for {engine_type}, and the engine is {}", types.join(" or ")))
+            Some(format!("{target} is for {engine_type}, and the engine is {}", types.join(" or ")))
         });
-        let neither = || format!("{target} is not listed in {region} for {}", types.join(", "));
+        let neither = || format!("{target} is not listed for {}", types.join(", "));
         Some(found(IMAGE_NOT_LISTED, unread.or(elsewhere).unwrap_or_else(neither)))
     }
 }
 
-impl Images {
-    fn find(&self, job: &Job, engine_type: String) -> Option<&ImageRecord> {
-        let listed = self.0.get(&(job.key.region.clone(), engine_type))?;
-        listed.as_ref().ok()?.get(&job.key.new_image_version_id)
+/// The types of the engines that have each image version, as major or as minor version.
+fn run_by(view: &FleetView) -> HashMap<(Region, ImageVersionId), HashSet<Option<String>>> {
+    let mut run_by: HashMap<_, HashSet<_>> = HashMap::new();
+    for (region, record) in view.engines() {
+        let minor = record.child_image_version_id.clone().map(ImageVersionId::new);
+        for image in record.image_version_id.clone().into_iter().chain(minor) {
+            run_by.entry((region.clone(), image)).or_default().insert(record.engine_type_detail.clone());
+        }
     }
+    run_by
 }
 
-/// True where a new request may leave for a job in this run.
-fn may_be_sent(job: &Job, work: &Work, view: &FleetView) -> bool {
+/// True where a new request may leave for a job in this run, for the first time or after an earlier one has ended.
+pub fn may_be_sent(job: &Job, work: &Work, view: Option<&FleetView>) -> bool {
     matches!(
-        forecast(job, work, Some(view)),
+        forecast(job, work, view),
         Forecast::Switch { .. } | Forecast::Busy | Forecast::Unclear | Forecast::Arriving
     )
 }

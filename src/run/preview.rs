@@ -6,7 +6,7 @@ mod soaks;
 pub use soaks::{SoaksForeseen, foresee_soaks};
 
 use super::preflight::Preflight;
-use super::reasons::ENGINE_NOT_FOUND;
+use super::reasons::{ENGINE_NOT_FOUND, remembered};
 use super::sight::{Forecast, forecast, strayed};
 use crate::cloud::{EngineState, ImageRecord};
 use crate::job::{ImageVersionId, Job, Outcome};
@@ -17,6 +17,8 @@ use crate::ledger::Work;
 pub enum Prediction {
     /// The ledger says that it is over.
     Done(Outcome),
+    /// It failed in an earlier run and stays so: why, and what releases it.
+    LeftFailed(String),
     /// The ledger says that it is on its target, and it is not there any more. It is left alone.
     Drifted(String),
     /// The engine is on its target.
@@ -41,13 +43,14 @@ pub enum Prediction {
 }
 
 /// Predicts every row, in plan order. Without a look at the fleet, what would be sent cannot be told.
-pub fn predict(
-    jobs: &[Job],
-    work: &[Work],
-    seen: Option<&Preflight>,
-    allow_unlisted_images: bool,
-) -> Vec<Prediction> {
+pub fn predict(jobs: &[Job], work: &[Work], seen: Option<&Preflight>) -> Vec<Prediction> {
     let one = |(job, work)| match forecast(job, work, seen.map(|seen| &seen.view)) {
+        Forecast::Done { outcome: Outcome::Failed, trouble, .. } => {
+            let reason = trouble.as_ref().map(remembered);
+            Prediction::LeftFailed(reason.map_or_else(String::new, |reason| {
+                format!("{}: {}; {}", reason.code, reason.cause, reason.remedy)
+            }))
+        }
         forecast @ Forecast::Done { outcome, .. } => seen
             .and_then(|seen| strayed(job, &forecast, &seen.view))
             .map_or(Prediction::Done(outcome), Prediction::Drifted),
@@ -74,9 +77,7 @@ pub fn predict(
         },
     };
     let mut predictions: Vec<Prediction> = jobs.iter().zip(work).map(one).collect();
-    for (index, reason) in
-        seen.filter(|_| !allow_unlisted_images).iter().flat_map(|seen| seen.blocked(jobs, work))
-    {
+    for (index, reason) in seen.iter().flat_map(|seen| seen.blocked(jobs, work)) {
         predictions[index.0] = Prediction::Blocked(reason.message.unwrap_or(reason.cause));
     }
     predictions

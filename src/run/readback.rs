@@ -138,30 +138,59 @@ impl<F: Fleet> Reader<F> {
         attempts: u32,
         view: &mut FleetView,
     ) {
+        let mut calls = JoinSet::new();
         for ids in ids.chunks(MOST_IDS) {
-            let mut shown: HashSet<DataEngineId> = HashSet::new();
-            let mut tells = true;
-            for kind in EngineKind::ALL {
-                let call = || self.fleet.engines_by_id(region, kind, ids);
-                match self.patiently(&self.listing, attempts, call).await {
-                    Ok(page) => {
-                        // a record can be repeated in place of another one
-                        let distinct: HashSet<_> =
-                            page.engines.iter().map(|record| record.data_engine_id.clone()).collect();
-                        tells &= page.total as usize <= distinct.len();
-                        shown.extend(distinct);
-                        view.take(region, page.engines);
-                    }
-                    Err(fault) => {
-                        tracing::debug!(%fault, "engines could not be asked for by their ids");
-                        tells &= is_listed_completely && matches!(class_of(&fault), Some(Class::Final(_)));
-                    }
-                }
-            }
-            for id in ids.iter().filter(|id| tells && !shown.contains(id)) {
-                view.take_absent(region, id);
+            let (reader, region, ids) = (self.clone(), region.clone(), ids.to_vec());
+            calls.spawn(async move {
+                reader.ask_for_some(&region, ids, is_listed_completely, attempts).await
+            });
+        }
+        while let Some(finished) = calls.join_next().await {
+            // a panic in a call is a defect of ours and goes where all panics go
+            let (shown, absent) =
+                finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+            view.take(region, shown);
+            for id in absent {
+                view.take_absent(region, &id);
             }
         }
+    }
+
+    /// Asks for as many engines as one call takes, kind by kind: the records that came, and the engines that do not
+    /// exist.
+    async fn ask_for_some(
+        &self,
+        region: &Region,
+        mut ids: Vec<DataEngineId>,
+        is_listed_completely: bool,
+        attempts: u32,
+    ) -> (Vec<EngineRecord>, Vec<DataEngineId>) {
+        let mut records = Vec::new();
+        let mut tells = true;
+        for kind in EngineKind::ALL {
+            if ids.is_empty() {
+                break;
+            }
+            let call = || self.fleet.engines_by_id(region, kind, &ids);
+            match self.patiently(&self.listing, attempts, call).await {
+                Ok(page) => {
+                    // a record can be repeated in place of another one
+                    let shown: HashSet<_> =
+                        page.engines.iter().map(|record| record.data_engine_id.clone()).collect();
+                    tells &= page.total as usize <= shown.len();
+                    ids.retain(|id| !shown.contains(id));
+                    records.extend(page.engines);
+                }
+                Err(fault) => {
+                    tracing::debug!(%fault, "engines could not be asked for by their ids");
+                    tells &= is_listed_completely && matches!(class_of(&fault), Some(Class::Final(_)));
+                }
+            }
+        }
+        if !tells {
+            ids.clear();
+        }
+        (records, ids)
     }
 
     fn ask(

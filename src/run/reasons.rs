@@ -168,11 +168,6 @@ pub(super) fn barred(by: Barrier, cause: &str) -> Reason {
     found(by.code(), cause)
 }
 
-/// True where the row stays failed, run after run, until a person releases it.
-fn stays_failed(code: &str) -> bool {
-    [MOVED_BY_SOMEBODY_ELSE, ENGINE_BROKE].contains(&code)
-}
-
 /// How a reason stands in the ledger.
 pub(super) fn recorded(reason: &Reason, latency_ms: Option<u64>) -> Refused {
     Refused {
@@ -180,7 +175,7 @@ pub(super) fn recorded(reason: &Reason, latency_ms: Option<u64>) -> Refused {
         message: reason.message.clone(),
         request_id: reason.request_id.clone(),
         latency_ms,
-        until_released: stays_failed(&reason.code),
+        until_released: reason.until_released,
     }
 }
 
@@ -201,6 +196,7 @@ fn described(code: &str, message: Option<String>, request_id: Option<String>) ->
         cause: cause.to_owned(),
         remedy: remedy.to_owned(),
         message,
+        until_released: [MOVED_BY_SOMEBODY_ELSE, ENGINE_BROKE].contains(&code),
         request_id,
     }
 }

@@ -42,6 +42,11 @@ impl FleetView {
         Self { by_name: true, ..Self::default() }
     }
 
+    /// A view before the next look at the same fleet: what it knows of image versions holds for every engine.
+    pub(super) fn before_a_look(&self) -> Self {
+        Self { by_name: self.by_name, minor_versions: self.minor_versions.clone(), ..Self::default() }
+    }
+
     /// True where each engine is asked for by its name.
     pub(super) fn is_by_name(&self) -> bool {
         self.by_name
@@ -228,7 +233,7 @@ impl Sight {
 }
 
 /// True where a record shows this image, as the major or as the minor version.
-pub(super) fn is_on(record: &EngineRecord, image: &ImageVersionId) -> bool {
+fn is_on(record: &EngineRecord, image: &ImageVersionId) -> bool {
     record.image_version_id.as_ref() == Some(image)
         || record.child_image_version_id.as_deref() == Some(image.as_str())
 }

@@ -1,7 +1,6 @@
 //! The look at a wave that has soaked: which of its engines are still where they were brought.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -86,9 +85,9 @@ impl ReadBack {
         self.since + rules.wait_timeout
     }
 
-    /// This process stood still: the wait becomes longer by that time.
-    pub(super) fn extend_wait(&mut self, lost: Duration, now: Instant, rules: &Rules) {
-        self.since = rules.extended(self.since, rules.wait_timeout, lost, now);
+    /// This process stood still: the wait begins again.
+    pub(super) fn extend_wait(&mut self, now: Instant) {
+        self.since = now;
     }
 
     /// Takes in a look at those engines whose part of the fleet it covers.
@@ -155,6 +154,8 @@ pub(super) fn found(sight: Sight, absence: &str, must_run: bool) -> Found {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::cloud::{EngineKind, EngineRecord};
     use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};

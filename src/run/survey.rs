@@ -69,7 +69,7 @@ impl<F: Fleet> Reader<F> {
             }
             for (region, scope) in unclear.by_region() {
                 let ids: Vec<DataEngineId> = scope.engines.into_iter().map(|(_, id)| id).collect();
-                self.ask_by_id(&region, &ids, false, self.rules.max_attempts, &mut view).await;
+                self.ask_by_id(&region, &ids, false, 1, &mut view).await;
             }
         }
         Ok(view)

@@ -145,7 +145,7 @@ impl<F: Fleet> Sweeps<F> {
             return;
         }
         if self.by_name {
-            self.ask_by_name(board, rules, asked);
+            self.ask_by_name(board, view, rules, asked);
         } else {
             self.list(board, view, rules, asked);
         }
@@ -160,12 +160,12 @@ impl<F: Fleet> Sweeps<F> {
                 continue;
             }
             going.busy = true;
-            self.begin(region, None, scope, asked);
+            self.begin(region, None, scope, view, asked);
         }
     }
 
     /// Asks for engines by name, those first whose look has been due for longest.
-    fn ask_by_name(&mut self, board: &Board, rules: &Rules, now: Instant) {
+    fn ask_by_name(&mut self, board: &Board, view: &FleetView, rules: &Rules, now: Instant) {
         let look = |track: &Track| Some((self.look_due(board, track, rules)?, track.job));
         let fresh = |track: &Track| Some((self.fresh_due(board, track.job)?, track.job));
         let looks = board.under_way().filter_map(look);
@@ -182,14 +182,21 @@ impl<F: Fleet> Sweeps<F> {
             }
             self.engines.entry(index).or_default().busy = true;
             self.asked.insert(index, now);
-            let scope = Scope::of([job], &FleetView::by_name());
-            self.begin(job.key.region.clone(), Some(index), scope, now);
+            let scope = Scope::of([job], view);
+            self.begin(job.key.region.clone(), Some(index), scope, view, now);
         }
     }
 
-    fn begin(&mut self, region: Region, job: Option<JobIndex>, scope: Scope, asked: Instant) {
+    fn begin(
+        &mut self,
+        region: Region,
+        job: Option<JobIndex>,
+        scope: Scope,
+        known: &FleetView,
+        asked: Instant,
+    ) {
         let reader = self.reader.clone();
-        let mut view = if self.by_name { FleetView::by_name() } else { FleetView::default() };
+        let mut view = known.before_a_look();
         self.under_way.spawn(async move {
             let sweep = reader.sweep(&scope, ATTEMPTS, &mut view).await;
             Swept { asked, region, job, view, sweep }

@@ -96,6 +96,9 @@ pub(super) struct Track {
     pub(super) sent: bool,
     /// What earlier runs left of it. Holds until a request leaves.
     pub(super) work: Work,
+    /// When this process went on after a standstill, until a read that was asked for since then shows the engine's part
+    /// of the fleet.
+    pub(super) unread_since: Option<Instant>,
 }
 
 /// What a change means beyond its own job.
@@ -156,14 +159,14 @@ impl Track {
             outdated: false,
             sent: matches!(work, Work::Send { sent_before: true, .. } | Work::Settle { .. }),
             work: work.clone(),
+            unread_since: None,
         }
     }
 
     /// True where all that is left is to send, and nothing is under way or in doubt.
     pub(super) fn is_idle(&self) -> bool {
         match &self.phase {
-            Phase::Queued | Phase::Ready => true,
-            Phase::Looking { .. } | Phase::BackingOff { .. } => self.refused.is_none(),
+            Phase::Queued | Phase::Ready | Phase::Looking { .. } | Phase::BackingOff { .. } => true,
             _ => false,
         }
     }
@@ -180,6 +183,11 @@ impl Track {
     /// A change that only moves the job to another phase.
     pub(super) fn to(&self, phase: Phase, steps: Vec<Step>) -> Change {
         Change { track: Self { phase, ..self.clone() }, steps, events: Vec::new(), effect: None }
+    }
+
+    /// A change that leaves the job in its phase.
+    pub(super) fn unchanged(&self) -> Change {
+        self.to(self.phase.clone(), Vec::new())
     }
 
     /// A change that ends the job.
@@ -245,9 +253,6 @@ impl Track {
         // a code stands in the ledger only where the service refused
         let refusal = self.trouble.as_ref().filter(|trouble| trouble.origin == Origin::Service).cloned();
         let refused = refusal.as_ref().map(|refusal| look_up(&refusal.code).class);
-        if standing == Standing::Refused {
-            return Self { refused, ..self.clone() }.to(Self::looking(now), Vec::new());
-        }
         let cause = match standing {
             Standing::Sent => "an earlier run ended before an answer was recorded",
             Standing::Unconverged => "an earlier run gave up waiting for the engine",
@@ -295,25 +300,27 @@ impl Track {
 
     /// What the passing of time alone makes of the job, if anything. `unread` is why the latest look showed nothing.
     pub(super) fn overdue(&self, now: Instant, rules: &Rules, unread: Option<&Reason>) -> Option<Change> {
-        let late = |since: Instant| now >= since + rules.wait_timeout;
+        let over = |since: Instant, longest: Duration| now >= self.waits_since(since) + longest;
+        let late = |since: Instant| over(since, rules.wait_timeout);
         match &self.phase {
             Phase::BackingOff { until } if now >= *until => {
                 let next = if self.refused.is_some() { Self::looking(now) } else { Phase::Ready };
                 Some(self.to(next, Vec::new()))
             }
             Phase::Converging { since, .. } if late(*since) => Some(self.not_converged(rules.wait_timeout)),
-            Phase::Doubtful { since, accepted, .. } if now >= *since + rules.longest_doubt() => {
+            Phase::Doubtful { since, accepted, .. } if over(*since, rules.longest_doubt()) => {
                 let waited = rules.longest_doubt();
                 Some(if *accepted { self.not_converged(waited) } else { self.not_settled(waited, unread) })
             }
             Phase::Looking { since, .. } if late(*since) => Some(match self.refused {
+                // what refused it proves that it was not applied
+                Some(_) => self.fail(self.last_trouble(), None, Vec::new()),
+                None if self.sent => self.not_settled(rules.wait_timeout, unread),
                 None => {
                     let waited =
                         format!("not seen at rest within {}, so nothing was sent", spell(rules.wait_timeout));
                     self.end(Outcome::NotStarted, Some(found(reasons::NOT_READ_BACK, waited)), Vec::new())
                 }
-                // what refused it proves that it was not applied
-                Some(_) => self.fail(self.last_trouble(), None, Vec::new()),
             }),
             _ => None,
         }
@@ -341,25 +348,30 @@ impl Track {
     pub(super) fn deadline(&self, rules: &Rules) -> Option<Instant> {
         match &self.phase {
             Phase::BackingOff { until } => Some(*until),
-            Phase::Doubtful { since, .. } => Some(*since + rules.longest_doubt()),
+            Phase::Doubtful { since, .. } => Some(self.waits_since(*since) + rules.longest_doubt()),
             Phase::Converging { since, .. } | Phase::Looking { since, .. } => {
-                Some(*since + rules.wait_timeout)
+                Some(self.waits_since(*since) + rules.wait_timeout)
             }
             Phase::Queued | Phase::Ready | Phase::Departing | Phase::InFlight | Phase::Settled(_) => None,
         }
     }
 
-    /// This process stood still: the wait of the job becomes longer by that time.
-    pub(super) fn extend_wait(&mut self, lost: Duration, now: Instant, rules: &Rules) {
+    /// This process stood still: the wait of the job becomes longer by that time, and does not end before a read.
+    pub(super) fn extend_wait(&mut self, lost: Duration, now: Instant) {
+        self.unread_since = Some(now);
         match &mut self.phase {
-            Phase::Converging { since, .. } | Phase::Looking { since, .. } => {
-                *since = rules.extended(*since, rules.wait_timeout, lost, now);
-            }
-            Phase::Doubtful { since, .. } if *since <= now => {
-                *since = rules.extended(*since, rules.longest_doubt(), lost, now);
+            Phase::Converging { since, .. }
+            | Phase::Looking { since, .. }
+            | Phase::Doubtful { since, .. } => {
+                *since = (*since).max((*since + lost).min(now));
             }
             _ => {}
         }
+    }
+
+    /// From when on a wait that began at `since` counts: after a standstill it begins again until there is a read.
+    fn waits_since(&self, since: Instant) -> Instant {
+        self.unread_since.map_or(since, |unread| unread.max(since))
     }
 
     /// When the job cannot go on without a look.

@@ -125,10 +125,10 @@ impl Waves {
         read_back.into_iter().flat_map(ReadBack::looks_due)
     }
 
-    /// This process stood still: the wait for a wave that is read back becomes longer by that time.
-    pub(super) fn extend_wait(&mut self, lost: Duration, now: Instant, rules: &Rules) {
+    /// This process stood still: the wait for a wave that is read back begins again.
+    pub(super) fn extend_wait(&mut self, now: Instant) {
         if let Stage::ReadingBack(read_back) = &mut self.stage {
-            read_back.extend_wait(lost, now, rules);
+            read_back.extend_wait(now);
         }
     }
 

@@ -40,6 +40,7 @@ fn reason() -> Reason {
         cause: "server fault".into(),
         remedy: "wait".into(),
         message: None,
+        until_released: false,
         request_id: None,
     }
 }

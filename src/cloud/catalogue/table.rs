@@ -116,7 +116,7 @@ pub(super) const LINES: &[CatalogueEntry] = lines! {
     "InvalidParameter.ImageUserRecordsTypeNotMatch" => IMAGE, PARAMETERS,
         "the record of the image version is of an unknown type",
         "check that the plan names a major version, or open a ticket with the RequestId";
-    "InvalidParameter.InstanceInProcess" => BUSY, PARAMETERS,
+    "InvalidParameter.InstanceInProcess" => BUSY, UNPROVEN,
         "an operation on the engine is still in progress",
         "wait for it to end, then run again";
     "InvalidParameter.ParameterNotFoundOrBeNone" => ENGINE, PARAMETERS,

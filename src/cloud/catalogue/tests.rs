@@ -149,6 +149,7 @@ fn only_checks_that_come_before_the_operation_prove_that_nothing_was_applied() {
             "FailedOperation.NoPermissionToUseTheDataEngine",
             "InternalError",
             "InternalError.InternalSystemException",
+            "InvalidParameter.InstanceInProcess",
             "LimitExceeded",
             "ResourceInsufficient",
             "ResourceUnavailable",
