@@ -1,5 +1,7 @@
 //! What must hold when a row ends.
 
+use std::time::Duration;
+
 use dlc_fleet::job::{ImageVersionId, Outcome, Verdict};
 
 use crate::oracle::Rule;
@@ -167,11 +169,12 @@ impl World {
         }
     }
 
-    /// No row ends by the passing of time in which the tool could not look.
+    /// No row ends by the passing of time in which the tool could not look, or after it has seen all it wants.
     fn judge_timeout(&mut self, row: &Row, verdict: &Verdict) {
         if !TIMEOUTS.contains(&code_of(verdict)) {
             return;
         }
+        self.judge_shown(row, verdict);
         let Some((since, line)) = self.process.stood_still_until else { return };
         let key = self.key_of_row(row);
         let decided = self.platter.with_records(|records| records.last(&key).map_or(0, |record| record.line));
@@ -188,6 +191,19 @@ impl World {
                 verdict.outcome.word()
             );
             self.violate(Rule::EndedUnread, what);
+        }
+    }
+
+    /// Two reads showed the engine running its target, long enough ago for the tool to have taken them in.
+    fn judge_shown(&mut self, row: &Row, verdict: &Verdict) {
+        let rules = &self.process.rules;
+        let sights = self.sights.of(row.engine);
+        let long_ago = rules.request_timeout * 2 + Duration::from_secs(40);
+        let latest = sights.last().map_or(self.moment, |sight| sight.delivered);
+        let is_taken_in = latest + long_ago < self.moment && self.process.stood_still_until.is_none();
+        if is_taken_in && self.sights.prove(row.engine, &row.target, rules.settle) {
+            let what = format!("engine {} is called {} and was shown", row.engine, verdict.outcome);
+            self.violate(Rule::ShownInTime, what);
         }
     }
 
