@@ -81,7 +81,7 @@ fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
         Step::Throttled(_) => (&[S::Sent], S::Throttled),
         Step::Refused(_) => (&[S::Sent], S::Refused),
         Step::NotSent { .. } => (&[S::Sent], S::NotSent),
-        Step::Doubtful { .. } => (&[S::Sent, S::Unconverged, S::Unknown], S::Doubtful),
+        Step::Doubtful { .. } => (&[S::Sent, S::Failed, S::Unconverged, S::Unknown], S::Doubtful),
         Step::Cleared { .. } => (&[S::Refused, S::Doubtful], S::Cleared),
         Step::Switched { .. } => (&[S::Accepted], S::Switched),
         Step::Failed(_) => (
@@ -379,7 +379,8 @@ mod tests {
     /// The table again, written the other way round: what may come next, for each standing.
     fn kinds_after(standing: Option<&str>) -> &'static [&'static str] {
         match standing {
-            None | Some("failed") => &["already", "sent", "failed"],
+            None => &["already", "sent", "failed"],
+            Some("failed") => &["already", "sent", "doubtful", "failed"],
             Some("throttled" | "not-sent" | "cleared") => &["already", "sent", "accepted", "failed"],
             Some("sent") => &["accepted", "throttled", "refused", "not-sent", "doubtful", "failed"],
             Some("refused") => &["sent", "accepted", "cleared", "failed", "unknown"],

@@ -26,7 +26,7 @@
 //! | `throttled` | refused as too fast; not applied | `sent` |
 //! | `refused` | refused in a way that may pass, by a check that proves that nothing was applied | `sent` |
 //! | `not-sent` | the request never left | `sent` |
-//! | `doubtful` | may or may not have been applied: no readable answer, a receipt that is not called JSON, or a refusal (`code`) that proves nothing | `sent`, `unconverged`, `unknown` |
+//! | `doubtful` | may or may not have been applied: no readable answer, a receipt that is not called JSON, or a refusal (`code`) that proves nothing; or a row is released that stayed failed | `sent`, `failed`, `unconverged`, `unknown` |
 //! | `cleared` | read-back shows that it was not applied | `refused`, `doubtful` |
 //! | `switched` | read back twice on target and running | `accepted` |
 //! | `failed` | refused for good, or gone elsewhere; with `until_released` the row stays failed until the plan expects the image that the engine has now, or `--retry-moved` is passed | all but `already`, `switched`, `unconverged`, `unknown` |

@@ -19,8 +19,10 @@ pub enum Work {
         /// the one before that request, if it was the latest for the engine. On another one, another client moved it.
         image_before: Option<ImageVersionId>,
     },
-    /// Nothing, unless the engine is where the plan expects it: another client moved it, or it failed after its switch.
+    /// Nothing until it is released: another client moved the engine, or it failed after its switch.
     Held {
+        /// True with `--retry-moved`. The plan also releases it by expecting the image version that the engine has now.
+        released: bool,
         /// The image the engine was on before.
         image_before: Option<ImageVersionId>,
         /// What went wrong.
@@ -133,7 +135,7 @@ fn work_of(row: &Job, job: &JobMemory, retry: Retry, is_latest: bool) -> Work {
         Standing::Failed if !retry.failed => {
             Work::Nothing { outcome: Outcome::Failed, image_before, trouble }
         }
-        Standing::Failed if job.until_released && !retry.moved => Work::Held { image_before, trouble },
+        Standing::Failed if job.until_released => Work::Held { released: retry.moved, image_before, trouble },
         Standing::Failed => again(false),
         Standing::Throttled | Standing::NotSent | Standing::Cleared => again(true),
         Standing::Accepted => Work::Watch { image_before, request_id },

@@ -301,10 +301,8 @@ pub fn forecast(job: &Job, work: &Work, view: Option<&FleetView>) -> Forecast {
         }
         Work::Watch { image_before, request_id } => Forecast::Watch { image_before, request_id },
         Work::Blocked { by } => Forecast::Blocked(still_open(&by)),
-        Work::Held { image_before, trouble } => match view.filter(|view| is_released(job, view)) {
-            Some(view) => first_sight(job, None, None, view),
-            None => Forecast::Done { outcome: Outcome::Failed, image_before, trouble },
-        },
+        Work::Held { released, image_before, trouble } => held(job, released, view)
+            .unwrap_or(Forecast::Done { outcome: Outcome::Failed, image_before, trouble }),
         Work::Send { open_elsewhere, image_before, .. } => match (view, open_elsewhere) {
             (Some(view), open_elsewhere) => {
                 first_sight(job, open_elsewhere.as_ref(), image_before.as_ref(), view)
@@ -315,11 +313,24 @@ pub fn forecast(job: &Job, work: &Work, view: Option<&FleetView>) -> Forecast {
     }
 }
 
-/// True where a row that stays failed need not stay so: the engine is on its target, or where the plan expects it.
-fn is_released(job: &Job, view: &FleetView) -> bool {
-    let wanted = [Some(&job.key.new_image_version_id), job.expected_image_version_id.as_ref()];
-    let is_lost = view.engine(&job.key).and_then(|record| record.state).is_some_and(is_lost);
-    !is_lost && wanted.into_iter().flatten().any(|image| view.is_on(&job.key, image))
+/// Judges a row that stays failed until it is released; none where it stays so. The request of the earlier run may still
+/// be applied, so a released row is unconfirmed like a lost answer.
+fn held(job: &Job, released: bool, view: Option<&FleetView>) -> Option<Forecast> {
+    let settle = |image_before| Forecast::Settle {
+        standing: Standing::Failed,
+        image_before,
+        request_id: None,
+        trouble: None,
+    };
+    let Some(view) = view else { return released.then(|| settle(None)) };
+    let expected = job.expected_image_version_id.as_ref();
+    match view.sight(&job.key, None) {
+        Sight::Target { .. } => Some(first_sight(job, None, None, view)),
+        Sight::Old { image, .. } if expected.map_or(released, |expected| view.is_on(&job.key, expected)) => {
+            Some(settle(Some(image)))
+        }
+        _ => None,
+    }
 }
 
 /// Judges a job for which nothing is on its way. `open_elsewhere` is the target of an earlier request for the same

@@ -251,6 +251,7 @@ impl Track {
         let cause = match standing {
             Standing::Sent => "an earlier run ended before an answer was recorded",
             Standing::Unconverged => "an earlier run gave up waiting for the engine",
+            Standing::Failed => "the row is released, and the request of an earlier run may still be applied",
             _ => "an earlier run could not settle it",
         };
         let steps = match standing {
@@ -259,7 +260,7 @@ impl Track {
         };
         let reason = refusal.unwrap_or_else(|| found(reasons::NO_ANSWER, cause));
         let event = Event::Doubtful { job: self.job, reason: reason.clone() };
-        Self { trouble: Some(reason), refused, ..self.clone() }.to(doubtful, steps).telling(event)
+        Self { trouble: Some(reason), refused, sent: true, ..self.clone() }.to(doubtful, steps).telling(event)
     }
 
     /// The intent to send goes on record. That comes before the wait for the gate, so that the time the disk

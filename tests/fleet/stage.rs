@@ -313,7 +313,7 @@ pub fn survived(what: &str, counted: &str) {
 pub fn side_by_side<C: Copy + Sync>(cases: &[C], check: impl Fn(C) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..4.min(cases.len()) {
+        for _ in 0..8.min(cases.len()) {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     check(*case);

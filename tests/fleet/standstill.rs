@@ -13,10 +13,10 @@ const ENGINES: usize = 6;
 
 /// `--wait-timeout`, and longer than that with `--grace` on top.
 const WAIT: &str = "3s";
-const STANDSTILL: Duration = Duration::from_millis(4_500);
+const STANDSTILL: Duration = Duration::from_millis(3_500);
 
 /// Engines converge while the process stands still, and not before.
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 1500ms, most: 1500ms}\n";
+const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 800ms, most: 800ms}\n";
 
 fn command(stage: &Stage, flags: &[&str]) -> Command {
     let waits = ["--yes", "--output", "json", "--settle", "400ms", "--grace", "1s", "--wait-timeout", WAIT];
@@ -85,7 +85,7 @@ fn unconfirmed_requests_that_were_applied_before_or_during_a_standstill_are_swit
     let faults = [
         "{fate: reset-after-reading, applied: before, times: 1}",
         "{fate: InternalError, applied: before, times: 1}",
-        "{fate: InternalError, applied: late 800ms, times: 1}",
+        "{fate: InternalError, applied: late 500ms, times: 1}",
     ];
     side_by_side(&faults, |fault| {
         let stage = Stage::new(&rows(ENGINES), &format!("{CALM}spells: [{fault}]\n"));
