@@ -2,7 +2,7 @@
 
 use crate::oracle::Rule;
 use crate::process::Stage;
-use crate::records::{FAILED, Key, SENT};
+use crate::records::{Key, SENT};
 use crate::world::World;
 
 /// Codes under which the tool holds back an engine that is not where a request brought it.
@@ -33,8 +33,9 @@ impl World {
             let of_job = records.of(key);
             let last = of_job.last();
             let before = of_job.iter().rev().nth(1).map(|record| record.kind.clone());
-            let failed = of_job.iter().rev().find(|record| record.kind == FAILED);
-            let held = failed.filter(|record| HELD.contains(&record.code.as_str()));
+            // a request that was sent ends the hold, and the last line is about this one
+            let mut since = of_job.iter().rev().skip(1).take_while(|record| record.kind != SENT);
+            let held = since.find(|record| HELD.contains(&record.code.as_str()));
             (last.map(|record| record.kind.clone()), last.map(|record| record.line), before, held.cloned())
         });
         if kind.as_deref() != Some(SENT) || !line.is_some_and(|line| self.process.intents_used.insert(line)) {

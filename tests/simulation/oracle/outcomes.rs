@@ -184,7 +184,10 @@ impl World {
         }
         let engine = &self.engines[row.engine];
         let read = self.sights.was_covered_since(row.engine, (&engine.region, engine.kind), since);
-        if !read && self.moment < since + self.process.rules.wait_timeout {
+        // where no read comes back at all, the job ends once there was time for one
+        let rules = &self.process.rules;
+        let enough = rules.wait_timeout.min((rules.request_timeout + rules.sweep_every) * 2);
+        if !read && self.moment < since + enough {
             let what = format!(
                 "engine {}: {} without one read since the standstill",
                 row.engine,
@@ -200,7 +203,9 @@ impl World {
         let sights = self.sights.of(row.engine);
         let long_ago = rules.request_timeout * 2 + Duration::from_secs(40);
         let latest = sights.last().map_or(self.moment, |sight| sight.delivered);
-        let is_taken_in = latest + long_ago < self.moment && self.process.stood_still_until.is_none();
+        let is_there = self.engines[row.engine].existed_since(self.process.began);
+        let is_taken_in =
+            is_there && latest + long_ago < self.moment && self.process.stood_still_until.is_none();
         if is_taken_in && self.sights.prove(row.engine, &row.target, rules.settle) {
             let what = format!("engine {} is called {} and was shown", row.engine, verdict.outcome);
             self.violate(Rule::ShownInTime, what);
