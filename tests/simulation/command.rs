@@ -26,6 +26,8 @@ pub struct Setup {
     pub rules: Rules,
     /// `--allow-unlisted-images`
     pub allow_unlisted: bool,
+    /// `--retry-moved`
+    pub retry_moved: bool,
     pub clock: WallClock,
     pub signals: Signals,
 }
@@ -47,7 +49,9 @@ pub enum Ended {
 
 /// Runs the command.
 pub async fn command(setup: Setup) -> Ended {
-    let Setup { run, service, platter, ledger, jobs, waves, rules, allow_unlisted, clock, signals } = setup;
+    let Setup { run, service, platter, ledger, jobs, waves, rules, clock, signals, .. } = setup;
+    let (allow_unlisted, retry) =
+        (setup.allow_unlisted, Retry { moved: setup.retry_moved, ..Retry::default() });
     let path = Path::new("plan.ledger.jsonl");
     let recalled = match ledger::read_from(&ledger[..], path) {
         Ok(recalled) => recalled,
@@ -56,7 +60,7 @@ pub async fn command(setup: Setup) -> Ended {
     let clock_of_lines = clock.clone();
     let writer = Writer::new(Box::new(platter), path, &run, recalled.memory, recalled.check)
         .with_clock(move || clock_of_lines.now());
-    let work = remaining_work(&jobs, writer.memory(), Retry::default());
+    let work = remaining_work(&jobs, writer.memory(), retry);
     let cloud = Arc::new(service.clone());
     let reader = Reader::new(Arc::clone(&cloud), rules);
     let view = if rules.read_back {

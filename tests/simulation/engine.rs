@@ -55,6 +55,8 @@ pub struct Engine {
     /// What it showed from which moment on; nothing where it is deleted.
     history: Vec<(Moment, Option<Shown>)>,
     pub operation: Option<Operation>,
+    /// True where no plan names it.
+    pub bystander: bool,
     /// True once somebody else switched it, or it failed or was suspended by itself.
     pub disturbed: bool,
     /// True once somebody else moved it to a target of the plan.
@@ -71,6 +73,7 @@ impl Engine {
             type_detail: "SparkBatch",
             history: vec![(Moment::ZERO, Some(shown))],
             operation: None,
+            bystander: false,
             disturbed: false,
             brought_by_others: false,
         }

@@ -45,6 +45,10 @@ kinds! {
     Shift = "shift", 0.06;
     /// A listing shows an engine twice, once perhaps as it was.
     Duplicate = "duplicate", 0.06;
+    /// A listing shows an engine again in the place of another one.
+    Repeat = "repeat", 0.05;
+    /// There are so many engines that listings have several pages.
+    Crowd = "crowd", 0.03;
     /// A record has no image or no state.
     Blank = "blank", 0.06;
     /// A read is refused with a code that passes.
@@ -125,6 +129,8 @@ kinds! {
     Minor = "minor", 0.12;
     /// The site does not list engines, so they are asked for by name.
     ByName = "by-name", 0.08;
+    /// Rows that are held back are released by their expected image.
+    Release = "release", 0.15;
     /// Unusual flags.
     Flags = "flags", 0.12;
 }

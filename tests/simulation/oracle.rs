@@ -11,6 +11,7 @@ use dlc_fleet::tally::Tally;
 
 use crate::engine::Moment;
 use crate::plan::Row;
+use crate::process::Stage;
 use crate::records::Key;
 use crate::requests::Reply;
 use crate::service::Service;
@@ -61,6 +62,10 @@ rules! {
     AcceptedUnseen,
     /// Ended by a timeout after a standstill without one read.
     EndedUnread,
+    /// Called not converged or unknown although two reads showed it running its target.
+    ShownInTime,
+    /// Stopped for throttling that did not last as long as a run waits.
+    StoppedTooEarly,
     /// A row did not end exactly once, or sums do not add up.
     RowsDoNotAddUp,
     /// More requests in a second than allowed.
@@ -140,12 +145,13 @@ impl Listener for Witness {
         let mut world = self.service.world();
         match event {
             Event::Tick | Event::Opened(_) => return,
-            Event::Sent { .. } if world.process.stopped => {
+            Event::Sent { .. } if world.process.stage != Stage::Running => {
                 world.violate(Rule::SentAfterStop, format!("{event:?} after the run had stopped"));
             }
             Event::Sent { .. } => world.process.told += 1,
             Event::Stopping(reason) => {
-                world.process.stopped = true;
+                world.process.stage = Stage::Stopping;
+                world.judge_stop(reason);
                 world.process.ledger_lost |= matches!(reason, StopReason::LedgerLost { .. });
             }
             Event::Settled { job, verdict } => world.judge_outcome(job.0, verdict),
@@ -180,6 +186,20 @@ impl World {
             self.judge_answers();
         }
         self.judge_failures();
+    }
+
+    /// A run that stops because every request is throttled has waited for as long as it waits for anything.
+    fn judge_stop(&mut self, reason: &StopReason) {
+        let StopReason::AccountRefused(reason) = reason else { return };
+        if !reason.code.starts_with("RequestLimitExceeded") {
+            return;
+        }
+        let (since, lost) = self.process.throttled_since.unwrap_or((self.now(), Duration::ZERO));
+        let waited = self.now().saturating_sub(since).saturating_sub(lost);
+        let longest = self.process.rules.wait_timeout;
+        if waited + Duration::from_secs(2) < longest {
+            self.violate(Rule::StoppedTooEarly, format!("throttled for {waited:.0?} of {longest:.0?}"));
+        }
     }
 
     /// Every answer that the tool got is in the ledger.

@@ -50,6 +50,14 @@ impl World {
         }
     }
 
+    /// Another client switches an engine at about the time of a request.
+    pub fn meddle_soon(&mut self, engine: usize) {
+        if self.strikes(Kind::ThirdParty) && self.random.bool() {
+            let at = self.moment + between(&mut self.random, SECOND / 100, SECOND * 20);
+            self.plan_deed(engine, Kind::ThirdParty, at);
+        }
+    }
+
     fn plan_deed(&mut self, engine: usize, kind: Kind, at: Duration) {
         let deed = match kind {
             Kind::ThirdParty => Deed::MoveTo(self.image_for_others(engine)),

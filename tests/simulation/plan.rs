@@ -41,7 +41,7 @@ impl Plan {
             .map(|number| Wave { soak: soak(random), ..Wave::named(format!("wave-{number}")) })
             .collect();
         let mut rows: Vec<Row> = Vec::new();
-        for engine in 0..world.engines.len() {
+        for engine in world.candidates() {
             let row = Row {
                 engine,
                 wave: random.usize(..waves.len()),
@@ -54,7 +54,8 @@ impl Plan {
             }
         }
         if rows.is_empty() {
-            rows.push(Row { engine: 0, wave: 0, target: world.target(random), expected: None });
+            let engine = world.candidates().next().unwrap_or_default();
+            rows.push(Row { engine, wave: 0, target: world.target(random), expected: None });
         }
         let mut plan = Self { rows, waves, named };
         for row in &mut plan.rows {
@@ -81,8 +82,18 @@ impl Plan {
         self.tidy();
     }
 
+    /// Releases rows that are held back: they expect the image that their engine has now.
+    pub fn release(&mut self, random: &mut Rng, world: &World) {
+        for row in &mut self.rows {
+            let key = world.key_of_row(row);
+            if world.is_held(&key) && chance(random, 0.5) {
+                row.expected = world.image_of(row.engine);
+            }
+        }
+    }
+
     fn add(&mut self, random: &mut Rng, world: &World) {
-        let free = (0..world.engines.len()).find(|engine| self.rows.iter().all(|row| row.engine != *engine));
+        let free = world.candidates().find(|engine| self.rows.iter().all(|row| row.engine != *engine));
         let Some(engine) = free else { return };
         let wave = random.usize(..self.waves.len());
         let place = random.usize(..=self.rows.len());

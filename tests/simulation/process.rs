@@ -24,6 +24,17 @@ impl Pace {
     }
 }
 
+/// How far a process is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    #[default]
+    Running,
+    /// It said that nothing more is sent.
+    Stopping,
+    /// It is gone.
+    Over,
+}
+
 /// One run of the command.
 #[derive(Debug, Default)]
 pub struct Process {
@@ -31,10 +42,12 @@ pub struct Process {
     pub run: usize,
     pub began: Moment,
     pub rules: Rules,
+    /// True with `--retry-moved`.
+    pub retry_moved: bool,
     pub rows: Vec<Row>,
     /// How long each wave soaks.
     pub soaks: Vec<Duration>,
-    pub alive: bool,
+    pub stage: Stage,
     pub switches: Pace,
     pub listings: Pace,
     pub namings: Pace,
@@ -43,8 +56,8 @@ pub struct Process {
     pub told: usize,
     /// Requests that left it.
     pub left: usize,
-    /// True once it said that nothing more is sent.
-    pub stopped: bool,
+    /// Since when every answer was that requests come too fast, and how long the process was not run since then.
+    pub throttled_since: Option<(Moment, Duration)>,
     /// True once it said that its ledger cannot be written.
     pub ledger_lost: bool,
     /// When the latest standstill was over, and the last line of the ledger before it.
@@ -70,7 +83,6 @@ impl Process {
             began,
             rules,
             soaks: plan.waves.iter().map(|wave| wave.soak).collect(),
-            alive: true,
             endings: vec![0; rows.len()],
             codes: vec![None; rows.len()],
             switched: vec![None; plan.waves.len()],

@@ -8,6 +8,7 @@ use dlc_fleet::job::{ImageVersionId, Region};
 use crate::engine::{Moment, Shown};
 use crate::faults::Kind;
 use crate::oracle::Rule;
+use crate::process::Stage;
 use crate::random::{chance, one_of, up_to};
 use crate::sights::{Covered, Sight};
 use crate::world::World;
@@ -81,7 +82,7 @@ impl World {
         if in_a_second > LIMIT {
             self.violate(Rule::ReadTooFast, format!("{in_a_second} starts of {action:?} in a second"));
         }
-        if !self.process.alive {
+        if self.process.stage == Stage::Over {
             self.violate(Rule::SentAfterStop, "a read left after the run had ended".to_owned());
         }
         let failure = self.read_fails(action);
@@ -168,9 +169,14 @@ impl World {
             let by = self.random.usize(..shown.len());
             shown.rotate_left(by);
         }
-        let mut engines = Vec::new();
+        let mut engines: Vec<(usize, EngineRecord)> = Vec::new();
         for (number, shows) in shown.into_iter().skip(offset).take(limit) {
             if self.strikes(Kind::Omit) {
+                continue;
+            }
+            let repeats = self.strikes(Kind::Repeat);
+            if let Some(last) = engines.last().filter(|_| repeats).cloned() {
+                engines.push(last);
                 continue;
             }
             if self.strikes(Kind::Duplicate) {

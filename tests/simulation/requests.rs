@@ -123,6 +123,22 @@ impl World {
         if matches!(reply, Reply::Lost | Reply::Never) {
             self.figures.lost_answers += 1;
         }
+        if let Some(engine) = self.requests[number].engine {
+            self.meddle_soon(engine);
+        }
+    }
+
+    /// The tool has the answer.
+    pub fn answered(&mut self, number: usize, reply: Reply) {
+        let is_throttle = matches!(reply, Reply::Refused(code) if THROTTLES.contains(&code));
+        let is_answer = matches!(reply, Reply::Refused(_) | Reply::Accepted { .. });
+        let moment = self.now();
+        if is_throttle {
+            self.process.throttled_since.get_or_insert((moment, Duration::ZERO));
+        } else if is_answer {
+            self.process.throttled_since = None;
+        }
+        self.requests[number].delivered = Some(reply);
     }
 
     /// What the service answers, and whether it does what it was asked.
@@ -266,12 +282,6 @@ impl World {
     pub fn begin_switch(&mut self, engine: usize, to: (String, String)) -> Option<Moment> {
         let shown = self.engines[engine].now().cloned()?;
         let (moment, serial) = (self.moment, self.next_serial());
-        for request in &mut self.requests {
-            if request.engine == Some(engine) && request.begun.is_some() && request.left.is_none() {
-                let stays = request.key.2 == to.0 || request.key.2 == to.1;
-                request.left = (!stays).then_some(moment);
-            }
-        }
         let from = match &self.engines[engine].operation {
             Some(operation) => operation.from.clone(),
             None => shown.clone(),
@@ -280,6 +290,7 @@ impl World {
         let takes = least + up_to(&mut self.random, most.saturating_sub(least));
         let stuck = self.strikes(Kind::Stuck);
         let finishes = (!stuck).then_some(moment + takes);
+        self.pass_on(engine, &to, finishes);
         if self.habits.shows != Meanwhile::Nothing && (stuck || !takes.is_zero()) {
             let is_new = self.habits.shows == Meanwhile::NewImage;
             let (image, child) = if is_new { to.clone() } else { (shown.image, shown.child) };
@@ -290,6 +301,21 @@ impl World {
             self.schedule(finishes, Happening::Finished { engine, serial });
         }
         finishes
+    }
+
+    /// What a new switch means for the requests that were applied to its engine before.
+    fn pass_on(&mut self, engine: usize, to: &(String, String), finishes: Option<Moment>) {
+        let (moment, is_silent) = (self.moment, self.habits.shows == Meanwhile::Nothing);
+        let is_affected = |request: &&mut Request| {
+            request.engine == Some(engine) && request.begun.is_some() && request.left.is_none()
+        };
+        for request in self.requests.iter_mut().filter(is_affected) {
+            let stays = request.key.2 == to.0 || request.key.2 == to.1;
+            request.left = (!stays).then_some(moment);
+            if is_silent && request.shows.is_none_or(|shows| shows > moment) {
+                request.shows = finishes;
+            }
+        }
     }
 
     /// A switch comes to its end, one way or another.

@@ -134,7 +134,7 @@ impl Cloud for Service {
             std::future::pending::<()>().await;
         }
         sleep_until(Instant::now() + wait).await;
-        self.world().requests[number].delivered = Some(reply.clone());
+        self.world().answered(number, reply.clone());
         match reply {
             Reply::Accepted { doubt } => Ok(Receipt {
                 request_id: format!("request-{number}"),

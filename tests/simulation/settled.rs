@@ -2,9 +2,7 @@
 
 use dlc_fleet::job::Outcome;
 
-use crate::oracle::departures::HELD;
 use crate::plan::{Plan, Row};
-use crate::records::SENT;
 use crate::story::is_good;
 use crate::world::World;
 
@@ -80,7 +78,11 @@ fn standing(world: &World, row: &Row, outcome: Outcome, code: &str) -> Standing 
     let engine = &world.engines[row.engine];
     let is_minor = !world.images.iter().any(|image| image.id == row.target);
     match (outcome, code) {
-        (outcome, _) if is_good(outcome) => Standing::Settled,
+        (outcome, _) if is_good(outcome) => {
+            let shown = engine.now();
+            let is_there = shown.is_none_or(|shown| shown.is_on(&row.target));
+            if is_there || was_elsewhere(world, row) { Standing::Settled } else { Standing::Open }
+        }
         // whatever is watched will not be seen again
         _ if engine.now().is_none() => Standing::Settled,
         (_, "earlier-request-still-open") => {
@@ -94,7 +96,7 @@ fn standing(world: &World, row: &Row, outcome: Outcome, code: &str) -> Standing 
             let is_there = row.expected == engine.now().map(|shown| shown.image.clone());
             if is_there { Standing::Open } else { Standing::Settled }
         }
-        (Outcome::Failed, _) if is_held(world, row) => {
+        (Outcome::Failed, _) if world.is_held(&world.key_of_row(row)) => {
             // expected where it is, it is released
             let is_released =
                 row.expected.is_some() && row.expected == engine.now().map(|shown| shown.image.clone());
@@ -105,15 +107,6 @@ fn standing(world: &World, row: &Row, outcome: Outcome, code: &str) -> Standing 
         }
         _ => Standing::Open,
     }
-}
-
-/// True where the ledger says that the row stays failed until somebody releases it.
-fn is_held(world: &World, row: &Row) -> bool {
-    let key = world.key_of_row(row);
-    world.platter.with_records(|records| {
-        let since_sent = records.of(&key).iter().rev().take_while(|record| record.kind != SENT);
-        since_sent.into_iter().any(|record| HELD.contains(&record.code.as_str()))
-    })
 }
 
 /// True where others, a failure or a request to another target moved an engine.

@@ -16,7 +16,7 @@ use crate::disk::{DiskFaults, Platter};
 use crate::faults::{Faults, Kind, Without};
 use crate::oracle::{PassedOver, Rule, Violation};
 use crate::plan::Plan;
-use crate::process::Process;
+use crate::process::{Process, Stage};
 use crate::random::{between, chance, stream};
 use crate::rules;
 use crate::service::Service;
@@ -31,6 +31,9 @@ const LONGEST_RUN: Duration = Duration::from_secs(12 * 3_600);
 
 /// Polls after which a run is taken to go round in circles.
 const MOST_POLLS: u64 = 2_000_000;
+
+/// Turns that tasks of a process get while they are being dropped: reads spawn tasks that spawn tasks.
+const LAST_TURNS: usize = 4;
 
 /// Runs in a healed world after which everything must be at rest.
 const HEALED_RUNS: usize = 5;
@@ -96,6 +99,8 @@ struct Story {
     plan: Plan,
     rules: Rules,
     allow_unlisted: bool,
+    /// True where the next run has `--retry-moved`.
+    retry_moved: bool,
     random: Rng,
     trace: Trace,
     run: usize,
@@ -123,6 +128,7 @@ impl Story {
             plan,
             rules,
             allow_unlisted: seed.is_multiple_of(2),
+            retry_moved: false,
             random: stream(seed, 6),
             trace,
             run: 0,
@@ -137,10 +143,16 @@ impl Story {
                 let world = self.service.world();
                 self.plan.edit(&mut self.random, &world);
             }
+            if self.has(Kind::Release) {
+                let world = self.service.world();
+                self.plan.release(&mut self.random, &world);
+            }
             let unusual = self.has(Kind::Flags) && chance(&mut self.random, 0.5);
             let rules =
                 if unusual { rules::with_unusual_flags(&mut self.random, self.rules) } else { self.rules };
+            self.retry_moved = self.has(Kind::Flags) && chance(&mut self.random, 0.3);
             self.run(rules, true).await;
+            self.retry_moved = false;
             self.pause().await;
             if self.is_broken() {
                 return;
@@ -224,11 +236,18 @@ impl Story {
             world.figures.standstills += 1;
             let line = world.platter.with_records(|records| records.lines);
             world.process.stood_still_until = Some((now, line));
+            if let Some((_, lost)) = &mut world.process.throttled_since {
+                *lost += span;
+            }
         };
         let process = command(Setup { signals, ..setup });
         let end = Box::pin(drive(process, interruptions, LONGEST_RUN, stood_still)).await;
         outside.abort();
         clock.abort();
+        for _ in 0..LAST_TURNS {
+            // tasks that are aborted are gone once they had their turn
+            tokio::task::yield_now().await;
+        }
         self.conclude(end, disk_holds && !interrupted)
     }
 
@@ -238,6 +257,7 @@ impl Story {
         world.figures.runs += 1;
         let began = world.moment;
         world.process = Process::begin(self.run, began, rules, &self.plan);
+        world.process.retry_moved = self.retry_moved;
         world.be_patient();
         world.sights.forget();
         self.trace.say("run", || format!("{} begins with {:?}", self.run, self.plan.rows));
@@ -249,6 +269,7 @@ impl Story {
             jobs: self.plan.jobs(&world),
             waves: self.plan.waves.clone(),
             rules,
+            retry_moved: self.retry_moved,
             allow_unlisted: self.allow_unlisted || world.faults.are_over(),
             clock: self.clock.clone(),
             signals: mpsc::unbounded_channel().1,
@@ -259,7 +280,7 @@ impl Story {
         self.trace.say("run", || format!("{} ends: {end:?}", self.run));
         let mut world = self.service.world();
         world.catch_up();
-        world.process.alive = false;
+        world.process.stage = Stage::Over;
         if let Some(what) = self.platter.broken() {
             world.violate(Rule::LedgerBroken, what);
         }
@@ -288,7 +309,7 @@ impl Story {
 
     fn interruptions(&mut self, faulty: bool) -> Interruptions {
         let (crash, standstill) = (self.has(Kind::Crash), self.has(Kind::Standstill));
-        let (dies, at) = (chance(&mut self.random, 0.6), self.count(3_000.0));
+        let (dies, at) = (chance(&mut self.random, 0.8), self.count(1_500.0));
         let dies_at_poll = (faulty && crash && dies).then_some(at);
         let mut standstills = Vec::new();
         for _ in 0..self.random.usize(1..=3) {
@@ -303,7 +324,7 @@ impl Story {
     }
 
     fn disk_faults(&mut self) -> DiskFaults {
-        let torn = self.has(Kind::TornWrite) && chance(&mut self.random, 0.5);
+        let torn = self.has(Kind::TornWrite) && chance(&mut self.random, 0.7);
         let (in_sync, at) = (chance(&mut self.random, 0.3), self.count(60.0));
         let full = self.has(Kind::DiskWrite) && chance(&mut self.random, 0.5);
         let unsynced = self.has(Kind::DiskSync) && chance(&mut self.random, 0.5);

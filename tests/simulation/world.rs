@@ -200,6 +200,20 @@ impl World {
             })
             .take(most_engines)
             .collect();
+        let planned = engines.len();
+        let mut engines = engines;
+        if faults.has(Kind::Crowd) {
+            let template = (engines[0].region.clone(), engines[0].kind);
+            for number in planned..planned + random.usize(95..130) {
+                let (image, child) = (images[0].id.clone(), images[0].children[0].clone());
+                let shown = Shown { state: RUNNING, image, child };
+                let mut engine = Engine::new(number, template.0.clone(), template.1, shown);
+                engine.bystander = true;
+                engines.push(engine);
+            }
+            // names do not say where in a listing an engine is
+            random.shuffle(&mut engines);
+        }
         let place = |(number, engine): (usize, &Engine)| ((engine.region.clone(), engine.id.clone()), number);
         let mut world = Self {
             begun: Instant::now(),
@@ -270,6 +284,11 @@ impl World {
     /// The engine of this id.
     pub fn find(&self, region: &Region, id: &DataEngineId) -> Option<usize> {
         self.by_id.get(&(region.clone(), id.clone())).copied()
+    }
+
+    /// Engines that plans may name.
+    pub fn candidates(&self) -> impl Iterator<Item = usize> {
+        (0..self.engines.len()).filter(|engine| !self.engines[*engine].bystander)
     }
 
     /// A target for a row of a plan: usually the same one.

@@ -1,7 +1,8 @@
 //! What must hold when a request leaves.
 
 use crate::oracle::Rule;
-use crate::records::{FAILED, Key, SENT};
+use crate::process::Stage;
+use crate::records::{Key, SENT};
 use crate::world::World;
 
 /// Codes under which the tool holds back an engine that is not where a request brought it.
@@ -19,7 +20,7 @@ impl World {
             self.violate(Rule::TooFast, format!("{in_a_second} starts in a second where {rate} are allowed"));
         }
         self.process.left += 1;
-        if !self.process.alive || self.process.left > self.process.told {
+        if self.process.stage == Stage::Over || self.process.left > self.process.told {
             self.violate(Rule::SentAfterStop, format!("a request for {} left", key.1));
         }
         self.check_intent(key);
@@ -32,8 +33,9 @@ impl World {
             let of_job = records.of(key);
             let last = of_job.last();
             let before = of_job.iter().rev().nth(1).map(|record| record.kind.clone());
-            let failed = of_job.iter().rev().find(|record| record.kind == FAILED);
-            let held = failed.filter(|record| HELD.contains(&record.code.as_str()));
+            // a request that was sent ends the hold, and the last line is about this one
+            let mut since = of_job.iter().rev().skip(1).take_while(|record| record.kind != SENT);
+            let held = since.find(|record| HELD.contains(&record.code.as_str()));
             (last.map(|record| record.kind.clone()), last.map(|record| record.line), before, held.cloned())
         });
         if kind.as_deref() != Some(SENT) || !line.is_some_and(|line| self.process.intents_used.insert(line)) {
@@ -49,7 +51,8 @@ impl World {
             );
         }
         if let Some(held) = held {
-            let released = self.row_of(key).is_some_and(|row| self.process.rows[row].expected.is_some());
+            let is_expected = |row: usize| self.process.rows[row].expected.is_some();
+            let released = self.process.retry_moved || self.row_of(key).is_some_and(is_expected);
             if !released {
                 self.violate(
                     Rule::TakenBack,
@@ -57,6 +60,14 @@ impl World {
                 );
             }
         }
+    }
+
+    /// True where the ledger says that a job stays failed until somebody releases it.
+    pub fn is_held(&self, key: &Key) -> bool {
+        self.platter.with_records(|records| {
+            let mut since_sent = records.of(key).iter().rev().take_while(|record| record.kind != SENT);
+            since_sent.any(|record| HELD.contains(&record.code.as_str()))
+        })
     }
 
     /// The row of the plan that is this job.

@@ -1,5 +1,7 @@
 //! What must hold when a row ends.
 
+use std::time::Duration;
+
 use dlc_fleet::job::{ImageVersionId, Outcome, Verdict};
 
 use crate::oracle::Rule;
@@ -167,11 +169,12 @@ impl World {
         }
     }
 
-    /// No row ends by the passing of time in which the tool could not look.
+    /// No row ends by the passing of time in which the tool could not look, or after it has seen all it wants.
     fn judge_timeout(&mut self, row: &Row, verdict: &Verdict) {
         if !TIMEOUTS.contains(&code_of(verdict)) {
             return;
         }
+        self.judge_shown(row, verdict);
         let Some((since, line)) = self.process.stood_still_until else { return };
         let key = self.key_of_row(row);
         let decided = self.platter.with_records(|records| records.last(&key).map_or(0, |record| record.line));
@@ -181,13 +184,31 @@ impl World {
         }
         let engine = &self.engines[row.engine];
         let read = self.sights.was_covered_since(row.engine, (&engine.region, engine.kind), since);
-        if !read && self.moment < since + self.process.rules.wait_timeout {
+        // where no read comes back at all, the job ends once there was time for one
+        let rules = &self.process.rules;
+        let enough = rules.wait_timeout.min((rules.request_timeout + rules.sweep_every) * 2);
+        if !read && self.moment < since + enough {
             let what = format!(
                 "engine {}: {} without one read since the standstill",
                 row.engine,
                 verdict.outcome.word()
             );
             self.violate(Rule::EndedUnread, what);
+        }
+    }
+
+    /// Two reads showed the engine running its target, long enough ago for the tool to have taken them in.
+    fn judge_shown(&mut self, row: &Row, verdict: &Verdict) {
+        let rules = &self.process.rules;
+        let sights = self.sights.of(row.engine);
+        let long_ago = rules.request_timeout * 2 + Duration::from_secs(40);
+        let latest = sights.last().map_or(self.moment, |sight| sight.delivered);
+        let is_there = self.engines[row.engine].existed_since(self.process.began);
+        let is_taken_in =
+            is_there && latest + long_ago < self.moment && self.process.stood_still_until.is_none();
+        if is_taken_in && self.sights.prove(row.engine, &row.target, rules.settle) {
+            let what = format!("engine {} is called {} and was shown", row.engine, verdict.outcome);
+            self.violate(Rule::ShownInTime, what);
         }
     }
 
