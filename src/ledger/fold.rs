@@ -336,6 +336,22 @@ mod tests {
     }
 
     #[test]
+    fn a_new_request_does_not_inherit_the_refusal_of_an_earlier_one() {
+        let refused = Refused {
+            code: "FailedOperation".into(),
+            message: None,
+            request_id: None,
+            latency_ms: None,
+            until_released: true,
+        };
+        let steps = [(1, sent()), (1, Step::Failed(refused)), (1, sent())];
+        let memory = fold(&steps[..2]).expect("legal");
+        assert!(memory.jobs[&key(1)].until_released && memory.jobs[&key(1)].trouble.is_some());
+        let memory = fold(&steps).expect("legal");
+        assert!(!memory.jobs[&key(1)].until_released && memory.jobs[&key(1)].trouble.is_none());
+    }
+
+    #[test]
     fn jobs_do_not_disturb_each_other() {
         let memory = fold(&[(1, sent()), (2, sent()), (2, accepted()), (1, accepted())]).expect("legal");
         assert!(memory.jobs.values().all(|job| job.standing == Standing::Accepted));

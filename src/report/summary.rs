@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::table::{Columns, table};
 use super::{paint, reasons, soaking, wording};
 use crate::event::{Opening, StopReason};
-use crate::job::Outcome;
+use crate::job::{JobIndex, Outcome};
 use crate::tally::{Outcomes, Tally};
 use crate::words;
 
@@ -143,11 +143,12 @@ fn resume(tally: &Tally, closing: &Closing) -> Option<String> {
     let soak = soaking::to_go_on(tally);
     let command = closing.goes_on().filter(|_| left > 0 || soak.is_some())?;
     let engines = words::plural(left, "engine");
-    let held = tally.verdicts().filter(|verdict| is_held(verdict)).count();
+    let reasons = (0..outcomes.total()).filter_map(|row| tally.verdict(JobIndex(row))?.reason.as_ref());
+    let is_held = left > 0 && reasons.filter(|reason| reason.until_released).count() == left;
     let head = if left == 0 {
         "to go on:".to_owned()
-    } else if held == left {
-        format!("{engines} failed and stay failed until they are released; --retry-moved releases them:")
+    } else if is_held {
+        format!("{engines} failed, and the same command leaves them alone; to switch them all the same:")
     } else if failed == left {
         format!("{engines} failed and nothing else is left; the same command tries again:")
     } else if failed > 0 {
@@ -161,6 +162,7 @@ fn resume(tally: &Tally, closing: &Closing) -> Option<String> {
         }
         _ => head,
     };
+    let command = if is_held { format!("{command} --retry-moved") } else { command };
     let denied =
         matches!(&closing.stopped, Some(StopReason::AccountRefused(reason)) if wording::is_denied(reason));
     let tail = match failed {
@@ -263,7 +265,7 @@ mod tests {
     fn requests_of_earlier_runs_are_told_apart_from_lost_answers() {
         let mut story = script::fleet(2);
         let reason = script::reason("no-answer", "no answer", "none");
-        story.push(0, crate::event::Event::Doubtful { job: crate::job::JobIndex(0), reason });
+        story.push(0, crate::event::Event::Doubtful { job: JobIndex(0), reason });
         let summary = summary_of(&story);
         assert!(summary.contains("1 request of an earlier run was read back first\n"), "{summary}");
         assert!(!summary.contains("doubtful answer"), "{summary}");

@@ -141,9 +141,9 @@ impl<F: Fleet> Reader<F> {
         let mut calls = JoinSet::new();
         for ids in ids.chunks(MOST_IDS) {
             let (reader, region, ids) = (self.clone(), region.clone(), ids.to_vec());
-            calls.spawn(async move {
-                reader.ask_for_some(&region, ids, is_listed_completely, attempts).await
-            });
+            calls.spawn(
+                async move { reader.ask_for_some(&region, ids, is_listed_completely, attempts).await },
+            );
         }
         while let Some(finished) = calls.join_next().await {
             // a panic in a call is a defect of ours and goes where all panics go

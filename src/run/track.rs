@@ -165,10 +165,7 @@ impl Track {
 
     /// True where all that is left is to send, and nothing is under way or in doubt.
     pub(super) fn is_idle(&self) -> bool {
-        match &self.phase {
-            Phase::Queued | Phase::Ready | Phase::Looking { .. } | Phase::BackingOff { .. } => true,
-            _ => false,
-        }
+        matches!(self.phase, Phase::Queued | Phase::Ready | Phase::Looking { .. } | Phase::BackingOff { .. })
     }
 
     /// A phase in which a look is wanted at once.

@@ -64,12 +64,12 @@ pub async fn command(setup: Setup) -> Ended {
     let cloud = Arc::new(service.clone());
     let reader = Reader::new(Arc::clone(&cloud), rules);
     let view = if rules.read_back {
-        let preflight = match reader.preflight(&jobs, &work).await {
+        let preflight = match reader.preflight(&jobs, &work, !allow_unlisted).await {
             Ok(preflight) => preflight,
             Err(blind) => return Ended::Refused(format!("{blind:?}")),
         };
         let blocked = preflight.blocked(&jobs, &work);
-        if !blocked.is_empty() && !allow_unlisted {
+        if !blocked.is_empty() {
             return Ended::Refused(format!("blocked: {blocked:?}"));
         }
         Some(preflight.view)

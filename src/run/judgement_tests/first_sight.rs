@@ -19,7 +19,7 @@ fn what_an_earlier_run_left_in_doubt_is_read_back_first() {
 }
 
 #[test]
-fn a_refusal_of_an_earlier_run_is_unconfirmed_unless_it_proves_that_nothing_was_applied() {
+fn an_unconfirmed_refusal_of_an_earlier_run_keeps_its_code() {
     let begun = |standing, code: &str| {
         let refusal = Refusal { code: code.into(), message: "no".into(), request_id: None };
         let trouble = Some(reasons::recorded(&reasons::refused(&refusal), None));
@@ -31,8 +31,19 @@ fn a_refusal_of_an_earlier_run_is_unconfirmed_unless_it_proves_that_nothing_was_
     };
     assert_eq!(begun(Standing::Doubtful, "InternalError"), (true, Some(Class::Transient)));
     assert!(begun(Standing::Doubtful, "Novelty").0);
-    assert_eq!(begun(Standing::Refused, "ResourceInUse"), (false, Some(Class::Busy)));
-    assert!(!begun(Standing::Refused, "AuthFailure.SignatureExpire").0, "it was refused before it was read");
+}
+
+#[test]
+fn after_a_standstill_no_wait_ends_before_a_read() {
+    let mut stage = Stage::in_flight(Rules::default());
+    let hours = Duration::from_secs(7_200);
+    stage.accept().look("old", 0).wait(1);
+    stage.now += hours;
+    stage.track.extend_wait(hours, stage.now);
+    stage.wait(1_700);
+    assert_eq!(stage.outcome(), None, "the time did not count, and there was no read");
+    stage.look("new", 2).wait(10).look("new", 2);
+    assert_eq!(stage.outcome(), Some(Outcome::Switched));
 }
 
 #[test]

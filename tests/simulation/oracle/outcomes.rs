@@ -201,7 +201,8 @@ impl World {
     fn judge_shown(&mut self, row: &Row, verdict: &Verdict) {
         let rules = &self.process.rules;
         let sights = self.sights.of(row.engine);
-        let long_ago = rules.request_timeout * 2 + Duration::from_secs(40);
+        // reads of other parts of the fleet may hang, and are taken in together with this one
+        let long_ago = rules.request_timeout * 6 + Duration::from_secs(120);
         let latest = sights.last().map_or(self.moment, |sight| sight.delivered);
         let is_there = self.engines[row.engine].existed_since(self.process.began);
         let is_taken_in =
