@@ -54,7 +54,8 @@ fn no_seed_breaks_a_rule() {
     let seeds: Vec<u64> = (first..first + count).collect();
     let begun = Instant::now();
     let summary = play_all(&seeds, options(), number("DLC_FLEET_STOP").is_some());
-    print(&format!("simulation: {}", summary.line(begun)));
+    let what = "random plans, faults, crashes, standstills and edits, each from one seed, in virtual time";
+    print(&format!("survived: {what} | {}", summary.line(begun)));
     let Some((seed, violation)) = summary.failed.first_key_value() else { return };
     print(&summary.by_rule());
     let smallest = shrink(*seed, violation.rule, options());
