@@ -78,11 +78,21 @@ fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
         Step::Throttled(_) => (&[S::Sent], S::Throttled),
         Step::Refused(_) => (&[S::Sent], S::Refused),
         Step::NotSent { .. } => (&[S::Sent], S::NotSent),
-        Step::Doubtful { .. } => (&[S::Sent, S::Failed, S::Unconverged, S::Unknown], S::Doubtful),
+        Step::Doubtful { .. } => (&[S::Sent, S::Cleared, S::Failed, S::Unconverged, S::Unknown], S::Doubtful),
         Step::Cleared { .. } => (&[S::Doubtful], S::Cleared),
         Step::Switched { .. } => (&[S::Accepted], S::Switched),
         Step::Failed(_) => (
-            &[S::Sent, S::Throttled, S::Refused, S::NotSent, S::Doubtful, S::Cleared, S::Accepted, S::Failed],
+            &[
+                S::Sent,
+                S::Throttled,
+                S::Refused,
+                S::NotSent,
+                S::Doubtful,
+                S::Cleared,
+                S::Accepted,
+                S::Failed,
+                S::Unknown,
+            ],
             S::Failed,
         ),
         Step::Unconverged { .. } => (&[S::Accepted, S::Doubtful], S::Unconverged),
@@ -205,6 +215,7 @@ impl JobMemory {
             }
             // what holds the row stays its reason until a request is sent
             Step::Failed(refused) if self.until_released && !refused.until_released => {}
+            Step::Doubtful { .. } | Step::Cleared { .. } | Step::Unknown { .. } if self.until_released => {}
             Step::Throttled(refused) | Step::Refused(refused) | Step::Failed(refused) => {
                 self.trouble = Some(refused.clone());
                 self.until_released |= refused.until_released;
@@ -397,14 +408,14 @@ mod tests {
         match standing {
             None => &["already", "sent", "failed"],
             Some("failed") => &["already", "sent", "doubtful", "failed"],
-            Some("throttled" | "not-sent" | "cleared") => {
-                &["already", "sent", "accepted", "failed", "unknown"]
-            }
+            Some("throttled" | "not-sent") => &["already", "sent", "accepted", "failed", "unknown"],
+            Some("cleared") => &["already", "sent", "accepted", "doubtful", "failed", "unknown"],
             Some("sent") => &["accepted", "throttled", "refused", "not-sent", "doubtful", "failed"],
             Some("refused") => &["already", "sent", "accepted", "failed"],
             Some("doubtful") => &["accepted", "cleared", "failed", "unconverged", "unknown"],
             Some("accepted") => &["switched", "failed", "unconverged"],
-            Some("unconverged" | "unknown") => &["doubtful"],
+            Some("unconverged") => &["doubtful"],
+            Some("unknown") => &["doubtful", "failed"],
             Some(_) => &[],
         }
     }

@@ -26,10 +26,10 @@
 //! | `throttled` | refused as too fast; not applied | `sent` |
 //! | `refused` | refused in a way that may pass, by a check that proves that nothing was applied | `sent` |
 //! | `not-sent` | the request never left | `sent` |
-//! | `doubtful` | may or may not have been applied: no readable answer, a receipt that is not called JSON, or a refusal (`code`) that proves nothing; or a row is released that stayed failed | `sent`, `failed`, `unconverged`, `unknown` |
+//! | `doubtful` | may or may not have been applied: no readable answer, a receipt that is not called JSON, or a refusal (`code`) that proves nothing; or a row is released that stayed failed | `sent`, `cleared`, `failed`, `unconverged`, `unknown` |
 //! | `cleared` | read-back shows that it was not applied | `doubtful` |
 //! | `switched` | read back twice on target and running | `accepted` |
-//! | `failed` | refused for good, or gone elsewhere; with `until_released` the row stays failed until the plan expects the image that the engine has now, or `--retry-moved` is passed | all but `already`, `switched`, `unconverged`, `unknown` |
+//! | `failed` | refused for good, or gone elsewhere; with `until_released` the row stays failed until the plan expects the image that the engine has now, or `--retry-moved` is passed | all but `already`, `switched`, `unconverged` |
 //! | `unconverged` | accepted, but not on target in time | `accepted`, `doubtful` |
 //! | `unknown` | could not be settled by read-back in time | `throttled`, `not-sent`, `doubtful`, `cleared` |
 //!

@@ -21,6 +21,8 @@ pub enum Work {
     },
     /// Nothing until it is released: another client moved the engine, or it failed after its switch.
     Held {
+        /// Where the ledger stands.
+        standing: Standing,
         /// True with `--retry-moved`. The plan also releases it by expecting the image version that the engine has now.
         released: bool,
         /// The image the engine was on before.
@@ -135,8 +137,9 @@ fn work_of(row: &Job, job: &JobMemory, retry: Retry, is_latest: bool) -> Work {
         Standing::Failed if !retry.failed => {
             Work::Nothing { outcome: Outcome::Failed, image_before, trouble }
         }
-        Standing::Failed if job.until_released && is_latest => {
-            Work::Held { released: retry.moved, image_before, trouble }
+        // what a released run has not sent again is held again
+        standing if job.until_released && is_latest && (standing == Standing::Failed || !retry.moved) => {
+            Work::Held { standing, released: retry.moved, image_before, trouble }
         }
         Standing::Failed => again(false),
         Standing::Throttled | Standing::Refused | Standing::NotSent | Standing::Cleared => again(true),

@@ -13,7 +13,7 @@ use super::reasons::{self, found};
 use super::sight::FleetView;
 use super::track::{Change, Phase, Track};
 use super::waves::Waves;
-use crate::job::{ImageVersionId, Job, JobIndex, Reason, Region};
+use crate::job::{DataEngineId, ImageVersionId, Job, JobIndex, Reason, Region};
 use crate::ledger::Work;
 
 /// The jobs and where each of them is. A plan may have a hundred thousand rows, and a turn of the dispatcher must
@@ -192,18 +192,21 @@ impl Board {
         self.under_way().filter_map(|track| track.overdue(now, rules, unread)).collect()
     }
 
-    /// What a look makes of jobs, or of the `only` one that it was for, and of a wave that has soaked. One that covered
+    /// What a look makes of jobs, or of the `only` one that it was for, or of those that were asked for `by_id`, and of a wave that has soaked. One that covered
     /// only a part of the fleet says nothing about the others; `known` is the fleet as it was seen before, and tells
     /// which part an engine belongs to.
     pub(super) fn looked(
         &mut self,
         look: Look<'_>,
-        only: Option<JobIndex>,
+        (only, by_id): (Option<JobIndex>, Option<&BTreeSet<DataEngineId>>),
         read: &BTreeSet<Place>,
         known: &FleetView,
         rules: &Rules,
     ) -> Vec<Change> {
         let covers = |job: &Job| {
+            if by_id.is_some_and(|ids| !ids.contains(&job.key.data_engine_id)) {
+                return false;
+            }
             let places = Place::of(job, known);
             !places.is_empty() && places.iter().all(|place| read.contains(place))
         };

@@ -76,8 +76,8 @@ struct Dispatcher<C> {
     /// True once a signal asked to stop.
     signalled: bool,
     stopped: Option<StopReason>,
-    /// Since when every answer of the service was that requests come too fast.
-    throttled_since: Option<Instant>,
+    /// Since when every answer of the service was that requests come too fast, and when the latest one came.
+    throttled: Option<(Instant, Instant)>,
     /// Seconds by which the service's clock was last told to be ahead.
     clock_ahead: i64,
     accepted_any: bool,
@@ -110,7 +110,7 @@ impl<C: Cloud> Dispatcher<C> {
             stopping: Stopping::No,
             signalled: false,
             stopped: None,
-            throttled_since: None,
+            throttled: None,
             clock_ahead: 0,
             accepted_any: start.work.iter().any(was_accepted),
             denied_in_a_row: 0,
@@ -214,7 +214,7 @@ impl<C: Cloud> Dispatcher<C> {
             self.gate.stood_still(self.attempts.len());
             let lost = now - (self.next_tick - TICK);
             self.board.extend_waits(lost, now);
-            self.throttled_since = self.throttled_since.map(|since| (since + lost).min(now));
+            self.throttled = self.throttled.map(|(since, last)| ((since + lost).min(now), last));
             self.next_tick = now + TICK;
             self.tell(&Event::Tick);
         }
@@ -286,7 +286,7 @@ impl<C: Cloud> Dispatcher<C> {
             let (id, answer) = finished.unwrap_or_else(|error| (error.id(), crashed(&error)));
             if answer.passed_the_limit() {
                 self.gate.passed();
-                self.throttled_since = None;
+                self.throttled = None;
             }
             if let Some(index) = self.owners.remove(&id) {
                 let track = self.board.track(index);
@@ -303,8 +303,11 @@ impl<C: Cloud> Dispatcher<C> {
             self.tell(&Event::SweepFailed { reason: reading_failed(fault) });
             self.give_up_watching_if_blind(fault);
         }
+        self.sweeps.ask_for_left_out(&swept, &self.view);
         let look = Look { view: &swept.view, asked: swept.asked, seen: Instant::now() };
-        let changes = self.board.looked(look, swept.job, &swept.sweep.read, &self.view, &self.rules);
+        let read = &swept.sweep.read;
+        let changes =
+            self.board.looked(look, (swept.job, swept.by_id.as_ref()), read, &self.view, &self.rules);
         self.view.absorb(swept.view);
         self.apply(changes).await;
     }

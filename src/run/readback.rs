@@ -39,6 +39,17 @@ pub(super) struct Sweep {
     pub(super) read: BTreeSet<Place>,
     /// The parts that could not be read, and why.
     pub(super) failed: Vec<(Place, Fault)>,
+    /// The engines that were looked for in listings which were read to their end, and that these left out.
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+/// Engines that the listings of a region left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LeftOut {
+    pub(super) region: Region,
+    pub(super) ids: Vec<DataEngineId>,
+    /// True where every kind was listed, and as many engines as the service counts.
+    pub(super) is_listed_completely: bool,
 }
 
 /// What one call showed.
@@ -81,10 +92,9 @@ impl<F: Fleet> Reader<F> {
         self.fleet.clock_ahead()
     }
 
-    /// Looks at parts of the fleet, and notes what they show in a view. Engines that listings leave out are asked for by
-    /// their ids.
+    /// Looks at parts of the fleet, and notes what they show in a view.
     pub(super) async fn sweep(&self, scope: &Scope, attempts: u32, view: &mut FleetView) -> Sweep {
-        let mut sweep = Sweep { read: scope.places.clone(), failed: Vec::new() };
+        let mut sweep = Sweep { read: scope.places.clone(), failed: Vec::new(), left_out: Vec::new() };
         let mut calls = JoinSet::new();
         let mut listings: BTreeMap<Place, Listing> = BTreeMap::new();
         for place in &scope.places {
@@ -122,22 +132,17 @@ impl<F: Fleet> Reader<F> {
                 sweep.read.contains(&place) && listings.get(&place).is_some_and(Listing::is_complete)
             })
         };
-        for (region, ids) in left_out(scope, &sweep, view) {
-            self.ask_by_id(&region, &ids, complete(&region), attempts, view).await;
-        }
+        sweep.left_out = left_out(scope, &sweep, view)
+            .into_iter()
+            .map(|(region, ids)| LeftOut { is_listed_completely: complete(&region), region, ids })
+            .collect();
         sweep
     }
 
     /// Asks for engines that a listing left out. One that is then left out as well does not exist if the service counts
     /// no more engines than it shows. Where it does not take the filter, a complete listing of the region tells.
-    pub(super) async fn ask_by_id(
-        &self,
-        region: &Region,
-        ids: &[DataEngineId],
-        is_listed_completely: bool,
-        attempts: u32,
-        view: &mut FleetView,
-    ) {
+    pub(super) async fn ask_by_id(&self, left_out: &LeftOut, attempts: u32, view: &mut FleetView) {
+        let LeftOut { region, ids, is_listed_completely } = left_out.clone();
         let mut calls = JoinSet::new();
         for ids in ids.chunks(MOST_IDS) {
             let (reader, region, ids) = (self.clone(), region.clone(), ids.to_vec());
@@ -149,9 +154,9 @@ impl<F: Fleet> Reader<F> {
             // a panic in a call is a defect of ours and goes where all panics go
             let (shown, absent) =
                 finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-            view.take(region, shown);
+            view.take(&region, shown);
             for id in absent {
-                view.take_absent(region, &id);
+                view.take_absent(&region, &id);
             }
         }
     }

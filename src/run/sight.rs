@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::place::Place;
-use super::reasons::{self, found};
+use super::reasons::{self, found, remembered};
 use crate::cloud::{EngineRecord, EngineState};
 use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Reason, Region};
 use crate::ledger::{Refused, Standing, Work};
@@ -98,9 +98,9 @@ impl FleetView {
         self.absent.insert((region.clone(), id.clone()));
     }
 
-    /// True where it is known whether a job's engine exists.
-    pub(super) fn is_told(&self, key: &JobKey) -> bool {
-        let place = (key.region.clone(), key.data_engine_id.clone());
+    /// True where it is known whether an engine exists.
+    pub(super) fn is_told(&self, region: &Region, id: &DataEngineId) -> bool {
+        let place = (region.clone(), id.clone());
         self.engines.contains_key(&place)
             || self.absent.contains(&place)
             || self.doubted.contains_key(&place)
@@ -306,8 +306,15 @@ pub fn forecast(job: &Job, work: &Work, view: Option<&FleetView>) -> Forecast {
         }
         Work::Watch { image_before, request_id } => Forecast::Watch { image_before, request_id },
         Work::Blocked { by } => Forecast::Blocked(still_open(&by)),
-        Work::Held { released, image_before, trouble } => held(job, released, view)
-            .unwrap_or(Forecast::Done { outcome: Outcome::Failed, image_before, trouble }),
+        Work::Held { standing, released, image_before, trouble } => {
+            held(job, standing, released, view).unwrap_or_else(|| match (standing, &trouble) {
+                // a released run left it behind without a new request: it is held again, on record
+                (Standing::Doubtful | Standing::Cleared | Standing::Unknown, Some(trouble)) => {
+                    Forecast::Unfit(remembered(trouble))
+                }
+                _ => Forecast::Done { outcome: Outcome::Failed, image_before, trouble },
+            })
+        }
         Work::Send { open_elsewhere, image_before, .. } => match (view, open_elsewhere) {
             (Some(view), open_elsewhere) => {
                 first_sight(job, open_elsewhere.as_ref(), image_before.as_ref(), view)
@@ -320,17 +327,15 @@ pub fn forecast(job: &Job, work: &Work, view: Option<&FleetView>) -> Forecast {
 
 /// Judges a row that stays failed until it is released; none where it stays so. The request of the earlier run may still
 /// be applied, so a released row is unconfirmed like a lost answer.
-fn held(job: &Job, released: bool, view: Option<&FleetView>) -> Option<Forecast> {
-    let settle = |image_before| Forecast::Settle {
-        standing: Standing::Failed,
-        image_before,
-        request_id: None,
-        trouble: None,
-    };
+fn held(job: &Job, standing: Standing, released: bool, view: Option<&FleetView>) -> Option<Forecast> {
+    let settle = |image_before| Forecast::Settle { standing, image_before, request_id: None, trouble: None };
     let Some(view) = view else { return released.then(|| settle(None)) };
     let expected = job.expected_image_version_id.as_ref();
     match view.sight(&job.key, None) {
-        Sight::Target { .. } => Some(first_sight(job, None, None, view)),
+        Sight::Target { .. } if matches!(standing, Standing::Failed | Standing::Cleared) => {
+            Some(first_sight(job, None, None, view))
+        }
+        Sight::Target { .. } => Some(settle(None)),
         Sight::Old { image, .. } if expected.map_or(released, |expected| view.is_on(&job.key, expected)) => {
             Some(settle(Some(image)))
         }

@@ -8,8 +8,9 @@ use crate::cloud::catalogue::{Class, Reach};
 use crate::cloud::{Fault, Fleet, LIST_ENGINES, SHOW_ENGINE};
 use crate::job::{DataEngineId, Job};
 
-/// Times that engines are asked for once more while it is not known whether they exist. A run reads on after that.
-const MORE_READS: usize = 5;
+/// Times that engines which a listing left out are asked for by their ids while it is not known whether they exist. A
+/// run reads on after that.
+const READS_BY_ID: usize = 6;
 
 /// Engines that are asked for by name before it is looked at how that goes.
 const BATCH: usize = 100;
@@ -54,7 +55,8 @@ impl<F: Fleet> Reader<F> {
     async fn list(&self, jobs: &[Job]) -> Result<FleetView, Fault> {
         let scope = Scope::of(jobs, &FleetView::default());
         let mut view = FleetView::default();
-        for (place, fault) in Box::pin(self.sweep(&scope, self.rules.max_attempts, &mut view)).await.failed {
+        let sweep = Box::pin(self.sweep(&scope, self.rules.max_attempts, &mut view)).await;
+        for (place, fault) in sweep.failed {
             match class_of(&fault) {
                 Some(Class::Final(Reach::Region)) => {
                     view.refuse_region(place.region(), reading_failed(&fault));
@@ -62,15 +64,14 @@ impl<F: Fleet> Reader<F> {
                 _ => return Err(fault),
             }
         }
-        for _ in 0..MORE_READS {
-            let unclear = Scope::of(jobs.iter().filter(|job| !view.is_told(&job.key)), &view);
-            if unclear.engines.is_empty() {
-                break;
+        let (mut left_out, mut attempts) = (sweep.left_out, self.rules.max_attempts);
+        for _ in 0..READS_BY_ID {
+            for left_out in &mut left_out {
+                self.ask_by_id(left_out, attempts, &mut view).await;
+                left_out.ids.retain(|id| !view.is_told(&left_out.region, id));
             }
-            for (region, scope) in unclear.by_region() {
-                let ids: Vec<DataEngineId> = scope.engines.into_iter().map(|(_, id)| id).collect();
-                self.ask_by_id(&region, &ids, false, 1, &mut view).await;
-            }
+            left_out.retain(|left_out| !left_out.ids.is_empty());
+            attempts = 1;
         }
         Ok(view)
     }

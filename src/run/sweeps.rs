@@ -1,7 +1,7 @@
 //! When the fleet is looked at, for all jobs that want it: one look at a time in each region, or of each engine where
 //! engines are asked for by name, so that what does not answer holds up nobody but itself.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -15,7 +15,7 @@ use super::reasons::reading_failed;
 use super::sight::FleetView;
 use super::track::Track;
 use crate::cloud::Fleet;
-use crate::job::{JobIndex, Reason, Region};
+use crate::job::{DataEngineId, JobIndex, Reason, Region};
 
 /// Attempts for a call of a sweep. Sweeps come again anyway, so a call is not waited for any longer.
 const ATTEMPTS: u32 = 2;
@@ -36,6 +36,8 @@ pub(super) struct Swept {
     region: Region,
     /// For whom, where an engine was asked for by name.
     pub(super) job: Option<JobIndex>,
+    /// The engines that were asked for by their ids, because a listing had left them out.
+    pub(super) by_id: Option<BTreeSet<DataEngineId>>,
     /// What it shows of the parts of the fleet that could be read.
     pub(super) view: FleetView,
     /// Which parts could be read, and which not.
@@ -63,6 +65,8 @@ pub(super) struct Sweeps<F> {
     engines: HashMap<JobIndex, Going>,
     /// When each engine was asked for by name last.
     asked: HashMap<JobIndex, Instant>,
+    /// Regions in which engines are being asked for by their ids.
+    asking_by_id: BTreeSet<Region>,
     /// When the latest sweep for everybody began.
     last_routine: Option<Instant>,
     /// When the engines of jobs that wait to be sent were last asked for.
@@ -81,6 +85,7 @@ impl<F: Fleet> Sweeps<F> {
             regions: BTreeMap::new(),
             engines: HashMap::new(),
             asked: HashMap::new(),
+            asking_by_id: BTreeSet::new(),
             last_routine: None,
             last_fresh: Instant::now(),
             trouble: None,
@@ -199,8 +204,27 @@ impl<F: Fleet> Sweeps<F> {
         let mut view = known.before_a_look();
         self.under_way.spawn(async move {
             let sweep = reader.sweep(&scope, ATTEMPTS, &mut view).await;
-            Swept { asked, region, job, view, sweep }
+            Swept { asked, region, job, by_id: None, view, sweep }
         });
+    }
+
+    /// Asks by their ids for the engines that listings left out. This holds up neither the next listing of the region nor
+    /// what the last one showed.
+    pub(super) fn ask_for_left_out(&mut self, swept: &Swept, known: &FleetView) {
+        for left_out in swept.sweep.left_out.clone() {
+            if !self.asking_by_id.insert(left_out.region.clone()) {
+                continue;
+            }
+            let (reader, asked) = (self.reader.clone(), Instant::now());
+            let mut view = known.before_a_look();
+            let read = swept.sweep.read.clone();
+            self.under_way.spawn(async move {
+                reader.ask_by_id(&left_out, ATTEMPTS, &mut view).await;
+                let sweep = Sweep { read, failed: Vec::new(), left_out: Vec::new() };
+                let by_id = Some(left_out.ids.into_iter().collect());
+                Swept { asked, region: left_out.region, job: None, by_id, view, sweep }
+            });
+        }
     }
 
     /// The parts of the fleet that are wanted now.
@@ -232,6 +256,10 @@ impl<F: Fleet> Sweeps<F> {
 
     /// Notes how a sweep went: after one that could read nothing the next in its place waits longer and longer.
     pub(super) fn note(&mut self, swept: &Swept, rules: &Rules, random: &mut fastrand::Rng) {
+        if swept.by_id.is_some() {
+            self.asking_by_id.remove(&swept.region);
+            return;
+        }
         let now = Instant::now();
         self.trouble = swept.sweep.failed.first().map(|(_, fault)| reading_failed(fault));
         let going = match swept.job {

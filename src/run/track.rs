@@ -253,7 +253,9 @@ impl Track {
         let cause = match standing {
             Standing::Sent => "an earlier run ended before an answer was recorded",
             Standing::Unconverged => "an earlier run gave up waiting for the engine",
-            Standing::Failed => "the row is released, and the request of an earlier run may still be applied",
+            Standing::Failed | Standing::Cleared => {
+                "the row is released, and the request of an earlier run may still be applied"
+            }
             _ => "an earlier run could not settle it",
         };
         let steps = match standing {

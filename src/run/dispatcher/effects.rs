@@ -1,5 +1,7 @@
 //! What a change to one job, or a signal, means for all the others: slower, held back, or stopped.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::Dispatcher;
@@ -9,6 +11,9 @@ use crate::event::{Event, SoakFailure, StopReason};
 use crate::job::{JobIndex, Reason};
 use crate::run::stop::{Signal, Stopping};
 use crate::run::track::Effect;
+
+/// So long after a throttled request nothing was to be sent, at all but the slowest rates.
+const NOTHING_SENT: Duration = Duration::from_secs(10);
 
 /// Denials in a row that are taken to concern the whole account.
 const DENIALS_THAT_STOP: u32 = 3;
@@ -48,7 +53,11 @@ impl<C: Cloud> Dispatcher<C> {
         self.gate.throttled();
         self.tell(&Event::Throttled { job: index, reason: reason.clone(), rate: self.gate.rate() });
         let now = Instant::now();
-        let since = *self.throttled_since.get_or_insert(now);
+        // time in which nothing was sent says nothing about the service
+        let (since, last) = self.throttled.unwrap_or((now, now));
+        let idle = NOTHING_SENT.max(Duration::from_secs_f64(3.0 / self.gate.rate()));
+        let since = if now > last + idle { now } else { since };
+        self.throttled = Some((since, now));
         if now >= since + self.rules.wait_timeout {
             self.refuse_account(reason);
         }

@@ -50,8 +50,12 @@ fn after_a_standstill_no_wait_ends_before_a_read() {
 fn an_engine_that_another_client_moved_stays_failed_until_the_plan_expects_it_there() {
     let trouble = || Some(reasons::recorded(&moved(&ImageVersionId::new("third")), None));
     assert!(trouble().expect("a reason").until_released);
-    let held =
-        || Work::Held { released: false, image_before: Some(ImageVersionId::new("old")), trouble: trouble() };
+    let held = || Work::Held {
+        standing: Standing::Failed,
+        released: false,
+        image_before: Some(ImageVersionId::new("old")),
+        trouble: trouble(),
+    };
     let failed = |forecast: &Forecast| matches!(forecast, Forecast::Done { outcome: Outcome::Failed, .. });
     for (image, state) in [("third", 2), ("old", 2), ("third", 0), ("new", -1)] {
         let forecast = forecast(&job(), &held(), Some(&view(image, state)));

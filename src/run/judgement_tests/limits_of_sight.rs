@@ -30,15 +30,15 @@ fn a_sweep_that_did_not_cover_an_engine_says_nothing_about_it() {
     let later = now + Duration::from_secs(1);
     let nothing = Look { view: &FleetView::default(), asked: later, seen: later };
     let elsewhere = BTreeSet::from([Place::Listing(Region::new("ap-guangzhou"), EngineKind::ALL[1])]);
-    assert!(board.looked(nothing, None, &elsewhere, &known, &rules).is_empty());
+    assert!(board.looked(nothing, (None, None), &elsewhere, &known, &rules).is_empty());
     let here = BTreeSet::from([Place::Listing(Region::new("ap-guangzhou"), EngineKind::ALL[0])]);
     assert!(
-        board.looked(nothing, None, &here, &known, &rules).is_empty(),
+        board.looked(nothing, (None, None), &here, &known, &rules).is_empty(),
         "a listing can leave an engine out"
     );
     let mut gone = FleetView::default();
     gone.take_absent(&job().key.region, &job().key.data_engine_id);
-    let changes = board.looked(Look { view: &gone, ..nothing }, None, &here, &known, &rules);
+    let changes = board.looked(Look { view: &gone, ..nothing }, (None, None), &here, &known, &rules);
     assert_eq!(changes.len(), 1, "an engine that does not exist is not on its target");
 }
 
