@@ -40,6 +40,8 @@ rules! {
     Overtaken,
     /// An engine that is on record as moved away or broken was sent again.
     TakenBack,
+    /// An engine was sent from another image than the plan expects.
+    ExpectedIgnored,
     /// Called switched without two reads that show it.
     SwitchedUnseen,
     /// Called on its target without a read that shows it.

@@ -22,6 +22,8 @@ pub struct Record {
     pub kind: String,
     pub code: String,
     pub request_id: Option<String>,
+    /// The image that the engine was on before the request.
+    pub image_before: Option<String>,
 }
 
 impl Record {
@@ -57,6 +59,8 @@ struct Raw<'a> {
     code: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     request_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    image_before: Option<Cow<'a, str>>,
     #[serde(default)]
     outcomes: Option<HashMap<String, u64>>,
 }
@@ -94,6 +98,7 @@ impl Records {
             kind: raw.kind.into_owned(),
             code: raw.code.map(Cow::into_owned).unwrap_or_default(),
             request_id: raw.request_id.map(Cow::into_owned),
+            image_before: raw.image_before.map(Cow::into_owned),
         });
         Ok(())
     }
@@ -106,6 +111,13 @@ impl Records {
     /// The latest line about a job.
     pub fn last(&self, key: &Key) -> Option<&Record> {
         self.of(key).last()
+    }
+
+    /// True where a request for the same engine to another target is on record after this line.
+    pub fn was_sent_since(&self, key: &Key, line: u64) -> bool {
+        let is_other = |other: &Key| other.0 == key.0 && other.1 == key.1 && other.2 != key.2;
+        let others = self.jobs.iter().filter(|(other, _)| is_other(other));
+        others.flat_map(|(_, records)| records).any(|record| record.kind == SENT && record.line > line)
     }
 
     /// The target of the latest request for an engine, over all jobs, and its line.

@@ -50,15 +50,45 @@ impl World {
                 format!("{} goes again without a word on the last answer", key.1),
             );
         }
-        if let Some(held) = held {
-            let is_expected = |row: usize| self.process.rows[row].expected.is_some();
-            let released = self.process.retry_moved || self.row_of(key).is_some_and(is_expected);
-            if !released {
-                self.violate(
-                    Rule::TakenBack,
-                    format!("{} goes again after {} in line {}", key.1, held.code, held.line),
-                );
-            }
+        if let Some(held) = held.filter(|_| !self.is_released(key)) {
+            let what = format!("{} goes again after {} in line {}", key.1, held.code, held.line);
+            self.violate(Rule::TakenBack, what);
+        }
+        self.check_image_before(key);
+    }
+
+    /// True where the plan or a flag says that an engine may be switched from where it is now.
+    fn is_released(&self, key: &Key) -> bool {
+        let row = self.row_of(key).map(|row| &self.process.rows[row]);
+        self.process.retry_moved || row.is_some_and(|row| row.expected.is_some())
+    }
+
+    /// The image that the engine is sent from is the one that the plan expects, and the one that the request before was
+    /// sent from: on another one, somebody moved it.
+    fn check_image_before(&mut self, key: &Key) {
+        let (now, before, line) = self.platter.with_records(|records| {
+            let mut sent = records.of(key).iter().rev().filter(|record| record.kind == SENT);
+            let (now, before) = (sent.next().cloned(), sent.next().cloned());
+            (now.and_then(|now| now.image_before), before.clone(), before.map_or(0, |before| before.line))
+        });
+        // where the target is a minor version, so is this
+        let before = before.and_then(|before| before.image_before);
+        let major = |image: String| self.versions_of(&image).map_or(image, |(major, _)| major);
+        let (now, before) = (now.map(major), before.map(major));
+        let Some(now) = now else { return };
+        let expected = self.row_of(key).and_then(|row| self.process.rows[row].expected.clone());
+        // what was sent from where it still is may be sent again whatever the plan says by now
+        let is_again = before.as_ref() == Some(&now);
+        if let Some(expected) = expected.filter(|expected| *expected != now && !is_again) {
+            let what = format!("{} is sent from {now} and was expected on {expected}", key.1);
+            self.violate(Rule::ExpectedIgnored, what);
+        }
+        // a request to another target in between moved it as well
+        let is_ours = self.platter.with_records(|records| records.was_sent_since(key, line));
+        let before = before.filter(|before| *before != now);
+        if let Some(before) = before.filter(|_| !is_ours && !self.is_released(key)) {
+            let what = format!("{} was sent from {before} and goes again from {now}", key.1);
+            self.violate(Rule::TakenBack, what);
         }
     }
 
