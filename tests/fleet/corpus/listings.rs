@@ -50,7 +50,7 @@ struct Listing {
 
 impl Listing {
     fn of(name: &'static str, seen: Seen, page: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
-        Self { name, page: Arc::new(page), seen, most: 16 }
+        Self { name, page: Arc::new(page), seen, most: 28 }
     }
 
     fn into_case(self) -> Case {
@@ -288,7 +288,7 @@ fn counts() -> Vec<Listing> {
         paged("no count over three pages", OLD, 8, "null", last_of_250),
         paged("a count of one page over three", OLD, 8, "100", last_of_250),
         paged("a count of four thousand million", OLD, 30, "4294967295", last_of_250),
-        paged("a count and no engines", Seen::Missing, 16, "300", |_| String::new()),
+        paged("a count and no engines", Seen::Missing, 28, "300", |_| String::new()),
         paged("the same page again and again", OLD, 40, "4294967295", |_| {
             format!("{},{RECORD}", others(0, 99))
         }),
