@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Rules;
 use super::reasons::{self, found};
-use super::sight::{FleetView, Sight, forecast, in_state, moved};
+use super::sight::{FleetView, Sight, forecast, in_state, moved, unexpected};
 use super::track::{Change, Phase, Track};
 use crate::cloud::catalogue::Class;
 use crate::cloud::{EngineRecord, EngineState};
@@ -58,6 +58,7 @@ impl Track {
     /// became ready, perhaps much.
     pub(super) fn reconsidered(&self, job: &Job, view: &FleetView, now: Instant, rules: &Rules) -> Change {
         let sight = view.sight(&job.key, self.image_before.as_ref());
+        let expected = job.expected_image_version_id.as_ref();
         if self.class_of_return().is_none() {
             return self.begin(forecast(job, &self.work, Some(view)), now, rules);
         }
@@ -71,6 +72,10 @@ impl Track {
             // busy, perhaps with a request of ours that was given up for lost
             Sight::Old { state, .. } if state.is_none_or(|state| state == EngineState::INITIALISING) => {
                 look_again()
+            }
+            // the plan may have come to expect another image than the one before the earlier request
+            Sight::Old { image, .. } if expected.is_some_and(|expected| !view.is_on(&job.key, expected)) => {
+                self.fail(unexpected(&format!("it is on {image}"), expected), None, Vec::new())
             }
             Sight::Old { image, .. } => self.on(image).to(Phase::Ready, Vec::new()),
             _ => self.went_elsewhere(&sight, false).unwrap_or_else(|| self.to(Phase::Ready, Vec::new())),

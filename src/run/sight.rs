@@ -299,17 +299,12 @@ pub enum Forecast {
 
 /// Judges a job before anything is sent for it in this run. Without a view, only the ledger speaks.
 pub fn forecast(job: &Job, work: &Work, view: Option<&FleetView>) -> Forecast {
-    // the plan may have come to expect another image than the one before the request, which may not be known either
-    let expected = job.expected_image_version_id.clone();
     match work.clone() {
         Work::Nothing { outcome, image_before, trouble } => Forecast::Done { outcome, image_before, trouble },
         Work::Settle { standing, image_before, request_id, trouble } => {
-            let image_before = expected.or(image_before);
             Forecast::Settle { standing, image_before, request_id, trouble }
         }
-        Work::Watch { image_before, request_id } => {
-            Forecast::Watch { image_before: expected.or(image_before), request_id }
-        }
+        Work::Watch { image_before, request_id } => Forecast::Watch { image_before, request_id },
         Work::Blocked { by } => Forecast::Blocked(still_open(&by)),
         Work::Held { standing, released, image_before, trouble } => {
             held(job, standing, released, view).unwrap_or_else(|| match (standing, &trouble) {
@@ -410,7 +405,7 @@ pub(super) fn moved(to: &ImageVersionId) -> Reason {
     found(reasons::MOVED_BY_SOMEBODY_ELSE, format!("it is on {to}"))
 }
 
-fn unexpected(seen: &str, expected: Option<&ImageVersionId>) -> Reason {
+pub(super) fn unexpected(seen: &str, expected: Option<&ImageVersionId>) -> Reason {
     let expected = expected.map_or_else(String::new, |expected| format!(", and was expected on {expected}"));
     found(reasons::UNEXPECTED_IMAGE, format!("{seen}{expected}"))
 }
