@@ -179,6 +179,10 @@ impl World {
         if counted != rows || endings.iter().any(|endings| *endings != 1) {
             self.violate(Rule::RowsDoNotAddUp, format!("{rows} rows, {counted} counted, ended {endings:?}"));
         }
+        if disk_held && self.process.ledger_lost {
+            self.violate(Rule::LedgerBroken, "given up although the disk took every line".to_owned());
+            return;
+        }
         if disk_held {
             let closed = self.platter.with_records(|records| records.closed.clone());
             let run = self.process.name();

@@ -113,6 +113,13 @@ impl Records {
         self.of(key).last()
     }
 
+    /// True where a job failed with this code before its latest line, and no request left since.
+    pub fn is_told_again(&self, key: &Key, code: &str) -> bool {
+        let earlier = self.of(key).iter().rev().skip(1);
+        let mut since_sent = earlier.take_while(|record| record.kind != SENT);
+        since_sent.any(|record| record.kind == FAILED && record.code == code)
+    }
+
     /// True where a request for the same engine to another target is on record after this line.
     pub fn was_sent_since(&self, key: &Key, line: u64) -> bool {
         let is_other = |other: &Key| other.0 == key.0 && other.1 == key.1 && other.2 != key.2;

@@ -32,6 +32,11 @@ impl Sight {
         self.state == Some(INITIALISING)
     }
 
+    /// A record without what it would have to tell.
+    fn says_nothing(&self) -> bool {
+        self.state.is_none() || self.image.is_none()
+    }
+
     /// Failed, deleted or about to be.
     pub fn is_lost(&self) -> bool {
         self.state.is_some_and(|state| [-1, -2, 3, 4].contains(&state))
@@ -92,19 +97,16 @@ impl Sights {
         self.by_engine[engine].iter().filter(|sight| sight.read == read).all(wanted)
     }
 
-    /// True where two reads at least so far apart, the latest of all among them, showed an engine running its target.
+    /// True where two reads at least so far apart showed an engine running its target, and none between them something
+    /// else. Reads overlap, so the latest of all need not be one of them.
     pub fn prove(&self, engine: usize, target: &str, apart: Duration) -> bool {
         let is_good = |sight: &Sight| sight.is_on(target) && sight.is_running();
         let sights = &self.by_engine[engine];
-        let Some(latest) = sights.last() else { return false };
-        if !self.agrees(engine, latest.read, is_good) {
-            return false;
-        }
-        let early_enough = |sight: &&Sight| sight.delivered + apart <= latest.asked;
-        sights
-            .iter()
-            .rev()
-            .filter(early_enough)
-            .any(|sight| is_good(sight) && self.agrees(engine, sight.read, is_good))
+        let good = |sight: &&Sight| is_good(sight) && self.agrees(engine, sight.read, is_good);
+        sights.iter().filter(good).any(|second| {
+            let mut earlier = sights.iter().filter(|first| first.delivered <= second.asked).rev();
+            let mut unbroken = earlier.by_ref().take_while(|first| good(first) || first.says_nothing());
+            unbroken.any(|first| good(&first) && first.delivered + apart <= second.asked)
+        })
     }
 }
