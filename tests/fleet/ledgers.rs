@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows};
 
 const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 100ms, most: 200ms}\n\
-                    spells:\n  - {fate: FailedOperation, engines: [DataEngine-0001]}\n";
+                    spells:\n  - {fate: InvalidParameterValue, engines: [DataEngine-0001]}\n";
 
 fn ledger(stage: &Stage, flags: &[&str]) -> Ran {
     let mut command: Command = executable(stage.folder.path());
@@ -32,7 +32,7 @@ fn a_whole_ledger_verifies_and_shows_where_each_job_stands() {
     assert!(ran.stdout.contains("the chain of checks holds"), "{}", ran.stdout);
     let ran = ledger(&stage, &["show", LEDGER]);
     assert_eq!(
-        (ran.stdout.matches("switched").count(), ran.stdout.matches("FailedOperation").count()),
+        (ran.stdout.matches("switched").count(), ran.stdout.matches("InvalidParameterValue").count()),
         (3, 1)
     );
     let ran = ledger(&stage, &["show", LEDGER, "--failed", "--json"]);
@@ -40,7 +40,7 @@ fn a_whole_ledger_verifies_and_shows_where_each_job_stands() {
     assert_eq!(rows.len(), 1);
     assert_eq!(
         (&rows[0]["data_engine_id"], &rows[0]["code"]),
-        (&"DataEngine-0001".into(), &"FailedOperation".into())
+        (&"DataEngine-0001".into(), &"InvalidParameterValue".into())
     );
     let ran = ledger(&stage, &["export", LEDGER, "--format", "csv"]);
     let mut table = csv::Reader::from_reader(ran.stdout.as_bytes());

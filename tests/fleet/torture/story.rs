@@ -93,7 +93,7 @@ fn throttled() -> Step {
 }
 
 fn busy() -> Step {
-    Step::Refused(refused("InternalError"))
+    Step::Refused(refused("ResourceInUse"))
 }
 
 fn failed() -> Step {
@@ -131,9 +131,15 @@ fn lives() -> Vec<Life> {
             none(),
         ],
         [none(), vec![failed()], vec![sent()], vec![doubtful(), seen(), switched()], none()],
-        [vec![sent(), busy(), unknown()], vec![doubtful(), seen(), switched()], none(), none(), none()],
+        [
+            vec![sent(), busy(), sent(), doubtful(), unknown()],
+            vec![doubtful(), seen(), switched()],
+            none(),
+            none(),
+            none(),
+        ],
         [none(), vec![sent(), throttled()], vec![failed()], none(), vec![failed()]],
-        [none(), none(), vec![sent(), busy()], vec![unknown()], vec![doubtful()]],
+        [none(), none(), vec![sent(), doubtful(), cleared()], vec![unknown()], vec![doubtful()]],
         [none(), none(), none(), vec![sent(), accepted()], vec![unconverged()]],
         [none(), none(), none(), none(), vec![sent(), doubtful()]],
     ]
