@@ -100,7 +100,13 @@ fn standing(world: &World, row: &Row, outcome: Outcome, code: &str) -> Standing 
             // expected where it is, it is released
             let is_released =
                 row.expected.is_some() && row.expected == engine.now().map(|shown| shown.image.clone());
-            if was_elsewhere(world, row) && !is_released { Standing::Settled } else { Standing::Open }
+            // the plan may also expect an image that it never had
+            let is_expected_elsewhere = row.expected.is_some() && !is_released;
+            if (was_elsewhere(world, row) || is_expected_elsewhere) && !is_released {
+                Standing::Settled
+            } else {
+                Standing::Open
+            }
         }
         (Outcome::Failed | Outcome::NotStarted, _) if is_minor && !world.habits.accepts_minor => {
             Standing::Refused
