@@ -238,6 +238,7 @@ impl World {
                 read: ticket.number,
                 asked: ticket.asked,
                 delivered: self.moment,
+                by_id: matches!(covered, Covered::Engines(_)) && !self.habits.by_name,
                 state: record.state.map(|state| state.0),
                 image: record.image_version_id.as_ref().map(|image| image.as_str().to_owned()),
                 child: record.child_image_version_id.clone(),

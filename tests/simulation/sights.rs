@@ -14,6 +14,8 @@ pub struct Sight {
     pub read: u64,
     pub asked: Moment,
     pub delivered: Moment,
+    /// True where the read was one of several that are taken in together, beside the listings.
+    pub by_id: bool,
     pub state: Option<i64>,
     pub image: Option<String>,
     pub child: Option<String>,
@@ -98,15 +100,19 @@ impl Sights {
     }
 
     /// True where two reads at least so far apart showed an engine running its target, and none between them something
-    /// else. Reads overlap, so the latest of all need not be one of them.
+    /// else. What is asked for by ids is taken in later than listings that came after it, so it breaks no row of them.
     pub fn prove(&self, engine: usize, target: &str, apart: Duration) -> bool {
         let is_good = |sight: &Sight| sight.is_on(target) && sight.is_running();
         let sights = &self.by_engine[engine];
         let good = |sight: &&Sight| is_good(sight) && self.agrees(engine, sight.read, is_good);
         sights.iter().filter(good).any(|second| {
-            let mut earlier = sights.iter().filter(|first| first.delivered <= second.asked).rev();
-            let mut unbroken = earlier.by_ref().take_while(|first| good(first) || first.says_nothing());
-            unbroken.any(|first| good(&first) && first.delivered + apart <= second.asked)
+            let mut is_broken = false;
+            let earlier = sights.iter().rev().filter(|first| first.delivered <= second.asked);
+            earlier.into_iter().any(|first| {
+                is_broken |= !good(&first) && !first.by_id && !first.says_nothing();
+                let counts = !is_broken || first.by_id || second.by_id;
+                counts && good(&first) && first.delivered + apart <= second.asked
+            })
         })
     }
 }

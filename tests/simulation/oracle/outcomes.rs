@@ -25,6 +25,9 @@ const BROKEN: [&str; 3] = ["engine-broke", "engine-unfit", "engine-failed"];
 const MOVED: [&str; 4] =
     ["moved-by-somebody-else", "moved-by-another-client", "unexpected-image", "left-target"];
 
+/// The one of them that is about what the plan expects.
+const UNEXPECTED: &str = "unexpected-image";
+
 /// Codes for an end that time brought about.
 const TIMEOUTS: [&str; 3] = ["not-converged", "not-read-back", "not-verified"];
 
@@ -152,7 +155,9 @@ impl World {
         }
         if MOVED.contains(&code) {
             let before = verdict.image_before.as_ref().map(ImageVersionId::as_str);
-            let usual = before.or(row.expected.as_deref());
+            // the plan may expect another image than the one before the request
+            let usual =
+                if code == UNEXPECTED { row.expected.as_deref() } else { before.or(row.expected.as_deref()) };
             let is_elsewhere = |sight: &Sight| {
                 !sight.is_on(&row.target) && sight.image.as_deref().is_none_or(|image| Some(image) != usual)
             };
