@@ -355,15 +355,15 @@ impl Track {
         }
     }
 
-    /// This process stood still: the wait of the job becomes longer by that time, and does not end before a read.
+    /// This process stood still: the wait of the job becomes longer by that time, and does not end before a read. What
+    /// earlier reads showed does not count any more, since a read that was under way may have shown something else.
     pub(super) fn extend_wait(&mut self, lost: Duration, now: Instant) {
         self.unread_since = Some(now);
+        let later = |since: Instant| since.max((since + lost).min(now));
         match &mut self.phase {
-            Phase::Converging { since, .. }
-            | Phase::Looking { since, .. }
-            | Phase::Doubtful { since, .. } => {
-                *since = (*since).max((*since + lost).min(now));
-            }
+            Phase::Looking { since, .. } => *since = later(*since),
+            Phase::Converging { since, good_since } => (*since, *good_since) = (later(*since), None),
+            Phase::Doubtful { since, quiet_since, .. } => (*since, *quiet_since) = (later(*since), None),
             _ => {}
         }
     }
