@@ -24,8 +24,10 @@ pub(super) struct ReadBack {
 /// An engine that is to be looked at.
 #[derive(Debug)]
 struct Awaited {
-    /// A look counts that was asked for at this moment or later.
+    /// When the next look is wanted.
     due: Instant,
+    /// A look counts that was asked for at this moment or later.
+    from: Instant,
     must_run: bool,
     /// What was wrong at the first look. One look is not believed: pages of a listing can hide an engine while others
     /// come and go.
@@ -70,7 +72,7 @@ pub(super) enum Found {
 impl ReadBack {
     /// Wants a look at each of these engines that is asked for from now on; the second word says whether it must run.
     pub(super) fn new(engines: Vec<(JobIndex, bool)>, now: Instant) -> Self {
-        let awaited = |must_run| Awaited { due: now, must_run, suspected: None };
+        let awaited = |must_run| Awaited { due: now, from: now, must_run, suspected: None };
         let open = engines.into_iter().map(|(job, must_run)| (job, awaited(must_run))).collect();
         Self { since: now, open, strayed: Vec::new() }
     }
@@ -101,7 +103,7 @@ impl ReadBack {
         let strayed = &mut self.strayed;
         self.open.retain(|index, awaited| {
             let job = &jobs[index.0];
-            if look.asked < awaited.due || !covers(job) {
+            if look.asked < awaited.from || !covers(job) {
                 return true;
             }
             awaited.due = look.seen + rules.sweep_every;
@@ -116,7 +118,10 @@ impl ReadBack {
                     strayed.push((*index, seen));
                     return false;
                 }
-                Found::Strayed(seen) => awaited.suspected = Some(seen),
+                Found::Strayed(seen) => {
+                    awaited.suspected = Some(seen);
+                    awaited.from = look.seen;
+                }
             }
             true
         });
