@@ -119,7 +119,7 @@ pub struct JobMemory {
     pub request_id: Option<String>,
     /// The last refusal or doubt, to be told again where the job is left alone.
     pub trouble: Option<Refused>,
-    /// True where it failed and stays failed until it is released; a request that is sent ends that.
+    /// True where it failed and stays failed until it is released; a request that is sent or accepted ends that.
     pub until_released: bool,
 }
 
@@ -243,6 +243,8 @@ impl JobMemory {
                 });
             }
             Step::Accepted { request_id, .. } => {
+                // a read that shows the engine on its target ends the hold as well
+                self.until_released = false;
                 self.request_id.clone_from(request_id);
                 self.trouble = None;
             }
@@ -360,6 +362,27 @@ mod tests {
         assert!(memory.jobs[&key(1)].until_released && memory.jobs[&key(1)].trouble.is_some());
         let memory = fold(&steps).expect("legal");
         assert!(!memory.jobs[&key(1)].until_released && memory.jobs[&key(1)].trouble.is_none());
+    }
+
+    #[test]
+    fn an_accepted_request_ends_the_hold_of_its_row() {
+        let moved = Refused {
+            code: "moved".into(),
+            message: None,
+            request_id: None,
+            latency_ms: None,
+            until_released: true,
+        };
+        let unconfirmed = Step::Doubtful {
+            code: None,
+            message: "released".into(),
+            request_id: None,
+            http_status: None,
+            latency_ms: None,
+        };
+        let steps = [(1, sent()), (1, Step::Failed(moved)), (1, unconfirmed), (1, accepted())];
+        assert!(fold(&steps[..3]).expect("legal").jobs[&key(1)].until_released);
+        assert!(!fold(&steps).expect("legal").jobs[&key(1)].until_released);
     }
 
     #[test]

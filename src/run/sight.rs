@@ -64,7 +64,9 @@ impl FleetView {
 
     /// Takes in what a listing of one region showed, all in one look.
     pub fn take(&mut self, region: &Region, records: Vec<EngineRecord>) {
-        let told = |record: &EngineRecord| (record.image_version_id.clone(), record.state);
+        let told = |record: &EngineRecord| {
+            (record.image_version_id.clone(), record.child_image_version_id.clone(), record.state)
+        };
         for record in records {
             let place = (region.clone(), record.data_engine_id.clone());
             self.doubted.remove(&place);
