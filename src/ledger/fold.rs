@@ -34,6 +34,9 @@ pub enum Standing {
     Unconverged,
     /// Could not be settled.
     Unknown,
+    /// A request to another target was sent after this one had shown its effect: a request leaves for an engine only once
+    /// the one before it has ended or was seen on its target.
+    Superseded,
 }
 
 impl Standing {
@@ -52,6 +55,7 @@ impl Standing {
             Self::Failed => "failed",
             Self::Unconverged => "unconverged",
             Self::Unknown => "unknown",
+            Self::Superseded => "superseded",
         }
     }
 
@@ -70,8 +74,12 @@ impl Standing {
 fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
     use Standing as S;
     let (allowed, to): (&[S], S) = match step {
-        Step::Already => (&[S::Throttled, S::Refused, S::NotSent, S::Cleared, S::Failed], S::Already),
-        Step::Sent { .. } => (&[S::Throttled, S::Refused, S::NotSent, S::Cleared, S::Failed], S::Sent),
+        Step::Already => {
+            (&[S::Throttled, S::Refused, S::NotSent, S::Cleared, S::Failed, S::Superseded], S::Already)
+        }
+        Step::Sent { .. } => {
+            (&[S::Throttled, S::Refused, S::NotSent, S::Cleared, S::Failed, S::Superseded], S::Sent)
+        }
         Step::Accepted { .. } => {
             (&[S::Sent, S::Throttled, S::Refused, S::NotSent, S::Doubtful, S::Cleared], S::Accepted)
         }
@@ -92,6 +100,7 @@ fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
                 S::Accepted,
                 S::Failed,
                 S::Unknown,
+                S::Superseded,
             ],
             S::Failed,
         ),
@@ -196,7 +205,20 @@ impl Memory {
         job.standing = standing;
         job.at = at;
         job.remember(step, self.lines + 1);
+        if matches!(step, Step::Sent { .. }) {
+            self.supersede(key);
+        }
         Ok(())
+    }
+
+    /// A request was sent: the open requests of the same engine to other targets have ended.
+    fn supersede(&mut self, by: &JobKey) {
+        let first = JobKey { new_image_version_id: ImageVersionId::new(""), ..by.clone() };
+        let same_engine = |key: &JobKey| key.region == by.region && key.data_engine_id == by.data_engine_id;
+        let of_engine = self.jobs.range_mut(first..).take_while(|(key, _)| same_engine(key));
+        for (_, job) in of_engine.filter(|(key, job)| *key != by && job.standing.is_open()) {
+            job.standing = Standing::Superseded;
+        }
     }
 }
 
@@ -383,6 +405,17 @@ mod tests {
         let steps = [(1, sent()), (1, Step::Failed(moved)), (1, unconfirmed), (1, accepted())];
         assert!(fold(&steps[..3]).expect("legal").jobs[&key(1)].until_released);
         assert!(!fold(&steps).expect("legal").jobs[&key(1)].until_released);
+    }
+
+    #[test]
+    fn a_request_to_another_target_ends_the_open_one_of_the_same_engine() {
+        let mut memory = fold(&[(1, sent()), (1, accepted()), (2, sent())]).expect("legal");
+        let other = JobKey { new_image_version_id: ImageVersionId::new("other"), ..key(1) };
+        memory.take(&line(5, Entry::Job { key: other.clone(), step: sent() })).expect("legal");
+        assert_eq!(memory.jobs[&key(1)].standing, Standing::Superseded);
+        assert_eq!(memory.jobs[&key(2)].standing, Standing::Sent, "another engine");
+        memory.take(&line(6, Entry::Job { key: other, step: accepted() })).expect("legal");
+        memory.take(&line(7, Entry::Job { key: key(1), step: sent() })).expect("it goes back");
     }
 
     #[test]

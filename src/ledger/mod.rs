@@ -33,6 +33,9 @@
 //! | `unconverged` | accepted, but not on target in time | `accepted`, `doubtful` |
 //! | `unknown` | could not be settled by read-back in time | `throttled`, `not-sent`, `doubtful`, `cleared` |
 //!
+//! A `sent` line also ends the open requests of the same engine to other targets: it is written only once these were
+//! seen in effect.
+//!
 //! A job is found again by region, engine and target, never by its place in the plan. Its state is a pure
 //! fold over its lines ([`Memory`]); a line that may not follow is an error that names its number. A last
 //! line without LF is torn: it was never acted on, is set aside and reported. Any other damage stops with

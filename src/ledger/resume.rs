@@ -141,7 +141,7 @@ fn work_of(row: &Job, job: &JobMemory, retry: Retry, is_latest: bool) -> Work {
         standing if job.until_released && is_latest && (standing == Standing::Failed || !retry.moved) => {
             Work::Held { standing, released: retry.moved, image_before, trouble }
         }
-        Standing::Failed => again(false),
+        Standing::Failed | Standing::Superseded => again(false),
         Standing::Throttled | Standing::Refused | Standing::NotSent | Standing::Cleared => again(true),
         Standing::Accepted => Work::Watch { image_before, request_id },
         standing @ (Standing::Sent | Standing::Doubtful | Standing::Unconverged | Standing::Unknown) => {
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::job::{DataEngineId, JobKey, Region};
 
-    const STANDINGS: [Standing; 12] = [
+    const STANDINGS: [Standing; 13] = [
         Standing::Already,
         Standing::Sent,
         Standing::Throttled,
@@ -173,6 +173,7 @@ mod tests {
         Standing::Failed,
         Standing::Unconverged,
         Standing::Unknown,
+        Standing::Superseded,
     ];
 
     fn job(number: usize) -> Job {
@@ -216,7 +217,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_row_gets_the_work_its_own_standing_asks_for(
-            standings in proptest::collection::vec(proptest::option::of(0usize..12), 1..30),
+            standings in proptest::collection::vec(proptest::option::of(0usize..13), 1..30),
             skip_failed: bool,
             rotation in 0usize..30,
         ) {
