@@ -9,13 +9,13 @@ use std::process::{Command, ExitCode, Stdio};
 
 use dlc_fleet::cloud::SWITCH;
 use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
-use dlc_fleet::sim::{Arrival, Keys, Scenario, Simulator, World, bind, serve};
+use dlc_fleet::simulator::{Arrival, Keys, Scenario, Simulator, World, bind, serve};
 
 const ENGINES: usize = 200;
 
 /// The README's weather: 120 ms median latency, and 3 % of the engines refused once.
 const WEATHER: &str = "latency: {median: 120ms, worst: 600ms}\nswitching: {least: 2s, most: 4s}\n\
-                       spells:\n  - {fate: InternalError, engines: 3%, times: 1}\n";
+                       faults:\n  - {fault: InternalError, engines: 3%, times: 1}\n";
 
 fn main() -> ExitCode {
     let seeds: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 enum Faults {
     /// As without any flag: the engine goes again once it stayed on its old image for the grace time.
     InDoubt,
-    /// As with `--grace 0s`: it goes again after the back-off and a look.
+    /// As with `--resend-after 0s`: it goes again after the back-off and a look.
     Trusted,
 }
 
@@ -47,7 +47,7 @@ fn measure(seed: u64, faults: Faults, table: &mut String) -> bool {
     let (good_exit, simulator) = run(seed, faults);
     let stats = simulator.stats();
     let once = stats.applied_by_engine.values().filter(|times| **times == 1).count();
-    let worst = stats.action(SWITCH).worst_window;
+    let worst = stats.action(SWITCH).peak_window;
     let arrivals: Vec<Arrival> = simulator.arrivals().into_iter().filter(|a| a.action == SWITCH).collect();
     let mut met = BTreeSet::new();
     let is_first = |arrival: &Arrival| met.insert(arrival.data_engine_id.clone());
@@ -92,8 +92,8 @@ fn run(seed: u64, faults: Faults) -> (bool, Simulator) {
     std::fs::write(folder.path().join("plan.csv"), plan).expect("a plan");
     let status = Command::new(env!("CARGO_BIN_EXE_dlc-fleet"))
         .current_dir(folder.path())
-        .args(["run", "plan.csv", "--yes", "--settle", "1s", "--endpoint", &format!("http://{address}")])
-        .args(if faults == Faults::Trusted { &["--grace", "0s"][..] } else { &[] })
+        .args(["run", "plan.csv", "--yes", "--min-ready", "1s", "--endpoint", &format!("http://{address}")])
+        .args(if faults == Faults::Trusted { &["--resend-after", "0s"][..] } else { &[] })
         .env("TENCENTCLOUD_SECRET_ID", "AKIDbench")
         .env("TENCENTCLOUD_SECRET_KEY", "bench")
         .stdout(Stdio::null())

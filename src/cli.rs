@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::words::read_duration;
+use crate::format::read_duration;
 
 /// Move fleets of Tencent Cloud DLC data engines to new image versions
 ///
@@ -103,7 +103,7 @@ impl LedgerArgs {
     /// The ledger.
     pub fn file(&self) -> &Path {
         match &self.command {
-            LedgerCommand::Verify { file }
+            LedgerCommand::Check { file }
             | LedgerCommand::Repair { file }
             | LedgerCommand::Show { file, .. }
             | LedgerCommand::Export { file, .. } => file,
@@ -115,7 +115,7 @@ impl LedgerArgs {
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
     /// Say whether the chain of checks holds; exit 6 names the line where it does not
-    Verify {
+    Check {
         /// The ledger
         file: PathBuf,
     },
@@ -262,19 +262,19 @@ pub struct LimitArgs {
     /// How long an engine must stay on its old image, running, before a request that may have been applied is sent again;
     /// 0s sends it again at the first read, and risks a second switch [default: 1m]
     #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub grace: Option<Duration>,
-    /// Longest wait for an engine to run its new image, or, beyond the grace time, for a doubt to be settled [default: 30m]
+    pub resend_after: Option<Duration>,
+    /// Longest wait for an engine to run its new image, or, beyond --resend-after, for an unconfirmed request to be verified [default: 30m]
     #[arg(long, value_name = "TIME", value_parser = positive)]
     pub wait_timeout: Option<Duration>,
     /// Least time between the two looks that prove a switch [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub settle: Option<Duration>,
+    pub min_ready: Option<Duration>,
     /// Be content when the service took the request; do not wait for engines to run their new image
-    #[arg(long, conflicts_with = "settle")]
+    #[arg(long, conflicts_with = "min_ready")]
     pub no_wait: bool,
     /// Never look at the fleet: for keys without that right. Nothing in doubt is sent again; implies --no-wait
-    #[arg(long, conflicts_with_all = ["wait_timeout", "settle", "grace"])]
-    pub no_read_back: bool,
+    #[arg(long, conflicts_with_all = ["wait_timeout", "min_ready", "resend_after"])]
+    pub no_verify: bool,
 }
 
 /// Arguments of `whoami`.
@@ -375,7 +375,7 @@ mod tests {
 
     #[test]
     fn a_time_that_is_refused_is_named_with_its_fault_and_the_remedy() {
-        let refused = |value| Cli::try_parse_from(["dlc-fleet", "run", "p.csv", "--settle", value]);
+        let refused = |value| Cli::try_parse_from(["dlc-fleet", "run", "p.csv", "--min-ready", value]);
         let message = refused("10").expect_err("no unit").to_string();
         let expected = "it has no unit; write a duration such as 500ms, 10s or 1m30s, of at most 168h";
         assert!(message.contains(expected), "{message}");

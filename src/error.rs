@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use crate::cloud::Fault;
+use crate::cloud::CallError;
 use crate::cloud::catalogue::{Class, look_up};
 use crate::cloud::credentials::CredentialsError;
 use crate::cloud::endpoint::EndpointError;
 use crate::cloud::network::NetworkError;
 use crate::cloud::signed::HttpError;
 use crate::exit::Exit;
+use crate::format::{plural, printable};
 use crate::ledger::LedgerError;
 use crate::plan::PlanError;
-use crate::run::{Blind, reading_failed};
-use crate::sim::ScenarioError;
-use crate::words::{plural, printable};
+use crate::run::{SurveyError, reading_failed};
+use crate::simulator::ScenarioError;
 
 /// Why a command ended without doing what it was asked to.
 #[derive(Debug)]
@@ -113,14 +113,14 @@ impl From<LedgerError> for Failure {
 }
 
 /// What the way out costs that needs no look at the fleet.
-const UNPROVEN: &str = "add --no-read-back: then nothing is proven, and whatever is in doubt ends as unknown";
+const UNPROVEN: &str = "add --no-verify: then nothing is proven, and whatever is in doubt ends as unknown";
 
 /// Why the fleet could not be seen before the first write.
-impl From<Blind> for Failure {
-    fn from(blind: Blind) -> Self {
+impl From<SurveyError> for Failure {
+    fn from(blind: SurveyError) -> Self {
         match blind {
-            Blind::Unread { action, fault } => unread(action, &fault),
-            Blind::Nameless { rows, of, first } => {
+            SurveyError::Unread { action, fault } => unread(action, &fault),
+            SurveyError::Nameless { rows, of, first } => {
                 let what = format!(
                     "there is no list of engines at this endpoint, so they can be looked at by name alone, and {rows} \
                      of {} have no data_engine_name; {first} is the first",
@@ -134,13 +134,14 @@ impl From<Blind> for Failure {
     }
 }
 
-fn unread(action: &str, fault: &Fault) -> Failure {
+fn unread(action: &str, fault: &CallError) -> Failure {
     let reason = reading_failed(fault);
     let said = reason.message.map_or_else(String::new, |message| format!(": {message}"));
     let id = reason.request_id.map_or_else(String::new, |id| format!(" (RequestId {id})"));
     let what =
         format!("the fleet could not be seen by {action}: {} ({}{said}){id}", reason.cause, reason.code);
-    let denied = matches!(fault, Fault::Refused(refusal) if look_up(&refusal.code).class == Class::Denied);
+    let denied =
+        matches!(fault, CallError::Refused(refusal) if look_up(&refusal.code).class == Class::Denied);
     let next = if denied { format!("grant dlc:{action} to this key, or {UNPROVEN}") } else { reason.remedy };
     Failure::new(Exit::Refused, what).next(format!("nothing was switched; {next}"))
 }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::job::{DataEngineId, Job, JobIndex, Reason, Verdict, Wave};
+use crate::job::{DataEngineId, Job, JobIndex, JobResult, Reason, Wave};
 
 /// What is known when a run opens.
 #[derive(Clone, Debug)]
-pub struct Opening {
+pub struct RunHeader {
     /// Sortable id of this run.
     pub run_id: String,
     /// The run whose ledger this one continues.
@@ -23,8 +23,8 @@ pub struct Opening {
     pub rate: u32,
     /// Most attempts one job may use in this run.
     pub max_attempts: u32,
-    /// How long a doubtful engine must stay on its old image before it goes again.
-    pub grace: Duration,
+    /// How long a unconfirmed engine must stay on its old image before it goes again.
+    pub resend_after: Duration,
     /// Every row of the plan, in plan order; `JobIndex` points into it.
     pub jobs: Arc<[Job]>,
     /// The waves, in the order in which they go.
@@ -44,7 +44,7 @@ pub enum StopReason {
     /// A wave did not come through its soak, so the next one does not open.
     SoakFailed(SoakFailure),
     /// The ledger can no longer be written.
-    LedgerLost {
+    LedgerFailed {
         /// What the system said.
         cause: String,
     },
@@ -67,32 +67,32 @@ pub struct SoakFailure {
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The run begins; always the first event.
-    Opened(Arc<Opening>),
+    RunStarted(Arc<RunHeader>),
     /// The jobs of a wave may go from now on.
-    WaveOpened {
+    WaveStarted {
         /// Position of the wave.
         wave: usize,
     },
     /// Every job of a wave has ended.
-    WaveClosed {
+    WaveEnded {
         /// Position of the wave.
         wave: usize,
     },
     /// A wave that has closed soaks: no other one opens, and the run does not end, before that is over.
-    WaveSoaking {
+    SoakStarted {
         /// Position of the wave.
         wave: usize,
         /// How much longer.
         left: Duration,
         /// Whether it is read back after that.
-        read_back: bool,
+        verify: bool,
     },
     /// A wave has soaked.
-    WaveSoaked {
+    SoakEnded {
         /// Position of the wave.
         wave: usize,
         /// True where it was read back and its engines are where they were left; false where nobody looked.
-        read_back: bool,
+        verify: bool,
     },
     /// A switch request left.
     Sent {
@@ -116,12 +116,12 @@ pub enum Event {
         rate: f64,
     },
     /// The service refused a signature because of its time; from now on requests are signed with the service's.
-    ClockOff {
+    ClockSkew {
         /// Seconds by which the service's clock is ahead of this machine's; 0 where this machine's is right again.
         ahead: i64,
     },
     /// The gate recovered to its full rate after throttling.
-    FullSpeed {
+    RateRestored {
         /// Requests per second from now on.
         rate: f64,
     },
@@ -138,26 +138,26 @@ pub enum Event {
     },
     /// A request may have been applied: it has no readable answer, or was answered with a server fault. It is read back
     /// before anything is sent again.
-    Doubtful {
+    Unconfirmed {
         /// Whose.
         job: JobIndex,
         /// Why.
         reason: Reason,
     },
-    /// Read-back shows that the doubtful request was not applied; the job goes again.
-    Cleared {
+    /// Read-back shows that the unconfirmed request was not applied; the job goes again.
+    NotApplied {
         /// Whose.
         job: JobIndex,
     },
     /// A job ended.
-    Settled {
+    JobEnded {
         /// Which.
         job: JobIndex,
         /// How.
-        verdict: Verdict,
+        result: JobResult,
     },
     /// A sweep of the fleet could not be completed; it will be tried again.
-    SweepFailed {
+    ReadFailed {
         /// Why.
         reason: Reason,
     },
@@ -175,11 +175,11 @@ pub enum Event {
     /// A second has passed.
     Tick,
     /// The run is over; always the last event.
-    Closed,
+    RunEnded,
 }
 
 /// Somebody who hears events in the order in which they happened.
 pub trait Listener: Send {
     /// Hears one event, `after` the run opened.
-    fn hear(&mut self, after: Duration, event: &Event);
+    fn on_event(&mut self, after: Duration, event: &Event);
 }

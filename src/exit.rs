@@ -16,7 +16,7 @@ pub enum Exit {
     /// be reached, too few file descriptors, or no confirmation.
     Refused = 3,
     /// No failures, but rows are unknown, unconverged, not started, or were moved away since.
-    Unsettled = 4,
+    Incomplete = 4,
     /// Stopped early by an account-wide refusal, or by a wave that did not come through its soak.
     Stopped = 5,
     /// The ledger is locked, damaged or not writable.
@@ -40,7 +40,7 @@ impl Exit {
         Self::Failed,
         Self::Usage,
         Self::Refused,
-        Self::Unsettled,
+        Self::Incomplete,
         Self::Stopped,
         Self::Ledger,
         Self::Defect,

@@ -19,7 +19,7 @@ macro_rules! identifier {
                 Self(text.into())
             }
 
-            /// The text as the API spells it.
+            /// The text as the API faults it.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -110,13 +110,13 @@ pub enum Outcome {
     /// Read back twice on the target image, running, at least the settle time apart.
     Switched,
     /// Was on its target before anything was sent; nothing was sent.
-    Already,
+    UpToDate,
     /// The service took the request and nobody looked further (`--no-wait`).
     Accepted,
     /// The service refused it, or the engine went somewhere else.
     Failed,
     /// Accepted, but not seen on its target within the time allowed.
-    Unconverged,
+    TimedOut,
     /// A request may or may not have been applied, and read-back could not tell.
     Unknown,
     /// Nothing was sent, because the run ended or was stopped first.
@@ -127,10 +127,10 @@ impl Outcome {
     /// All outcomes, in the order in which summaries show them.
     pub const ALL: [Self; 7] = [
         Self::Switched,
-        Self::Already,
+        Self::UpToDate,
         Self::Accepted,
         Self::Failed,
-        Self::Unconverged,
+        Self::TimedOut,
         Self::Unknown,
         Self::NotStarted,
     ];
@@ -139,10 +139,10 @@ impl Outcome {
     pub fn word(self) -> &'static str {
         match self {
             Self::Switched => "switched",
-            Self::Already => "already",
+            Self::UpToDate => "up-to-date",
             Self::Accepted => "accepted",
             Self::Failed => "failed",
-            Self::Unconverged => "unconverged",
+            Self::TimedOut => "timed-out",
             Self::Unknown => "unknown",
             Self::NotStarted => "not-started",
         }
@@ -181,7 +181,7 @@ pub struct Reason {
     pub message: Option<String>,
     /// True where the row stays failed, run after run, until a person releases it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub until_released: bool,
+    pub needs_release: bool,
     /// The service's `RequestId`, for a support ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -189,13 +189,13 @@ pub struct Reason {
 
 /// The end of one job.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct JobResult {
     /// How it ended.
     pub outcome: Outcome,
     /// Why, where there is something to tell.
     pub reason: Option<Reason>,
     /// True when an earlier run settled it and this one left it alone.
-    pub earlier: bool,
+    pub from_earlier_run: bool,
     /// The image version it was on before the first request, where a look told.
     pub image_before: Option<ImageVersionId>,
 }

@@ -3,15 +3,15 @@
 use std::panic::catch_unwind;
 
 use clap::Parser;
-use dlc_fleet::app;
 use dlc_fleet::cli::Cli;
+use dlc_fleet::commands;
 use dlc_fleet::exit::Exit;
 
 fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(said) => return app::answer(&said),
+        Err(said) => return commands::answer(&said),
     };
     // the panic message has been printed by then; what is missing is what it means
-    catch_unwind(|| app::main(&cli)).unwrap_or_else(|_| app::defect())
+    catch_unwind(|| commands::main(&cli)).unwrap_or_else(|_| commands::defect())
 }

@@ -5,7 +5,7 @@
 //! | --- | --- | --- | --- | --- | --- |
 //! | region | `--region` | `TENCENTCLOUD_REGION` | `_sys_param.region` | | none: rows must name theirs |
 //! | endpoint | `--endpoint` | | `dlc.endpoint` | | [`Endpoint::default`] |
-//! | waits | `--settle`, `--grace`, … | | | the scenario's `clock` | [`Rules::default`] |
+//! | waits | `--min-ready`, `--resend-after`, … | | | the scenario's `clock` | [`RunOptions::default`] |
 //! | longest soak | | | | the scenario's `clock` | what the plan says |
 //! | role | `--role-arn` | `TENCENTCLOUD_ROLE_ARN` | `role-arn` | refused | none |
 //! | ledger | `--ledger` | | | the plan's path, `.simulated.ledger.jsonl` | the plan's path, `.ledger.jsonl` |
@@ -13,25 +13,25 @@
 //! A region in the plan wins over all of these for its rows. A profile that was asked for with `--profile` wins over
 //! the environment. With `--simulate` no profile is read.
 
-mod whereabouts;
+mod service;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use self::whereabouts::{REGION_VARIABLE, endpoint, region};
+pub use self::service::{REGION_VARIABLE, endpoint, region};
 use crate::cli::{CallerArgs, LimitArgs, Output, RunArgs};
-use crate::cloud::credentials::{Surroundings, WantedRole};
+use crate::cloud::credentials::{Environment, WantedRole};
 use crate::cloud::endpoint::Endpoint;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::job::{Region, Wave};
 use crate::ledger::Retry;
-use crate::pace::{Delays, Rate, Schedule};
-use crate::run::Rules;
-use crate::sim::FastClock;
+use crate::rate::{Delays, Rate, Schedule};
+use crate::run::RunOptions;
+use crate::simulator::FastClock;
 
-/// Least time between two sweeps, however short the settle time.
-const FASTEST_SWEEPS: Duration = Duration::from_millis(200);
+/// Least time between two sweeps, however short the min-ready time.
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Where requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Target {
     }
 
     /// True where the engines are not real ones: in a simulator, in this process or elsewhere on this machine.
-    pub fn is_rehearsal(&self) -> bool {
+    pub fn is_simulation(&self) -> bool {
         match self {
             Self::Simulator { .. } => true,
             Self::Service(endpoint) => endpoint.is_loopback(),
@@ -109,18 +109,18 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
-    /// Resolves what was typed, in these surroundings.
-    pub fn resolve(args: &RunArgs, surroundings: &Surroundings<'_>) -> Result<Self, Failure> {
+    /// Resolves what was typed, in these environment.
+    pub fn resolve(args: &RunArgs, environment: &Environment<'_>) -> Result<Self, Failure> {
         let region = args.target.region.as_deref();
         let (target, region) = match &args.target.simulate {
             Some(scenario) => {
                 let scenario = (!scenario.is_empty()).then(|| PathBuf::from(scenario));
-                let elsewhere = Surroundings::new(surroundings.variable, None, None);
+                let elsewhere = Environment::new(environment.variable, None, None);
                 (Target::Simulator { scenario }, self::region(region, &elsewhere)?)
             }
             None => (
-                Target::Service(endpoint(args.target.endpoint.as_deref(), surroundings)?),
-                self::region(region, surroundings)?,
+                Target::Service(endpoint(args.target.endpoint.as_deref(), environment)?),
+                self::region(region, environment)?,
             ),
         };
         let role = role(&args.caller);
@@ -128,7 +128,7 @@ impl RunSettings {
             let what = "--role-arn: the simulator has keys of its own: leave out the role, or --simulate";
             return Err(Failure::new(Exit::Usage, what));
         }
-        let derived = || derived_ledger(&args.plan, target.is_rehearsal());
+        let derived = || derived_ledger(&args.plan, target.is_simulation());
         let dry_run = match (args.dry_run, args.offline) {
             (false, _) => None,
             (true, false) => Some(DryRun::Online),
@@ -137,7 +137,7 @@ impl RunSettings {
         Ok(Self {
             plan: args.plan.clone(),
             region,
-            profile: surroundings.profile.clone(),
+            profile: environment.profile.clone(),
             ledger: args.ledger.clone().unwrap_or_else(derived),
             target,
             ca_file: args.target.ca_file.clone(),
@@ -152,14 +152,14 @@ impl RunSettings {
         })
     }
 
-    /// False with `--no-read-back`: the fleet is never looked at.
-    pub fn reads_back(&self) -> bool {
-        !self.limits.no_read_back
+    /// False with `--no-verify`: the fleet is never looked at.
+    pub fn verifies(&self) -> bool {
+        !self.limits.no_verify
     }
 
     /// What the run keeps to, with the simulator's faster clock where there is one.
-    pub fn rules(&self, clock: Option<&FastClock>) -> Rules {
-        let defaults = Rules::default();
+    pub fn options(&self, clock: Option<&FastClock>) -> RunOptions {
+        let defaults = RunOptions::default();
         let typed = &self.limits;
         let fast = |choose: fn(&FastClock) -> Option<Duration>| clock.and_then(choose);
         let faster = |schedule: Schedule| Schedule {
@@ -168,9 +168,9 @@ impl RunSettings {
         };
         let delays =
             Delays { transient: faster(defaults.delays.transient), busy: faster(defaults.delays.busy) };
-        let read_back = self.reads_back();
-        let settle = typed.settle.or(fast(|clock| clock.settle)).unwrap_or(defaults.settle);
-        Rules {
+        let verify = self.verifies();
+        let min_ready = typed.min_ready.or(fast(|clock| clock.min_ready)).unwrap_or(defaults.min_ready);
+        RunOptions {
             rate: typed.rate.and_then(Rate::new).unwrap_or(defaults.rate),
             concurrency: typed.concurrency.map_or(defaults.concurrency, |n| n as usize),
             max_attempts: typed.max_attempts.unwrap_or(defaults.max_attempts),
@@ -178,17 +178,20 @@ impl RunSettings {
                 .request_timeout
                 .or(fast(|clock| clock.request_timeout))
                 .unwrap_or(defaults.request_timeout),
-            grace: typed.grace.or(fast(|clock| clock.grace)).unwrap_or(defaults.grace),
+            resend_after: typed
+                .resend_after
+                .or(fast(|clock| clock.resend_after))
+                .unwrap_or(defaults.resend_after),
             wait_timeout: typed
                 .wait_timeout
                 .or(fast(|clock| clock.wait_timeout))
                 .unwrap_or(defaults.wait_timeout),
-            settle,
-            // two sweeps within the settle time, and never so many that reading becomes the work
-            sweep_every: fast(|clock| clock.sweep)
-                .unwrap_or((settle / 2).clamp(FASTEST_SWEEPS, defaults.sweep_every)),
-            wait: read_back && !self.limits.no_wait,
-            read_back,
+            min_ready,
+            // two sweeps within the min-ready time, and never so many that reading becomes the work
+            poll_interval: fast(|clock| clock.poll_interval)
+                .unwrap_or((min_ready / 2).clamp(MIN_POLL_INTERVAL, defaults.poll_interval)),
+            wait: verify && !self.limits.no_wait,
+            verify,
             delays,
         }
     }
@@ -210,8 +213,8 @@ pub fn role(args: &CallerArgs) -> Option<WantedRole> {
 }
 
 /// The ledger beside the plan. Rehearsals have one of their own, since they say nothing about real engines.
-fn derived_ledger(plan: &Path, rehearsal: bool) -> PathBuf {
-    plan.with_extension(if rehearsal { "simulated.ledger.jsonl" } else { "ledger.jsonl" })
+fn derived_ledger(plan: &Path, simulation: bool) -> PathBuf {
+    plan.with_extension(if simulation { "simulated.ledger.jsonl" } else { "ledger.jsonl" })
 }
 
 #[cfg(test)]
@@ -225,7 +228,7 @@ mod tests {
         let cli = Cli::parse_from(line.split(' '));
         let Command::Run(args) = cli.command else { panic!("not a run") };
         let variable = |name: &str| region.filter(|_| name == REGION_VARIABLE).map(str::to_owned);
-        RunSettings::resolve(&args, &Surroundings::new(&variable, None, None))
+        RunSettings::resolve(&args, &Environment::new(&variable, None, None))
     }
 
     fn good(line: &str) -> RunSettings {
@@ -247,18 +250,21 @@ mod tests {
     #[test]
     fn flags_win_over_the_simulators_clock_and_that_over_defaults() {
         let clock = FastClock {
-            settle: Some(Duration::from_secs(1)),
-            grace: Some(Duration::from_secs(2)),
+            min_ready: Some(Duration::from_secs(1)),
+            resend_after: Some(Duration::from_secs(2)),
             backoff: Some(Duration::from_millis(100)),
             longest_backoff: Some(Duration::from_millis(700)),
             ..FastClock::default()
         };
-        let rules = good("dlc-fleet run p.csv --simulate --grace 7s").rules(Some(&clock));
-        assert_eq!((rules.settle, rules.grace), (Duration::from_secs(1), Duration::from_secs(7)));
-        assert_eq!(rules.wait_timeout, Rules::default().wait_timeout);
-        assert_eq!(rules.delays.transient.ceiling(1), Duration::from_millis(100));
-        assert_eq!(rules.delays.busy.ceiling(9), Duration::from_millis(700));
-        assert_eq!(good("dlc-fleet run p.csv").rules(None), Rules::default());
+        let options = good("dlc-fleet run p.csv --simulate --resend-after 7s").options(Some(&clock));
+        assert_eq!(
+            (options.min_ready, options.resend_after),
+            (Duration::from_secs(1), Duration::from_secs(7))
+        );
+        assert_eq!(options.wait_timeout, RunOptions::default().wait_timeout);
+        assert_eq!(options.delays.transient.ceiling(1), Duration::from_millis(100));
+        assert_eq!(options.delays.busy.ceiling(9), Duration::from_millis(700));
+        assert_eq!(good("dlc-fleet run p.csv").options(None), RunOptions::default());
     }
 
     #[test]
@@ -294,15 +300,15 @@ mod tests {
 
     #[test]
     fn without_read_back_there_is_no_waiting() {
-        let rules = good("dlc-fleet run p.csv --no-read-back").rules(None);
-        assert!(!rules.read_back && !rules.wait);
-        let rules = good("dlc-fleet run p.csv --no-wait").rules(None);
-        assert!(rules.read_back && !rules.wait);
+        let options = good("dlc-fleet run p.csv --no-verify").options(None);
+        assert!(!options.verify && !options.wait);
+        let options = good("dlc-fleet run p.csv --no-wait").options(None);
+        assert!(options.verify && !options.wait);
     }
 
     #[test]
     fn the_defaults_in_the_help_are_the_defaults_in_force() {
-        let rules = Rules::default();
+        let options = RunOptions::default();
         let command = Cli::command();
         let run = command.find_subcommand("run").expect("run");
         let help = |flag: &str| {
@@ -312,13 +318,13 @@ mod tests {
         };
         let time = |text: Duration| format!("{:#}", jiff::SignedDuration::try_from(text).expect("short"));
         for (flag, default) in [
-            ("rate", rules.rate.per_second().to_string()),
-            ("concurrency", rules.concurrency.to_string()),
-            ("max-attempts", rules.max_attempts.to_string()),
-            ("request-timeout", time(rules.request_timeout)),
-            ("grace", time(rules.grace)),
-            ("wait-timeout", time(rules.wait_timeout)),
-            ("settle", time(rules.settle)),
+            ("rate", options.rate.per_second().to_string()),
+            ("concurrency", options.concurrency.to_string()),
+            ("max-attempts", options.max_attempts.to_string()),
+            ("request-timeout", time(options.request_timeout)),
+            ("resend-after", time(options.resend_after)),
+            ("wait-timeout", time(options.wait_timeout)),
+            ("min-ready", time(options.min_ready)),
             ("endpoint", Endpoint::default().to_string()),
         ] {
             let stated = format!("[default: {default}]");

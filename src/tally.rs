@@ -2,8 +2,8 @@
 
 use std::ops::AddAssign;
 
-use crate::event::{Event, Opening, StopReason};
-use crate::job::{JobIndex, Outcome, Verdict};
+use crate::event::{Event, RunHeader, StopReason};
+use crate::job::{JobIndex, JobResult, Outcome};
 
 /// Where a job stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,11 +15,11 @@ pub enum Standing {
     /// The last request did not go through; the job goes again.
     Retrying,
     /// The last request may have been applied, and is being read back.
-    Doubtful,
+    Unconfirmed,
     /// The service took the request; read-back has not confirmed the end yet.
     Converging,
     /// It ended.
-    Settled(Verdict),
+    Settled(JobResult),
 }
 
 /// How far the soak of a wave came.
@@ -55,7 +55,7 @@ impl Outcomes {
 
     /// How many jobs ended as they should: on target, or accepted where nobody wanted to look further.
     pub fn good(&self) -> usize {
-        self.of(Outcome::Switched) + self.of(Outcome::Already) + self.of(Outcome::Accepted)
+        self.of(Outcome::Switched) + self.of(Outcome::UpToDate) + self.of(Outcome::Accepted)
     }
 
     fn add(&mut self, outcome: Outcome, jobs: usize) {
@@ -81,7 +81,7 @@ pub struct Counts {
     /// Jobs that go again.
     pub retrying: usize,
     /// Jobs being read back because their request may have been applied.
-    pub doubtful: usize,
+    pub unconfirmed: usize,
     /// Jobs whose request was taken.
     pub converging: usize,
     /// Jobs that ended, by outcome.
@@ -93,32 +93,32 @@ pub struct Counts {
 impl Counts {
     /// All jobs counted here.
     pub fn jobs(&self) -> usize {
-        self.unsettled() + self.settled.total()
+        self.unfinished() + self.settled.total()
     }
 
     /// Jobs that have not ended.
-    pub fn unsettled(&self) -> usize {
+    pub fn unfinished(&self) -> usize {
         self.waiting + self.under_way()
     }
 
     /// Jobs for which a request was sent and that have not ended.
     pub fn under_way(&self) -> usize {
-        self.in_flight + self.retrying + self.doubtful + self.converging
+        self.in_flight + self.retrying + self.unconfirmed + self.converging
     }
 
     /// Jobs known to be on their target: accepted is not enough, and drifted is too late.
     pub fn on_target(&self) -> usize {
-        self.settled.of(Outcome::Switched) + self.settled.of(Outcome::Already) - self.drifted
+        self.settled.of(Outcome::Switched) + self.settled.of(Outcome::UpToDate) - self.drifted
     }
 
     /// The outcomes if the run ended now.
     ///
     /// A job that was never settled is `not-started`, unless a request of it may have been applied: to call that
-    /// one not started would be a lie, so it is `unknown`, or `unconverged` when the service took it.
+    /// one not started would be a lie, so it is `unknown`, or `timed-out` when the service took it.
     pub fn outcomes(&self) -> Outcomes {
         let mut outcomes = self.settled;
-        outcomes.add(Outcome::Unconverged, self.converging);
-        outcomes.add(Outcome::Unknown, self.in_flight + self.doubtful);
+        outcomes.add(Outcome::TimedOut, self.converging);
+        outcomes.add(Outcome::Unknown, self.in_flight + self.unconfirmed);
         outcomes.add(Outcome::NotStarted, self.waiting + self.retrying);
         outcomes
     }
@@ -128,9 +128,9 @@ impl Counts {
             Standing::Waiting => &mut self.waiting,
             Standing::InFlight => &mut self.in_flight,
             Standing::Retrying => &mut self.retrying,
-            Standing::Doubtful => &mut self.doubtful,
+            Standing::Unconfirmed => &mut self.unconfirmed,
             Standing::Converging => &mut self.converging,
-            Standing::Settled(verdict) => &mut self.settled.0[verdict.outcome as usize],
+            Standing::Settled(result) => &mut self.settled.0[result.outcome as usize],
         }
     }
 }
@@ -154,9 +154,9 @@ impl Record {
     }
 
     /// Whether it counts as on target and is not there any more.
-    fn strayed(&self) -> bool {
-        let counted = matches!(&self.standing, Standing::Settled(verdict)
-            if matches!(verdict.outcome, Outcome::Switched | Outcome::Already));
+    fn drifted(&self) -> bool {
+        let counted = matches!(&self.standing, Standing::Settled(result)
+            if matches!(result.outcome, Outcome::Switched | Outcome::UpToDate));
         counted && self.drifted_to.is_some()
     }
 }
@@ -168,28 +168,28 @@ pub struct Tally {
     waves: Vec<Counts>,
     soaks: Vec<Soak>,
     overall: Counts,
-    doubts: usize,
-    inherited_doubts: usize,
+    unconfirmed: usize,
+    unconfirmed_from_earlier_runs: usize,
     rate: f64,
     stopped: Option<StopReason>,
 }
 
 impl Tally {
     /// A tally in which every job of the plan is waiting.
-    pub fn new(opening: &Opening) -> Self {
-        let named = opening.waves.len();
-        let used = opening.jobs.iter().map(|job| job.wave + 1).max().unwrap_or(0);
+    pub fn new(header: &RunHeader) -> Self {
+        let named = header.waves.len();
+        let used = header.jobs.iter().map(|job| job.wave + 1).max().unwrap_or(0);
         let mut tally = Self {
-            records: Vec::with_capacity(opening.jobs.len()),
+            records: Vec::with_capacity(header.jobs.len()),
             waves: vec![Counts::default(); named.max(used)],
             soaks: vec![Soak::default(); named.max(used)],
             overall: Counts::default(),
-            doubts: 0,
-            inherited_doubts: 0,
-            rate: f64::from(opening.rate),
+            unconfirmed: 0,
+            unconfirmed_from_earlier_runs: 0,
+            rate: f64::from(header.rate),
             stopped: None,
         };
-        for job in opening.jobs.iter() {
+        for job in header.jobs.iter() {
             tally.waves[job.wave].waiting += 1;
             tally.overall.waiting += 1;
             tally.records.push(Record {
@@ -220,32 +220,32 @@ impl Tally {
                 }
                 self.stand(*job, Standing::Retrying);
             }
-            Event::FullSpeed { rate } => self.rate = *rate,
-            Event::Doubtful { job, .. } => {
+            Event::RateRestored { rate } => self.rate = *rate,
+            Event::Unconfirmed { job, .. } => {
                 match self.records.get(job.0).map(|record| record.attempts) {
                     None => {}
                     // nothing was sent for it in this run, so the request is one of an earlier run
-                    Some(0) => self.inherited_doubts += 1,
-                    Some(_) => self.doubts += 1,
+                    Some(0) => self.unconfirmed_from_earlier_runs += 1,
+                    Some(_) => self.unconfirmed += 1,
                 }
-                self.stand(*job, Standing::Doubtful);
+                self.stand(*job, Standing::Unconfirmed);
             }
-            Event::WillRetry { job, .. } | Event::Cleared { job } => self.stand(*job, Standing::Retrying),
-            Event::Settled { job, verdict } => self.stand(*job, Standing::Settled(verdict.clone())),
+            Event::WillRetry { job, .. } | Event::NotApplied { job } => self.stand(*job, Standing::Retrying),
+            Event::JobEnded { job, result } => self.stand(*job, Standing::Settled(result.clone())),
             Event::Drifted { job, seen } => {
                 self.change(*job, |record| record.drifted_to = Some(seen.clone()));
             }
-            Event::WaveSoaking { wave, .. } => self.soak(*wave, Soak::UnderWay),
-            Event::WaveSoaked { wave, read_back: true } => self.soak(*wave, Soak::Kept),
-            Event::WaveSoaked { wave, read_back: false } => self.soak(*wave, Soak::Waited),
+            Event::SoakStarted { wave, .. } => self.soak(*wave, Soak::UnderWay),
+            Event::SoakEnded { wave, verify: true } => self.soak(*wave, Soak::Kept),
+            Event::SoakEnded { wave, verify: false } => self.soak(*wave, Soak::Waited),
             Event::Stopping(reason) => self.stop(reason),
-            Event::Opened(_)
-            | Event::WaveOpened { .. }
-            | Event::WaveClosed { .. }
-            | Event::ClockOff { .. }
-            | Event::SweepFailed { .. }
+            Event::RunStarted(_)
+            | Event::WaveStarted { .. }
+            | Event::WaveEnded { .. }
+            | Event::ClockSkew { .. }
+            | Event::ReadFailed { .. }
             | Event::Tick
-            | Event::Closed => {}
+            | Event::RunEnded => {}
         }
     }
 
@@ -282,12 +282,12 @@ impl Tally {
         let (wave, overall) = (&mut self.waves[record.wave], &mut self.overall);
         for counts in [&mut *wave, &mut *overall] {
             *counts.place(&record.standing) -= 1;
-            counts.drifted -= usize::from(record.strayed());
+            counts.drifted -= usize::from(record.drifted());
         }
         change(record);
         for counts in [wave, overall] {
             *counts.place(&record.standing) += 1;
-            counts.drifted += usize::from(record.strayed());
+            counts.drifted += usize::from(record.drifted());
         }
     }
 
@@ -312,9 +312,9 @@ impl Tally {
     }
 
     /// The verdict on a job; none while it has not ended.
-    pub fn verdict(&self, job: JobIndex) -> Option<&Verdict> {
+    pub fn result(&self, job: JobIndex) -> Option<&JobResult> {
         match self.standing(job) {
-            Some(Standing::Settled(verdict)) => Some(verdict),
+            Some(Standing::Settled(result)) => Some(result),
             _ => None,
         }
     }
@@ -322,9 +322,9 @@ impl Tally {
     /// The outcome of a job if the run ended now, by the rule of [`Counts::outcomes`].
     pub fn outcome(&self, job: JobIndex) -> Outcome {
         match self.standing(job) {
-            Some(Standing::Settled(verdict)) => verdict.outcome,
-            Some(Standing::Converging) => Outcome::Unconverged,
-            Some(Standing::InFlight | Standing::Doubtful) => Outcome::Unknown,
+            Some(Standing::Settled(result)) => result.outcome,
+            Some(Standing::Converging) => Outcome::TimedOut,
+            Some(Standing::InFlight | Standing::Unconfirmed) => Outcome::Unknown,
             Some(Standing::Waiting | Standing::Retrying) | None => Outcome::NotStarted,
         }
     }
@@ -365,19 +365,19 @@ impl Tally {
     }
 
     /// Requests of this run that may have been applied: without a readable answer, or answered with a server fault.
-    pub fn doubts(&self) -> usize {
-        self.doubts
+    pub fn unconfirmed(&self) -> usize {
+        self.unconfirmed
     }
 
     /// Requests of earlier runs whose end was not known and that were read back first.
-    pub fn inherited_doubts(&self) -> usize {
-        self.inherited_doubts
+    pub fn unconfirmed_from_earlier_runs(&self) -> usize {
+        self.unconfirmed_from_earlier_runs
     }
 
     /// Jobs that an earlier run settled and this one left alone.
-    pub fn earlier(&self) -> usize {
-        let verdicts = (0..self.records.len()).filter_map(|at| self.verdict(JobIndex(at)));
-        verdicts.filter(|verdict| verdict.earlier).count()
+    pub fn from_earlier_runs(&self) -> usize {
+        let verdicts = (0..self.records.len()).filter_map(|at| self.result(JobIndex(at)));
+        verdicts.filter(|result| result.from_earlier_run).count()
     }
 
     /// The image version a job was found on although an earlier run switched it.

@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use super::credentials::Keyring;
 use super::signed::{Call, SignedClient};
 use super::wire::{self, Answered};
-use super::{Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, Receipt};
+use super::{
+    CallError, Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fleet, ImageRecord, Receipt,
+};
 use crate::job::{DataEngineId, DataEngineName, JobKey, Region};
 
 /// Name of the service in signatures.
@@ -48,7 +50,7 @@ impl HttpFleet {
         region: &Region,
         engine: Option<&DataEngineId>,
         body: &impl Serialize,
-    ) -> Result<Answered<A>, Fault> {
+    ) -> Result<Answered<A>, CallError> {
         // whoever asked for leave first has had the keys renewed, and what has leave to go must not wait any more
         let credentials = match self.keyring.held() {
             Some(credentials) => credentials,
@@ -70,7 +72,7 @@ impl HttpFleet {
 }
 
 impl Fleet for HttpFleet {
-    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, CallError> {
         let body = wire::EnginesRequest::new(page);
         let answered = self.call::<wire::EnginesAnswer>(super::LIST_ENGINES, region, None, &body).await?;
         Ok(answered.answer.into_listing(page))
@@ -81,8 +83,8 @@ impl Fleet for HttpFleet {
         region: &Region,
         kind: EngineKind,
         ids: &[DataEngineId],
-    ) -> Result<EngineListing, Fault> {
-        let page = EnginePage { kind, offset: 0, limit: super::LARGEST_PAGE };
+    ) -> Result<EngineListing, CallError> {
+        let page = EnginePage { kind, offset: 0, limit: super::MAX_PAGE_SIZE };
         let body = wire::EnginesRequest::by_id(page, ids);
         let answered = self.call::<wire::EnginesAnswer>(super::LIST_ENGINES, region, None, &body).await?;
         Ok(answered.answer.into_listing(page))
@@ -92,19 +94,19 @@ impl Fleet for HttpFleet {
         &self,
         region: &Region,
         name: &DataEngineName,
-    ) -> Result<Option<EngineRecord>, Fault> {
+    ) -> Result<Option<EngineRecord>, CallError> {
         let body = wire::EngineRequest { data_engine_name: name };
         let answered = self.call::<wire::EngineAnswer>(super::SHOW_ENGINE, region, None, &body).await?;
         Ok(answered.answer.into_record())
     }
 
-    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
+    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, CallError> {
         let body = wire::ImagesRequest { engine_type };
         let answered = self.call::<wire::ImagesAnswer>(super::LIST_IMAGES, region, None, &body).await?;
         Ok(answered.answer.into_records())
     }
 
-    async fn prepare(&self) -> Result<(), Fault> {
+    async fn prepare(&self) -> Result<(), CallError> {
         self.keyring.current().await?;
         Ok(())
     }
@@ -122,7 +124,7 @@ impl HttpCloud {
 }
 
 impl Fleet for HttpCloud {
-    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, CallError> {
         self.fleet.engines(region, page).await
     }
 
@@ -131,7 +133,7 @@ impl Fleet for HttpCloud {
         region: &Region,
         kind: EngineKind,
         ids: &[DataEngineId],
-    ) -> Result<EngineListing, Fault> {
+    ) -> Result<EngineListing, CallError> {
         self.fleet.engines_by_id(region, kind, ids).await
     }
 
@@ -139,15 +141,15 @@ impl Fleet for HttpCloud {
         &self,
         region: &Region,
         name: &DataEngineName,
-    ) -> Result<Option<EngineRecord>, Fault> {
+    ) -> Result<Option<EngineRecord>, CallError> {
         self.fleet.engine_by_name(region, name).await
     }
 
-    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
+    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, CallError> {
         self.fleet.images(region, engine_type).await
     }
 
-    async fn prepare(&self) -> Result<(), Fault> {
+    async fn prepare(&self) -> Result<(), CallError> {
         self.fleet.prepare().await
     }
 
@@ -157,11 +159,11 @@ impl Fleet for HttpCloud {
 }
 
 impl Cloud for HttpCloud {
-    async fn switch(&self, key: &JobKey) -> Result<Receipt, Fault> {
+    async fn switch(&self, key: &JobKey) -> Result<Receipt, CallError> {
         let body = wire::SwitchRequest::new(key);
         let engine = Some(&key.data_engine_id);
         let answered =
             self.fleet.call::<wire::SwitchAnswer>(super::SWITCH, &key.region, engine, &body).await?;
-        Ok(Receipt { request_id: answered.request_id, doubt: answered.doubt })
+        Ok(Receipt { request_id: answered.request_id, problem: answered.problem })
     }
 }

@@ -4,13 +4,13 @@
 //! run, is given a `Fleet` and has no way to reach the switch. The service behind HTTPS and the simulator
 //! are equal implementations.
 
-mod barrier;
 pub mod catalogue;
+mod connection;
 pub mod credentials;
 pub mod endpoint;
-pub mod http;
 #[cfg(test)]
-mod misbehaving;
+mod faulty_server;
+pub mod http;
 pub mod network;
 pub mod sign;
 pub mod signed;
@@ -19,15 +19,15 @@ mod wire;
 
 use std::future::Future;
 
-pub use barrier::Barrier;
+pub use connection::ConnectionProblem;
 
 use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 
 /// Most engines one page of `DescribeDataEngines` may hold (document 1342/86308).
-pub const LARGEST_PAGE: u32 = 100;
+pub const MAX_PAGE_SIZE: u32 = 100;
 
 /// Most values that one filter of `DescribeDataEngines` may have (the general error texts of the product).
-pub const MOST_IDS: usize = 50;
+pub const MAX_IDS_PER_CALL: usize = 50;
 
 /// Version of the API, sent as `X-TC-Version`.
 pub const API_VERSION: &str = "2021-01-25";
@@ -48,34 +48,34 @@ pub trait Fleet: Send + Sync + 'static {
         &self,
         region: &Region,
         page: EnginePage,
-    ) -> impl Future<Output = Result<EngineListing, Fault>> + Send;
+    ) -> impl Future<Output = Result<EngineListing, CallError>> + Send;
 
-    /// `DescribeDataEngines` with the filter `engine-id`: those of at most [`MOST_IDS`] engines that are of this kind.
+    /// `DescribeDataEngines` with the filter `engine-id`: those of at most [`MAX_IDS_PER_CALL`] engines that are of this kind.
     /// Whether the filter lifts the hiding defaults is not documented, so the kind is asked for with it.
     fn engines_by_id(
         &self,
         region: &Region,
         kind: EngineKind,
         ids: &[DataEngineId],
-    ) -> impl Future<Output = Result<EngineListing, Fault>> + Send;
+    ) -> impl Future<Output = Result<EngineListing, CallError>> + Send;
 
     /// `DescribeDataEngine`: the engine of this name, where there is one.
     fn engine_by_name(
         &self,
         region: &Region,
         name: &DataEngineName,
-    ) -> impl Future<Output = Result<Option<EngineRecord>, Fault>> + Send;
+    ) -> impl Future<Output = Result<Option<EngineRecord>, CallError>> + Send;
 
     /// `DescribeDataEngineImageVersions` for one engine type, such as `SparkSQL`.
     fn images(
         &self,
         region: &Region,
         engine_type: &str,
-    ) -> impl Future<Output = Result<Vec<ImageRecord>, Fault>> + Send;
+    ) -> impl Future<Output = Result<Vec<ImageRecord>, CallError>> + Send;
 
     /// Gets what the next call is signed with, where that may take a while, so that a call that has leave to go leaves
     /// at once. Dropped before it is done, it loses nothing.
-    fn prepare(&self) -> impl Future<Output = Result<(), Fault>> + Send {
+    fn prepare(&self) -> impl Future<Output = Result<(), CallError>> + Send {
         async { Ok(()) }
     }
 
@@ -89,7 +89,7 @@ pub trait Fleet: Send + Sync + 'static {
 /// A fleet that can also be switched.
 pub trait Cloud: Fleet {
     /// Sends one `SwitchDataEngineImage`. `Ok` means that the service took the request, nothing more.
-    fn switch(&self, key: &JobKey) -> impl Future<Output = Result<Receipt, Fault>> + Send;
+    fn switch(&self, key: &JobKey) -> impl Future<Output = Result<Receipt, CallError>> + Send;
 }
 
 /// `EngineGeneration` of the API. Left empty, the service hides everything but `SuperSQL`.
@@ -156,7 +156,7 @@ pub struct EnginePage {
     pub kind: EngineKind,
     /// Engines to skip.
     pub offset: u32,
-    /// Engines wanted, at most [`LARGEST_PAGE`].
+    /// Engines wanted, at most [`MAX_PAGE_SIZE`].
     pub limit: u32,
 }
 
@@ -249,7 +249,7 @@ pub struct Receipt {
     /// `RequestId` of the answer.
     pub request_id: String,
     /// Why it may not be the service's word, in one clause: what says it is called something else than JSON.
-    pub doubt: Option<String>,
+    pub problem: Option<String>,
 }
 
 /// The service's `Error`, with the `RequestId` that support asks for.
@@ -265,14 +265,14 @@ pub struct Refusal {
 
 /// Why a call brought no result. The variants differ in what they say about the service's state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum CallError {
     /// The service read the request and said no.
     #[error("{}: {}", .0.code, .0.message)]
     Refused(Refusal),
     /// Refused before it was read, because of the time or the token it was signed with. The next signature will have
     /// better ones.
     #[error("{}: {}", .0.code, .0.message)]
-    Outdated(Refusal),
+    SignatureExpired(Refusal),
     /// There are no keys to sign with, so nothing was sent.
     #[error("there is nothing to sign with: {cause}")]
     NoCredentials {
@@ -287,15 +287,15 @@ pub enum Fault {
     },
     /// Something stands between here and the service, so nothing was sent.
     #[error("nothing was sent: {cause}")]
-    Barred {
+    Connection {
         /// What it is.
-        by: Barrier,
+        by: ConnectionProblem,
         /// What the network said.
         cause: String,
     },
     /// The request may have been applied: no answer, or none that can be read.
     #[error("no readable answer: {cause}")]
-    NoAnswer {
+    NoResponse {
         /// What the network or the parser said.
         cause: String,
         /// HTTP status, where one arrived.

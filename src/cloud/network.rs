@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use reqwest::{Certificate, Client, ClientBuilder};
 
 use super::endpoint::Endpoint;
-use crate::words::shown_path;
+use crate::format::shown_path;
 pub use proxy::ProxyError;
 use proxy::{Proxies, Route};
 

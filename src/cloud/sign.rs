@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::words::hex;
+use crate::format::hex;
 use zeroize::Zeroizing;
 
 /// Name of the algorithm, as it stands in the `Authorization` header.

@@ -17,9 +17,9 @@ use super::endpoint::Endpoint;
 use super::network::Network;
 use super::sign::Signable;
 use super::wire::{self, Answered, Unanswered};
-use super::{Fault, Refusal};
+use super::{CallError, Refusal};
+use crate::format;
 use crate::job::DataEngineId;
-use crate::words;
 pub use service_clock::ServiceClock;
 use service_clock::{Came, unix_seconds};
 
@@ -117,11 +117,11 @@ impl SignedClient {
         call: Call<'_>,
         credentials: Option<&Credentials>,
         body: &impl Serialize,
-    ) -> Result<Answered<A>, Fault> {
+    ) -> Result<Answered<A>, CallError> {
         let begun = Instant::now();
         let result = match serde_json::to_vec(body) {
             Ok(body) => self.exchange(call, credentials, body).await,
-            Err(error) => Err(Fault::NotSent { cause: error.to_string() }),
+            Err(error) => Err(CallError::NotSent { cause: error.to_string() }),
         };
         call.tell(begun.elapsed(), result.as_ref().map(|answered| answered.request_id.as_str()));
         result
@@ -132,18 +132,18 @@ impl SignedClient {
         call: Call<'_>,
         credentials: Option<&Credentials>,
         body: Vec<u8>,
-    ) -> Result<Answered<A>, Fault> {
+    ) -> Result<Answered<A>, CallError> {
         let request = self.request(call, credentials, body)?;
         let left = Instant::now();
         let response = self.client.execute(request).await.map_err(failure::without_answer)?;
         let came = Came { at: unix_seconds(SystemTime::now()), after: left.elapsed() };
         let http_status = response.status().as_u16();
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
-        let doubt = call.mislabelled(response.headers().get(CONTENT_TYPE), credentials);
+        let problem = call.mislabelled(response.headers().get(CONTENT_TYPE), credentials);
         let body = read(response, call.largest).await?;
         let judged = wire::judge::<A>(&body).map(|answered| Answered {
             request_id: call.redact(&answered.request_id, credentials),
-            doubt,
+            problem,
             ..answered
         });
         judged.map_err(|unanswered| match unanswered {
@@ -160,21 +160,21 @@ impl SignedClient {
                 if !body.is_empty() && !call.hush {
                     cause = format!("{cause}: {}", failure::excerpt(&body, credentials));
                 }
-                Fault::NoAnswer { cause, http_status: Some(http_status) }
+                CallError::NoResponse { cause, http_status: Some(http_status) }
             }
         })
     }
 
     /// A refusal; where it was for the time of the signature, the answer may teach a better one.
-    fn refused(&self, mut refusal: Refusal, date: Option<&str>, came: Came) -> Fault {
+    fn refused(&self, mut refusal: Refusal, date: Option<&str>, came: Came) -> CallError {
         if refusal.code != SIGNATURE_EXPIRE {
-            return Fault::Refused(refusal);
+            return CallError::Refused(refusal);
         }
         match self.clock.learn(date, came) {
-            Ok(()) => Fault::Outdated(refusal),
+            Ok(()) => CallError::SignatureExpired(refusal),
             Err(why) => {
                 refusal.message = format!("{}; {why}", refusal.message);
-                Fault::Refused(refusal)
+                CallError::Refused(refusal)
             }
         }
     }
@@ -184,8 +184,8 @@ impl SignedClient {
         call: Call<'_>,
         credentials: Option<&Credentials>,
         body: Vec<u8>,
-    ) -> Result<Request, Fault> {
-        let headers = self.headers(call, credentials, &body).map_err(|error| Fault::NotSent {
+    ) -> Result<Request, CallError> {
+        let headers = self.headers(call, credentials, &body).map_err(|error| CallError::NotSent {
             cause: format!("the region or a key cannot stand in a header: {error}"),
         })?;
         let request = self.client.post(self.endpoint.url()).headers(headers).body(body);
@@ -249,18 +249,18 @@ impl Call<'_> {
         let essence = called.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let is_json = essence == JSON || essence == "text/json" || essence.ends_with("+json");
         let called =
-            || words::quoted(&words::printable(&self.redact(&called, credentials)), LONGEST_CONTENT_TYPE);
+            || format::quoted(&format::printable(&self.redact(&called, credentials)), LONGEST_CONTENT_TYPE);
         (!is_json).then(|| format!("the answer is called {}, not JSON", called()))
     }
 
     /// Tells the log how the call went: never headers, never keys.
-    fn tell(self, latency: Duration, result: Result<&str, &Fault>) {
+    fn tell(self, latency: Duration, result: Result<&str, &CallError>) {
         let Self { action, region, engine, .. } = self;
         let engine = engine.map(DataEngineId::as_str);
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
         match result {
             Ok(request_id) => tracing::debug!(action, region, engine, latency_ms, request_id, "answered"),
-            Err(Fault::Refused(refusal) | Fault::Outdated(refusal)) => {
+            Err(CallError::Refused(refusal) | CallError::SignatureExpired(refusal)) => {
                 let (code, request_id) = (refusal.code.as_str(), refusal.request_id.as_deref());
                 tracing::debug!(action, region, engine, latency_ms, request_id, code, "refused");
             }
@@ -284,7 +284,7 @@ fn client_builder(request_timeout: Duration) -> ClientBuilder {
 }
 
 /// The whole body, so that the connection can be used again; no more of it than the service may send.
-async fn read(mut response: Response, largest: usize) -> Result<Zeroizing<Vec<u8>>, Fault> {
+async fn read(mut response: Response, largest: usize) -> Result<Zeroizing<Vec<u8>>, CallError> {
     let http_status = Some(response.status().as_u16());
     // keys of roles come in answers, and none of their bytes are to stay behind
     let mut body = Zeroizing::new(Vec::with_capacity(largest.min(USUAL_ANSWER)));
@@ -292,12 +292,15 @@ async fn read(mut response: Response, largest: usize) -> Result<Zeroizing<Vec<u8
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > largest => {
                 let cause = format!("the answer is larger than {largest} bytes");
-                return Err(Fault::NoAnswer { cause, http_status });
+                return Err(CallError::NoResponse { cause, http_status });
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
             Err(error) => {
-                return Err(Fault::NoAnswer { cause: failure::chain(&error.without_url()), http_status });
+                return Err(CallError::NoResponse {
+                    cause: failure::chain(&error.without_url()),
+                    http_status,
+                });
             }
         }
     }

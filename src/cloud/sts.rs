@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 use super::catalogue::{Class, Reach, is_definitive, look_up};
 use super::credentials::{Credentials, CredentialsError, Keyring, could_be_a_key};
 use super::signed::{Call, ServiceClock, SignedClient};
-use super::{Fault, Refusal};
-use crate::words::printable;
+use super::{CallError, Refusal};
+use crate::format::printable;
 
 /// Version of the API, sent as `X-TC-Version`.
 pub const API_VERSION: &str = "2018-08-13";
@@ -103,21 +103,21 @@ impl StsClient {
     }
 
     /// Who is calling, by the keys of a keyring.
-    pub async fn caller(&self, keyring: &Arc<Keyring>) -> Result<CallerIdentity, Fault> {
+    pub async fn caller(&self, keyring: &Arc<Keyring>) -> Result<CallerIdentity, CallError> {
         match self.caller_by_current_keys(keyring).await {
             // the next keys are other ones
-            Err(Fault::Outdated(_)) => self.caller_by_current_keys(keyring).await,
+            Err(CallError::SignatureExpired(_)) => self.caller_by_current_keys(keyring).await,
             answered => answered,
         }
     }
 
-    async fn caller_by_current_keys(&self, keyring: &Arc<Keyring>) -> Result<CallerIdentity, Fault> {
+    async fn caller_by_current_keys(&self, keyring: &Arc<Keyring>) -> Result<CallerIdentity, CallError> {
         let keys = keyring.current().await?;
         self.caller_by(&keys).await.map_err(|fault| keyring.judge(&keys, fault))
     }
 
     /// Who is calling, by these keys.
-    pub(super) async fn caller_by(&self, keys: &Credentials) -> Result<CallerIdentity, Fault> {
+    pub(super) async fn caller_by(&self, keys: &Credentials) -> Result<CallerIdentity, CallError> {
         let call = call_of(GET_CALLER_IDENTITY, &self.region, false);
         let identity =
             self.call::<IdentityAnswer>(call, Some(keys), &NoParameters {}).await?.into_identity()?;
@@ -132,7 +132,7 @@ impl StsClient {
     }
 
     /// Keys of a role, for a caller who may assume it.
-    pub async fn assume_role(&self, keys: &Credentials, role: Role<'_>) -> Result<Credentials, Fault> {
+    pub async fn assume_role(&self, keys: &Credentials, role: Role<'_>) -> Result<Credentials, CallError> {
         let body =
             RoleRequest { role_arn: role.arn, role_session_name: role.session_name, duration_seconds: LASTS };
         let call = call_of(ASSUME_ROLE, &self.region, true);
@@ -144,7 +144,7 @@ impl StsClient {
         &self,
         identity: &WebIdentity<'_>,
         role: Role<'_>,
-    ) -> Result<Credentials, Fault> {
+    ) -> Result<Credentials, CallError> {
         let body = WebIdentityRequest {
             provider_id: identity.provider_id,
             web_identity_token: identity.token,
@@ -163,9 +163,9 @@ impl StsClient {
         call: Call<'_>,
         keys: Option<&Credentials>,
         body: &impl Serialize,
-    ) -> Result<A, Fault> {
+    ) -> Result<A, CallError> {
         let answered = match self.client.call(call, keys, body).await {
-            Err(Fault::Outdated(_)) => self.client.call(call, keys, body).await,
+            Err(CallError::SignatureExpired(_)) => self.client.call(call, keys, body).await,
             answered => answered,
         };
         answered.map(|answered| answered.answer)
@@ -188,22 +188,24 @@ fn call_of<'a>(action: &'static str, region: &'a str, hush: bool) -> Call<'a> {
 impl Told {
     /// Says what a fault of STS means. `denied` and `unfit` are the remedies where the caller has no right to ask
     /// for that, and where there is no such thing.
-    pub fn of(fault: &Fault, denied: &str, unfit: &str) -> Self {
+    pub fn of(fault: &CallError, denied: &str, unfit: &str) -> Self {
         match fault {
-            Fault::Refused(refusal) | Fault::Outdated(refusal) => Self::of_refusal(refusal, denied, unfit),
-            Fault::NotSent { .. } => {
+            CallError::Refused(refusal) | CallError::SignatureExpired(refusal) => {
+                Self::of_refusal(refusal, denied, unfit)
+            }
+            CallError::NotSent { .. } => {
                 Self::new(fault, "check the endpoint, DNS, proxy and firewall, then run again", true)
             }
-            Fault::NoAnswer { .. } => {
+            CallError::NoResponse { .. } => {
                 Self::new(fault, "check the network between here and the endpoint, then run again", true)
             }
-            Fault::Barred { by, cause } => Self {
+            CallError::Connection { by, cause } => Self {
                 what: format!("{} ({}: {cause})", by.cause(), by.code()),
                 remedy: by.remedy().to_owned(),
                 may_pass: false,
             },
             // says what to do already
-            Fault::NoCredentials { cause } => {
+            CallError::NoCredentials { cause } => {
                 Self { what: cause.clone(), remedy: "mend that, then run again".to_owned(), may_pass: false }
             }
         }
@@ -215,7 +217,7 @@ impl Told {
         CredentialsError::Source { what: format!("{not_done}: {what}: {remedy}"), may_pass }
     }
 
-    fn new(fault: &Fault, remedy: &str, may_pass: bool) -> Self {
+    fn new(fault: &CallError, remedy: &str, may_pass: bool) -> Self {
         Self { what: fault.to_string(), remedy: remedy.to_owned(), may_pass }
     }
 
@@ -270,7 +272,7 @@ struct IdentityAnswer {
 
 impl IdentityAnswer {
     /// What does not say whose keys they are is no answer.
-    fn into_identity(self) -> Result<CallerIdentity, Fault> {
+    fn into_identity(self) -> Result<CallerIdentity, CallError> {
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty()).map(|text| printable(&text));
         match (filled(self.account_id), filled(self.arn)) {
             (Some(account_id), Some(arn)) => Ok(CallerIdentity {
@@ -302,7 +304,7 @@ struct SessionKeys {
 }
 
 impl SessionAnswer {
-    fn into_credentials(self) -> Result<Credentials, Fault> {
+    fn into_credentials(self) -> Result<Credentials, CallError> {
         let SessionKeys { token, tmp_secret_id, tmp_secret_key } = self.credentials;
         let (token, secret_key) = (Zeroizing::new(token), Zeroizing::new(tmp_secret_key));
         if token.is_empty() || secret_key.is_empty() || tmp_secret_id.is_empty() {
@@ -315,6 +317,6 @@ impl SessionAnswer {
     }
 }
 
-fn unreadable(cause: &str) -> Fault {
-    Fault::NoAnswer { cause: cause.to_owned(), http_status: Some(200) }
+fn unreadable(cause: &str) -> CallError {
+    CallError::NoResponse { cause: cause.to_owned(), http_status: Some(200) }
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use self::json::{List, Object};
 use super::{EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, ImageRecord, Refusal};
+use crate::format::{cut, printable};
 use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey};
-use crate::words::{cut, printable};
 
 /// Characters of an id, a name or a code that are kept.
 const LONGEST_TEXT: usize = 256;
@@ -219,7 +219,7 @@ pub(super) struct Answered<A> {
     pub(super) answer: A,
     pub(super) request_id: String,
     /// Why it may not be the service's, in one clause. A body alone never tells.
-    pub(super) doubt: Option<String>,
+    pub(super) problem: Option<String>,
 }
 
 /// Why a body brings no answer.
@@ -275,7 +275,7 @@ pub(super) fn judge<A: DeserializeOwned>(body: &[u8]) -> Result<Answered<A>, Una
     let Some(request_id) = request_id else {
         return Err(Unanswered::Unreadable { why: "the answer has no RequestId" });
     };
-    Ok(Answered { answer: open(body)?, request_id, doubt: None })
+    Ok(Answered { answer: open(body)?, request_id, problem: None })
 }
 
 fn open<R: DeserializeOwned>(body: &str) -> Result<R, Unanswered> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::words::hex;
+use crate::format::hex;
 
 /// Hex digits of one check.
 const DIGITS: usize = 16;

@@ -52,13 +52,13 @@ impl Disk for Named {
 
 /// Opens a file to read it, unless it is something else.
 pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
-    be_a_file(path)?;
+    require_regular_file(path)?;
     File::open(path)
 }
 
 /// Refuses what is no regular file: opening a named pipe would wait for somebody at its other end, and a device may
 /// have no end.
-pub(super) fn be_a_file(path: &Path) -> io::Result<()> {
+pub(super) fn require_regular_file(path: &Path) -> io::Result<()> {
     if std::fs::metadata(path)?.is_file() {
         return Ok(());
     }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::format::{is_printable, printable};
 use crate::job::{ImageVersionId, JobKey, Outcome};
-use crate::words::{is_printable, printable};
 
 /// Name and version of the format.
 pub const SCHEMA: &str = "dlc-fleet.ledger/1";
@@ -30,7 +30,7 @@ pub struct Line {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
     /// A run begins.
-    Opened(RunOpened),
+    RunStarted(RunStarted),
     /// Something happened to a job.
     Job {
         /// Which job.
@@ -39,12 +39,12 @@ pub enum Entry {
         step: Step,
     },
     /// A run ends.
-    Closed(RunClosed),
+    RunEnded(RunEnded),
 }
 
 /// The first line of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunOpened {
+pub struct RunStarted {
     /// [`SCHEMA`]
     pub schema: String,
     /// The run before this one in the same ledger.
@@ -68,7 +68,7 @@ pub struct RunOpened {
 
 /// The last line of a run that came to its end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunClosed {
+pub struct RunEnded {
     /// Jobs for each outcome.
     pub outcomes: BTreeMap<Outcome, u64>,
     /// Why jobs were left, where the run stopped early.
@@ -81,7 +81,7 @@ pub struct RunClosed {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Step {
     /// The engine was on its target; nothing was sent.
-    Already,
+    UpToDate,
     /// A request is about to leave.
     Sent {
         /// Which attempt of this job in this run, counted from one.
@@ -99,12 +99,12 @@ pub enum Step {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         latency_ms: Option<u64>,
         /// True where no answer said so, but the engine was seen on its target.
-        read_back: bool,
+        verified: bool,
     },
     /// Refused as too fast.
-    Throttled(Refused),
+    Throttled(RecordedReason),
     /// Refused in a way that may pass.
-    Refused(Refused),
+    Refused(RecordedReason),
     /// The request never left.
     NotSent {
         /// What the network said.
@@ -112,7 +112,7 @@ pub enum Step {
     },
     /// May or may not have been applied: no readable answer, a receipt that is not called JSON, or a refusal that proves
     /// nothing.
-    Doubtful {
+    Unconfirmed {
         /// The code of the refusal, where there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<String>,
@@ -129,7 +129,7 @@ pub enum Step {
         latency_ms: Option<u64>,
     },
     /// Read-back shows that the request was not applied.
-    Cleared {
+    NotApplied {
         /// The image the engine was seen on.
         image_seen: ImageVersionId,
     },
@@ -146,9 +146,9 @@ pub enum Step {
         child_image_after: Option<String>,
     },
     /// Ended without success.
-    Failed(Refused),
+    Failed(RecordedReason),
     /// Accepted, but not on target in time.
-    Unconverged {
+    TimedOut {
         /// What the last look showed.
         message: String,
     },
@@ -161,7 +161,7 @@ pub enum Step {
 
 /// A refusal, or an end of our own finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct RecordedReason {
     /// The API's code, or a word of our own in kebab case.
     pub code: String,
     /// What came with it.
@@ -176,7 +176,7 @@ pub struct Refused {
     /// True where the row stays failed, run after run, until the plan expects the image version that the engine has now
     /// or `--retry-moved` releases it: another client moved the engine, or it failed after its switch.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub until_released: bool,
+    pub needs_release: bool,
 }
 
 /// The fields every line has, in the order in which they are written.
@@ -200,8 +200,8 @@ struct Written<'a, Body> {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Frame {
-    Run(RunOpened),
-    Closed(RunClosed),
+    RunStarted(RunStarted),
+    RunEnded(RunEnded),
 }
 
 /// The fields that every line is read by.
@@ -215,7 +215,7 @@ struct Face {
 
 impl Line {
     /// True where the line says what became of a job, and not only what is about to be done or how many ended how.
-    pub fn is_finding(&self) -> bool {
+    pub fn is_result(&self) -> bool {
         matches!(&self.entry, Entry::Job { step, .. } if !matches!(step, Step::Sent { .. }))
     }
 
@@ -223,11 +223,11 @@ impl Line {
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         let head = Head { seq: self.seq, at: format!("{:.3}", self.at), run: self.run.clone() };
         match &self.entry {
-            Entry::Opened(opened) => {
-                serde_json::to_string(&Written { head, body: Frame::Run(opened.clone()), key: None })
+            Entry::RunStarted(opened) => {
+                serde_json::to_string(&Written { head, body: Frame::RunStarted(opened.clone()), key: None })
             }
-            Entry::Closed(closed) => {
-                serde_json::to_string(&Written { head, body: Frame::Closed(closed.clone()), key: None })
+            Entry::RunEnded(closed) => {
+                serde_json::to_string(&Written { head, body: Frame::RunEnded(closed.clone()), key: None })
             }
             Entry::Job { key, step } => serde_json::to_string(&Written { head, body: step, key: Some(key) }),
         }
@@ -241,9 +241,9 @@ impl Line {
         let text = &*printable_line(text)?;
         let Face { seq, at, run, kind } = parse(text)?;
         let entry = match kind.as_str() {
-            "run" | "closed" => match parse(text)? {
-                Frame::Run(opened) => Entry::Opened(opened),
-                Frame::Closed(closed) => Entry::Closed(closed),
+            "run-started" | "run-ended" => match parse(text)? {
+                Frame::RunStarted(opened) => Entry::RunStarted(opened),
+                Frame::RunEnded(closed) => Entry::RunEnded(closed),
             },
             _ => Entry::Job { key: parse(text)?, step: parse(text)? },
         };
@@ -295,7 +295,7 @@ pub(super) mod tests {
             .prop_map(|letters| printable(&letters.into_iter().collect::<String>()))
     }
 
-    fn refused() -> impl Strategy<Value = Refused> {
+    fn refused() -> impl Strategy<Value = RecordedReason> {
         (
             "[A-Za-z.]{1,30}",
             proptest::option::of(printable_text(60)),
@@ -303,12 +303,12 @@ pub(super) mod tests {
             any::<Option<u32>>(),
             any::<bool>(),
         )
-            .prop_map(|(code, message, request_id, latency, until_released)| Refused {
+            .prop_map(|(code, message, request_id, latency, needs_release)| RecordedReason {
                 code,
                 message,
                 request_id,
                 latency_ms: latency.map(u64::from),
-                until_released,
+                needs_release,
             })
     }
 
@@ -316,10 +316,10 @@ pub(super) mod tests {
         let image = || proptest::option::of("[a-z0-9-]{1,36}".prop_map(ImageVersionId::new));
         let latency = || proptest::option::of(0u64..100_000);
         prop_oneof![
-            Just(Step::Already),
+            Just(Step::UpToDate),
             (1u32..9, image()).prop_map(|(attempt, image_before)| Step::Sent { attempt, image_before }),
             (proptest::option::of(printable_text(36)), latency(), any::<bool>()).prop_map(
-                |(request_id, latency_ms, read_back)| Step::Accepted { request_id, latency_ms, read_back }
+                |(request_id, latency_ms, verified)| Step::Accepted { request_id, latency_ms, verified }
             ),
             refused().prop_map(Step::Throttled),
             refused().prop_map(Step::Refused),
@@ -332,9 +332,9 @@ pub(super) mod tests {
                 latency()
             )
                 .prop_map(|(code, message, request_id, http_status, latency_ms)| {
-                    Step::Doubtful { code, message, request_id, http_status, latency_ms }
+                    Step::Unconfirmed { code, message, request_id, http_status, latency_ms }
                 }),
-            "[a-z0-9-]{1,36}".prop_map(|seen| Step::Cleared { image_seen: ImageVersionId::new(seen) }),
+            "[a-z0-9-]{1,36}".prop_map(|seen| Step::NotApplied { image_seen: ImageVersionId::new(seen) }),
             (image(), proptest::option::of(printable_text(20)), proptest::option::of(printable_text(20)))
                 .prop_map(|(image_before, image_name_after, child_image_after)| Step::Switched {
                     image_before,
@@ -342,7 +342,7 @@ pub(super) mod tests {
                     child_image_after
                 }),
             refused().prop_map(Step::Failed),
-            printable_text(60).prop_map(|message| Step::Unconverged { message }),
+            printable_text(60).prop_map(|message| Step::TimedOut { message }),
             printable_text(60).prop_map(|message| Step::Unknown { message }),
         ]
     }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::entry::{Entry, Line, Refused, RunOpened, SCHEMA, Step};
+use super::entry::{Entry, Line, RecordedReason, RunStarted, SCHEMA, Step};
 use crate::job::{ImageVersionId, JobKey};
 
 /// Where a job stands after its last line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Was on target before anything was sent.
-    Already,
+    UpToDate,
     /// A request left, or was about to; no answer is on record.
     Sent,
     /// Refused as too fast; not applied.
@@ -21,9 +21,9 @@ pub enum Standing {
     /// The request never left.
     NotSent,
     /// May or may not have been applied.
-    Doubtful,
+    Unconfirmed,
     /// Read back: not applied.
-    Cleared,
+    NotApplied,
     /// Taken by the service; converging.
     Accepted,
     /// Done.
@@ -31,7 +31,7 @@ pub enum Standing {
     /// Ended without success.
     Failed,
     /// Accepted, but not on target in time.
-    Unconverged,
+    TimedOut,
     /// Could not be settled.
     Unknown,
     /// A request to another target was sent after this one had shown its effect: a request leaves for an engine only once
@@ -43,17 +43,17 @@ impl Standing {
     /// The word that people and files read: that of the line which led here.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Already => "already",
+            Self::UpToDate => "up-to-date",
             Self::Sent => "sent",
             Self::Throttled => "throttled",
             Self::Refused => "refused",
             Self::NotSent => "not-sent",
-            Self::Doubtful => "doubtful",
-            Self::Cleared => "cleared",
+            Self::Unconfirmed => "unconfirmed",
+            Self::NotApplied => "not-applied",
             Self::Accepted => "accepted",
             Self::Switched => "switched",
             Self::Failed => "failed",
-            Self::Unconverged => "unconverged",
+            Self::TimedOut => "timed-out",
             Self::Unknown => "unknown",
             Self::Superseded => "superseded",
         }
@@ -61,12 +61,12 @@ impl Standing {
 
     /// True where the engine is on its target, or the service has taken the request.
     pub fn is_good(self) -> bool {
-        matches!(self, Self::Already | Self::Switched | Self::Accepted)
+        matches!(self, Self::UpToDate | Self::Switched | Self::Accepted)
     }
 
     /// True while a request may still change the engine.
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Sent | Self::Doubtful | Self::Accepted | Self::Unconverged | Self::Unknown)
+        matches!(self, Self::Sent | Self::Unconfirmed | Self::Accepted | Self::TimedOut | Self::Unknown)
     }
 }
 
@@ -74,20 +74,22 @@ impl Standing {
 fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
     use Standing as S;
     let (allowed, to): (&[S], S) = match step {
-        Step::Already => {
-            (&[S::Throttled, S::Refused, S::NotSent, S::Cleared, S::Failed, S::Superseded], S::Already)
+        Step::UpToDate => {
+            (&[S::Throttled, S::Refused, S::NotSent, S::NotApplied, S::Failed, S::Superseded], S::UpToDate)
         }
         Step::Sent { .. } => {
-            (&[S::Throttled, S::Refused, S::NotSent, S::Cleared, S::Failed, S::Superseded], S::Sent)
+            (&[S::Throttled, S::Refused, S::NotSent, S::NotApplied, S::Failed, S::Superseded], S::Sent)
         }
         Step::Accepted { .. } => {
-            (&[S::Sent, S::Throttled, S::Refused, S::NotSent, S::Doubtful, S::Cleared], S::Accepted)
+            (&[S::Sent, S::Throttled, S::Refused, S::NotSent, S::Unconfirmed, S::NotApplied], S::Accepted)
         }
         Step::Throttled(_) => (&[S::Sent], S::Throttled),
         Step::Refused(_) => (&[S::Sent], S::Refused),
         Step::NotSent { .. } => (&[S::Sent], S::NotSent),
-        Step::Doubtful { .. } => (&[S::Sent, S::Cleared, S::Failed, S::Unconverged, S::Unknown], S::Doubtful),
-        Step::Cleared { .. } => (&[S::Doubtful], S::Cleared),
+        Step::Unconfirmed { .. } => {
+            (&[S::Sent, S::NotApplied, S::Failed, S::TimedOut, S::Unknown], S::Unconfirmed)
+        }
+        Step::NotApplied { .. } => (&[S::Unconfirmed], S::NotApplied),
         Step::Switched { .. } => (&[S::Accepted], S::Switched),
         Step::Failed(_) => (
             &[
@@ -95,8 +97,8 @@ fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
                 S::Throttled,
                 S::Refused,
                 S::NotSent,
-                S::Doubtful,
-                S::Cleared,
+                S::Unconfirmed,
+                S::NotApplied,
                 S::Accepted,
                 S::Failed,
                 S::Unknown,
@@ -104,16 +106,16 @@ fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
             ],
             S::Failed,
         ),
-        Step::Unconverged { .. } => (&[S::Accepted, S::Doubtful], S::Unconverged),
-        Step::Unknown { .. } => (&[S::Throttled, S::NotSent, S::Doubtful, S::Cleared], S::Unknown),
+        Step::TimedOut { .. } => (&[S::Accepted, S::Unconfirmed], S::TimedOut),
+        Step::Unknown { .. } => (&[S::Throttled, S::NotSent, S::Unconfirmed, S::NotApplied], S::Unknown),
     };
-    let starts = matches!(step, Step::Already | Step::Sent { .. } | Step::Failed(_));
+    let starts = matches!(step, Step::UpToDate | Step::Sent { .. } | Step::Failed(_));
     from.map_or(starts, |standing| allowed.contains(&standing)).then_some(to)
 }
 
 /// What the ledger knows of one job.
 #[derive(Clone, Debug, PartialEq)]
-pub struct JobMemory {
+pub struct JobHistory {
     /// Where it stands.
     pub standing: Standing,
     /// Since when: the time of its last line.
@@ -127,18 +129,18 @@ pub struct JobMemory {
     /// `RequestId` of the latest accepting answer.
     pub request_id: Option<String>,
     /// The last refusal or doubt, to be told again where the job is left alone.
-    pub trouble: Option<Refused>,
+    pub last_error: Option<RecordedReason>,
     /// True where it failed and stays failed until it is released; a request that is sent or accepted ends that.
-    pub until_released: bool,
+    pub needs_release: bool,
 }
 
 /// What the ledger knows: the fold over all its lines.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Memory {
+pub struct History {
     /// Every job that was ever touched.
-    pub jobs: BTreeMap<JobKey, JobMemory>,
+    pub jobs: BTreeMap<JobKey, JobHistory>,
     /// Id and first line of the latest run.
-    pub latest_run: Option<(String, RunOpened)>,
+    pub latest_run: Option<(String, RunStarted)>,
     /// True once the latest run has written its last line.
     pub closed: bool,
     /// Ids of all runs.
@@ -147,14 +149,14 @@ pub struct Memory {
     pub lines: u64,
 }
 
-impl Memory {
+impl History {
     /// Folds one more line, or says why it cannot stand where it does.
     pub fn take(&mut self, line: &Line) -> Result<(), String> {
         if line.seq != self.lines + 1 {
             return Err(format!("its `seq` is {} where {} is due", line.seq, self.lines + 1));
         }
         match &line.entry {
-            Entry::Opened(opened) => self.open(line, opened)?,
+            Entry::RunStarted(opened) => self.open(line, opened)?,
             other => {
                 let open = self.latest_run.as_ref().is_some_and(|(run, _)| *run == line.run);
                 if !open || self.closed {
@@ -170,7 +172,7 @@ impl Memory {
         Ok(())
     }
 
-    fn open(&mut self, line: &Line, opened: &RunOpened) -> Result<(), String> {
+    fn open(&mut self, line: &Line, opened: &RunStarted) -> Result<(), String> {
         if opened.schema != SCHEMA {
             return Err(format!("its schema is {}, and this version reads {SCHEMA}", opened.schema));
         }
@@ -192,15 +194,15 @@ impl Memory {
             let before = before.map_or_else(|| "nothing".to_owned(), |standing| format!("{standing:?}"));
             return Err(format!("{step:?} cannot follow {before} for {key}"));
         };
-        let job = self.jobs.entry(key.clone()).or_insert(JobMemory {
+        let job = self.jobs.entry(key.clone()).or_insert(JobHistory {
             standing,
             at,
             attempts: 0,
             sent_line: 0,
             image_before: None,
             request_id: None,
-            trouble: None,
-            until_released: false,
+            last_error: None,
+            needs_release: false,
         });
         job.standing = standing;
         job.at = at;
@@ -222,56 +224,57 @@ impl Memory {
     }
 }
 
-impl JobMemory {
+impl JobHistory {
     fn remember(&mut self, step: &Step, line: u64) {
         match step {
             Step::Sent { image_before, .. } => {
                 self.attempts += 1;
                 self.sent_line = line;
-                self.until_released = false;
-                self.trouble = None;
+                self.needs_release = false;
+                self.last_error = None;
                 self.request_id = None;
                 if image_before.is_some() {
                     self.image_before.clone_from(image_before);
                 }
             }
             // what holds the row stays its reason until a request is sent
-            Step::Failed(refused) if self.until_released && !refused.until_released => {}
-            Step::Doubtful { .. } | Step::Cleared { .. } | Step::Unknown { .. } if self.until_released => {}
+            Step::Failed(refused) if self.needs_release && !refused.needs_release => {}
+            Step::Unconfirmed { .. } | Step::NotApplied { .. } | Step::Unknown { .. }
+                if self.needs_release => {}
             Step::Throttled(refused) | Step::Refused(refused) | Step::Failed(refused) => {
-                self.trouble = Some(refused.clone());
-                self.until_released |= refused.until_released;
+                self.last_error = Some(refused.clone());
+                self.needs_release |= refused.needs_release;
             }
-            Step::Doubtful { code, message, request_id, .. } => {
-                self.trouble = Some(Refused {
+            Step::Unconfirmed { code, message, request_id, .. } => {
+                self.last_error = Some(RecordedReason {
                     code: code.clone().unwrap_or_default(),
                     message: Some(message.clone()),
                     request_id: request_id.clone(),
                     latency_ms: None,
-                    until_released: false,
+                    needs_release: false,
                 });
             }
             // what was refused or lost says more than that it could not be verified
-            Step::Unconverged { .. } | Step::Unknown { .. } if self.trouble.is_some() => {}
-            Step::NotSent { message } | Step::Unconverged { message } | Step::Unknown { message } => {
+            Step::TimedOut { .. } | Step::Unknown { .. } if self.last_error.is_some() => {}
+            Step::NotSent { message } | Step::TimedOut { message } | Step::Unknown { message } => {
                 let code = String::new();
                 let message = Some(message.clone());
-                self.trouble = Some(Refused {
+                self.last_error = Some(RecordedReason {
                     code,
                     message,
                     request_id: None,
                     latency_ms: None,
-                    until_released: false,
+                    needs_release: false,
                 });
             }
             Step::Accepted { request_id, .. } => {
                 // a read that shows the engine on its target ends the hold as well
-                self.until_released = false;
+                self.needs_release = false;
                 self.request_id.clone_from(request_id);
-                self.trouble = None;
+                self.last_error = None;
             }
-            Step::Already | Step::Cleared { .. } | Step::Switched { .. } => {
-                self.trouble = None;
+            Step::UpToDate | Step::NotApplied { .. } | Step::Switched { .. } => {
+                self.last_error = None;
             }
         }
     }
@@ -281,12 +284,12 @@ impl JobMemory {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::entry::RunClosed;
+    use super::super::entry::RunEnded;
     use super::super::entry::tests::{key, step};
     use super::*;
 
-    fn opened() -> RunOpened {
-        RunOpened {
+    fn opened() -> RunStarted {
+        RunStarted {
             schema: SCHEMA.into(),
             parent_run: None,
             tool_version: "0".into(),
@@ -303,13 +306,13 @@ mod tests {
         Line { seq, at: Timestamp::UNIX_EPOCH, run: "r1".into(), entry }
     }
 
-    fn fold(steps: &[(u32, Step)]) -> Result<Memory, String> {
-        let mut memory = Memory::default();
-        memory.take(&line(1, Entry::Opened(opened())))?;
+    fn fold(steps: &[(u32, Step)]) -> Result<History, String> {
+        let mut history = History::default();
+        history.take(&line(1, Entry::RunStarted(opened())))?;
         for ((number, step), seq) in steps.iter().zip(2..) {
-            memory.take(&line(seq, Entry::Job { key: key(*number), step: step.clone() }))?;
+            history.take(&line(seq, Entry::Job { key: key(*number), step: step.clone() }))?;
         }
-        Ok(memory)
+        Ok(history)
     }
 
     fn sent() -> Step {
@@ -317,7 +320,7 @@ mod tests {
     }
 
     fn accepted() -> Step {
-        Step::Accepted { request_id: None, latency_ms: None, read_back: false }
+        Step::Accepted { request_id: None, latency_ms: None, verified: false }
     }
 
     fn switched() -> Step {
@@ -326,8 +329,8 @@ mod tests {
 
     #[test]
     fn the_usual_life_of_a_job_ends_switched() {
-        let memory = fold(&[(1, sent()), (1, accepted()), (1, switched())]).expect("legal");
-        let job = &memory.jobs[&key(1)];
+        let history = fold(&[(1, sent()), (1, accepted()), (1, switched())]).expect("legal");
+        let job = &history.jobs[&key(1)];
         assert_eq!(job.standing, Standing::Switched);
         assert_eq!(job.attempts, 1);
         assert_eq!(job.image_before, Some(ImageVersionId::new("old")));
@@ -336,12 +339,12 @@ mod tests {
     #[test]
     fn nothing_is_ever_sent_again_after_switched_or_already() {
         assert!(fold(&[(1, sent()), (1, accepted()), (1, switched()), (1, sent())]).is_err());
-        assert!(fold(&[(1, Step::Already), (1, sent())]).is_err());
+        assert!(fold(&[(1, Step::UpToDate), (1, sent())]).is_err());
     }
 
     #[test]
     fn nothing_is_sent_again_while_in_doubt() {
-        let doubtful = Step::Doubtful {
+        let unconfirmed = Step::Unconfirmed {
             code: None,
             message: "reset".into(),
             request_id: None,
@@ -349,53 +352,53 @@ mod tests {
             latency_ms: None,
         };
         assert!(fold(&[(1, sent()), (1, sent())]).is_err());
-        assert!(fold(&[(1, sent()), (1, doubtful.clone()), (1, sent())]).is_err());
-        let cleared = Step::Cleared { image_seen: ImageVersionId::new("old") };
-        assert!(fold(&[(1, sent()), (1, doubtful), (1, cleared), (1, sent())]).is_ok());
+        assert!(fold(&[(1, sent()), (1, unconfirmed.clone()), (1, sent())]).is_err());
+        let cleared = Step::NotApplied { image_seen: ImageVersionId::new("old") };
+        assert!(fold(&[(1, sent()), (1, unconfirmed), (1, cleared), (1, sent())]).is_ok());
     }
 
     #[test]
     fn a_new_request_does_not_inherit_the_request_id_of_an_earlier_one() {
-        let accepted = Step::Accepted { request_id: Some("id".into()), latency_ms: None, read_back: false };
-        let failed = Step::Failed(Refused {
+        let accepted = Step::Accepted { request_id: Some("id".into()), latency_ms: None, verified: false };
+        let failed = Step::Failed(RecordedReason {
             code: "moved".into(),
             message: None,
             request_id: None,
             latency_ms: None,
-            until_released: true,
+            needs_release: true,
         });
-        let memory = fold(&[(1, sent()), (1, accepted.clone()), (1, failed.clone())]).expect("legal");
-        assert_eq!(memory.jobs[&key(1)].request_id.as_deref(), Some("id"));
-        let memory = fold(&[(1, sent()), (1, accepted), (1, failed), (1, sent())]).expect("legal");
-        assert_eq!(memory.jobs[&key(1)].request_id, None);
+        let history = fold(&[(1, sent()), (1, accepted.clone()), (1, failed.clone())]).expect("legal");
+        assert_eq!(history.jobs[&key(1)].request_id.as_deref(), Some("id"));
+        let history = fold(&[(1, sent()), (1, accepted), (1, failed), (1, sent())]).expect("legal");
+        assert_eq!(history.jobs[&key(1)].request_id, None);
     }
 
     #[test]
     fn a_new_request_does_not_inherit_the_refusal_of_an_earlier_one() {
-        let refused = Refused {
+        let refused = RecordedReason {
             code: "FailedOperation".into(),
             message: None,
             request_id: None,
             latency_ms: None,
-            until_released: true,
+            needs_release: true,
         };
         let steps = [(1, sent()), (1, Step::Failed(refused)), (1, sent())];
-        let memory = fold(&steps[..2]).expect("legal");
-        assert!(memory.jobs[&key(1)].until_released && memory.jobs[&key(1)].trouble.is_some());
-        let memory = fold(&steps).expect("legal");
-        assert!(!memory.jobs[&key(1)].until_released && memory.jobs[&key(1)].trouble.is_none());
+        let history = fold(&steps[..2]).expect("legal");
+        assert!(history.jobs[&key(1)].needs_release && history.jobs[&key(1)].last_error.is_some());
+        let history = fold(&steps).expect("legal");
+        assert!(!history.jobs[&key(1)].needs_release && history.jobs[&key(1)].last_error.is_none());
     }
 
     #[test]
     fn an_accepted_request_ends_the_hold_of_its_row() {
-        let moved = Refused {
+        let moved = RecordedReason {
             code: "moved".into(),
             message: None,
             request_id: None,
             latency_ms: None,
-            until_released: true,
+            needs_release: true,
         };
-        let unconfirmed = Step::Doubtful {
+        let unconfirmed = Step::Unconfirmed {
             code: None,
             message: "released".into(),
             request_id: None,
@@ -403,75 +406,78 @@ mod tests {
             latency_ms: None,
         };
         let steps = [(1, sent()), (1, Step::Failed(moved)), (1, unconfirmed), (1, accepted())];
-        assert!(fold(&steps[..3]).expect("legal").jobs[&key(1)].until_released);
-        assert!(!fold(&steps).expect("legal").jobs[&key(1)].until_released);
+        assert!(fold(&steps[..3]).expect("legal").jobs[&key(1)].needs_release);
+        assert!(!fold(&steps).expect("legal").jobs[&key(1)].needs_release);
     }
 
     #[test]
     fn a_request_to_another_target_ends_the_open_one_of_the_same_engine() {
-        let mut memory = fold(&[(1, sent()), (1, accepted()), (2, sent())]).expect("legal");
+        let mut history = fold(&[(1, sent()), (1, accepted()), (2, sent())]).expect("legal");
         let other = JobKey { new_image_version_id: ImageVersionId::new("other"), ..key(1) };
-        memory.take(&line(5, Entry::Job { key: other.clone(), step: sent() })).expect("legal");
-        assert_eq!(memory.jobs[&key(1)].standing, Standing::Superseded);
-        assert_eq!(memory.jobs[&key(2)].standing, Standing::Sent, "another engine");
-        memory.take(&line(6, Entry::Job { key: other, step: accepted() })).expect("legal");
-        memory.take(&line(7, Entry::Job { key: key(1), step: sent() })).expect("it goes back");
+        history.take(&line(5, Entry::Job { key: other.clone(), step: sent() })).expect("legal");
+        assert_eq!(history.jobs[&key(1)].standing, Standing::Superseded);
+        assert_eq!(history.jobs[&key(2)].standing, Standing::Sent, "another engine");
+        history.take(&line(6, Entry::Job { key: other, step: accepted() })).expect("legal");
+        history.take(&line(7, Entry::Job { key: key(1), step: sent() })).expect("it goes back");
     }
 
     #[test]
     fn jobs_do_not_disturb_each_other() {
-        let memory = fold(&[(1, sent()), (2, sent()), (2, accepted()), (1, accepted())]).expect("legal");
-        assert!(memory.jobs.values().all(|job| job.standing == Standing::Accepted));
+        let history = fold(&[(1, sent()), (2, sent()), (2, accepted()), (1, accepted())]).expect("legal");
+        assert!(history.jobs.values().all(|job| job.standing == Standing::Accepted));
     }
 
     #[test]
     fn a_missing_line_is_noticed_by_its_number() {
-        let mut memory = Memory::default();
-        memory.take(&line(1, Entry::Opened(opened()))).expect("legal");
-        assert!(memory.take(&line(3, Entry::Job { key: key(1), step: sent() })).is_err());
+        let mut history = History::default();
+        history.take(&line(1, Entry::RunStarted(opened()))).expect("legal");
+        assert!(history.take(&line(3, Entry::Job { key: key(1), step: sent() })).is_err());
     }
 
     #[test]
     fn a_line_of_a_run_that_was_not_opened_is_refused() {
-        let mut memory = Memory::default();
-        assert!(memory.take(&line(1, Entry::Job { key: key(1), step: sent() })).is_err());
+        let mut history = History::default();
+        assert!(history.take(&line(1, Entry::Job { key: key(1), step: sent() })).is_err());
     }
 
     #[test]
     fn a_run_opens_once_goes_on_from_the_one_before_and_says_nothing_after_its_end() {
-        let mut memory = fold(&[(1, sent())]).expect("legal");
-        let closed = || Entry::Closed(RunClosed { outcomes: BTreeMap::new(), stopped: None });
+        let mut history = fold(&[(1, sent())]).expect("legal");
+        let closed = || Entry::RunEnded(RunEnded { outcomes: BTreeMap::new(), stopped: None });
         let run = |seq, run: &str, entry| Line { run: run.into(), ..line(seq, entry) };
-        assert!(memory.clone().take(&run(3, "r2", Entry::Opened(opened()))).is_err(), "no parent");
+        assert!(history.clone().take(&run(3, "r2", Entry::RunStarted(opened()))).is_err(), "no parent");
         let parent_run = Some("r1".to_owned());
-        let again = RunOpened { parent_run: parent_run.clone(), ..opened() };
-        assert!(memory.clone().take(&run(3, "r1", Entry::Opened(again.clone()))).is_err(), "the same run");
-        memory.take(&run(3, "r1", closed())).expect("legal");
-        assert!(memory.clone().take(&run(4, "r1", Entry::Job { key: key(1), step: accepted() })).is_err());
-        memory.take(&run(4, "r2", Entry::Opened(again))).expect("legal");
-        memory.take(&run(5, "r2", Entry::Job { key: key(1), step: accepted() })).expect("legal");
+        let again = RunStarted { parent_run: parent_run.clone(), ..opened() };
+        assert!(
+            history.clone().take(&run(3, "r1", Entry::RunStarted(again.clone()))).is_err(),
+            "the same run"
+        );
+        history.take(&run(3, "r1", closed())).expect("legal");
+        assert!(history.clone().take(&run(4, "r1", Entry::Job { key: key(1), step: accepted() })).is_err());
+        history.take(&run(4, "r2", Entry::RunStarted(again))).expect("legal");
+        history.take(&run(5, "r2", Entry::Job { key: key(1), step: accepted() })).expect("legal");
     }
 
     #[test]
     fn a_schema_of_the_future_is_refused() {
-        let mut memory = Memory::default();
-        let future = RunOpened { schema: "dlc-fleet.ledger/2".into(), ..opened() };
-        assert!(memory.take(&line(1, Entry::Opened(future))).is_err());
+        let mut history = History::default();
+        let future = RunStarted { schema: "dlc-fleet.ledger/2".into(), ..opened() };
+        assert!(history.take(&line(1, Entry::RunStarted(future))).is_err());
     }
 
     /// The table again, written the other way round: what may come next, for each standing.
     fn kinds_after(standing: Option<&str>) -> &'static [&'static str] {
         match standing {
-            None => &["already", "sent", "failed"],
-            Some("failed") => &["already", "sent", "doubtful", "failed"],
-            Some("throttled" | "not-sent") => &["already", "sent", "accepted", "failed", "unknown"],
-            Some("cleared") => &["already", "sent", "accepted", "doubtful", "failed", "unknown"],
-            Some("sent") => &["accepted", "throttled", "refused", "not-sent", "doubtful", "failed"],
-            Some("refused") => &["already", "sent", "accepted", "failed"],
-            Some("doubtful") => &["accepted", "cleared", "failed", "unconverged", "unknown"],
-            Some("accepted") => &["switched", "failed", "unconverged"],
-            Some("unconverged") => &["doubtful"],
-            Some("unknown") => &["doubtful", "failed"],
+            None => &["up-to-date", "sent", "failed"],
+            Some("failed") => &["up-to-date", "sent", "unconfirmed", "failed"],
+            Some("throttled" | "not-sent") => &["up-to-date", "sent", "accepted", "failed", "unknown"],
+            Some("not-applied") => &["up-to-date", "sent", "accepted", "unconfirmed", "failed", "unknown"],
+            Some("sent") => &["accepted", "throttled", "refused", "not-sent", "unconfirmed", "failed"],
+            Some("refused") => &["up-to-date", "sent", "accepted", "failed"],
+            Some("unconfirmed") => &["accepted", "not-applied", "failed", "timed-out", "unknown"],
+            Some("accepted") => &["switched", "failed", "timed-out"],
+            Some("timed-out") => &["unconfirmed"],
+            Some("unknown") => &["unconfirmed", "failed"],
             Some(_) => &[],
         }
     }
@@ -487,10 +493,10 @@ mod tests {
         #[test]
         fn the_fold_agrees_with_the_table_written_the_other_way_round(steps in proptest::collection::vec(step(), 1..12)) {
             let mut last: Option<String> = None;
-            let mut memory = fold(&[]).expect("legal");
+            let mut history = fold(&[]).expect("legal");
             for (step, seq) in steps.iter().zip(2..) {
                 let legal = kinds_after(last.as_deref()).contains(&kind(step).as_str());
-                let taken = memory.take(&line(seq, Entry::Job { key: key(1), step: step.clone() }));
+                let taken = history.take(&line(seq, Entry::Job { key: key(1), step: step.clone() }));
                 prop_assert_eq!(taken.is_ok(), legal, "{:?} after {:?}", step, last);
                 if taken.is_err() {
                     break;

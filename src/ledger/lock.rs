@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
-use super::disk::{be_a_file, is_at, open_to_read, private};
-use super::rescue::{Rescued, rescue};
+use super::disk::{is_at, open_to_read, private, require_regular_file};
+use super::recover::{Recovered, recover};
 
 /// Bytes of a card that are read; ours have about a hundred.
 const LARGEST_CARD: u64 = 4096;
@@ -76,8 +76,8 @@ pub struct Lock {
 
 impl Lock {
     /// What is left of the ledger, if its name leads to it no more; `run` names the copy.
-    pub(super) fn rescue(&self, run: &str) -> Option<Rescued> {
-        rescue(&self.ledger, &self.real, run)
+    pub(super) fn recover(&self, run: &str) -> Option<Recovered> {
+        recover(&self.ledger, &self.real, run)
     }
 
     /// Opens a ledger for appending, creates it where there is none, and takes its lock, or says who has it.
@@ -96,7 +96,7 @@ impl Lock {
             private(&mut options);
             let created = !path.exists();
             if !created {
-                be_a_file(path).map_err(failed("open"))?;
+                require_regular_file(path).map_err(failed("open"))?;
             }
             let file = options.open(path).map_err(failed("open"))?;
             // a link leads to the same card as the file itself
@@ -156,7 +156,7 @@ impl Drop for Lock {
 /// Locks a card and writes on it.
 fn sign(card: &Path, holder: &Holder) -> Result<File, TryLockError> {
     if card.exists() {
-        be_a_file(card).map_err(TryLockError::Error)?;
+        require_regular_file(card).map_err(TryLockError::Error)?;
     }
     let mut options = OpenOptions::new();
     // what another holder wrote stays until it is known to be over

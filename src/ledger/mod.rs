@@ -20,24 +20,24 @@
 //!
 //! | kind | means | may follow |
 //! | --- | --- | --- |
-//! | `already` | the engine was on its target without our doing | nothing, `throttled`, `refused`, `not-sent`, `cleared`, `failed` |
-//! | `sent` | a request is about to leave | nothing, `throttled`, `refused`, `not-sent`, `cleared`, `failed` |
-//! | `accepted` | the service took it, or `read_back` shows that it was applied | `sent`, `throttled`, `refused`, `not-sent`, `doubtful`, `cleared` |
+//! | `up-to-date` | the engine was on its target without our doing | nothing, `throttled`, `refused`, `not-sent`, `not-applied`, `failed` |
+//! | `sent` | a request is about to leave | nothing, `throttled`, `refused`, `not-sent`, `not-applied`, `failed` |
+//! | `accepted` | the service took it, or `verified` shows that it was applied | `sent`, `throttled`, `refused`, `not-sent`, `unconfirmed`, `not-applied` |
 //! | `throttled` | refused as too fast; not applied | `sent` |
 //! | `refused` | refused in a way that may pass, by a check that proves that nothing was applied | `sent` |
 //! | `not-sent` | the request never left | `sent` |
-//! | `doubtful` | may or may not have been applied: no readable answer, a receipt that is not called JSON, or a refusal (`code`) that proves nothing; or a row is released that stayed failed | `sent`, `cleared`, `failed`, `unconverged`, `unknown` |
-//! | `cleared` | read-back shows that it was not applied | `doubtful` |
+//! | `unconfirmed` | may or may not have been applied: no readable answer, a receipt that is not called JSON, or a refusal (`code`) that proves nothing; or a row is released that stayed failed | `sent`, `not-applied`, `failed`, `timed-out`, `unknown` |
+//! | `not-applied` | read-back shows that it was not applied | `unconfirmed` |
 //! | `switched` | read back twice on target and running | `accepted` |
-//! | `failed` | refused for good, or gone elsewhere; with `until_released` the row stays failed until the plan expects the image that the engine has now, or `--retry-moved` is passed | all but `already`, `switched`, `unconverged` |
-//! | `unconverged` | accepted, but not on target in time | `accepted`, `doubtful` |
-//! | `unknown` | could not be settled by read-back in time | `throttled`, `not-sent`, `doubtful`, `cleared` |
+//! | `failed` | refused for good, or gone elsewhere; with `needs_release` the row stays failed until the plan expects the image that the engine has now, or `--retry-moved` is passed | all but `up-to-date`, `switched`, `timed-out` |
+//! | `timed-out` | accepted, but not on target in time | `accepted`, `unconfirmed` |
+//! | `unknown` | could not be settled by read-back in time | `throttled`, `not-sent`, `unconfirmed`, `not-applied` |
 //!
 //! A `sent` line also ends the open requests of the same engine to other targets: it is written only once these were
 //! seen in effect.
 //!
 //! A job is found again by region, engine and target, never by its place in the plan. Its state is a pure
-//! fold over its lines ([`Memory`]); a line that may not follow is an error that names its number. A last
+//! fold over its lines ([`History`]); a line that may not follow is an error that names its number. A last
 //! line without LF is torn: it was never acted on, is set aside and reported. Any other damage stops with
 //! the line's number.
 
@@ -49,20 +49,20 @@ mod faults;
 mod fold;
 mod lock;
 mod read;
+mod recover;
 mod repair;
-mod rescue;
 mod resume;
 mod soak;
 mod write;
 
 pub use chain::Check;
 pub use disk::{Disk, private};
-pub use entry::{Entry, Line, Refused, RunClosed, RunOpened, SCHEMA, Step};
-pub use fold::{JobMemory, Memory, Standing};
+pub use entry::{Entry, Line, RecordedReason, RunEnded, RunStarted, SCHEMA, Step};
+pub use fold::{History, JobHistory, Standing};
 pub use lock::{Holder, Lock};
-pub use read::{Recalled, read, read_from};
+pub use read::{LoadedLedger, read, read_from};
+pub use recover::Recovered;
 pub use repair::{Repaired, repair};
-pub use rescue::Rescued;
 pub use resume::{Retry, Work, remaining_work};
 pub use soak::remaining_soaks;
 pub use write::{Writer, new_run_id, open};
@@ -70,7 +70,7 @@ pub use write::{Writer, new_run_id, open};
 use std::io;
 use std::path::PathBuf;
 
-use crate::words::shown_path;
+use crate::format::shown_path;
 
 /// Why a ledger cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use super::LedgerError;
 use super::disk::{open_to_read, private, sync_folder};
 use super::lock::Lock;
-use super::read::{Recalled, read_good};
+use super::read::{LoadedLedger, read_good};
 use super::write::new_run_id;
-use crate::words::printable;
+use crate::format::printable;
 
 /// Engines that are named at most: as many as a plan may have.
 const MOST_NAMED: usize = 100_000;
@@ -34,9 +34,9 @@ pub fn repair(path: &Path) -> Result<Option<Repaired>, LedgerError> {
     let failed = |cause| LedgerError::Io { doing: "repair", path: path.to_owned(), cause };
     let (file, _lock) = Lock::take(path)?;
     let mut source = open_to_read(path).map_err(failed)?;
-    let Recalled { memory, whole_bytes, .. } = read_good(BufReader::new(&source), path)?;
+    let LoadedLedger { history, whole_bytes, .. } = read_good(BufReader::new(&source), path)?;
     let length = source.metadata().map_err(failed)?.len();
-    if memory.lines == 0 && length > 0 {
+    if history.lines == 0 && length > 0 {
         // not one good line: perhaps it is no ledger at all, and cutting it would leave nothing
         let what = "not one line of it is good, so there is nothing to keep".to_owned();
         return Err(LedgerError::Damaged { path: path.to_owned(), line: 1, what });
@@ -48,7 +48,7 @@ pub fn repair(path: &Path) -> Result<Option<Repaired>, LedgerError> {
     let copy = PathBuf::from(format!("{}.before-repair-{}", path.display(), new_run_id()));
     keep(&mut source, &copy).and_then(|()| sync_folder(path)).map_err(failed)?;
     file.set_len(whole_bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    Ok(Some(Repaired { kept_lines: memory.lines, copy, named }))
+    Ok(Some(Repaired { kept_lines: history.lines, copy, named }))
 }
 
 /// Copies the whole file, durably.

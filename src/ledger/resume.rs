@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::entry::Refused;
-use super::fold::{JobMemory, Memory, Standing};
+use super::entry::RecordedReason;
+use super::fold::{History, JobHistory, Standing};
 use crate::job::{ImageVersionId, Job, Outcome};
 
 /// What one job still needs.
@@ -28,7 +28,7 @@ pub enum Work {
         /// The image the engine was on before.
         image_before: Option<ImageVersionId>,
         /// What went wrong.
-        trouble: Option<Refused>,
+        last_error: Option<RecordedReason>,
     },
     /// Nothing can be done: a later request for the same engine is still open.
     Blocked {
@@ -44,7 +44,7 @@ pub enum Work {
         /// `RequestId`, where the service took it.
         request_id: Option<String>,
         /// What went wrong last.
-        trouble: Option<Refused>,
+        last_error: Option<RecordedReason>,
     },
     /// The service took it: watch it converge.
     Watch {
@@ -60,7 +60,7 @@ pub enum Work {
         /// The image the engine was on before.
         image_before: Option<ImageVersionId>,
         /// What went wrong, where something did.
-        trouble: Option<Refused>,
+        last_error: Option<RecordedReason>,
     },
 }
 
@@ -80,11 +80,11 @@ impl Default for Retry {
 }
 
 /// What each job of a plan still needs, in plan order.
-pub fn remaining_work(jobs: &[Job], memory: &Memory, retry: Retry) -> Vec<Work> {
+pub fn remaining_work(jobs: &[Job], history: &History, retry: Retry) -> Vec<Work> {
     // the latest request for each engine that has not come to its end; the ones before it did, or it would not
     // have been sent
     let mut open: HashMap<_, (u64, &ImageVersionId)> = HashMap::new();
-    for (key, job) in memory.jobs.iter().filter(|(_, job)| job.standing.is_open()) {
+    for (key, job) in history.jobs.iter().filter(|(_, job)| job.standing.is_open()) {
         let latest = open.entry((&key.region, &key.data_engine_id)).or_insert((0, &key.new_image_version_id));
         if job.sent_line >= latest.0 {
             *latest = (job.sent_line, &key.new_image_version_id);
@@ -92,12 +92,12 @@ pub fn remaining_work(jobs: &[Job], memory: &Memory, retry: Retry) -> Vec<Work> 
     }
     // the line of the latest request for each engine, whatever its target was
     let mut latest_sent: HashMap<_, u64> = HashMap::new();
-    for (key, job) in &memory.jobs {
+    for (key, job) in &history.jobs {
         let line = latest_sent.entry((&key.region, &key.data_engine_id)).or_default();
         *line = job.sent_line.max(*line);
     }
     let one = |job: &Job| {
-        let known = memory.jobs.get(&job.key);
+        let known = history.jobs.get(&job.key);
         let own_line = known.map_or(0, |known| known.sent_line);
         let is_latest = latest_sent.get(&(&job.key.region, &job.key.data_engine_id)) == Some(&own_line);
         let work = known.map_or_else(unsent, |known| work_of(job, known, retry, is_latest));
@@ -120,9 +120,9 @@ fn unsent() -> Work {
 }
 
 /// `is_latest` is false where a later request for the same engine had another target.
-fn work_of(row: &Job, job: &JobMemory, retry: Retry, is_latest: bool) -> Work {
+fn work_of(row: &Job, job: &JobHistory, retry: Retry, is_latest: bool) -> Work {
     let (image_before, request_id) = (job.image_before.clone(), job.request_id.clone());
-    let trouble = job.trouble.clone();
+    let last_error = job.last_error.clone();
     let again = |sent_before| Work::Send {
         open_elsewhere: None,
         sent_before,
@@ -132,20 +132,20 @@ fn work_of(row: &Job, job: &JobMemory, retry: Retry, is_latest: bool) -> Work {
             .map(|before| row.expected_image_version_id.clone().unwrap_or(before)),
     };
     match job.standing {
-        Standing::Switched => Work::Nothing { outcome: Outcome::Switched, image_before, trouble: None },
-        Standing::Already => Work::Nothing { outcome: Outcome::Already, image_before, trouble: None },
+        Standing::Switched => Work::Nothing { outcome: Outcome::Switched, image_before, last_error: None },
+        Standing::UpToDate => Work::Nothing { outcome: Outcome::UpToDate, image_before, last_error: None },
         Standing::Failed if !retry.failed => {
-            Work::Nothing { outcome: Outcome::Failed, image_before, trouble }
+            Work::Nothing { outcome: Outcome::Failed, image_before, last_error }
         }
         // what a released run has not sent again is held again
-        standing if job.until_released && is_latest && (standing == Standing::Failed || !retry.moved) => {
-            Work::Held { standing, released: retry.moved, image_before, trouble }
+        standing if job.needs_release && is_latest && (standing == Standing::Failed || !retry.moved) => {
+            Work::Held { standing, released: retry.moved, image_before, last_error }
         }
         Standing::Failed | Standing::Superseded => again(false),
-        Standing::Throttled | Standing::Refused | Standing::NotSent | Standing::Cleared => again(true),
+        Standing::Throttled | Standing::Refused | Standing::NotSent | Standing::NotApplied => again(true),
         Standing::Accepted => Work::Watch { image_before, request_id },
-        standing @ (Standing::Sent | Standing::Doubtful | Standing::Unconverged | Standing::Unknown) => {
-            Work::Settle { standing, image_before, request_id, trouble }
+        standing @ (Standing::Sent | Standing::Unconfirmed | Standing::TimedOut | Standing::Unknown) => {
+            Work::Settle { standing, image_before, request_id, last_error }
         }
     }
 }
@@ -161,17 +161,17 @@ mod tests {
     use crate::job::{DataEngineId, JobKey, Region};
 
     const STANDINGS: [Standing; 13] = [
-        Standing::Already,
+        Standing::UpToDate,
         Standing::Sent,
         Standing::Throttled,
         Standing::Refused,
         Standing::NotSent,
-        Standing::Doubtful,
-        Standing::Cleared,
+        Standing::Unconfirmed,
+        Standing::NotApplied,
         Standing::Accepted,
         Standing::Switched,
         Standing::Failed,
-        Standing::Unconverged,
+        Standing::TimedOut,
         Standing::Unknown,
         Standing::Superseded,
     ];
@@ -195,9 +195,9 @@ mod tests {
         match standing {
             None => "send",
             Some(standing) => match (format!("{standing:?}").as_str(), skip_failed) {
-                ("Switched" | "Already", _) | ("Failed", true) => "nothing",
+                ("Switched" | "UpToDate", _) | ("Failed", true) => "nothing",
                 ("Accepted", _) => "watch",
-                ("Sent" | "Doubtful" | "Unconverged" | "Unknown", _) => "settle",
+                ("Sent" | "Unconfirmed" | "TimedOut" | "Unknown", _) => "settle",
                 _ => "send",
             },
         }
@@ -225,32 +225,32 @@ mod tests {
             let mut jobs = BTreeMap::new();
             for (number, standing) in standings.iter().enumerate() {
                 if let Some(standing) = *standing {
-                    jobs.insert(job(number).key, memory(standing, 2));
+                    jobs.insert(job(number).key, history(standing, 2));
                 }
             }
             // rows in another order than the ledger's, so that position cannot matter
             let mut order: Vec<usize> = (0..standings.len()).collect();
             order.rotate_left(rotation % standings.len());
             let plan: Vec<Job> = order.iter().map(|number| job(*number)).collect();
-            let memory = Memory { jobs, ..Memory::default() };
-            let work = remaining_work(&plan, &memory, Retry { failed: !skip_failed, moved: false });
+            let history = History { jobs, ..History::default() };
+            let work = remaining_work(&plan, &history, Retry { failed: !skip_failed, moved: false });
             for (number, work) in order.iter().zip(&work) {
                 prop_assert_eq!(word(work), expected(standings[*number], skip_failed));
             }
         }
     }
 
-    fn memory(standing: Standing, sent_line: u64) -> JobMemory {
+    fn history(standing: Standing, sent_line: u64) -> JobHistory {
         let at = Timestamp::UNIX_EPOCH;
-        JobMemory {
+        JobHistory {
             standing,
             at,
             attempts: 1,
             sent_line,
             image_before: None,
             request_id: None,
-            trouble: None,
-            until_released: false,
+            last_error: None,
+            needs_release: false,
         }
     }
 
@@ -263,11 +263,12 @@ mod tests {
     #[test]
     fn a_changed_target_waits_for_the_request_that_is_still_open() {
         for standing in STANDINGS {
-            let memory = Memory { jobs: [(to("a").key, memory(standing, 2))].into(), ..Memory::default() };
-            let open = ["Sent", "Doubtful", "Accepted", "Unconverged", "Unknown"];
+            let history =
+                History { jobs: [(to("a").key, history(standing, 2))].into(), ..History::default() };
+            let open = ["Sent", "Unconfirmed", "Accepted", "TimedOut", "Unknown"];
             let open_elsewhere =
                 open.contains(&format!("{standing:?}").as_str()).then(|| ImageVersionId::new("a"));
-            let work = remaining_work(&[to("b"), job(2)], &memory, Retry::default());
+            let work = remaining_work(&[to("b"), job(2)], &history, Retry::default());
             assert_eq!(
                 work[0],
                 Work::Send { open_elsewhere, sent_before: false, image_before: None },
@@ -281,12 +282,12 @@ mod tests {
     fn of_several_open_requests_the_latest_counts_whatever_its_name() {
         for (first, second) in [("a", "z"), ("z", "a")] {
             let jobs = [
-                (to(first).key, memory(Standing::Unconverged, 2)),
-                (to(second).key, memory(Standing::Doubtful, 5)),
+                (to(first).key, history(Standing::TimedOut, 2)),
+                (to(second).key, history(Standing::Unconfirmed, 5)),
             ];
-            let memory = Memory { jobs: jobs.into(), ..Memory::default() };
+            let history = History { jobs: jobs.into(), ..History::default() };
             let open_elsewhere = Some(ImageVersionId::new(second));
-            let work = remaining_work(&[to("m"), to(first), to(second)], &memory, Retry::default());
+            let work = remaining_work(&[to("m"), to(first), to(second)], &history, Retry::default());
             assert_eq!(work[0], Work::Send { open_elsewhere, sent_before: false, image_before: None });
             assert_eq!(work[1], Work::Blocked { by: ImageVersionId::new(second) });
             assert!(matches!(work[2], Work::Settle { .. }), "the latest one itself is settled");
@@ -295,9 +296,9 @@ mod tests {
 
     #[test]
     fn a_row_that_is_done_is_not_called_done_while_a_later_request_is_open() {
-        let jobs = [(to("a").key, memory(Standing::Switched, 2)), (to("b").key, memory(Standing::Sent, 5))];
-        let memory = Memory { jobs: jobs.into(), ..Memory::default() };
-        let work = remaining_work(&[to("a")], &memory, Retry::default());
+        let jobs = [(to("a").key, history(Standing::Switched, 2)), (to("b").key, history(Standing::Sent, 5))];
+        let history = History { jobs: jobs.into(), ..History::default() };
+        let work = remaining_work(&[to("a")], &history, Retry::default());
         assert_eq!(work, [Work::Blocked { by: ImageVersionId::new("b") }]);
     }
 }

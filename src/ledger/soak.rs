@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::fold::{Memory, Standing};
+use super::fold::{History, Standing};
 use crate::job::{Job, Wave};
 
 /// What is left of the soak of each wave at a moment, in plan order; none for a wave in which no earlier run switched
@@ -13,13 +13,13 @@ use crate::job::{Job, Wave};
 pub fn remaining_soaks(
     jobs: &[Job],
     waves: &[Wave],
-    memory: &Memory,
+    history: &History,
     waits: bool,
     now: Timestamp,
 ) -> Vec<Option<Duration>> {
     let mut latest: BTreeMap<usize, Timestamp> = BTreeMap::new();
     for job in jobs {
-        let Some(known) = memory.jobs.get(&job.key) else { continue };
+        let Some(known) = history.jobs.get(&job.key) else { continue };
         if known.standing == Standing::Switched || (known.standing == Standing::Accepted && !waits) {
             let latest = latest.entry(job.wave).or_insert(known.at);
             *latest = known.at.max(*latest);
@@ -41,7 +41,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::super::entry::tests::key;
-    use super::super::{Entry, Line, RunOpened, SCHEMA, Step};
+    use super::super::{Entry, Line, RunStarted, SCHEMA, Step};
     use super::*;
 
     const SOAK: Duration = Duration::from_secs(600);
@@ -65,8 +65,8 @@ mod tests {
     }
 
     /// The fold over lines with their times.
-    fn memory(lines: &[(u32, i64, Step)]) -> Memory {
-        let opened = RunOpened {
+    fn history(lines: &[(u32, i64, Step)]) -> History {
+        let opened = RunStarted {
             schema: SCHEMA.into(),
             parent_run: None,
             tool_version: "0".into(),
@@ -77,15 +77,15 @@ mod tests {
             simulated: true,
             rate: 20,
         };
-        let mut memory = Memory::default();
+        let mut history = History::default();
         let mut take = |seq, seconds, entry| {
-            memory.take(&Line { seq, at: at(seconds), run: "run-1".into(), entry }).expect("legal");
+            history.take(&Line { seq, at: at(seconds), run: "run-1".into(), entry }).expect("legal");
         };
-        take(1, 0, Entry::Opened(opened));
+        take(1, 0, Entry::RunStarted(opened));
         for ((number, seconds, step), seq) in lines.iter().zip(2..) {
             take(seq, *seconds, Entry::Job { key: key(*number), step: step.clone() });
         }
-        memory
+        history
     }
 
     fn sent() -> Step {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     fn accepted() -> Step {
-        Step::Accepted { request_id: None, latency_ms: None, read_back: false }
+        Step::Accepted { request_id: None, latency_ms: None, verified: false }
     }
 
     fn switched() -> Step {
@@ -101,8 +101,8 @@ mod tests {
     }
 
     /// The canary's engines are switched after 50 and 20 seconds, the next wave's is accepted after 60.
-    fn interrupted() -> Memory {
-        memory(&[
+    fn interrupted() -> History {
+        history(&[
             (0, 1, sent()),
             (1, 1, sent()),
             (0, 2, accepted()),
@@ -139,15 +139,15 @@ mod tests {
     #[test]
     fn a_wave_in_which_nothing_was_switched_has_nothing_left() {
         let (jobs, waves) = plan();
-        let memory = memory(&[(0, 1, Step::Already), (1, 1, Step::Already), (2, 1, sent())]);
-        assert_eq!(remaining_soaks(&jobs, &waves, &memory, true, at(10)), [None, None, None]);
+        let history = history(&[(0, 1, Step::UpToDate), (1, 1, Step::UpToDate), (2, 1, sent())]);
+        assert_eq!(remaining_soaks(&jobs, &waves, &history, true, at(10)), [None, None, None]);
     }
 
     #[test]
     fn a_wave_without_a_soak_has_no_time_left_of_it() {
         let (jobs, waves) = plan();
-        let memory = memory(&[(3, 1, sent()), (3, 2, accepted()), (3, 3, switched())]);
-        assert_eq!(remaining_soaks(&jobs, &waves, &memory, true, at(3)), [None, None, Some(Duration::ZERO)]);
+        let history = history(&[(3, 1, sent()), (3, 2, accepted()), (3, 3, switched())]);
+        assert_eq!(remaining_soaks(&jobs, &waves, &history, true, at(3)), [None, None, Some(Duration::ZERO)]);
     }
 
     #[test]

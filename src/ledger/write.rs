@@ -10,11 +10,11 @@ use super::LedgerError;
 use super::chain::Check;
 use super::disk::{Disk, Named, private, sync_folder};
 use super::entry::{Entry, Line};
-use super::fold::Memory;
+use super::fold::History;
 use super::lock::Lock;
 use super::read::{LONGEST_LINE, read};
-use super::rescue::Rescued;
-use crate::words::shown_path;
+use super::recover::Recovered;
+use crate::format::shown_path;
 
 /// Tells the time on the wall.
 type WallClock = Box<dyn Fn() -> Timestamp + Send>;
@@ -26,32 +26,32 @@ pub struct Writer {
     clock: WallClock,
     path: PathBuf,
     run: String,
-    memory: Memory,
+    history: History,
     check: Check,
     /// Number of the line that comes next.
     next: u64,
     /// Set by the first failure: what is on disk is no longer certain, so nothing more is written.
     broken: bool,
     unrecorded: Vec<Line>,
-    rescued: Option<Rescued>,
+    recovered: Option<Recovered>,
     /// Held until the writer goes.
     lock: Option<Lock>,
 }
 
 impl Writer {
     /// A writer that goes on after what `memory` and `check` stand for.
-    pub fn new(disk: Box<dyn Disk>, path: &Path, run: &str, memory: Memory, check: Check) -> Self {
+    pub fn new(disk: Box<dyn Disk>, path: &Path, run: &str, history: History, check: Check) -> Self {
         Self {
             disk,
             clock: Box::new(Timestamp::now),
             path: path.to_owned(),
             run: run.to_owned(),
-            next: memory.lines + 1,
-            memory,
+            next: history.lines + 1,
+            history,
             check,
             broken: false,
             unrecorded: Vec::new(),
-            rescued: None,
+            recovered: None,
             lock: None,
         }
     }
@@ -79,16 +79,16 @@ impl Writer {
         if written.is_err() {
             self.broken = true;
             // a request leaves only after its intent is on record, so of those there is nothing to tell
-            self.unrecorded.extend(lines.into_iter().filter(Line::is_finding));
+            self.unrecorded.extend(lines.into_iter().filter(Line::is_result));
         }
         written
     }
 
     /// Saves at once what stands in a ledger that was removed or replaced: nobody knows how this run will end.
     fn rescued_with(&mut self, error: LedgerError) -> LedgerError {
-        self.rescued = self.lock.as_ref().and_then(|lock| lock.rescue(&self.run));
-        match (&self.rescued, error) {
-            (Some(Rescued::File(copy)), LedgerError::Io { doing, path, cause }) => {
+        self.recovered = self.lock.as_ref().and_then(|lock| lock.recover(&self.run));
+        match (&self.recovered, error) {
+            (Some(Recovered::File(copy)), LedgerError::Io { doing, path, cause }) => {
                 let cause = io::Error::other(format!("{cause}; what it held is in {}", shown_path(copy)));
                 LedgerError::Io { doing, path, cause }
             }
@@ -109,7 +109,7 @@ impl Writer {
         for line in lines {
             // the fold judges our own lines before they are written, so that no run can leave a ledger
             // that the next one refuses
-            self.memory.take(line).map_err(|what| LedgerError::Damaged {
+            self.history.take(line).map_err(|what| LedgerError::Damaged {
                 path: self.path.clone(),
                 line: line.seq,
                 what,
@@ -137,13 +137,13 @@ impl Writer {
     }
 
     /// What is left of the ledger, if it was removed or replaced under us.
-    pub fn rescued(&self) -> Option<&Rescued> {
-        self.rescued.as_ref()
+    pub fn recovered(&self) -> Option<&Recovered> {
+        self.recovered.as_ref()
     }
 
     /// What the ledger knows, this run's lines included.
-    pub fn memory(&self) -> &Memory {
-        &self.memory
+    pub fn history(&self) -> &History {
+        &self.history
     }
 }
 
@@ -152,8 +152,8 @@ impl Writer {
 pub fn open(path: &Path, run: &str) -> Result<(Writer, Option<PathBuf>), LedgerError> {
     let failed = |cause| LedgerError::Io { doing: "open", path: path.to_owned(), cause };
     let (file, lock) = Lock::take(path)?;
-    let recalled = read(path)?;
-    let set_aside = if recalled.torn.is_empty() {
+    let loaded = read(path)?;
+    let set_aside = if loaded.torn.is_empty() {
         None
     } else {
         let aside = PathBuf::from(format!("{}.torn-{run}", path.display()));
@@ -161,8 +161,8 @@ pub fn open(path: &Path, run: &str) -> Result<(Writer, Option<PathBuf>), LedgerE
         options.write(true).create_new(true);
         private(&mut options);
         let mut torn = options.open(&aside).map_err(failed)?;
-        torn.write_all(&recalled.torn).and_then(|()| torn.sync_all()).map_err(failed)?;
-        file.set_len(recalled.whole_bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+        torn.write_all(&loaded.torn).and_then(|()| torn.sync_all()).map_err(failed)?;
+        file.set_len(loaded.whole_bytes).and_then(|()| file.sync_all()).map_err(failed)?;
         Some(aside)
     };
     sync_folder(path).map_err(failed)?;
@@ -171,7 +171,7 @@ pub fn open(path: &Path, run: &str) -> Result<(Writer, Option<PathBuf>), LedgerE
     let disk = super::faults::disk(named, path).map_err(failed)?;
     #[cfg(not(debug_assertions))]
     let disk = Box::new(named);
-    let mut writer = Writer::new(disk, path, run, recalled.memory, recalled.check);
+    let mut writer = Writer::new(disk, path, run, loaded.history, loaded.check);
     writer.lock = Some(lock);
     Ok((writer, set_aside))
 }
@@ -190,7 +190,7 @@ fn in_milliseconds(now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::super::entry::tests::key;
-    use super::super::{RunOpened, SCHEMA, Standing, Step};
+    use super::super::{RunStarted, SCHEMA, Standing, Step};
     use super::*;
 
     fn opened() -> Entry {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn opened_after(parent: Option<&str>) -> Entry {
-        Entry::Opened(RunOpened {
+        Entry::RunStarted(RunStarted {
             schema: SCHEMA.into(),
             parent_run: parent.map(str::to_owned),
             tool_version: "0".into(),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn accepted(number: u32) -> Entry {
-        let step = Step::Accepted { request_id: Some("id".into()), latency_ms: Some(120), read_back: false };
+        let step = Step::Accepted { request_id: Some("id".into()), latency_ms: Some(120), verified: false };
         Entry::Job { key: key(number), step }
     }
 
@@ -240,10 +240,10 @@ mod tests {
         let (mut writer, set_aside) = open(&path, "run-2").expect("the same ledger");
         assert_eq!(set_aside, None);
         writer.append(vec![opened_after(Some("run-1")), accepted(1)]).expect("written");
-        let recalled = read(&path).expect("whole");
-        let standings: Vec<Standing> = recalled.memory.jobs.values().map(|job| job.standing).collect();
+        let loaded = read(&path).expect("whole");
+        let standings: Vec<Standing> = loaded.history.jobs.values().map(|job| job.standing).collect();
         assert_eq!(standings, [Standing::Accepted, Standing::Accepted, Standing::Accepted, Standing::Sent]);
-        assert_eq!(recalled.memory.latest_run.map(|(run, _)| run), Some("run-2".into()));
+        assert_eq!(loaded.history.latest_run.map(|(run, _)| run), Some("run-2".into()));
     }
 
     /// Writes until its time comes, then fails for good.
@@ -269,7 +269,7 @@ mod tests {
         for (appends_left, syncs_left) in [(1, 9), (9, 1)] {
             let disk = Box::new(Failing { appends_left, syncs_left });
             let path = Path::new("plan.jsonl");
-            let mut writer = Writer::new(disk, path, "run-1", Memory::default(), Check::default());
+            let mut writer = Writer::new(disk, path, "run-1", History::default(), Check::default());
             writer.append(vec![opened()]).expect("the first goes well");
             assert!(writer.append(vec![sent(1)]).is_err());
             assert!(writer.append(vec![accepted(1)]).is_err());
@@ -287,7 +287,7 @@ mod tests {
         let endless = Step::NotSent { message: "x".repeat(2 << 20) };
         assert!(writer.append(vec![sent(1), Entry::Job { key: key(1), step: endless }]).is_err());
         drop(writer);
-        assert_eq!(read(&path).expect("whole").memory.lines, 2);
+        assert_eq!(read(&path).expect("whole").history.lines, 2);
     }
 
     #[cfg(unix)]
@@ -304,9 +304,9 @@ mod tests {
             }
             let error = writer.append(vec![sent(1)]).expect_err("gone").to_string();
             // saved at once, and said where
-            let Some(Rescued::File(copy)) = writer.rescued() else { panic!("no copy") };
+            let Some(Recovered::File(copy)) = writer.recovered() else { panic!("no copy") };
             assert!(error.contains(&format!("what it held is in {}", copy.display())), "{error}");
-            assert_eq!(read(copy).expect("whole").memory.lines, 1);
+            assert_eq!(read(copy).expect("whole").history.lines, 1);
         }
     }
 
@@ -330,7 +330,7 @@ mod tests {
         let (mut writer, _) = open(&path, "run-1").expect("new");
         writer.append(vec![opened()]).expect("written");
         assert!(writer.append(vec![accepted(1)]).is_err(), "accepted without sent");
-        assert_eq!(read(&path).expect("whole").memory.lines, 1);
+        assert_eq!(read(&path).expect("whole").history.lines, 1);
     }
 
     #[cfg(unix)]

@@ -13,10 +13,10 @@ use super::finding::{Finding, Place, Review, quote};
 use super::names;
 use super::source::Opened;
 use super::value::{Field, Value};
+use crate::format::plural;
 use crate::job::Wave;
-use crate::words::plural;
 
-/// The columns, as this tool spells them.
+/// The columns, as this tool faults them.
 const COLUMNS: [Field; 7] = [
     Field::DataEngineId,
     Field::NewImageVersionId,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
 use super::source::{Source, boundary};
-use crate::words::{self, is_printable, printable};
+use crate::format::{self, is_printable, printable};
 
 /// Findings that are shown; the rest is counted.
 const SHOWN: usize = 100;
@@ -74,7 +74,7 @@ impl Findings {
 
     /// `1 finding`, `12,000 findings`; `at least` so many where the review gave up before the end.
     pub(super) fn counted(&self) -> String {
-        let counted = words::plural(self.count, "finding");
+        let counted = format::plural(self.count, "finding");
         if self.is_cut { format!("at least {counted}") } else { counted }
     }
 
@@ -88,7 +88,7 @@ impl Findings {
             page.push_str("\n\n");
         }
         let more = self.count.saturating_sub(SHOWN);
-        let rest = if more > 0 { format!("and {} more\n\n", words::count(more)) } else { String::new() };
+        let rest = if more > 0 { format!("and {} more\n\n", format::count(more)) } else { String::new() };
         page + &rest + &self.counted() + "; nothing was sent\n"
     }
 

@@ -45,8 +45,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::format;
 use crate::job::{Job, Region, Wave};
-use crate::words;
 
 use check::Draft;
 pub use finding::Findings;
@@ -90,7 +90,7 @@ pub enum PlanError {
     /// The file cannot be read at all.
     #[error(
         "cannot read the plan {}: {cause}; check the path and its permissions",
-        crate::words::shown_path(path)
+        crate::format::shown_path(path)
     )]
     Unreadable {
         /// The file, as it was named.
@@ -193,7 +193,7 @@ fn digest(jobs: &[Job], waves: &[Wave]) -> String {
             hash.update(line);
         }
     }
-    words::hex(&hash.finalize())
+    format::hex(&hash.finalize())
 }
 
 #[cfg(test)]

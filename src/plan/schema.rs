@@ -13,8 +13,8 @@ use super::names;
 use super::source::Opened;
 use super::value::{Field, Value};
 use super::yaml::{Node, Shape};
+use crate::format::read_duration;
 use crate::job::{Region, Wave};
-use crate::words::read_duration;
 
 const PLAN_KEYS: [&str; 5] = ["region", "new_image_version_id", "expect", "waves", "engines"];
 const EXPECT_KEYS: [&str; 2] = ["account", "region"];

@@ -165,7 +165,7 @@ impl Review {
     fn add(&mut self, path: &Path, text: Arc<str>) -> Opened {
         let file = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
         let begin = if text.starts_with(BOM) { BOM.len_utf8() } else { 0 };
-        let shown_path = crate::words::shown_path(path);
+        let shown_path = crate::format::shown_path(path);
         self.sources.push(Source { shown_path, text: Arc::clone(&text) });
         Opened { file, text, begin }
     }

@@ -1,7 +1,7 @@
 //! The values that a plan can hold, and the shape that each must have.
 
 use super::finding::{Finding, Place, Review, quote};
-use crate::words::{is_printable, read_duration};
+use crate::format::{is_printable, read_duration};
 
 /// Longest id, in characters. Ids of the service have about 20 (engines) and 36 (images).
 const MAX_ID: usize = 128;
@@ -33,7 +33,7 @@ pub(super) enum Field {
 }
 
 impl Field {
-    /// How a plan spells it.
+    /// How a plan faults it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::DataEngineId => "data_engine_id",

@@ -124,7 +124,7 @@ impl Bars {
 /// The wave in the first row: the open wave keeps its predecessor in sight.
 fn first_row(scene: &Scene, shown: usize) -> usize {
     let last_opened = scene.next_wave.saturating_sub(1);
-    let waves = scene.opening.waves.len();
+    let waves = scene.header.waves.len();
     last_opened.saturating_sub(1).min(waves.saturating_sub(shown))
 }
 
@@ -135,19 +135,19 @@ impl Sink for Bars {
             self.screen.0.println(print::for_stderr(line.trim_end_matches('\n')))?;
         }
         match event {
-            Event::Opened(_) => {
-                self.open(scene.opening.waves.len())?;
+            Event::RunStarted(_) => {
+                self.open(scene.header.waves.len())?;
                 self.draw(after, scene)?;
             }
             Event::Tick
-            | Event::WaveOpened { .. }
-            | Event::WaveClosed { .. }
-            | Event::WaveSoaking { .. }
-            | Event::WaveSoaked { .. }
+            | Event::WaveStarted { .. }
+            | Event::WaveEnded { .. }
+            | Event::SoakStarted { .. }
+            | Event::SoakEnded { .. }
             | Event::Stopping(_) => {
                 self.draw(after, scene)?;
             }
-            Event::Closed => self.close(),
+            Event::RunEnded => self.close(),
             _ if after >= self.drawn + REDRAW_EVERY => self.draw(after, scene)?,
             _ => {}
         }
@@ -226,7 +226,7 @@ mod tests {
     fn with_many_waves_the_open_one_is_always_in_sight() {
         let mut scene = script::waves(30).scene();
         for wave in 0..30 {
-            scene.take(Duration::ZERO, &Event::WaveOpened { wave });
+            scene.take(Duration::ZERO, &Event::WaveStarted { wave });
             let first = first_row(&scene, MOST_ROWS);
             assert!(
                 (first..first + MOST_ROWS).contains(&wave),
@@ -275,7 +275,7 @@ mod tests {
         line.flush().expect("writing never fails");
         let mut bars = Bars::new(&screen);
         let scene = script::busy_scene();
-        assert!(bars.show(Duration::ZERO, &scene, &Event::Opened(scene.opening.clone())).is_err());
+        assert!(bars.show(Duration::ZERO, &scene, &Event::RunStarted(scene.header.clone())).is_err());
     }
 
     #[test]

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Closing;
-use crate::event::{Opening, SoakFailure, StopReason};
+use crate::event::{RunHeader, SoakFailure, StopReason};
+use crate::format;
 use crate::job::{Job, JobIndex, Outcome, Reason, Wave};
 use crate::tally::{Counts, Outcomes, Soak, Tally};
-use crate::words;
 
 const SCHEMA: &str = "dlc-fleet.summary/1";
 
@@ -46,11 +46,11 @@ struct Document<'a> {
     /// Requests refused because they came too fast.
     throttles: usize,
     /// Requests that may have been applied: without a readable answer, or answered with a server fault.
-    doubts: usize,
+    unconfirmed: usize,
     /// Requests of earlier runs that were read back first.
-    inherited_doubts: usize,
+    unconfirmed_from_earlier_runs: usize,
     /// Most switch requests started in any one second.
-    worst_second: Option<u32>,
+    peak_requests_per_second: Option<u32>,
     /// The exact command that goes on with what is left.
     resume: Option<String>,
     /// Outcomes over the whole plan.
@@ -68,7 +68,7 @@ enum Stopped<'a> {
     Interrupted { signal: &'a str },
     AccountRefused { reason: ReasonGiven<'a> },
     SoakFailed(SoakFailed<'a>),
-    LedgerLost { cause: &'a str },
+    LedgerFailed { cause: &'a str },
 }
 
 /// A wave that did not come through its soak.
@@ -99,10 +99,10 @@ impl<'a> From<&'a SoakFailure> for SoakFailed<'a> {
 struct OutcomeCounts {
     jobs: usize,
     switched: usize,
-    already: usize,
+    up_to_date: usize,
     accepted: usize,
     failed: usize,
-    unconverged: usize,
+    timed_out: usize,
     unknown: usize,
     not_started: usize,
 }
@@ -112,7 +112,7 @@ struct Totals {
     #[serde(flatten)]
     outcomes: OutcomeCounts,
     /// Jobs that earlier runs settled; they are counted under their outcome too.
-    earlier: usize,
+    from_earlier_runs: usize,
 }
 
 #[derive(Serialize)]
@@ -137,7 +137,7 @@ struct JobEnd<'a> {
     wave: Option<&'a str>,
     outcome: Outcome,
     /// True when an earlier run settled it and this one left it alone.
-    earlier: bool,
+    from_earlier_run: bool,
     reason: Option<ReasonGiven<'a>>,
     /// The image version it was on before the first request, where a look told.
     image_version_id_before: Option<&'a str>,
@@ -160,17 +160,17 @@ pub(super) struct ReasonGiven<'a> {
 }
 
 /// The summary as one JSON document with a final line break.
-pub fn json(opening: &Opening, tally: &Tally, closing: &Closing, exit_code: u8) -> String {
-    let waves = opening.waves.iter().zip(tally.waves()).zip(tally.soaks());
-    let jobs = opening.jobs.iter().enumerate();
+pub fn json(header: &RunHeader, tally: &Tally, closing: &Closing, exit_code: u8) -> String {
+    let waves = header.waves.iter().zip(tally.waves()).zip(tally.soaks());
+    let jobs = header.jobs.iter().enumerate();
     written(&Document {
         schema: SCHEMA,
-        run_id: &opening.run_id,
-        parent_run_id: opening.parent_run_id.as_deref(),
-        plan: words::shown_path(&opening.plan),
-        ledger: words::shown_path(&opening.ledger),
-        endpoint: &opening.endpoint,
-        rate: opening.rate,
+        run_id: &header.run_id,
+        parent_run_id: header.parent_run_id.as_deref(),
+        plan: format::shown_path(&header.plan),
+        ledger: format::shown_path(&header.ledger),
+        endpoint: &header.endpoint,
+        rate: header.rate,
         exit_code,
         stopped: closing.stopped.as_ref().map(Stopped::from),
         elapsed_ms: milliseconds(closing.elapsed),
@@ -178,13 +178,13 @@ pub fn json(opening: &Opening, tally: &Tally, closing: &Closing, exit_code: u8) 
         jobs_sent: tally.jobs_sent(),
         retries: tally.retries(),
         throttles: tally.throttles(),
-        doubts: tally.doubts(),
-        inherited_doubts: tally.inherited_doubts(),
-        worst_second: closing.worst_second,
+        unconfirmed: tally.unconfirmed(),
+        unconfirmed_from_earlier_runs: tally.unconfirmed_from_earlier_runs(),
+        peak_requests_per_second: closing.peak_requests_per_second,
         resume: closing.goes_on(),
-        totals: Totals { outcomes: tally.outcomes().into(), earlier: tally.earlier() },
+        totals: Totals { outcomes: tally.outcomes().into(), from_earlier_runs: tally.from_earlier_runs() },
         waves: waves.map(WaveEnd::from).collect(),
-        jobs: jobs.map(|(at, job)| JobEnd::new(opening, tally, JobIndex(at), job)).collect(),
+        jobs: jobs.map(|(at, job)| JobEnd::new(header, tally, JobIndex(at), job)).collect(),
     })
 }
 
@@ -206,7 +206,7 @@ impl<'a> From<&'a StopReason> for Stopped<'a> {
             StopReason::Interrupted { signal } => Self::Interrupted { signal },
             StopReason::AccountRefused(reason) => Self::AccountRefused { reason: reason.into() },
             StopReason::SoakFailed(failure) => Self::SoakFailed(failure.into()),
-            StopReason::LedgerLost { cause } => Self::LedgerLost { cause },
+            StopReason::LedgerFailed { cause } => Self::LedgerFailed { cause },
         }
     }
 }
@@ -233,10 +233,10 @@ impl From<Outcomes> for OutcomeCounts {
         Self {
             jobs: outcomes.total(),
             switched: outcomes.of(Outcome::Switched),
-            already: outcomes.of(Outcome::Already),
+            up_to_date: outcomes.of(Outcome::UpToDate),
             accepted: outcomes.of(Outcome::Accepted),
             failed: outcomes.of(Outcome::Failed),
-            unconverged: outcomes.of(Outcome::Unconverged),
+            timed_out: outcomes.of(Outcome::TimedOut),
             unknown: outcomes.of(Outcome::Unknown),
             not_started: outcomes.of(Outcome::NotStarted),
         }
@@ -244,18 +244,17 @@ impl From<Outcomes> for OutcomeCounts {
 }
 
 impl<'a> JobEnd<'a> {
-    fn new(opening: &'a Opening, tally: &'a Tally, at: JobIndex, job: &'a Job) -> Self {
-        let verdict = tally.verdict(at);
+    fn new(header: &'a RunHeader, tally: &'a Tally, at: JobIndex, job: &'a Job) -> Self {
+        let result = tally.result(at);
         Self {
             region: job.key.region.as_str(),
             data_engine_id: job.key.data_engine_id.as_str(),
             new_image_version_id: job.key.new_image_version_id.as_str(),
-            wave: opening.waves.get(job.wave).map(|wave| wave.name.as_str()),
+            wave: header.waves.get(job.wave).map(|wave| wave.name.as_str()),
             outcome: tally.outcome(at),
-            earlier: verdict.is_some_and(|verdict| verdict.earlier),
-            reason: verdict.and_then(|verdict| verdict.reason.as_ref()).map(ReasonGiven::from),
-            image_version_id_before: verdict
-                .and_then(|verdict| Some(verdict.image_before.as_ref()?.as_str())),
+            from_earlier_run: result.is_some_and(|result| result.from_earlier_run),
+            reason: result.and_then(|result| result.reason.as_ref()).map(ReasonGiven::from),
+            image_version_id_before: result.and_then(|result| Some(result.image_before.as_ref()?.as_str())),
             drifted_to: tally.drifted_to(at),
             note: job.note.as_deref(),
             attempts: tally.attempts_of(at),
@@ -287,10 +286,10 @@ mod tests {
         let closing = Closing {
             stopped: tally.stopped().cloned(),
             elapsed: story.elapsed(),
-            worst_second: Some(12),
+            peak_requests_per_second: Some(12),
             resume: Some("dlc-fleet run fleet.yaml".into()),
         };
-        json(&story.opening, &tally, &closing, exit_code)
+        json(&story.header, &tally, &closing, exit_code)
     }
 
     fn json_of(story: &Story, exit_code: u8) -> Value {

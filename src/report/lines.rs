@@ -8,8 +8,8 @@ use anstream::AutoStream;
 use super::notices::Notices;
 use super::{Scene, Sink, paint, print, progress, soaking};
 use crate::event::Event;
+use crate::format;
 use crate::tally::Counts;
-use crate::words;
 
 /// Progress is told at most once in this time,
 const AT_MOST_EVERY: Duration = Duration::from_secs(10);
@@ -59,7 +59,7 @@ impl<W: Write> Lines<W> {
         let Some(counts) = scene.tally.waves().get(wave) else { return false };
         let moved = steps(counts).saturating_sub(self.last_steps);
         // when all have ended, the end of the wave says it in a moment
-        since >= AT_MOST_EVERY && counts.unsettled() > 0 && moved * PART >= counts.jobs() * STEPS_OF_A_JOB
+        since >= AT_MOST_EVERY && counts.unfinished() > 0 && moved * PART >= counts.jobs() * STEPS_OF_A_JOB
     }
 
     fn told(&mut self, after: Duration, steps: usize) {
@@ -77,7 +77,7 @@ fn steps(counts: &Counts) -> usize {
 
 /// A line with the elapsed time in front and its line break.
 pub(super) fn timed(after: Duration, text: &str) -> String {
-    format!("{}  {text}\n", paint::quiet(&format!("{:>6}", words::clock(after))))
+    format!("{}  {text}\n", paint::quiet(&format!("{:>6}", format::clock(after))))
 }
 
 impl<W: Write + Send> Sink for Lines<W> {
@@ -86,14 +86,14 @@ impl<W: Write + Send> Sink for Lines<W> {
             self.line(after, &text)?;
         }
         match event {
-            Event::WaveOpened { wave } => {
+            Event::WaveStarted { wave } => {
                 let steps = scene.tally.waves().get(*wave).map_or(0, steps);
                 self.told(after, steps);
             }
-            Event::WaveClosed { .. } | Event::WaveSoaking { .. } | Event::WaveSoaked { .. } => {
+            Event::WaveEnded { .. } | Event::SoakStarted { .. } | Event::SoakEnded { .. } => {
                 self.told(after, 0);
             }
-            Event::Closed => {}
+            Event::RunEnded => {}
             _ if self.progress_due(after, scene) => {
                 self.line(after, &progress::calm_line(after, scene))?;
                 let open = scene.wave.and_then(|(wave, _)| scene.tally.waves().get(wave));
@@ -108,7 +108,7 @@ impl<W: Write + Send> Sink for Lines<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Opening;
+    use crate::event::RunHeader;
     use crate::job::Wave;
     use crate::report::paint::plain;
     use crate::report::script::{self, Story};
@@ -144,12 +144,12 @@ mod tests {
     #[test]
     fn a_soak_of_days_fills_no_log_and_leaves_nobody_without_a_word() {
         let mut story = script::soaking();
-        let mut opening = Opening::clone(&story.opening);
+        let mut header = RunHeader::clone(&story.header);
         let soak = Duration::from_secs(24 * 60 * 60);
-        opening.waves = opening.waves.iter().map(|wave| Wave { soak, ..wave.clone() }).collect();
-        story.replace_opening(opening);
+        header.waves = header.waves.iter().map(|wave| Wave { soak, ..wave.clone() }).collect();
+        story.replace_opening(header);
         story.events.truncate(1);
-        story.push(0, Event::WaveSoaking { wave: 0, left: soak, read_back: true });
+        story.push(0, Event::SoakStarted { wave: 0, left: soak, verify: true });
         (1..=3600).for_each(|second| story.push(second * 1000, Event::Tick));
         let lines = lines_of(&story);
         let told = lines.lines().filter(|line| line.contains("soaking canary, ")).count();
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_run_in_which_nothing_moves_still_shows_that_it_lives() {
         let mut story = script::fleet(100);
-        story.push(0, Event::WaveOpened { wave: 0 });
+        story.push(0, Event::WaveStarted { wave: 0 });
         (1..=300).for_each(|second| story.push(second * 1000, Event::Tick));
         let progress =
             lines_of(&story).lines().filter(|line| line.contains("0 of 100 on target, 100 waiting")).count();

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::event::{Event, Listener, Opening};
+use crate::event::{Event, Listener, RunHeader};
 use crate::tally::Tally;
 
 mod bars;
@@ -50,7 +50,7 @@ pub use wording::clock_note;
 #[derive(Debug)]
 pub struct Scene {
     /// What was known when the run opened.
-    pub opening: Arc<Opening>,
+    pub header: Arc<RunHeader>,
     /// Where every job stands.
     pub tally: Tally,
     /// How fast it goes.
@@ -67,15 +67,15 @@ pub struct Scene {
 
 impl Scene {
     /// The scene in which nothing has happened yet.
-    pub fn new(opening: Arc<Opening>) -> Self {
+    pub fn new(header: Arc<RunHeader>) -> Self {
         Self {
-            tally: Tally::new(&opening),
+            tally: Tally::new(&header),
             pulse: Pulse::default(),
             wave: None,
             soaking: None,
             next_wave: 0,
-            several_regions: several_regions(&opening),
-            opening,
+            several_regions: several_regions(&header),
+            header,
         }
     }
 
@@ -83,26 +83,26 @@ impl Scene {
         self.tally.take(event);
         self.pulse.take(after, event);
         match event {
-            Event::WaveOpened { wave } => {
+            Event::WaveStarted { wave } => {
                 self.wave = Some((*wave, after));
                 self.next_wave = wave + 1;
             }
-            Event::WaveSoaking { wave, left, .. } => self.soaking = Some((*wave, after + *left)),
-            Event::WaveSoaked { .. } | Event::Stopping(_) => self.soaking = None,
+            Event::SoakStarted { wave, left, .. } => self.soaking = Some((*wave, after + *left)),
+            Event::SoakEnded { .. } | Event::Stopping(_) => self.soaking = None,
             _ => {}
         }
     }
 
     /// A wave that closed is part of the scene in which its end is told, and gone afterwards.
     fn leave(&mut self, event: &Event) {
-        if matches!(event, Event::WaveClosed { .. }) {
+        if matches!(event, Event::WaveEnded { .. }) {
             self.wave = None;
         }
     }
 }
 
-fn several_regions(opening: &Opening) -> bool {
-    let mut regions = opening.jobs.iter().map(|job| &job.key.region);
+fn several_regions(header: &RunHeader) -> bool {
+    let mut regions = header.jobs.iter().map(|job| &job.key.region);
     let first = regions.next();
     regions.any(|region| Some(region) != first)
 }
@@ -156,10 +156,10 @@ impl Reporter {
 }
 
 impl Listener for Reporter {
-    fn hear(&mut self, after: Duration, event: &Event) {
+    fn on_event(&mut self, after: Duration, event: &Event) {
         let mut scene = self.witness.scene();
-        if let Event::Opened(opening) = event {
-            *scene = Some(Scene::new(Arc::clone(opening)));
+        if let Event::RunStarted(header) = event {
+            *scene = Some(Scene::new(Arc::clone(header)));
         }
         // a run opens before anything else happens, so there is nothing to show without a scene
         let Some(scene) = scene.as_mut() else { return };
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn events_before_the_opening_are_no_reason_to_panic() {
         let mut reporter = Reporter::default();
-        reporter.hear(Duration::ZERO, &Event::Tick);
+        reporter.on_event(Duration::ZERO, &Event::Tick);
         assert!(reporter.witness().tally().is_none());
     }
 }

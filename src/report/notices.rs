@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Scene, paint, wording};
 use crate::event::Event;
+use crate::format;
 use crate::job::Outcome;
-use crate::words;
 
 /// So many notices of one sort are shown as they come.
 const SHOWN_AT_ONCE: u32 = 3;
@@ -44,22 +44,22 @@ impl Notices {
     pub fn take(&mut self, after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
         let mut shown = match event {
             Event::Tick => self.release(|held| after >= held.last_shown + PAUSE, after),
-            Event::Closed => self.release(|_| true, after),
+            Event::RunEnded => self.release(|_| true, after),
             _ => Vec::new(),
         };
         let texts = wording::wording(after, scene, event);
         match event {
-            Event::WaveOpened { .. } => {
+            Event::WaveStarted { .. } => {
                 self.opened = texts;
                 return shown;
             }
-            Event::WaveClosed { wave } if !self.opened.is_empty() => {
+            Event::WaveEnded { wave } if !self.opened.is_empty() => {
                 self.opened.clear();
                 shown.extend(wording::idle_wave(scene, *wave));
                 return shown;
             }
             // another slowing after full speed is news again
-            Event::FullSpeed { .. } => self.forget_told(THROTTLED),
+            Event::RateRestored { .. } => self.forget_told(THROTTLED),
             _ => {}
         }
         if !costs_nothing(event) {
@@ -114,7 +114,7 @@ impl Held {
         self.last_told.clone_from(&text);
         match others {
             0 => text,
-            others => format!("{text} {}", paint::quiet(&format!("(and {} more)", words::count(others)))),
+            others => format!("{text} {}", paint::quiet(&format!("(and {} more)", format::count(others)))),
         }
     }
 }
@@ -122,8 +122,8 @@ impl Held {
 /// True for what is known of a job without a request: a wave in which nothing else happens had nothing to do.
 fn costs_nothing(event: &Event) -> bool {
     match event {
-        Event::Settled { verdict, .. } => verdict.earlier || verdict.outcome == Outcome::Already,
-        Event::Opened(_) | Event::Drifted { .. } => true,
+        Event::JobEnded { result, .. } => result.from_earlier_run || result.outcome == Outcome::UpToDate,
+        Event::RunStarted(_) | Event::Drifted { .. } => true,
         _ => false,
     }
 }
@@ -132,32 +132,32 @@ fn costs_nothing(event: &Event) -> bool {
 fn sort(event: &Event) -> Option<Sort> {
     let sort = match event {
         Event::Throttled { reason, .. } => (THROTTLED, reason.code.clone()),
-        Event::FullSpeed { .. } => ("full speed", String::new()),
-        Event::ClockOff { .. } => ("clock", String::new()),
+        Event::RateRestored { .. } => ("full speed", String::new()),
+        Event::ClockSkew { .. } => ("clock", String::new()),
         Event::WillRetry { reason, .. } => ("retry", reason.code.clone()),
-        Event::Doubtful { reason, .. } => ("doubtful", reason.code.clone()),
-        Event::Cleared { .. } => ("cleared", String::new()),
-        Event::SweepFailed { reason } => ("sweep", reason.code.clone()),
+        Event::Unconfirmed { reason, .. } => ("unconfirmed", reason.code.clone()),
+        Event::NotApplied { .. } => ("not-applied", String::new()),
+        Event::ReadFailed { reason } => ("sweep", reason.code.clone()),
         Event::Drifted { .. } => ("drifted", String::new()),
-        Event::Settled { verdict, .. } => {
-            let kind = match verdict.outcome {
+        Event::JobEnded { result, .. } => {
+            let kind = match result.outcome {
                 Outcome::Failed => "failed",
-                Outcome::Unconverged => "unconverged",
+                Outcome::TimedOut => "timed-out",
                 Outcome::Unknown => "unknown",
                 _ => return None,
             };
-            (kind, verdict.reason.as_ref().map_or_else(String::new, |reason| reason.code.clone()))
+            (kind, result.reason.as_ref().map_or_else(String::new, |reason| reason.code.clone()))
         }
-        Event::Opened(_)
-        | Event::WaveOpened { .. }
-        | Event::WaveClosed { .. }
-        | Event::WaveSoaking { .. }
-        | Event::WaveSoaked { .. }
+        Event::RunStarted(_)
+        | Event::WaveStarted { .. }
+        | Event::WaveEnded { .. }
+        | Event::SoakStarted { .. }
+        | Event::SoakEnded { .. }
         | Event::Sent { .. }
         | Event::Accepted { .. }
         | Event::Stopping(_)
         | Event::Tick
-        | Event::Closed => return None,
+        | Event::RunEnded => return None,
     };
     Some(sort)
 }
@@ -235,7 +235,7 @@ mod tests {
         assert!(throttled(2, 10.0).is_empty() && throttled(20, 10.0).is_empty());
         let slower = throttled(21, 5.0);
         assert!(plain(&slower[0]).ends_with("slowed to 5.0/s (and 2 more)"), "{slower:?}");
-        notices.take(Duration::from_secs(30), &scene, &Event::FullSpeed { rate: 20.0 });
+        notices.take(Duration::from_secs(30), &scene, &Event::RateRestored { rate: 20.0 });
         let reason = script::reason("RequestLimitExceeded", "requests come too fast", "none needed");
         let again = Event::Throttled { job: JobIndex(0), reason, rate: 5.0 };
         assert_eq!(
@@ -248,18 +248,18 @@ mod tests {
     #[test]
     fn a_wave_that_earlier_runs_settled_is_one_line() {
         let mut story = script::Story::new(&[("canary", 2), ("rest", 1)]);
-        story.push(0, Event::WaveOpened { wave: 0 });
+        story.push(0, Event::WaveStarted { wave: 0 });
         for job in 0..2 {
             let mut event = script::settled(job, Outcome::Switched, None);
-            if let Event::Settled { verdict, .. } = &mut event {
-                verdict.earlier = true;
+            if let Event::JobEnded { result, .. } = &mut event {
+                result.from_earlier_run = true;
             }
             story.push(0, event);
         }
-        story.push(1, Event::WaveClosed { wave: 0 });
-        story.push(1, Event::WaveOpened { wave: 1 });
+        story.push(1, Event::WaveEnded { wave: 0 });
+        story.push(1, Event::WaveStarted { wave: 1 });
         story.switches(10, 2, 500);
-        story.push(600, Event::WaveClosed { wave: 1 });
+        story.push(600, Event::WaveEnded { wave: 1 });
         let (mut scene, mut notices, mut told) = (story.scene(), Notices::default(), Vec::new());
         for (after, event) in &story.events[1..] {
             scene.take(*after, event);
@@ -279,7 +279,7 @@ mod tests {
         let scene = script::fleet(10).scene();
         let mut notices = Notices::default();
         failures(&mut notices, &scene, Duration::from_secs(1), 5, "InternalError");
-        let last = notices.take(Duration::from_secs(2), &scene, &Event::Closed);
+        let last = notices.take(Duration::from_secs(2), &scene, &Event::RunEnded);
         assert!(plain(&last[0]).ends_with("(and 1 more)"), "{last:?}");
     }
 }

@@ -2,28 +2,28 @@
 
 use super::preview::Preview;
 use super::{listed_soaks, soaking};
-use crate::words;
+use crate::format;
 
 /// What the real run would send: surely, perhaps, and after a look.
 pub fn outlook(preview: &Preview) -> String {
     let blocked = preview.count("blocked");
     if blocked > 0 {
-        let (rows, are) = (words::plural(blocked, "row"), if blocked == 1 { "is" } else { "are" });
+        let (rows, are) = (format::plural(blocked, "row"), if blocked == 1 { "is" } else { "are" });
         return format!(
             "the real run would be refused before anything is sent: {rows} {are} blocked; correct \
              new_image_version_id, or pass --allow-unlisted-images\n"
         );
     }
     let (requests, in_doubt) = (preview.requests(), preview.count("in-doubt"));
-    let time = |requests| format!("about {}", words::about(preview.sending(requests)));
+    let time = |requests| format!("about {}", format::about(preview.sending(requests)));
     let rate = format!("at {} requests/s", preview.rate);
-    let told = words::plural(requests, "request");
+    let told = format::plural(requests, "request");
     let up_to = if preview.count("cannot-tell") > 0 { "up to " } else { "" };
     let text = match (requests, in_doubt) {
         (0, 0) => return "the real run would send nothing\n".to_owned() + &soaks(preview),
         (0, _) => {
             let (told, they) =
-                (words::plural(in_doubt, "request"), if in_doubt == 1 { "it" } else { "them" });
+                (format::plural(in_doubt, "request"), if in_doubt == 1 { "it" } else { "them" });
             let were = if in_doubt == 1 { "it was" } else { "they were" };
             let time = time(in_doubt);
             format!(
@@ -33,7 +33,7 @@ pub fn outlook(preview: &Preview) -> String {
         _ => format!("send {up_to}{told}, {} {rate}", time(requests)),
     };
     let more = if requests > 0 && in_doubt > 0 {
-        let (more, all) = (words::count(in_doubt), time(requests + in_doubt));
+        let (more, all) = (format::count(in_doubt), time(requests + in_doubt));
         format!(
             "up to {more} more, {all} in all, if read-back shows that requests of earlier runs were not applied\n"
         )
@@ -51,7 +51,7 @@ fn soaks(preview: &Preview) -> String {
     });
     let Some(listed) = listed_soaks(&preview.soaks) else { return shut };
     let requests = preview.requests() + preview.count("in-doubt");
-    let about = words::about(preview.sending(requests) + preview.soaking());
+    let about = format::about(preview.sending(requests) + preview.soaking());
     let what = if requests > 0 { "sending and soaking take" } else { "soaking takes" };
     format!("{what} about {about} in all; soaks: {listed}\n{shut}")
 }
@@ -73,7 +73,7 @@ mod tests {
         };
         let (doubt, unclear) = (Prediction::InDoubt, Prediction::CannotTell);
         let converge = "; the engines converge after that\n";
-        let idle = [Prediction::Already, Prediction::Done(Outcome::Failed), Prediction::Watch];
+        let idle = [Prediction::UpToDate, Prediction::Done(Outcome::Failed), Prediction::Watch];
         assert_eq!(of(&idle), "the real run would send nothing\n");
         let two = [switch(), switch()];
         let sent = "the real run would send 2 requests, about 1 s at 20 requests/s".to_owned();

@@ -42,9 +42,9 @@ pub fn strong(text: &str) -> String {
 /// Any text in the colour of an outcome.
 pub fn as_outcome(outcome: Outcome, text: &str) -> String {
     match outcome {
-        Outcome::Switched | Outcome::Already | Outcome::Accepted => good(text),
+        Outcome::Switched | Outcome::UpToDate | Outcome::Accepted => good(text),
         Outcome::Failed => bad(text),
-        Outcome::Unconverged | Outcome::Unknown | Outcome::NotStarted => warn(text),
+        Outcome::TimedOut | Outcome::Unknown | Outcome::NotStarted => warn(text),
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::table::{Columns, table};
 use super::{outlook, paint};
 use crate::event::SoakFailure;
+use crate::format;
 use crate::job::{ImageVersionId, JobKey, Outcome, Wave};
-use crate::words;
 
 /// Up to so many rows are listed one by one.
 const LISTED: usize = 40;
@@ -24,7 +24,7 @@ pub enum Prediction {
         from: Option<ImageVersionId>,
     },
     /// Nothing: it is on its target.
-    Already,
+    UpToDate,
     /// Nothing: the ledger says how it ended.
     Done(Outcome),
     /// Leave it alone: the ledger says that it was on its target, and it is not there any more; the row's detail says
@@ -48,7 +48,7 @@ impl Prediction {
     /// The words of all predictions, in the order in which they are shown.
     const WORDS: [&'static str; 11] = [
         "switch",
-        "already",
+        "up-to-date",
         "done",
         "left-failed",
         "drifted",
@@ -64,7 +64,7 @@ impl Prediction {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Switch { .. } => "switch",
-            Self::Already => "already",
+            Self::UpToDate => "up-to-date",
             // over, but nothing that a glance should take for done
             Self::Done(Outcome::Failed) => "left-failed",
             Self::Done(_) => "done",
@@ -146,7 +146,7 @@ impl Preview {
 
 /// The dry run for people.
 pub fn preview(preview: &Preview) -> String {
-    let plan = words::shown_path(&preview.plan);
+    let plan = format::shown_path(&preview.plan);
     let head = format!("dry run of {plan} against {}: nothing was sent or written\n", preview.endpoint);
     let mut paragraphs = vec![paint::strong(head.trim_end()) + "\n"];
     if preview.rows.len() <= LISTED {
@@ -170,10 +170,10 @@ fn first_of_a_kind(preview: &Preview, word: &str) -> Option<String> {
     if shown.is_empty() {
         return None;
     }
-    let head = paint::strong(&format!("{} {word}", words::count(rows.len())));
+    let head = paint::strong(&format!("{} {word}", format::count(rows.len())));
     let tail = match rows.len() - shown.len() {
         0 => String::new(),
-        hidden => format!("and {} more\n", words::count(hidden)),
+        hidden => format!("and {} more\n", format::count(hidden)),
     };
     Some(format!("{head}\n{}{tail}", listing(preview, shown)))
 }
@@ -185,7 +185,7 @@ fn listing(preview: &Preview, rows: &[&PreviewRow]) -> String {
     header.extend(regions.then_some("region"));
     header.extend(["prediction", ""]);
     let cells = rows.iter().map(|row| {
-        let mut cells = vec![words::cut(&row.wave, 16), row.key.data_engine_id.to_string()];
+        let mut cells = vec![format::cut(&row.wave, 16), row.key.data_engine_id.to_string()];
         cells.extend(regions.then(|| row.key.region.to_string()));
         cells.push(row.prediction.word().to_owned());
         cells.push(explained(row, whole));
@@ -199,7 +199,7 @@ fn explained(row: &PreviewRow, whole: bool) -> String {
     let mut text = match &row.prediction {
         Prediction::Switch { from: Some(from) } => format!("{} → {target}", image(from, whole)),
         Prediction::Switch { from: None } => format!("→ {target}"),
-        Prediction::Already => format!("on {target}"),
+        Prediction::UpToDate => format!("on {target}"),
         Prediction::Done(Outcome::Failed) => "failed in an earlier run and is left alone".to_owned(),
         Prediction::Drifted => "an earlier run brought it to its target, and now it is".to_owned(),
         Prediction::Watch => "an earlier run's request was accepted; it is only watched".to_owned(),
@@ -239,7 +239,7 @@ fn images_in_full(preview: &Preview) -> bool {
 
 fn image(id: &ImageVersionId, whole: bool) -> String {
     let id = id.as_str();
-    if whole || id.chars().count() <= 20 { id.to_owned() } else { words::cut(id, 9) }
+    if whole || id.chars().count() <= 20 { id.to_owned() } else { format::cut(id, 9) }
 }
 
 /// Counts by wave and prediction; the columns of a row add up to its rows.
@@ -258,7 +258,7 @@ fn totals(preview: &Preview) -> String {
     if waves.len() > 1 {
         rows.extend(waves.iter().map(|wave| {
             let of_wave = preview.rows.iter().filter(|row| row.wave == **wave);
-            count_row(&words::cut(wave, 32), &of_wave.collect::<Vec<_>>(), &occurring)
+            count_row(&format::cut(wave, 32), &of_wave.collect::<Vec<_>>(), &occurring)
         }));
     }
     rows.push(count_row("total", &preview.rows.iter().collect::<Vec<_>>(), &occurring));
@@ -266,11 +266,11 @@ fn totals(preview: &Preview) -> String {
 }
 
 fn count_row(name: &str, of: &[&PreviewRow], occurring: &[&str]) -> Vec<String> {
-    let mut cells = vec![name.to_owned(), words::count(of.len())];
+    let mut cells = vec![name.to_owned(), format::count(of.len())];
     cells.extend(occurring.iter().map(|word| {
         match of.iter().filter(|row| row.prediction.word() == *word).count() {
             0 => "-".to_owned(),
-            rows => words::count(rows),
+            rows => format::count(rows),
         }
     }));
     cells
@@ -316,7 +316,7 @@ pub(super) mod tests {
         dry_run(vec![
             row(0, "canary", switch(), None),
             row(1, "canary", Prediction::Switch { from: None }, None),
-            row(2, "canary", Prediction::Already, None),
+            row(2, "canary", Prediction::UpToDate, None),
             row(3, "rest", Prediction::Done(Outcome::Failed), None),
             row(4, "rest", Prediction::InDoubt, None),
             row(5, "rest", Prediction::NotFound, None),
@@ -329,7 +329,7 @@ pub(super) mod tests {
     }
 
     fn large() -> Preview {
-        let prediction = |at| if at % 7 == 0 { Prediction::Already } else { switch() };
+        let prediction = |at| if at % 7 == 0 { Prediction::UpToDate } else { switch() };
         let wave = |at| if at < 10 { "canary" } else { "rest" };
         dry_run((0..107).map(|at| row(at, wave(at), prediction(at), None)).collect())
     }

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::json::{SoakFailed, milliseconds, written};
 use super::preview::{Prediction, Preview, PreviewRow};
+use crate::format;
 use crate::job::{ImageVersionId, Outcome, Wave};
-use crate::words;
 
 const SCHEMA: &str = "dlc-fleet.preview/1";
 
@@ -42,7 +42,7 @@ struct Document<'a> {
 struct Totals {
     jobs: usize,
     switch: usize,
-    already: usize,
+    up_to_date: usize,
     done: usize,
     left_failed: usize,
     drifted: usize,
@@ -88,7 +88,7 @@ pub fn preview_json(preview: &Preview, exit_code: u8) -> String {
     let count = |word| preview.count(word);
     written(&Document {
         schema: SCHEMA,
-        plan: words::shown_path(&preview.plan),
+        plan: format::shown_path(&preview.plan),
         endpoint: &preview.endpoint,
         rate: preview.rate,
         requests: preview.requests(),
@@ -103,7 +103,7 @@ pub fn preview_json(preview: &Preview, exit_code: u8) -> String {
         totals: Totals {
             jobs: preview.rows.len(),
             switch: count("switch"),
-            already: count("already"),
+            up_to_date: count("up-to-date"),
             done: count("done"),
             left_failed: count("left-failed"),
             drifted: count("drifted"),

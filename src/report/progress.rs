@@ -5,10 +5,10 @@ use std::time::Duration;
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 use super::{Scene, paint, soaking};
-use crate::event::Opening;
+use crate::event::RunHeader;
+use crate::format;
 use crate::job::Outcome;
 use crate::tally::Counts;
-use crate::words;
 
 /// Between the parts of a status line.
 const SEPARATOR: &str = " · ";
@@ -22,21 +22,21 @@ const SHORTEST_BAR: usize = 10;
 const GAP: &str = "  ";
 
 /// `wave 2 of 3, early`; none if the plan has a single wave, because then there is nothing to tell apart.
-pub fn wave_title(opening: &Opening, wave: usize) -> Option<String> {
-    let waves = opening.waves.len();
-    let name = &opening.waves.get(wave).filter(|_| waves > 1)?.name;
+pub fn wave_title(header: &RunHeader, wave: usize) -> Option<String> {
+    let waves = header.waves.len();
+    let name = &header.waves.get(wave).filter(|_| waves > 1)?.name;
     Some(format!("wave {} of {waves}, {}", wave + 1, name))
 }
 
 /// `14 of 24 on target, 3 in flight, 4 converging, 1 failed, 2 waiting`: every job is in exactly one of the numbers.
 pub fn standing(counts: &Counts) -> String {
     let mut parts =
-        vec![format!("{} of {} on target", words::count(counts.on_target()), words::count(counts.jobs()))];
+        vec![format!("{} of {} on target", format::count(counts.on_target()), format::count(counts.jobs()))];
     parts.extend(steady(counts));
     parts.extend(unsteady(counts));
     parts.extend(troubles(counts));
     if counts.waiting > 0 {
-        parts.push(format!("{} waiting", words::count(counts.waiting)));
+        parts.push(format!("{} waiting", format::count(counts.waiting)));
     }
     parts.join(", ")
 }
@@ -48,7 +48,7 @@ pub fn calm_line(after: Duration, scene: &Scene) -> String {
     }
     let Some((wave, _)) = scene.wave else { return between_waves(scene) };
     let Some(counts) = scene.tally.waves().get(wave) else { return between_waves(scene) };
-    let title = wave_title(&scene.opening, wave).map_or_else(String::new, |title| format!("{title}: "));
+    let title = wave_title(&scene.header, wave).map_or_else(String::new, |title| format!("{title}: "));
     let rate = match scene.pulse.sent_per_second(after) {
         // while all converge, nothing is sent
         rate if rate < 0.05 => String::new(),
@@ -59,7 +59,7 @@ pub fn calm_line(after: Duration, scene: &Scene) -> String {
 
 fn between_waves(scene: &Scene) -> String {
     let standing = standing(scene.tally.overall());
-    match wave_title(&scene.opening, scene.next_wave) {
+    match wave_title(&scene.header, scene.next_wave) {
         Some(title) => format!("{title} has not opened yet; overall {standing}"),
         None => standing,
     }
@@ -68,11 +68,11 @@ fn between_waves(scene: &Scene) -> String {
 /// The status line below the bars: `0:42  19.6/s · about 2 min left · 3 in flight · 4 converging`.
 pub fn status(after: Duration, scene: &Scene, columns: usize) -> String {
     let overall = scene.tally.overall();
-    let clock = paint::quiet(&format!("{:>6}", words::clock(after)));
+    let clock = paint::quiet(&format!("{:>6}", format::clock(after)));
     let mut parts = vec![format!("{clock}  {}", pace(after, scene))];
     parts.extend(time_left(after, scene));
-    parts.push(format!("{} in flight", words::count(overall.in_flight)));
-    parts.push(format!("{} converging", words::count(overall.converging)));
+    parts.push(format!("{} in flight", format::count(overall.in_flight)));
+    parts.push(format!("{} converging", format::count(overall.converging)));
     fit(parts, SEPARATOR, columns)
 }
 
@@ -108,9 +108,9 @@ fn pace(after: Duration, scene: &Scene) -> String {
     if let Some(soaking) = soaking::under_way(after, scene) {
         return soaking;
     }
-    let measured = words::per_second(scene.pulse.sent_per_second(after));
+    let measured = format::per_second(scene.pulse.sent_per_second(after));
     let allowed = scene.tally.rate();
-    if allowed < f64::from(scene.opening.rate) {
+    if allowed < f64::from(scene.header.rate) {
         return format!("{measured}, {}", paint::warn(&format!("limit {allowed:.1}")));
     }
     measured
@@ -121,22 +121,22 @@ fn steady(counts: &Counts) -> Vec<String> {
 }
 
 fn unsteady(counts: &Counts) -> Vec<String> {
-    some([(counts.doubtful, "in doubt"), (counts.retrying, "to go again")])
+    some([(counts.unconfirmed, "in doubt"), (counts.retrying, "to go again")])
 }
 
 fn some<const N: usize>(columns: [(usize, &str); N]) -> Vec<String> {
     let shown = columns.into_iter().filter(|(jobs, _)| *jobs > 0);
-    shown.map(|(jobs, word)| format!("{} {word}", words::count(jobs))).collect()
+    shown.map(|(jobs, word)| format!("{} {word}", format::count(jobs))).collect()
 }
 
 /// What has ended and is not on its target.
 fn troubles(counts: &Counts) -> Vec<String> {
     let drifted = some([(counts.drifted, "drifted")]).into_iter().map(|text| paint::warn(&text));
     let columns =
-        [Outcome::Accepted, Outcome::Failed, Outcome::Unconverged, Outcome::Unknown, Outcome::NotStarted];
+        [Outcome::Accepted, Outcome::Failed, Outcome::TimedOut, Outcome::Unknown, Outcome::NotStarted];
     let some = columns.into_iter().filter(|&outcome| counts.settled.of(outcome) > 0);
     let ended = some.map(|outcome| {
-        let text = format!("{} {outcome}", words::count(counts.settled.of(outcome)));
+        let text = format!("{} {outcome}", format::count(counts.settled.of(outcome)));
         paint::as_outcome(outcome, &text)
     });
     ended.chain(drifted).collect()
@@ -147,8 +147,8 @@ fn time_left(after: Duration, scene: &Scene) -> Option<String> {
     let (wave, _) = scene.wave.filter(|_| scene.tally.stopped().is_none())?;
     let counts = scene.tally.waves().get(wave)?;
     let left = scene.pulse.time_left(after, counts, scene.tally.rate())?;
-    let of_what = if scene.opening.waves.len() > 1 { " in wave" } else { "" };
-    Some(format!("about {} left{of_what}", words::about(left)))
+    let of_what = if scene.header.waves.len() > 1 { " in wave" } else { "" };
+    Some(format!("about {} left{of_what}", format::about(left)))
 }
 
 /// One bar: what has ended in full strokes, what is under way in thin ones, what waits in dots.
@@ -174,8 +174,8 @@ fn share(some: usize, all: usize, width: usize) -> usize {
 
 /// A row for each wave: `canary  ━━━━━━━━━━──····  4/6 on target  1 failed`.
 pub fn rows(scene: &Scene, columns: usize) -> Vec<String> {
-    let (waves, counts) = (&scene.opening.waves, scene.tally.waves());
-    let longest_count = counts.iter().map(|counts| words::count(counts.jobs()).len()).max().unwrap_or(0);
+    let (waves, counts) = (&scene.header.waves, scene.tally.waves());
+    let longest_count = counts.iter().map(|counts| format::count(counts.jobs()).len()).max().unwrap_or(0);
     let numbers: Vec<_> = counts.iter().map(|counts| numbers(counts, longest_count)).collect();
     let longest_numbers = numbers.iter().map(|parts| measure_text_width(&parts.join(GAP))).max().unwrap_or(0);
     let names: Vec<&str> = waves.iter().map(|wave| wave.name.as_str()).collect();
@@ -196,7 +196,7 @@ pub fn rows(scene: &Scene, columns: usize) -> Vec<String> {
 }
 
 fn numbers(counts: &Counts, width: usize) -> Vec<String> {
-    let (on_target, jobs) = (words::count(counts.on_target()), words::count(counts.jobs()));
+    let (on_target, jobs) = (format::count(counts.on_target()), format::count(counts.jobs()));
     let share = format!("{on_target}/{jobs}");
     let mut parts = vec![format!("{share:>0$} on target", 2 * width + 1)];
     parts.extend(troubles(counts));
@@ -274,13 +274,13 @@ mod tests {
     #[test]
     fn a_row_shows_name_bar_and_numbers() {
         let mut story = script::mixed();
-        let mut opening = Opening::clone(&story.opening);
-        opening.waves = ["canary", "a wave with a very long name", "rest"].map(Wave::named).into();
-        story.replace_opening(opening);
+        let mut header = RunHeader::clone(&story.header);
+        header.waves = ["canary", "a wave with a very long name", "rest"].map(Wave::named).into();
+        story.replace_opening(header);
         let mut scene = story.scene();
         scene.tally = story.tally();
         let row = plain(&rows(&scene, 80)[1]);
-        let expected = "a wave with a v…  ━━━━━━━━━━  10/24 on target  12 failed  1 unconverged";
+        let expected = "a wave with a v…  ━━━━━━━━━━  10/24 on target  12 failed  1 timed-out  1 unknown";
         assert_eq!(row, expected);
     }
 

@@ -4,9 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::event::Event;
+use crate::format;
 use crate::job::{JobIndex, Outcome};
 use crate::tally::Counts;
-use crate::words;
 
 /// Over how long the rate of requests is measured.
 const SENT_SPAN: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ impl Pulse {
     /// Takes one event in and forgets what is too old to count.
     pub fn take(&mut self, after: Duration, event: &Event) {
         match event {
-            Event::WaveOpened { .. } => self.wave_opened = after,
+            Event::WaveStarted { .. } => self.wave_opened = after,
             Event::Sent { job, .. } => {
                 self.sent.push_back(after);
                 self.under_way.insert(*job, None);
@@ -43,9 +43,9 @@ impl Pulse {
                     *accepted = Some(after);
                 }
             }
-            Event::Settled { job, verdict } => {
+            Event::JobEnded { job, result } => {
                 let accepted = self.under_way.remove(job);
-                let took = match (verdict.outcome, accepted) {
+                let took = match (result.outcome, accepted) {
                     (Outcome::Switched, Some(Some(accepted))) => after.saturating_sub(accepted),
                     // nobody waits for it
                     (Outcome::Accepted, Some(_)) => Duration::ZERO,
@@ -65,7 +65,7 @@ impl Pulse {
 
     /// Requests per second over the last ten seconds, or since the run opened if that is less.
     pub fn sent_per_second(&self, after: Duration) -> f64 {
-        words::number(self.sent.len()) / seconds(after)
+        format::number(self.sent.len()) / seconds(after)
     }
 
     /// How long a wave with these counts still takes: what waits, at the pace of the last seconds or at the limit
@@ -76,12 +76,12 @@ impl Pulse {
         let converging = self.most_converge_within()?;
         let to_send = counts.waiting + counts.retrying;
         if to_send > 0 {
-            let sending = Duration::try_from_secs_f64(words::number(to_send) / self.pace(after, limit));
+            let sending = Duration::try_from_secs_f64(format::number(to_send) / self.pace(after, limit));
             return Some(sending.ok()? + converging);
         }
         let from = match counts {
             // a doubt takes the grace time, and perhaps another request
-            Counts { doubtful: 1.., .. } => return None,
+            Counts { unconfirmed: 1.., .. } => return None,
             Counts { in_flight: 1.., .. } => after,
             Counts { converging: 1.., .. } => self.last_accepted?,
             _ => return None,
@@ -96,7 +96,7 @@ impl Pulse {
         if sent == 0 || open_for < TOO_SHORT {
             return limit;
         }
-        (words::number(sent) / seconds(open_for)).min(limit)
+        (format::number(sent) / seconds(open_for)).min(limit)
     }
 
     /// The time in which nine of ten engines converged: a wave ends with its slow ones, but a single stray one
@@ -131,11 +131,11 @@ mod tests {
                 pulse.take(at(second), &Event::Sent { job: JobIndex(0), attempt: 1 });
             }
         }
-        assert_eq!(words::per_second(pulse.sent_per_second(at(19))), "4.0/s");
+        assert_eq!(format::per_second(pulse.sent_per_second(at(19))), "4.0/s");
         pulse.take(at(24), &Event::Tick);
-        assert_eq!(words::per_second(pulse.sent_per_second(at(24))), "2.0/s");
+        assert_eq!(format::per_second(pulse.sent_per_second(at(24))), "2.0/s");
         pulse.take(at(60), &Event::Tick);
-        assert_eq!(words::per_second(pulse.sent_per_second(at(60))), "0.0/s");
+        assert_eq!(format::per_second(pulse.sent_per_second(at(60))), "0.0/s");
     }
 
     /// Plays a story and asks at every tick for the time left of the open wave, and for what it really was.
@@ -148,7 +148,7 @@ mod tests {
                 let counts = &scene.tally.waves()[wave];
                 let guess = scene.pulse.time_left(*after, counts, scene.tally.rate());
                 let closed =
-                    story.events[at..].iter().find(|(_, event)| matches!(event, Event::WaveClosed { .. }));
+                    story.events[at..].iter().find(|(_, event)| matches!(event, Event::WaveEnded { .. }));
                 let really = closed.map_or(Duration::ZERO, |(closed, _)| closed.saturating_sub(*after));
                 guesses.push((wave, *after, guess, really));
             }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{paint, wording};
-use crate::event::Opening;
+use crate::event::RunHeader;
+use crate::format;
 use crate::job::{Job, JobIndex, Outcome, Reason};
 use crate::tally::Tally;
-use crate::words;
 
 /// The outcomes that are worth a reason, in the order in which they are told.
-const TOLD: [Outcome; 4] = [Outcome::Failed, Outcome::Unconverged, Outcome::Unknown, Outcome::NotStarted];
+const TOLD: [Outcome; 4] = [Outcome::Failed, Outcome::TimedOut, Outcome::Unknown, Outcome::NotStarted];
 /// So many engines of a group are named; the JSON document and the ledger have all.
 const NAMED: usize = 5;
 
@@ -21,21 +21,21 @@ struct Group<'a> {
 }
 
 /// All groups, as paragraphs: by outcome, the largest group first.
-pub fn paragraphs(opening: &Opening, tally: &Tally) -> Vec<String> {
-    let regions = super::several_regions(opening);
+pub fn paragraphs(header: &RunHeader, tally: &Tally) -> Vec<String> {
+    let regions = super::several_regions(header);
     let mut paragraphs: Vec<_> =
-        groups(opening, tally).iter().map(|group| paragraph(opening, tally, group, regions)).collect();
-    paragraphs.extend(drifted(opening, tally, regions));
+        groups(header, tally).iter().map(|group| paragraph(header, tally, group, regions)).collect();
+    paragraphs.extend(drifted(header, tally, regions));
     paragraphs
 }
 
-fn groups<'a>(opening: &Opening, tally: &'a Tally) -> Vec<Group<'a>> {
+fn groups<'a>(header: &RunHeader, tally: &'a Tally) -> Vec<Group<'a>> {
     let mut groups = Vec::new();
     for outcome in TOLD {
         let mut by_code: BTreeMap<&str, Group<'a>> = BTreeMap::new();
-        let jobs = (0..opening.jobs.len()).map(JobIndex);
+        let jobs = (0..header.jobs.len()).map(JobIndex);
         for job in jobs.filter(|&job| tally.outcome(job) == outcome) {
-            let reason = tally.verdict(job).and_then(|verdict| verdict.reason.as_ref());
+            let reason = tally.result(job).and_then(|result| result.reason.as_ref());
             let code = reason.map_or("", |reason| reason.code.as_str());
             let group = by_code.entry(code).or_insert_with(|| Group { outcome, reason, jobs: Vec::new() });
             group.jobs.push(job);
@@ -47,10 +47,10 @@ fn groups<'a>(opening: &Opening, tally: &'a Tally) -> Vec<Group<'a>> {
     groups
 }
 
-fn paragraph(opening: &Opening, tally: &Tally, group: &Group<'_>, regions: bool) -> String {
-    let head = format!("{} {}", words::count(group.jobs.len()), group.outcome);
+fn paragraph(header: &RunHeader, tally: &Tally, group: &Group<'_>, regions: bool) -> String {
+    let head = format!("{} {}", format::count(group.jobs.len()), group.outcome);
     let head = paint::as_outcome(group.outcome, &head);
-    let engines = engines(opening, &group.jobs, regions, |job| request_id(tally, job));
+    let engines = engines(header, &group.jobs, regions, |job| request_id(tally, job));
     if wording::is_unproven(group.outcome, group.reason) {
         let cause = labelled("cause", &format!("{} before read-back could prove it", ended_by(tally)));
         let remedy = labelled("remedy", "the same command goes on watching");
@@ -82,40 +82,40 @@ fn ended_by(tally: &Tally) -> String {
 }
 
 fn others_say(tally: &Tally, group: &Group<'_>, message: &str) -> &'static str {
-    let mut reasons = group.jobs.iter().filter_map(|&job| tally.verdict(job)?.reason.as_ref());
+    let mut reasons = group.jobs.iter().filter_map(|&job| tally.result(job)?.reason.as_ref());
     let differs = reasons.any(|reason| reason.message.as_deref() != Some(message));
     if differs { " (the others say it differently)" } else { "" }
 }
 
 fn request_id(tally: &Tally, job: JobIndex) -> Option<String> {
-    let id = tally.verdict(job)?.reason.as_ref()?.request_id.as_ref()?;
+    let id = tally.result(job)?.reason.as_ref()?.request_id.as_ref()?;
     Some(format!("RequestId {id}"))
 }
 
 /// Engines that are not as this run or an earlier one left them; their outcome is what that run proved.
-fn drifted(opening: &Opening, tally: &Tally, regions: bool) -> Option<String> {
+fn drifted(header: &RunHeader, tally: &Tally, regions: bool) -> Option<String> {
     let jobs: Vec<_> =
-        (0..opening.jobs.len()).map(JobIndex).filter(|&job| tally.drifted_to(job).is_some()).collect();
+        (0..header.jobs.len()).map(JobIndex).filter(|&job| tally.drifted_to(job).is_some()).collect();
     if jobs.is_empty() {
         return None;
     }
-    let mut text = paint::warn(&format!("{} drifted", words::count(jobs.len()))) + "\n";
+    let mut text = paint::warn(&format!("{} drifted", format::count(jobs.len()))) + "\n";
     text.push_str(&labelled(
         "cause",
         "they were on their target, by this run or an earlier one, and are not as they were left",
     ));
     text.push_str(&labelled("remedy", "find out what happened to them; this run left them alone"));
-    text.push_str(&engines(opening, &jobs, regions, |job| Some(format!("now {}", tally.drifted_to(job)?))));
+    text.push_str(&engines(header, &jobs, regions, |job| Some(format!("now {}", tally.drifted_to(job)?))));
     Some(text)
 }
 
 fn engines(
-    opening: &Opening,
+    header: &RunHeader,
     jobs: &[JobIndex],
     regions: bool,
     remark: impl Fn(JobIndex) -> Option<String>,
 ) -> String {
-    let named = || jobs.iter().take(NAMED).filter_map(|&at| Some((at, opening.jobs.get(at.0)?)));
+    let named = || jobs.iter().take(NAMED).filter_map(|&at| Some((at, header.jobs.get(at.0)?)));
     let longest = named().map(|(_, job)| place(job, regions).chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for (at, job) in named() {
@@ -132,7 +132,7 @@ fn engines(
         text.push_str(&labelled(label, line.trim_end()));
     }
     if jobs.len() > NAMED {
-        text.push_str(&labelled("", &format!("and {} more", words::count(jobs.len() - NAMED))));
+        text.push_str(&labelled("", &format!("and {} more", format::count(jobs.len() - NAMED))));
     }
     text
 }

@@ -8,15 +8,15 @@ use std::time::Duration;
 pub use soaked::{soak_cut_short, soak_failure, soaking};
 
 use super::{Scene, Sink};
-use crate::event::{Event, Listener, Opening, StopReason};
+use crate::event::{Event, Listener, RunHeader, StopReason};
 use crate::job::{
-    DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Origin, Outcome, Reason, Region, Verdict, Wave,
+    DataEngineId, ImageVersionId, Job, JobIndex, JobKey, JobResult, Origin, Outcome, Reason, Region, Wave,
 };
 use crate::tally::{Counts, Tally};
 
 /// What happened in a run, and when.
 pub struct Story {
-    pub opening: Arc<Opening>,
+    pub header: Arc<RunHeader>,
     pub events: Vec<(Duration, Event)>,
 }
 
@@ -36,7 +36,7 @@ impl Story {
             expected_image_version_id: None,
             note: None,
         });
-        let opening = Arc::new(Opening {
+        let header = Arc::new(RunHeader {
             run_id: "20261124T031500Z-7f3a".into(),
             parent_run_id: None,
             plan: "fleet.yaml".into(),
@@ -44,11 +44,11 @@ impl Story {
             endpoint: "dlc.tencentcloudapi.com".into(),
             rate: 20,
             max_attempts: 6,
-            grace: Duration::from_secs(60),
+            resend_after: Duration::from_secs(60),
             jobs: jobs.collect(),
             waves: waves.iter().map(|(name, _)| Wave::named(*name)).collect(),
         });
-        Self { events: vec![(Duration::ZERO, Event::Opened(Arc::clone(&opening)))], opening }
+        Self { events: vec![(Duration::ZERO, Event::RunStarted(Arc::clone(&header)))], header }
     }
 
     pub fn push(&mut self, ms: u64, event: Event) {
@@ -56,16 +56,16 @@ impl Story {
     }
 
     pub fn change_jobs(&mut self, change: impl Fn(usize, &mut Job)) {
-        let mut opening = Opening::clone(&self.opening);
-        let mut jobs = opening.jobs.to_vec();
+        let mut header = RunHeader::clone(&self.header);
+        let mut jobs = header.jobs.to_vec();
         jobs.iter_mut().enumerate().for_each(|(at, job)| change(at, job));
-        opening.jobs = jobs.into();
-        self.replace_opening(opening);
+        header.jobs = jobs.into();
+        self.replace_opening(header);
     }
 
-    pub fn replace_opening(&mut self, opening: Opening) {
-        self.opening = Arc::new(opening);
-        self.events[0].1 = Event::Opened(Arc::clone(&self.opening));
+    pub fn replace_opening(&mut self, header: RunHeader) {
+        self.header = Arc::new(header);
+        self.events[0].1 = Event::RunStarted(Arc::clone(&self.header));
     }
 
     /// Sends a job and lets it arrive.
@@ -82,7 +82,7 @@ impl Story {
         (1..=last).for_each(|second| self.push(second * 1000, Event::Tick));
         self.events.sort_by_key(|(after, _)| *after);
         let end = self.elapsed();
-        self.events.push((end, Event::Closed));
+        self.events.push((end, Event::RunEnded));
         self
     }
 
@@ -91,7 +91,7 @@ impl Story {
     }
 
     pub fn play(&self, listener: &mut impl Listener) {
-        self.events.iter().for_each(|(after, event)| listener.hear(*after, event));
+        self.events.iter().for_each(|(after, event)| listener.on_event(*after, event));
     }
 
     pub fn show_to(&self, sink: &mut impl Sink) {
@@ -104,7 +104,7 @@ impl Story {
     }
 
     pub fn scene(&self) -> Scene {
-        Scene::new(Arc::clone(&self.opening))
+        Scene::new(Arc::clone(&self.header))
     }
 
     pub fn tally(&self) -> Tally {
@@ -112,7 +112,7 @@ impl Story {
     }
 
     pub fn tally_after(&self, events: usize) -> Tally {
-        let mut tally = Tally::new(&self.opening);
+        let mut tally = Tally::new(&self.header);
         self.events[..events].iter().for_each(|(_, event)| tally.take(event));
         tally
     }
@@ -130,7 +130,7 @@ pub fn reason(code: &str, cause: &str, remedy: &str) -> Reason {
         cause: cause.into(),
         remedy: remedy.into(),
         message: None,
-        until_released: false,
+        needs_release: false,
         request_id: None,
     }
 }
@@ -140,9 +140,13 @@ pub fn server_fault() -> Reason {
 }
 
 pub fn settled(job: usize, outcome: Outcome, reason: Option<Reason>) -> Event {
-    let verdict =
-        Verdict { outcome, reason, earlier: false, image_before: Some(ImageVersionId::new("5f2c11aa")) };
-    Event::Settled { job: JobIndex(job), verdict }
+    let result = JobResult {
+        outcome,
+        reason,
+        from_earlier_run: false,
+        image_before: Some(ImageVersionId::new("5f2c11aa")),
+    };
+    Event::JobEnded { job: JobIndex(job), result }
 }
 
 pub fn failed(job: usize, code: &str) -> Event {
@@ -191,12 +195,12 @@ pub fn counts(switched: usize, waiting: usize) -> Counts {
 /// Two hundred engines in one wave, and nothing goes wrong.
 pub fn all_good() -> Story {
     let mut story = fleet(200);
-    story.push(0, Event::WaveOpened { wave: 0 });
+    story.push(0, Event::WaveStarted { wave: 0 });
     for job in 0..200_usize {
         let (ms, spread) = (50 * job as u64, 137 * (job as u64 % 17));
         story.switches(ms, job, 40_000 + spread);
     }
-    story.push(53_000, Event::WaveClosed { wave: 0 });
+    story.push(53_000, Event::WaveEnded { wave: 0 });
     story.finish()
 }
 
@@ -206,7 +210,7 @@ pub fn growing() -> Story {
     let mut opens = 0;
     let mut job = 0;
     for (wave, jobs) in [4, 4, 193].into_iter().enumerate() {
-        story.push(opens, Event::WaveOpened { wave });
+        story.push(opens, Event::WaveStarted { wave });
         let mut last = opens;
         for at in 0..jobs {
             let (sent, takes) = (opens + 50 * at, 50_000 + 500 * (at % 9));
@@ -214,7 +218,7 @@ pub fn growing() -> Story {
             last = last.max(sent + takes);
             job += 1;
         }
-        story.push(last + 100, Event::WaveClosed { wave });
+        story.push(last + 100, Event::WaveEnded { wave });
         opens = last + 200;
     }
     story.finish()
@@ -233,16 +237,16 @@ pub fn mixed() -> Story {
     });
     canary_of_mixed(&mut story);
     early_of_mixed(&mut story);
-    story.push(62_000, Event::WaveOpened { wave: 2 });
+    story.push(62_000, Event::WaveStarted { wave: 2 });
     (0..12_usize).for_each(|at| story.switches(62_000 + 50 * at as u64, at + 28, 21_000));
 
-    story.push(83_600, Event::WaveClosed { wave: 2 });
+    story.push(83_600, Event::WaveEnded { wave: 2 });
     story.finish()
 }
 
 fn canary_of_mixed(story: &mut Story) {
-    story.push(0, Event::WaveOpened { wave: 0 });
-    story.push(100, settled(0, Outcome::Already, None));
+    story.push(0, Event::WaveStarted { wave: 0 });
+    story.push(100, settled(0, Outcome::UpToDate, None));
     story.switches(200, 1, 12_000);
     story.switches(250, 2, 12_400);
     let job = JobIndex(3);
@@ -250,11 +254,11 @@ fn canary_of_mixed(story: &mut Story) {
     let after = Duration::from_millis(700);
     story.push(900, Event::WillRetry { job, attempt: 1, reason: server_fault(), after });
     story.switches(1_700, 3, 12_000);
-    story.push(13_800, Event::WaveClosed { wave: 0 });
+    story.push(13_800, Event::WaveEnded { wave: 0 });
 }
 
 fn early_of_mixed(story: &mut Story) {
-    story.push(14_000, Event::WaveOpened { wave: 1 });
+    story.push(14_000, Event::WaveStarted { wave: 1 });
     for at in 0..24_usize {
         let ms = 14_000 + 50 * at as u64;
         let job = JobIndex(at + 4);
@@ -267,18 +271,18 @@ fn early_of_mixed(story: &mut Story) {
                 story.push(ms, Event::Sent { job, attempt: 1 });
                 story.push(ms + 300, Event::Throttled { job, reason: too_fast(), rate: 10.0 });
                 story.switches(16_000, job.0, 20_000);
-                story.push(24_000, Event::FullSpeed { rate: 20.0 });
+                story.push(24_000, Event::RateRestored { rate: 20.0 });
             }
             16 => doubtful_and_cleared(story, ms, job),
             17 => {
                 story.push(ms, Event::Sent { job, attempt: 1 });
                 story.push(ms + 300, Event::Accepted { job });
                 let reason = reason(
-                    "not-converged",
+                    "target-not-reached",
                     "accepted, but not on target after 45 s",
                     "look at it in the console",
                 );
-                story.push(60_000, settled(job.0, Outcome::Unconverged, Some(reason)));
+                story.push(60_000, settled(job.0, Outcome::TimedOut, Some(reason)));
             }
             18 => {
                 story.push(ms, Event::Sent { job, attempt: 1 });
@@ -287,21 +291,21 @@ fn early_of_mixed(story: &mut Story) {
                     "the connection broke after sending",
                     "run again to read back",
                 );
-                story.push(ms + 900, Event::Doubtful { job, reason: reset.clone() });
-                story.push(59_000, Event::SweepFailed { reason: server_fault() });
+                story.push(ms + 900, Event::Unconfirmed { job, reason: reset.clone() });
+                story.push(59_000, Event::ReadFailed { reason: server_fault() });
                 story.push(60_500, settled(job.0, Outcome::Unknown, Some(reset)));
             }
             _ => story.switches(ms, job.0, 20_000 + ms / 7),
         }
     }
-    story.push(61_000, Event::WaveClosed { wave: 1 });
+    story.push(61_000, Event::WaveEnded { wave: 1 });
 }
 
 fn doubtful_and_cleared(story: &mut Story, ms: u64, job: JobIndex) {
     story.push(ms, Event::Sent { job, attempt: 1 });
     let reason = reason("timed-out", "no answer within 30 s", "none needed");
-    story.push(44_000, Event::Doubtful { job, reason });
-    story.push(46_000, Event::Cleared { job });
+    story.push(44_000, Event::Unconfirmed { job, reason });
+    story.push(46_000, Event::NotApplied { job });
     story.switches(46_100, job.0, 9_000);
 }
 
@@ -327,11 +331,11 @@ pub fn busy_scene() -> Scene {
 /// A run that is interrupted with engines under way and engines that never had their turn.
 pub fn stopped() -> Story {
     let mut story = Story::new(&[("canary", 2), ("rest", 30)]);
-    story.push(0, Event::WaveOpened { wave: 0 });
+    story.push(0, Event::WaveStarted { wave: 0 });
     story.switches(100, 0, 8_000);
     story.switches(150, 1, 8_500);
-    story.push(9_000, Event::WaveClosed { wave: 0 });
-    story.push(9_000, Event::WaveOpened { wave: 1 });
+    story.push(9_000, Event::WaveEnded { wave: 0 });
+    story.push(9_000, Event::WaveStarted { wave: 1 });
     for at in 0..12_usize {
         let (ms, job) = (9_100 + 50 * at as u64, JobIndex(at + 2));
         story.push(ms, Event::Sent { job, attempt: 1 });
@@ -339,7 +343,7 @@ pub fn stopped() -> Story {
     }
     story.push(9_900, Event::Stopping(StopReason::Interrupted { signal: "SIGINT" }));
     (2..32).for_each(|job| {
-        let outcome = if job < 14 { Outcome::Unconverged } else { Outcome::NotStarted };
+        let outcome = if job < 14 { Outcome::TimedOut } else { Outcome::NotStarted };
         story.push(10_100, settled(job, outcome, Some(run_ended())));
     });
     story.finish()
@@ -353,10 +357,10 @@ pub fn refused_account() -> Story {
         request_id: Some("6f1b2c3d-0001".into()),
         ..reason("UnauthorizedOperation", "the account lacks a permission", "grant it, then run again")
     };
-    story.push(0, Event::WaveOpened { wave: 0 });
+    story.push(0, Event::WaveStarted { wave: 0 });
     story.switches(100, 0, 8_000);
-    story.push(8_200, Event::WaveClosed { wave: 0 });
-    story.push(8_200, Event::WaveOpened { wave: 1 });
+    story.push(8_200, Event::WaveEnded { wave: 0 });
+    story.push(8_200, Event::WaveStarted { wave: 1 });
     story.push(8_300, Event::Sent { job: JobIndex(1), attempt: 1 });
     story.push(8_500, settled(1, Outcome::Failed, Some(denied.clone())));
     story.push(8_500, Event::Stopping(StopReason::AccountRefused(denied)));
@@ -366,29 +370,34 @@ pub fn refused_account() -> Story {
 /// A second run over a plan of which most was settled before, and one engine was moved since.
 pub fn resumed() -> Story {
     let mut story = fleet(20);
-    let mut opening = Opening::clone(&story.opening);
-    opening.parent_run_id = Some("20261123T221000Z-11c0".into());
-    story.replace_opening(opening);
+    let mut header = RunHeader::clone(&story.header);
+    header.parent_run_id = Some("20261123T221000Z-11c0".into());
+    story.replace_opening(header);
     for at in 0..18 {
-        let verdict = Verdict { outcome: Outcome::Switched, reason: None, earlier: true, image_before: None };
-        story.push(0, Event::Settled { job: JobIndex(at), verdict });
+        let result = JobResult {
+            outcome: Outcome::Switched,
+            reason: None,
+            from_earlier_run: true,
+            image_before: None,
+        };
+        story.push(0, Event::JobEnded { job: JobIndex(at), result });
     }
     story.push(0, Event::Drifted { job: JobIndex(4), seen: "on 5f2c11aa".into() });
-    story.push(10, Event::WaveOpened { wave: 0 });
+    story.push(10, Event::WaveStarted { wave: 0 });
     story.switches(100, 18, 6_000);
     story.switches(150, 19, 6_500);
-    story.push(6_700, Event::WaveClosed { wave: 0 });
+    story.push(6_700, Event::WaveEnded { wave: 0 });
     story.finish()
 }
 
 /// A run in which every request is refused within a second.
 pub fn flood(jobs: usize) -> Story {
     let mut story = fleet(jobs);
-    story.push(0, Event::WaveOpened { wave: 0 });
+    story.push(0, Event::WaveStarted { wave: 0 });
     for job in 0..jobs {
         story.push(10, Event::Sent { job: JobIndex(job), attempt: 1 });
         story.push(900, failed(job, "ResourceNotFound.DataEngineNotMultiVersion"));
     }
-    story.push(950, Event::WaveClosed { wave: 0 });
+    story.push(950, Event::WaveEnded { wave: 0 });
     story.finish()
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::wording::LISTED_WAVES;
 use super::{Scene, paint, progress};
-use crate::event::{Opening, SoakFailure, StopReason};
+use crate::event::{RunHeader, SoakFailure, StopReason};
+use crate::format;
 use crate::job::Wave;
 use crate::tally::{Soak, Tally};
-use crate::words;
 
 /// One part in so many of a soak passes from one line about it to the next,
 const PART: u32 = 20;
@@ -15,34 +15,34 @@ const PART: u32 = 20;
 const LONGEST_SILENCE: Duration = Duration::from_secs(5 * 60);
 
 /// `soaks: canary for 10 min, early for 30 s`; none where no wave soaks.
-pub fn announced(opening: &Opening) -> Option<String> {
-    listed_soaks(&opening.waves).map(|soaks| format!("soaks: {soaks}"))
+pub fn announced(header: &RunHeader) -> Option<String> {
+    listed_soaks(&header.waves).map(|soaks| format!("soaks: {soaks}"))
 }
 
 /// `canary for 10 min, early for 30 s`; none where no wave soaks.
 pub fn listed_soaks(waves: &[Wave]) -> Option<String> {
     let soaking = waves.iter().filter(|wave| !wave.soak.is_zero());
-    let told = soaking.map(|wave| format!("{} for {}", wave.name, words::duration(wave.soak)));
+    let told = soaking.map(|wave| format!("{} for {}", wave.name, format::duration(wave.soak)));
     let mut told: Vec<String> = told.collect();
     let more = told.len().saturating_sub(LISTED_WAVES);
     told.truncate(LISTED_WAVES);
-    let more = if more > 0 { format!(" and {} more", words::count(more)) } else { String::new() };
+    let more = if more > 0 { format!(" and {} more", format::count(more)) } else { String::new() };
     (!told.is_empty()).then(|| told.join(", ") + &more)
 }
 
 /// A wave has ended and soaks.
-pub fn begins(scene: &Scene, wave: usize, left: Duration, read_back: bool) -> String {
+pub fn begins(scene: &Scene, wave: usize, left: Duration, verify: bool) -> String {
     let title = title(scene, wave);
-    let soaks = match (left.is_zero(), scene.opening.waves.get(wave)) {
+    let soaks = match (left.is_zero(), scene.header.waves.get(wave)) {
         (true, _) => "has soaked".to_owned(),
-        (false, Some(whole)) if left < whole.soak => format!("soaks for another {}", words::duration(left)),
-        (false, _) => format!("soaks for {}", words::duration(left)),
+        (false, Some(whole)) if left < whole.soak => format!("soaks for another {}", format::duration(left)),
+        (false, _) => format!("soaks for {}", format::duration(left)),
     };
-    let then = match scene.opening.waves.len() {
+    let then = match scene.header.waves.len() {
         waves if wave + 1 < waves => format!("wave {} opens", wave + 2),
         _ => "the run ends".to_owned(),
     };
-    if read_back {
+    if verify {
         format!("{title}, {soaks}; then its engines are read back, and {then}")
     } else {
         format!("{title}, {soaks}; then {then}, and nobody looks at its engines")
@@ -50,9 +50,9 @@ pub fn begins(scene: &Scene, wave: usize, left: Duration, read_back: bool) -> St
 }
 
 /// A wave has soaked.
-pub fn ends(scene: &Scene, wave: usize, read_back: bool) -> String {
+pub fn ends(scene: &Scene, wave: usize, verify: bool) -> String {
     let title = title(scene, wave);
-    if read_back {
+    if verify {
         format!("{title}, has soaked: its engines are as they were left")
     } else {
         format!("{title}, has soaked; nobody looked at its engines")
@@ -61,11 +61,11 @@ pub fn ends(scene: &Scene, wave: usize, read_back: bool) -> String {
 
 /// A wave by number and name where there are several.
 fn title(scene: &Scene, wave: usize) -> String {
-    progress::wave_title(&scene.opening, wave).unwrap_or_else(|| name(&scene.opening, wave))
+    progress::wave_title(&scene.header, wave).unwrap_or_else(|| name(&scene.header, wave))
 }
 
-fn name(opening: &Opening, wave: usize) -> String {
-    opening.waves.get(wave).map_or_else(String::new, |wave| wave.name.clone())
+fn name(header: &RunHeader, wave: usize) -> String {
+    header.waves.get(wave).map_or_else(String::new, |wave| wave.name.clone())
 }
 
 /// `wave canary did not come through its soak: DataEngine-a1 is on 5f2c11aa (and 2 more)`.
@@ -78,7 +78,7 @@ pub fn strays(failure: &SoakFailure) -> String {
     let (first, seen) = (&failure.first, &failure.seen);
     let others = match failure.engines.saturating_sub(1) {
         0 => String::new(),
-        others => format!(" (and {} more)", words::count(others)),
+        others => format!(" (and {} more)", format::count(others)),
     };
     format!("{first} is {seen}{others}")
 }
@@ -86,26 +86,26 @@ pub fn strays(failure: &SoakFailure) -> String {
 /// `soaking canary, 9 min 40 s left`; none where no wave soaks.
 pub fn under_way(after: Duration, scene: &Scene) -> Option<String> {
     let (wave, over) = scene.soaking?;
-    let (name, left) = (name(&scene.opening, wave), over.saturating_sub(after));
+    let (name, left) = (name(&scene.header, wave), over.saturating_sub(after));
     Some(if left.is_zero() {
         format!("reading {name} back after its soak")
     } else {
         // whole seconds, and none too few
         let left =
             Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX).div_ceil(1000) * 1000);
-        format!("soaking {name}, {} left", words::duration(left))
+        format!("soaking {name}, {} left", format::duration(left))
     })
 }
 
 /// How long a soak is not told of again: long ones fill no log.
 pub fn silence(scene: &Scene, wave: usize) -> Duration {
-    let soak = scene.opening.waves.get(wave).map_or(Duration::ZERO, |wave| wave.soak);
+    let soak = scene.header.waves.get(wave).map_or(Duration::ZERO, |wave| wave.soak);
     (soak / PART).min(LONGEST_SILENCE)
 }
 
 /// What became of each soak that began, for the closing summary.
-pub fn closing(opening: &Opening, tally: &Tally) -> Option<String> {
-    let told: Vec<String> = opening.waves.iter().zip(tally.soaks()).filter_map(ended).collect();
+pub fn closing(header: &RunHeader, tally: &Tally) -> Option<String> {
+    let told: Vec<String> = header.waves.iter().zip(tally.soaks()).filter_map(ended).collect();
     (!told.is_empty()).then(|| told.concat())
 }
 
@@ -172,10 +172,8 @@ mod tests {
     #[test]
     fn what_is_left_of_a_soak_is_rounded_up_to_whole_seconds() {
         let mut scene = script::soaking().scene();
-        scene.take(
-            at(0),
-            &Event::WaveSoaking { wave: 0, left: Duration::from_millis(600_400), read_back: true },
-        );
+        scene
+            .take(at(0), &Event::SoakStarted { wave: 0, left: Duration::from_millis(600_400), verify: true });
         let under_way = |ms| under_way(Duration::from_millis(ms), &scene).expect("it soaks");
         assert_eq!(under_way(0), "soaking canary, 10 min 1 s left");
         assert_eq!(under_way(400), "soaking canary, 10 min left");
@@ -186,7 +184,7 @@ mod tests {
     #[test]
     fn a_soak_says_how_long_it_is_what_follows_and_whether_anybody_looks() {
         let scene = script::soaking().scene();
-        let said = |wave, seconds, read_back| begins(&scene, wave, at(seconds), read_back);
+        let said = |wave, seconds, verify| begins(&scene, wave, at(seconds), verify);
         assert_eq!(
             said(0, 600, true),
             "wave 1 of 3, canary, soaks for 10 min; then its engines are read back, and wave 2 opens"

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::table::{Columns, table};
 use super::{paint, reasons, soaking, wording};
-use crate::event::{Opening, StopReason};
+use crate::event::{RunHeader, StopReason};
+use crate::format;
 use crate::job::{JobIndex, Outcome};
 use crate::tally::{Outcomes, Tally};
-use crate::words;
 
 /// What is known only when the run is over.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,7 @@ pub struct Closing {
     /// How long it took.
     pub elapsed: Duration,
     /// Most switch requests started in any one second, where it was measured.
-    pub worst_second: Option<u32>,
+    pub peak_requests_per_second: Option<u32>,
     /// The command of this run as it was typed; shown without `--skip-failed`, because that would leave out jobs.
     pub resume: Option<String>,
 }
@@ -34,11 +34,11 @@ impl Closing {
 const SKIP_FAILED: &str = "--skip-failed";
 
 /// The summary for people: headline, table, reasons, facts, ledger, and the command that goes on.
-pub fn summary(opening: &Opening, tally: &Tally, closing: &Closing) -> String {
-    let mut paragraphs = vec![headline(tally, closing) + "\n", counts(opening, tally)];
-    paragraphs.extend(soaking::closing(opening, tally));
-    paragraphs.extend(reasons::paragraphs(opening, tally));
-    paragraphs.push(facts(opening, tally, closing));
+pub fn summary(header: &RunHeader, tally: &Tally, closing: &Closing) -> String {
+    let mut paragraphs = vec![headline(tally, closing) + "\n", counts(header, tally)];
+    paragraphs.extend(soaking::closing(header, tally));
+    paragraphs.extend(reasons::paragraphs(header, tally));
+    paragraphs.push(facts(header, tally, closing));
     paragraphs.extend(resume(tally, closing));
     paragraphs.join("\n")
 }
@@ -47,14 +47,14 @@ fn headline(tally: &Tally, closing: &Closing) -> String {
     let outcomes = tally.outcomes();
     let jobs = outcomes.total();
     let on_target = tally.overall().on_target();
-    let engines = words::plural(jobs, "engine");
+    let engines = format::plural(jobs, "engine");
     let all = if jobs == 1 { "the one engine".to_owned() } else { format!("all {engines}") };
     let text = if on_target == jobs {
         paint::good(&format!("{all} on target"))
     } else if outcomes.of(Outcome::Accepted) == jobs {
         paint::good(&format!("{all} accepted; nobody looked whether they arrive"))
     } else {
-        paint::strong(&format!("{} of {engines} on target", words::count(on_target)))
+        paint::strong(&format!("{} of {engines} on target", format::count(on_target)))
     };
     match &closing.stopped {
         Some(reason) => format!("{}, {}; {text}", paint::bad("stopped"), wording::stop_cause(reason)),
@@ -63,35 +63,35 @@ fn headline(tally: &Tally, closing: &Closing) -> String {
 }
 
 /// One row for each wave and one for all; the columns of a row add up to its jobs.
-fn counts(opening: &Opening, tally: &Tally) -> String {
+fn counts(header: &RunHeader, tally: &Tally) -> String {
     let overall = tally.outcomes();
     let occurring: Vec<_> = Outcome::ALL.into_iter().filter(|&outcome| overall.of(outcome) > 0).collect();
-    let mut header = vec!["wave", "jobs"];
-    header.extend(occurring.iter().map(|outcome| outcome.word()));
+    let mut columns = vec!["wave", "jobs"];
+    columns.extend(occurring.iter().map(|outcome| outcome.word()));
 
     let mut rows = Vec::new();
     if tally.waves().len() > 1 {
         for (wave, counts) in tally.waves().iter().enumerate() {
-            let name = opening.waves.get(wave).map_or("", |wave| wave.name.as_str());
-            rows.push(count_row(&words::cut(name, 32), &counts.outcomes(), &occurring));
+            let name = header.waves.get(wave).map_or("", |wave| wave.name.as_str());
+            rows.push(count_row(&format::cut(name, 32), &counts.outcomes(), &occurring));
         }
     }
     rows.push(count_row("total", &overall, &occurring));
 
-    let earlier = match tally.earlier() {
+    let earlier = match tally.from_earlier_runs() {
         0 => String::new(),
         1 => "1 of these was settled by an earlier run\n".to_owned(),
-        several => format!("{} of these were settled by earlier runs\n", words::count(several)),
+        several => format!("{} of these were settled by earlier runs\n", format::count(several)),
     };
-    painted(&table(&header, &rows, Columns::Numbers), &occurring) + &earlier
+    painted(&table(&columns, &rows, Columns::Numbers), &occurring) + &earlier
 }
 
 fn count_row(name: &str, outcomes: &Outcomes, occurring: &[Outcome]) -> Vec<String> {
-    let mut row = vec![name.to_owned(), words::count(outcomes.total())];
+    let mut row = vec![name.to_owned(), format::count(outcomes.total())];
     row.extend(occurring.iter().map(|&outcome| match outcomes.of(outcome) {
         // a zero is noise beside numbers that mean work
         0 => "-".to_owned(),
-        jobs => words::count(jobs),
+        jobs => format::count(jobs),
     }));
     row
 }
@@ -105,35 +105,35 @@ fn painted(table: &str, occurring: &[Outcome]) -> String {
     format!("{header}\n{rest}")
 }
 
-fn facts(opening: &Opening, tally: &Tally, closing: &Closing) -> String {
-    let sent = words::plural(tally.attempts(), "request");
+fn facts(header: &RunHeader, tally: &Tally, closing: &Closing) -> String {
+    let sent = format::plural(tally.attempts(), "request");
     let again = tally.retries() + tally.throttles();
     // the numbers in the brackets add up to the one before
     let mut facts = vec![if again == 0 {
         sent
     } else {
-        let mut parts = vec![words::plural(tally.jobs_sent(), "engine")];
+        let mut parts = vec![format::plural(tally.jobs_sent(), "engine")];
         parts.extend(some(tally.retries(), "retry"));
         parts.extend(some(tally.throttles(), "throttle"));
         format!("{sent} ({})", parts.join(" + "))
     }];
-    facts.extend(some(tally.doubts(), "doubtful answer"));
-    if let Some(worst) = closing.worst_second.filter(|&worst| worst > 0) {
-        let starts = words::plural(worst as usize, "start");
+    facts.extend(some(tally.unconfirmed(), "unconfirmed answer"));
+    if let Some(worst) = closing.peak_requests_per_second.filter(|&worst| worst > 0) {
+        let starts = format::plural(worst as usize, "start");
         facts.push(format!("at most {starts} in any second"));
     }
-    facts.push(words::duration(closing.elapsed));
-    let ledger = words::shown_path(&opening.ledger);
-    let inherited = match tally.inherited_doubts() {
+    facts.push(format::duration(closing.elapsed));
+    let ledger = format::shown_path(&header.ledger);
+    let inherited = match tally.unconfirmed_from_earlier_runs() {
         0 => String::new(),
         1 => "1 request of an earlier run was read back first\n".to_owned(),
-        several => format!("{} of earlier runs were read back first\n", words::plural(several, "request")),
+        several => format!("{} of earlier runs were read back first\n", format::plural(several, "request")),
     };
-    format!("{}\n{inherited}run {}, ledger {ledger}\n", facts.join(", "), opening.run_id)
+    format!("{}\n{inherited}run {}, ledger {ledger}\n", facts.join(", "), header.run_id)
 }
 
 fn some(number: usize, noun: &str) -> Option<String> {
-    (number > 0).then(|| words::plural(number, noun))
+    (number > 0).then(|| format::plural(number, noun))
 }
 
 /// The command that goes on, what `--skip-failed` would change, and what becomes of a soak.
@@ -142,9 +142,9 @@ fn resume(tally: &Tally, closing: &Closing) -> Option<String> {
     let (left, failed) = (outcomes.total() - outcomes.good(), outcomes.of(Outcome::Failed));
     let soak = soaking::to_go_on(tally);
     let command = closing.goes_on().filter(|_| left > 0 || soak.is_some())?;
-    let engines = words::plural(left, "engine");
-    let reasons = (0..outcomes.total()).filter_map(|row| tally.verdict(JobIndex(row))?.reason.as_ref());
-    let is_held = left > 0 && reasons.filter(|reason| reason.until_released).count() == left;
+    let engines = format::plural(left, "engine");
+    let reasons = (0..outcomes.total()).filter_map(|row| tally.result(JobIndex(row))?.reason.as_ref());
+    let is_held = left > 0 && reasons.filter(|reason| reason.needs_release).count() == left;
     let head = if left == 0 {
         "to go on:".to_owned()
     } else if is_held {
@@ -152,12 +152,12 @@ fn resume(tally: &Tally, closing: &Closing) -> Option<String> {
     } else if failed == left {
         format!("{engines} failed and nothing else is left; the same command tries again:")
     } else if failed > 0 {
-        format!("to go on with the {engines} left, {} of them failed:", words::count(failed))
+        format!("to go on with the {engines} left, {} of them failed:", format::count(failed))
     } else {
         format!("to go on with the {engines} left:")
     };
     let head = match &closing.stopped {
-        Some(StopReason::LedgerLost { .. }) => {
+        Some(StopReason::LedgerFailed { .. }) => {
             format!("once the ledger is in its place and can be written again, {head}")
         }
         _ => head,
@@ -185,10 +185,10 @@ mod tests {
         let closing = Closing {
             stopped: tally.stopped().cloned(),
             elapsed: story.elapsed(),
-            worst_second: Some(20),
+            peak_requests_per_second: Some(20),
             resume: Some("dlc-fleet run fleet.yaml --skip-failed --yes".into()),
         };
-        plain(&summary(&story.opening, &tally, &closing))
+        plain(&summary(&story.header, &tally, &closing))
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
         story.switches(0, 0, 1_000);
         story.switches(0, 1, 1_000);
         let left = Duration::from_secs(60);
-        story.push(1_100, crate::event::Event::WaveSoaking { wave: 0, left, read_back: true });
+        story.push(1_100, crate::event::Event::SoakStarted { wave: 0, left, verify: true });
         let failure = crate::event::SoakFailure { wave: "all".into(), ..script::soak_failure() };
         story.push(62_000, crate::event::Event::Stopping(StopReason::SoakFailed(failure)));
         let summary = summary_of(&story.finish());
@@ -247,7 +247,7 @@ mod tests {
         story.switches(0, 0, 1_000);
         story.switches(0, 1, 1_000);
         let left = Duration::from_secs(600);
-        story.push(1_100, crate::event::Event::WaveSoaking { wave: 0, left, read_back: true });
+        story.push(1_100, crate::event::Event::SoakStarted { wave: 0, left, verify: true });
         story.push(9_000, crate::event::Event::Stopping(StopReason::Interrupted { signal: "SIGINT" }));
         let summary = summary_of(&story.finish());
         let end = "to go on:\n  dlc-fleet run fleet.yaml --yes\nit goes on with the rest of the soak\n";
@@ -264,11 +264,11 @@ mod tests {
     #[test]
     fn requests_of_earlier_runs_are_told_apart_from_lost_answers() {
         let mut story = script::fleet(2);
-        let reason = script::reason("no-answer", "no answer", "none");
-        story.push(0, crate::event::Event::Doubtful { job: JobIndex(0), reason });
+        let reason = script::reason("no-response", "no answer", "none");
+        story.push(0, crate::event::Event::Unconfirmed { job: JobIndex(0), reason });
         let summary = summary_of(&story);
         assert!(summary.contains("1 request of an earlier run was read back first\n"), "{summary}");
-        assert!(!summary.contains("doubtful answer"), "{summary}");
+        assert!(!summary.contains("unconfirmed answer"), "{summary}");
     }
 
     #[test]
@@ -282,13 +282,13 @@ mod tests {
     fn the_columns_of_every_row_add_up_to_its_jobs() {
         for story in [script::all_good(), script::mixed(), script::stopped(), script::resumed()] {
             for events in 0..=story.events.len() {
-                let text = plain(&counts(&story.opening, &story.tally_after(events)));
+                let text = plain(&counts(&story.header, &story.tally_after(events)));
                 let rows = text.lines().skip(2).filter(|line| !line.contains(" of these "));
                 for row in rows {
                     let numbers: Vec<usize> =
                         row.split_whitespace().skip(1).map(|cell| cell.parse().unwrap_or(0)).collect();
                     assert_eq!(numbers[0], numbers[1..].iter().sum::<usize>(), "{text}");
-                    assert!(!row.starts_with("total") || numbers[0] == story.opening.jobs.len(), "{text}");
+                    assert!(!row.starts_with("total") || numbers[0] == story.header.jobs.len(), "{text}");
                 }
             }
         }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::json::written;
 use super::{clock_note, paint};
-use crate::words;
+use crate::format;
 
 const SCHEMA: &str = "dlc-fleet.whoami/1";
 
@@ -116,7 +116,7 @@ fn good_for(good_for: GoodFor) -> String {
             let moment = moment(until);
             match u64::try_from(left) {
                 Ok(left @ 1..) => {
-                    format!("until {moment}, for {}", words::duration(Duration::from_secs(left)))
+                    format!("until {moment}, for {}", format::duration(Duration::from_secs(left)))
                 }
                 _ => format!("no more: they expired at {moment}"),
             }

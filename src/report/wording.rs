@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{Scene, paint, progress, soaking};
-use crate::event::{Event, Opening, StopReason};
-use crate::job::{JobIndex, Origin, Outcome, Reason, Verdict};
-use crate::words;
+use crate::event::{Event, RunHeader, StopReason};
+use crate::format;
+use crate::job::{JobIndex, JobResult, Origin, Outcome, Reason};
 
 /// How many waves are listed with their sizes before it gets too much.
 pub(super) const LISTED_WAVES: usize = 6;
@@ -19,35 +19,35 @@ const RUN_ENDED: &str = "run-ended";
 /// What there is to say about an event: no line for most, several for some.
 pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
     match event {
-        Event::Opened(opening) => opened(opening),
-        Event::WaveOpened { wave } => wave_opened(scene, *wave),
-        Event::WaveClosed { wave } => wave_closed(after, scene, *wave),
-        Event::WaveSoaking { wave, left, read_back } => {
-            vec![soaking::begins(scene, *wave, *left, *read_back)]
+        Event::RunStarted(header) => opened(header),
+        Event::WaveStarted { wave } => wave_opened(scene, *wave),
+        Event::WaveEnded { wave } => wave_closed(after, scene, *wave),
+        Event::SoakStarted { wave, left, verify } => {
+            vec![soaking::begins(scene, *wave, *left, *verify)]
         }
-        Event::WaveSoaked { wave, read_back } => vec![soaking::ends(scene, *wave, *read_back)],
-        Event::Closed => vec![closed(after, scene)],
+        Event::SoakEnded { wave, verify } => vec![soaking::ends(scene, *wave, *verify)],
+        Event::RunEnded => vec![closed(after, scene)],
         Event::Throttled { reason, rate, .. } => {
-            let slowed = paint::warn(&format!("slowed to {}", words::per_second(*rate)));
+            let slowed = paint::warn(&format!("slowed to {}", format::per_second(*rate)));
             vec![format!("requests come too fast ({}): {slowed}", reason.code)]
         }
-        Event::ClockOff { ahead } => vec![clock_off(*ahead)],
-        Event::FullSpeed { rate } => vec![format!("full speed again: {}", words::per_second(*rate))],
+        Event::ClockSkew { ahead } => vec![clock_off(*ahead)],
+        Event::RateRestored { rate } => vec![format!("full speed again: {}", format::per_second(*rate))],
         Event::WillRetry { job, attempt, reason, after } => {
             vec![format!("{}: {}", name(scene, *job), goes_again(scene, *attempt, reason, *after))]
         }
-        Event::Doubtful { job, reason } => vec![format!(
+        Event::Unconfirmed { job, reason } => vec![format!(
             "{}: {}, {}; read back for {} before anything is sent again",
             name(scene, *job),
             paint::warn("in doubt"),
             doubt(reason),
-            words::duration(scene.opening.grace),
+            format::duration(scene.header.resend_after),
         )],
-        Event::Cleared { job } => {
+        Event::NotApplied { job } => {
             vec![format!("{}: read back, the request was not applied; goes again", name(scene, *job))]
         }
-        Event::Settled { job, verdict } => settled(scene, *job, verdict).into_iter().collect(),
-        Event::SweepFailed { reason } => vec![sweep_failed(reason)],
+        Event::JobEnded { job, result } => settled(scene, *job, result).into_iter().collect(),
+        Event::ReadFailed { reason } => vec![sweep_failed(reason)],
         Event::Drifted { job, seen } => vec![drifted(scene, *job, seen)],
         Event::Stopping(reason) => vec![stopping(scene, reason)],
         Event::Sent { .. } | Event::Accepted { .. } | Event::Tick => Vec::new(),
@@ -55,11 +55,11 @@ pub fn wording(after: Duration, scene: &Scene, event: &Event) -> Vec<String> {
 }
 
 fn goes_again(scene: &Scene, attempt: u32, reason: &Reason, after: Duration) -> String {
-    let most = scene.opening.max_attempts;
+    let most = scene.header.max_attempts;
     let (code, cause) = (&reason.code, &reason.cause);
     let when = match after {
         Duration::ZERO => "at once".to_owned(),
-        after => format!("in {}", words::duration(after)),
+        after => format!("in {}", format::duration(after)),
     };
     format!("{code} on attempt {attempt} of {most} ({cause}), goes again {when}")
 }
@@ -68,13 +68,13 @@ fn goes_again(scene: &Scene, attempt: u32, reason: &Reason, after: Duration) -> 
 fn doubt(reason: &Reason) -> String {
     match &reason.message {
         _ if reason.origin == Origin::Service => format!("{} ({})", reason.code, reason.cause),
-        Some(said) => words::quoted(said, LONGEST_MESSAGE),
+        Some(said) => format::quoted(said, LONGEST_MESSAGE),
         None => reason.cause.clone(),
     }
 }
 
 fn sweep_failed(reason: &Reason) -> String {
-    let said = reason.message.as_ref().map(|said| format!(": {}", words::quoted(said, LONGEST_MESSAGE)));
+    let said = reason.message.as_ref().map(|said| format!(": {}", format::quoted(said, LONGEST_MESSAGE)));
     let why = format!("{}{}", reason.cause, said.unwrap_or_default());
     format!("read-back did not work, {} ({why}); it is tried again", reason.code)
 }
@@ -86,7 +86,7 @@ pub fn clock_note(ahead: i64) -> Option<String> {
 
 /// How far the clocks are apart. Seconds alone would not be telling: what was refused is minutes off.
 fn clock_off(ahead: i64) -> String {
-    let apart = words::about(Duration::from_secs(ahead.unsigned_abs()));
+    let apart = format::about(Duration::from_secs(ahead.unsigned_abs()));
     match ahead {
         0 => "this machine's clock agrees with the service's again".to_owned(),
         1.. => format!(
@@ -116,7 +116,7 @@ pub fn stop_cause(reason: &StopReason) -> String {
             format!("{what} ({}: {})", reason.code, reason.cause)
         }
         StopReason::SoakFailed(failure) => soaking::failed(failure),
-        StopReason::LedgerLost { cause } => {
+        StopReason::LedgerFailed { cause } => {
             format!("the ledger can no longer be written: {cause}")
         }
     }
@@ -129,54 +129,54 @@ pub fn is_denied(reason: &Reason) -> bool {
 
 /// True if an engine was accepted and all that is wrong is that its run ended before the proof.
 pub fn is_unproven(outcome: Outcome, reason: Option<&Reason>) -> bool {
-    outcome == Outcome::Unconverged && reason.is_none_or(|reason| reason.code == RUN_ENDED)
+    outcome == Outcome::TimedOut && reason.is_none_or(|reason| reason.code == RUN_ENDED)
 }
 
 /// The engine of a job, with its region where the plan has several.
 pub fn name(scene: &Scene, job: JobIndex) -> String {
-    let Some(job) = scene.opening.jobs.get(job.0) else { return format!("job {}", job.0 + 1) };
+    let Some(job) = scene.header.jobs.get(job.0) else { return format!("job {}", job.0 + 1) };
     let id = &job.key.data_engine_id;
     if scene.several_regions { format!("{id} in {}", job.key.region) } else { id.to_string() }
 }
 
-fn opened(opening: &Opening) -> Vec<String> {
-    let engines = words::plural(opening.jobs.len(), "engine");
-    let waves = match opening.waves.len() {
+fn opened(header: &RunHeader) -> Vec<String> {
+    let engines = format::plural(header.jobs.len(), "engine");
+    let waves = match header.waves.len() {
         0 | 1 => String::new(),
-        several => format!(" in {}", words::plural(several, "wave")),
+        several => format!(" in {}", format::plural(several, "wave")),
     };
-    let parent = opening.parent_run_id.as_deref();
+    let parent = header.parent_run_id.as_deref();
     let parent = parent.map_or_else(String::new, |id| format!(", goes on from run {id}"));
-    let plan = words::shown_path(&opening.plan);
-    let ledger = words::shown_path(&opening.ledger);
-    let (endpoint, rate) = (&opening.endpoint, opening.rate);
+    let plan = format::shown_path(&header.plan);
+    let ledger = format::shown_path(&header.ledger);
+    let (endpoint, rate) = (&header.endpoint, header.rate);
     let mut lines = vec![
-        format!("run {}{parent}", opening.run_id),
-        format!("{plan}: {engines}{waves}{}", wave_sizes(opening)),
+        format!("run {}{parent}", header.run_id),
+        format!("{plan}: {engines}{waves}{}", wave_sizes(header)),
     ];
-    lines.extend(soaking::announced(opening));
+    lines.extend(soaking::announced(header));
     lines.push(format!("to {endpoint}, at most {rate} requests/s; ledger {ledger}"));
     lines
 }
 
-fn wave_sizes(opening: &Opening) -> String {
-    if !(2..=LISTED_WAVES).contains(&opening.waves.len()) {
+fn wave_sizes(header: &RunHeader) -> String {
+    if !(2..=LISTED_WAVES).contains(&header.waves.len()) {
         return String::new();
     }
-    let sizes = opening.waves.iter().enumerate().map(|(at, wave)| {
-        let jobs = opening.jobs.iter().filter(|job| job.wave == at).count();
-        format!("{} {}", wave.name, words::count(jobs))
+    let sizes = header.waves.iter().enumerate().map(|(at, wave)| {
+        let jobs = header.jobs.iter().filter(|job| job.wave == at).count();
+        format!("{} {}", wave.name, format::count(jobs))
     });
     format!(" ({})", sizes.collect::<Vec<_>>().join(", "))
 }
 
 fn wave_opened(scene: &Scene, wave: usize) -> Vec<String> {
-    match progress::wave_title(&scene.opening, wave) {
+    match progress::wave_title(&scene.header, wave) {
         // with a single wave the opening has said it all
         None => Vec::new(),
         Some(title) => {
             let jobs = scene.tally.waves().get(wave).map_or(0, crate::tally::Counts::jobs);
-            vec![format!("{title}, opens: {}", words::plural(jobs, "engine"))]
+            vec![format!("{title}, opens: {}", format::plural(jobs, "engine"))]
         }
     }
 }
@@ -184,15 +184,15 @@ fn wave_opened(scene: &Scene, wave: usize) -> Vec<String> {
 fn wave_closed(after: Duration, scene: &Scene, wave: usize) -> Vec<String> {
     let Some(counts) = scene.tally.waves().get(wave) else { return Vec::new() };
     // with a single wave the end of the run says it
-    let Some(title) = progress::wave_title(&scene.opening, wave) else { return Vec::new() };
+    let Some(title) = progress::wave_title(&scene.header, wave) else { return Vec::new() };
     let opened = scene.wave.map_or(after, |(_, opened)| opened);
-    let took = words::duration(after.saturating_sub(opened));
+    let took = format::duration(after.saturating_sub(opened));
     vec![format!("{title}, over after {took}: {}", progress::standing(counts))]
 }
 
 fn drifted(scene: &Scene, job: JobIndex, seen: &str) -> String {
     // what an earlier run settled is told of before its verdict is
-    let now = scene.tally.verdict(job).is_some_and(|verdict| !verdict.earlier);
+    let now = scene.tally.result(job).is_some_and(|result| !result.from_earlier_run);
     let before = if now { "it was on its target" } else { "an earlier run brought it to its target" };
     let name = name(scene, job);
     format!("{name}: {}, {before} and now it is {seen}; it is left alone", paint::warn("drifted"))
@@ -201,7 +201,7 @@ fn drifted(scene: &Scene, job: JobIndex, seen: &str) -> String {
 /// The end of a wave for which nothing was sent, watched or read back.
 pub fn idle_wave(scene: &Scene, wave: usize) -> Option<String> {
     let counts = scene.tally.waves().get(wave)?;
-    let title = progress::wave_title(&scene.opening, wave)?;
+    let title = progress::wave_title(&scene.header, wave)?;
     let standing = match counts.jobs() - counts.on_target() {
         0 => String::new(),
         _ => format!(", {}", progress::standing(counts)),
@@ -210,20 +210,20 @@ pub fn idle_wave(scene: &Scene, wave: usize) -> Option<String> {
 }
 
 fn closed(after: Duration, scene: &Scene) -> String {
-    format!("over after {}: {}", words::duration(after), progress::standing(scene.tally.overall()))
+    format!("over after {}: {}", format::duration(after), progress::standing(scene.tally.overall()))
 }
 
-fn settled(scene: &Scene, job: JobIndex, verdict: &Verdict) -> Option<String> {
-    let outcome = verdict.outcome;
-    let worth_a_line = matches!(outcome, Outcome::Failed | Outcome::Unconverged | Outcome::Unknown);
+fn settled(scene: &Scene, job: JobIndex, result: &JobResult) -> Option<String> {
+    let outcome = result.outcome;
+    let worth_a_line = matches!(outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Unknown);
     // what the end of the run leaves open is no news about the engine, and the summary has it
-    let left_open = is_unproven(outcome, verdict.reason.as_ref());
-    if verdict.earlier || !worth_a_line || left_open {
+    let left_open = is_unproven(outcome, result.reason.as_ref());
+    if result.from_earlier_run || !worth_a_line || left_open {
         return None;
     }
     let name = name(scene, job);
     let word = paint::as_outcome(outcome, outcome.word());
-    Some(match &verdict.reason {
+    Some(match &result.reason {
         Some(reason) => format!("{name}: {word}, {} ({})", reason.code, reason.cause),
         None => format!("{name}: {word}"),
     })
@@ -235,9 +235,9 @@ fn stopping(scene: &Scene, reason: &StopReason) -> String {
     let counts = scene.tally.overall();
     let answers = match counts.in_flight {
         0 => "no answer is outstanding".to_owned(),
-        answers => format!("waiting for {}", words::plural(answers, "answer")),
+        answers => format!("waiting for {}", format::plural(answers, "answer")),
     };
-    let watched = counts.converging + counts.doubtful;
+    let watched = counts.converging + counts.unconfirmed;
     let then = match reason {
         StopReason::Interrupted { .. } => {
             let again = if counts.in_flight > 0 { " (again to leave at once)" } else { "" };
@@ -245,7 +245,7 @@ fn stopping(scene: &Scene, reason: &StopReason) -> String {
                 0 => String::new(),
                 1 => "; 1 engine not yet proven is left to the next run".to_owned(),
                 left => {
-                    format!("; {} not yet proven are left to the next run", words::plural(left, "engine"))
+                    format!("; {} not yet proven are left to the next run", format::plural(left, "engine"))
                 }
             };
             format!("{answers}{again}{left}")
@@ -253,7 +253,7 @@ fn stopping(scene: &Scene, reason: &StopReason) -> String {
         StopReason::AccountRefused(reason) => {
             format!("{answers}, {}; {}", still_watched(watched), reason.remedy)
         }
-        StopReason::LedgerLost { .. } => format!("{answers}, {}", still_watched(watched)),
+        StopReason::LedgerFailed { .. } => format!("{answers}, {}", still_watched(watched)),
         StopReason::SoakFailed(_) => match watched {
             0 => "no further wave opens".to_owned(),
             watched => format!("no further wave opens; {}", still_watched(watched)),
@@ -265,7 +265,7 @@ fn stopping(scene: &Scene, reason: &StopReason) -> String {
 fn still_watched(engines: usize) -> String {
     match engines {
         0 => "nothing is left to be watched".to_owned(),
-        engines => format!("{} still watched (Ctrl-C to leave)", words::plural(engines, "engine")),
+        engines => format!("{} still watched (Ctrl-C to leave)", format::plural(engines, "engine")),
     }
 }
 
@@ -281,7 +281,7 @@ mod tests {
             scene.take(Duration::from_secs(44), &Event::Sent { job: JobIndex(at), attempt: 1 });
         }
         let counts = scene.tally.overall();
-        assert_eq!((counts.in_flight, counts.converging, counts.doubtful), (7, 1, 2));
+        assert_eq!((counts.in_flight, counts.converging, counts.unconfirmed), (7, 1, 2));
         plain(&wording(Duration::from_secs(45), &scene, &Event::Stopping(reason))[0])
     }
 
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn a_lost_ledger_says_that_what_was_accepted_is_still_watched() {
         assert_eq!(
-            stopping_while_busy(StopReason::LedgerLost { cause: "no space left on device".into() }),
+            stopping_while_busy(StopReason::LedgerFailed { cause: "no space left on device".into() }),
             "stopping, the ledger can no longer be written: no space left on device: nothing more is sent; \
              waiting for 7 answers, 3 engines still watched (Ctrl-C to leave)"
         );
@@ -327,7 +327,8 @@ mod tests {
             message: Some("an internal error has occurred".to_owned()),
             ..script::reason("InternalError", "server fault", "repeat later")
         };
-        let text = plain(&wording(Duration::ZERO, &scene, &Event::Doubtful { job: JobIndex(0), reason })[0]);
+        let text =
+            plain(&wording(Duration::ZERO, &scene, &Event::Unconfirmed { job: JobIndex(0), reason })[0]);
         assert!(
             text.ends_with(
                 ": in doubt, InternalError (server fault); read back for 1 min before anything is sent again"
@@ -340,10 +341,11 @@ mod tests {
     fn what_the_network_said_is_quoted_and_short() {
         let reason = Reason {
             message: Some(format!("HTTP 502: <html>\\r\\n<h1>Bad \"Gateway\"</h1>{}", "x".repeat(200))),
-            ..script::reason("no-answer", "no answer", "none")
+            ..script::reason("no-response", "no answer", "none")
         };
         let scene = script::fleet(1).scene();
-        let text = plain(&wording(Duration::ZERO, &scene, &Event::Doubtful { job: JobIndex(0), reason })[0]);
+        let text =
+            plain(&wording(Duration::ZERO, &scene, &Event::Unconfirmed { job: JobIndex(0), reason })[0]);
         let (start, end) = (
             ": in doubt, \"HTTP 502: Bad 'Gateway' xx…xxx",
             "xx\"; read back for 1 min before anything is sent again",

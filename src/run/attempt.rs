@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::answered::Answer;
-use crate::cloud::{Cloud, Fault};
+use super::job_state::Response;
+use crate::cloud::{CallError, Cloud};
 use crate::job::JobKey;
 
 /// Sends one request. A request that is given up may still be applied: its outcome is not known.
-pub(super) async fn attempt<C: Cloud>(cloud: Arc<C>, key: JobKey, limit: Duration) -> Answer {
+pub(super) async fn attempt<C: Cloud>(cloud: Arc<C>, key: JobKey, limit: Duration) -> Response {
     let left = Instant::now();
     let result = match tokio::time::timeout(limit, cloud.switch(&key)).await {
         Ok(result) => result,
-        Err(_) => Err(Fault::NoAnswer { cause: format!("no answer within {limit:?}"), http_status: None }),
+        Err(_) => {
+            Err(CallError::NoResponse { cause: format!("no answer within {limit:?}"), http_status: None })
+        }
     };
-    Answer { result, latency: left.elapsed() }
+    Response { result, latency: left.elapsed() }
 }

@@ -9,37 +9,37 @@ use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::Rules;
-use super::answered::Answer;
+use super::RunOptions;
 use super::attempt::attempt;
-use super::board::Board;
-use super::journal::Journal;
-use super::looked::Look;
+use super::fleet_view::{Decision, FleetView, decide, drift};
+use super::job_state::Response;
+use super::job_state::Snapshot;
+use super::job_state::{Change, JobState, Phase};
+use super::job_table::JobTable;
+use super::ledger_writer::LedgerWriter;
+use super::poll::{PollResult, Poller};
 use super::reasons::{RUN_ENDED, SOAK_FAILED, reading_failed};
-use super::sight::{FleetView, Forecast, forecast, strayed};
 use super::start::{Ended, Start};
 use super::stop::{Signal, Signals, Stopping};
-use super::sweeps::{Sweeps, Swept};
-use super::track::{Change, Phase, Track};
 use super::waves::Waves;
-use crate::cloud::{Cloud, Fault, Fleet};
-use crate::event::{Event, Listener, Opening, StopReason};
+use crate::cloud::{CallError, Cloud, Fleet};
+use crate::event::{Event, Listener, RunHeader, StopReason};
 use crate::job::{JobIndex, Outcome};
-use crate::ledger::{Entry, RunClosed, RunOpened, Work};
-use crate::pace::{Gate, until};
+use crate::ledger::{Entry, RunEnded, RunStarted, Work};
+use crate::rate::{RateLimiter, until};
 
 /// Between two ticks that listeners hear.
 const TICK: Duration = Duration::from_secs(1);
 
 /// A tick that is so late shows that the process, or the whole machine, stood still.
-const STANDSTILL: Duration = Duration::from_secs(1);
+const SUSPENSION: Duration = Duration::from_secs(1);
 
 /// Runs until every job has ended or the run is stopped.
 pub async fn execute<C: Cloud>(start: Start<C>) -> Ended {
-    let (mut dispatcher, forecasts, header) = Dispatcher::new(start);
-    dispatcher.open(forecasts, header).await;
+    let (mut dispatcher, decisions, run_line) = Dispatcher::new(start);
+    dispatcher.open(decisions, run_line).await;
     loop {
-        dispatcher.stood_still();
+        dispatcher.suspended();
         dispatcher.advance().await;
         if dispatcher.is_finished() {
             return dispatcher.close().await;
@@ -51,27 +51,27 @@ pub async fn execute<C: Cloud>(start: Start<C>) -> Ended {
 /// What ended a wait of the dispatcher.
 enum Woken {
     Signal(Signal),
-    Answer(Result<(Id, Answer), JoinError>),
-    Swept(Box<Swept>),
-    MayLeave(Result<(), Fault>),
+    Response(Result<(Id, Response), JoinError>),
+    PollResult(Box<PollResult>),
+    LimiterReady(Result<(), CallError>),
     Time,
 }
 
 struct Dispatcher<C> {
     cloud: Arc<C>,
-    opening: Arc<Opening>,
-    rules: Rules,
-    board: Board,
+    header: Arc<RunHeader>,
+    options: RunOptions,
+    job_table: JobTable,
     view: FleetView,
-    gate: Gate,
-    journal: Journal,
+    limiter: RateLimiter,
+    ledger_writer: LedgerWriter,
     listener: Box<dyn Listener>,
     signals: Signals,
     random: fastrand::Rng,
-    attempts: JoinSet<Answer>,
+    attempts: JoinSet<Response>,
     /// Whose attempt a task is.
     owners: BTreeMap<Id, JobIndex>,
-    sweeps: Sweeps<C>,
+    poller: Poller<C>,
     stopping: Stopping,
     /// True once a signal asked to stop.
     signalled: bool,
@@ -87,21 +87,21 @@ struct Dispatcher<C> {
 }
 
 impl<C: Cloud> Dispatcher<C> {
-    fn new(start: Start<C>) -> (Self, Vec<Forecast>, RunOpened) {
+    fn new(start: Start<C>) -> (Self, Vec<Decision>, RunStarted) {
         let now = Instant::now();
-        let jobs = &start.opening.jobs;
-        let judge = |(job, work)| forecast(job, work, start.view.as_ref());
-        let forecasts = jobs.iter().zip(&start.work).map(judge).collect();
-        let waves = Waves::new(Arc::clone(&start.opening.waves), jobs, &start.soaks_left, now);
+        let jobs = &start.header.jobs;
+        let judge = |(job, work)| decide(job, work, start.view.as_ref());
+        let decisions = jobs.iter().zip(&start.work).map(judge).collect();
+        let waves = Waves::new(Arc::clone(&start.header.waves), jobs, &start.soaks_left, now);
         let dispatcher = Self {
-            board: Board::new(Arc::clone(jobs), &start.work, waves),
+            job_table: JobTable::new(Arc::clone(jobs), &start.work, waves),
             cloud: start.cloud,
-            opening: start.opening,
-            rules: start.rules,
-            sweeps: Sweeps::new(start.reader, start.view.as_ref().is_some_and(FleetView::is_by_name)),
+            header: start.header,
+            options: start.options,
+            poller: Poller::new(start.reader, start.view.as_ref().is_some_and(FleetView::is_by_name)),
             view: start.view.unwrap_or_default(),
-            gate: Gate::new(start.rules.rate),
-            journal: Journal::new(start.writer),
+            limiter: RateLimiter::new(start.options.rate),
+            ledger_writer: LedgerWriter::new(start.writer),
             listener: start.listener,
             signals: start.signals,
             random: fastrand::Rng::new(),
@@ -117,35 +117,36 @@ impl<C: Cloud> Dispatcher<C> {
             begun: now,
             next_tick: now + TICK,
         };
-        (dispatcher, forecasts, start.header)
+        (dispatcher, decisions, start.run_line)
     }
 
     /// Writes the run's first line, then what is known before anything is sent.
-    async fn open(&mut self, forecasts: Vec<Forecast>, header: RunOpened) {
-        self.tell(&Event::Opened(Arc::clone(&self.opening)));
-        if !self.record(vec![Entry::Opened(header)]).await {
+    async fn open(&mut self, decisions: Vec<Decision>, run_line: RunStarted) {
+        self.tell(&Event::RunStarted(Arc::clone(&self.header)));
+        if !self.record(vec![Entry::RunStarted(run_line)]).await {
             return;
         }
         // the survey may have learned it
         self.tell_clock();
-        self.tell(&Event::WaveOpened { wave: 0 });
-        let forecasts_by_job = self.board.jobs.iter().zip(&forecasts).enumerate();
-        for (number, (job, forecast)) in forecasts_by_job.filter(|_| self.rules.read_back) {
-            if let Some(seen) = strayed(job, forecast, &self.view) {
-                self.listener.hear(self.begun.elapsed(), &Event::Drifted { job: JobIndex(number), seen });
+        self.tell(&Event::WaveStarted { wave: 0 });
+        let decisions_by_job = self.job_table.jobs.iter().zip(&decisions).enumerate();
+        for (number, (job, decision)) in decisions_by_job.filter(|_| self.options.verify) {
+            if let Some(seen) = drift(job, decision, &self.view) {
+                self.listener.on_event(self.begun.elapsed(), &Event::Drifted { job: JobIndex(number), seen });
             }
         }
         let now = Instant::now();
-        let begin = |(track, forecast): (&Track, Forecast)| track.begin(forecast, now, &self.rules);
-        let changes = self.board.tracks.iter().zip(forecasts).map(begin).collect();
+        let begin =
+            |(job_state, decision): (&JobState, Decision)| job_state.begin(decision, now, &self.options);
+        let changes = self.job_table.job_states.iter().zip(decisions).map(begin).collect();
         self.apply(changes).await;
     }
 
     /// What needs no waiting: overdue jobs, and waves that are done or have soaked.
     async fn advance(&mut self) {
-        let mut changes = self.board.overdue(Instant::now(), &self.rules, self.sweeps.trouble());
+        let mut changes = self.job_table.on_time(Instant::now(), &self.options, self.poller.last_error());
         if self.stopping > Stopping::No {
-            changes.extend(self.board.departing().map(Track::stay));
+            changes.extend(self.job_table.next_send().map(JobState::cancel_send));
         }
         self.apply(changes).await;
         self.turn_waves();
@@ -153,9 +154,9 @@ impl<C: Cloud> Dispatcher<C> {
 
     fn is_finished(&self) -> bool {
         match self.stopping {
-            Stopping::No => self.board.is_done(),
+            Stopping::No => self.job_table.is_done(),
             // what could only be sent will not be; what is watched goes on
-            Stopping::NoMoreSends => self.board.under_way().all(Track::is_idle),
+            Stopping::NoMoreSends => self.job_table.under_way().all(JobState::is_idle),
             Stopping::Draining => self.attempts.is_empty(),
             Stopping::Now => true,
         }
@@ -163,62 +164,62 @@ impl<C: Cloud> Dispatcher<C> {
 
     /// Waits for whatever comes first, and deals with it.
     async fn turn(&mut self) {
-        if self.is_watching() {
-            self.sweeps.begin_if_due(&self.board, &self.view, &self.rules);
+        if self.is_polling() {
+            self.poller.begin_if_due(&self.job_table, &self.view, &self.options);
         }
-        if self.may_depart() {
-            self.depart_next().await;
+        if self.may_prepare_send() {
+            self.prepare_next_send().await;
         }
-        let may_leave = self.stopping == Stopping::No && self.board.departing().is_some();
+        let is_sending = self.stopping == Stopping::No && self.job_table.next_send().is_some();
         // a job that turned out to need no request makes room for the next one at once
-        let more = self.may_depart() && self.board.next_to_send().is_some();
+        let more = self.may_prepare_send() && self.job_table.next_to_send().is_some();
         let wake = if more { Instant::now() } else { self.next_wake() };
         let woken = tokio::select! {
             biased;
             Some(signal) = self.signals.recv() => Woken::Signal(signal),
             Some(answer) = self.attempts.join_next_with_id(), if !self.attempts.is_empty() => {
-                Woken::Answer(answer)
+                Woken::Response(answer)
             }
-            Some(swept) = self.sweeps.next(), if self.sweeps.is_under_way() => Woken::Swept(Box::new(swept)),
-            prepared = leave_given(&*self.cloud, &mut self.gate), if may_leave => Woken::MayLeave(prepared),
+            Some(polled) = self.poller.next(), if self.poller.is_under_way() => Woken::PollResult(Box::new(polled)),
+            prepared = wait_for_limiter(&*self.cloud, &mut self.limiter), if is_sending => Woken::LimiterReady(prepared),
             () = until(wake) => Woken::Time,
         };
-        let stood_still = self.stood_still();
+        let suspended = self.suspended();
         match woken {
             Woken::Signal(signal) => self.signalled(signal),
-            Woken::Answer(answer) => self.answers(answer).await,
-            Woken::Swept(swept) => self.swept(*swept).await,
-            // what left before the standstill may be arriving only now, so the gate has to decide again
-            Woken::MayLeave(_) if stood_still => {}
-            Woken::MayLeave(prepared) => self.leave(prepared).await,
+            Woken::Response(answer) => self.responses(answer).await,
+            Woken::PollResult(polled) => self.polled(*polled).await,
+            // what left before the suspension may be arriving only now, so the gate has to decide again
+            Woken::LimiterReady(_) if suspended => {}
+            Woken::LimiterReady(prepared) => self.send(prepared).await,
             Woken::Time => self.tick_if_due(),
         }
     }
 
     fn next_wake(&self) -> Instant {
-        let deadline = self.board.next_deadline(&self.rules);
-        let sweep = self.sweeps.due(&self.board, &self.rules).filter(|_| self.is_watching());
-        [deadline, sweep, Some(self.next_tick)].into_iter().flatten().min().unwrap_or(self.next_tick)
+        let deadline = self.job_table.next_deadline(&self.options);
+        let reads = self.poller.due(&self.job_table, &self.options).filter(|_| self.is_polling());
+        [deadline, reads, Some(self.next_tick)].into_iter().flatten().min().unwrap_or(self.next_tick)
     }
 
-    fn is_watching(&self) -> bool {
-        self.rules.read_back && self.stopping < Stopping::Draining
+    fn is_polling(&self) -> bool {
+        self.options.verify && self.stopping < Stopping::Draining
     }
 
-    /// True right after a standstill. Requests under way may leave only now, which the gate has to know; and time in
+    /// True right after a suspension. Requests under way may leave only now, which the gate has to know; and time in
     /// which this process could read nothing counts against no job.
-    fn stood_still(&mut self) -> bool {
+    fn suspended(&mut self) -> bool {
         let now = Instant::now();
-        let stood_still = now > self.next_tick + STANDSTILL;
-        if stood_still {
-            self.gate.stood_still(self.attempts.len());
+        let suspended = now > self.next_tick + SUSPENSION;
+        if suspended {
+            self.limiter.suspended(self.attempts.len());
             let lost = now - (self.next_tick - TICK);
-            self.board.extend_waits(lost, now);
+            self.job_table.extend_waits(lost, now);
             self.throttled = self.throttled.map(|(since, last)| ((since + lost).min(now), last));
             self.next_tick = now + TICK;
             self.tell(&Event::Tick);
         }
-        stood_still
+        suspended
     }
 
     fn tick_if_due(&mut self) {
@@ -229,53 +230,53 @@ impl<C: Cloud> Dispatcher<C> {
         }
     }
 
-    fn may_depart(&self) -> bool {
+    fn may_prepare_send(&self) -> bool {
         self.stopping == Stopping::No
-            && self.board.departing().is_none()
-            && self.attempts.len() < self.rules.concurrency
+            && self.job_table.next_send().is_none()
+            && self.attempts.len() < self.options.concurrency
     }
 
     /// Puts the intent to send the next job on record.
-    async fn depart_next(&mut self) {
-        let Some(index) = self.board.next_to_send() else { return };
-        let mut ready = self.board.track(index).clone();
-        if self.rules.read_back {
-            let job = self.board.job(index);
-            let change = ready.reconsidered(job, &self.view, Instant::now(), &self.rules);
-            if change.track.phase != Phase::Ready {
+    async fn prepare_next_send(&mut self) {
+        let Some(index) = self.job_table.next_to_send() else { return };
+        let mut ready = self.job_table.job_state(index).clone();
+        if self.options.verify {
+            let job = self.job_table.job(index);
+            let change = ready.decide_again(job, &self.view, Instant::now(), &self.options);
+            if change.job_state.phase != Phase::Ready {
                 self.apply(vec![change]).await;
                 return;
             }
-            ready = change.track;
+            ready = change.job_state;
         }
-        let departure = ready.depart();
-        if self.record(self.entries(&departure)).await {
-            self.commit(departure);
+        let prepared = ready.prepare_send();
+        if self.record(self.entries(&prepared)).await {
+            self.commit(prepared);
         }
     }
 
     /// Lets the departing request go, for which the gate has just given leave. Without keys it stays.
-    async fn leave(&mut self, prepared: Result<(), Fault>) {
-        let Some(track) = self.board.departing() else { return };
+    async fn send(&mut self, prepared: Result<(), CallError>) {
+        let Some(job_state) = self.job_table.next_send() else { return };
         if let Err(fault) = prepared {
-            let answer = Answer { result: Err(fault), latency: Duration::ZERO };
-            let change = track.answered(&answer, Instant::now(), &self.rules, &mut self.random);
+            let answer = Response { result: Err(fault), latency: Duration::ZERO };
+            let change = job_state.on_response(&answer, Instant::now(), &self.options, &mut self.random);
             return self.apply(vec![change]).await;
         }
-        let (index, leaving) = (track.job, track.leave());
-        let was_full = self.gate.at_full_rate();
-        self.gate.start();
-        let key = self.board.job(index).key.clone();
-        let task = self.attempts.spawn(attempt(Arc::clone(&self.cloud), key, self.rules.request_timeout));
+        let (index, leaving) = (job_state.job, job_state.mark_sent());
+        let was_full = self.limiter.at_full_rate();
+        self.limiter.start();
+        let key = self.job_table.job(index).key.clone();
+        let task = self.attempts.spawn(attempt(Arc::clone(&self.cloud), key, self.options.request_timeout));
         self.owners.insert(task.id(), index);
         self.commit(leaving);
-        if !was_full && self.gate.at_full_rate() {
-            self.tell(&Event::FullSpeed { rate: self.gate.rate() });
+        if !was_full && self.limiter.at_full_rate() {
+            self.tell(&Event::RateRestored { rate: self.limiter.rate() });
         }
     }
 
     /// Takes in one answer and every other that has come meanwhile, so that they share one sync.
-    async fn answers(&mut self, first: Result<(Id, Answer), JoinError>) {
+    async fn responses(&mut self, first: Result<(Id, Response), JoinError>) {
         let mut finished = vec![first];
         while let Some(more) = self.attempts.try_join_next_with_id() {
             finished.push(more);
@@ -285,30 +286,35 @@ impl<C: Cloud> Dispatcher<C> {
         for finished in finished {
             let (id, answer) = finished.unwrap_or_else(|error| (error.id(), crashed(&error)));
             if answer.passed_the_limit() {
-                self.gate.passed();
+                self.limiter.passed();
                 self.throttled = None;
             }
             if let Some(index) = self.owners.remove(&id) {
-                let track = self.board.track(index);
-                changes.push(track.answered(&answer, now, &self.rules, &mut self.random));
+                let job_state = self.job_table.job_state(index);
+                changes.push(job_state.on_response(&answer, now, &self.options, &mut self.random));
             }
         }
         self.apply(changes).await;
     }
 
-    async fn swept(&mut self, swept: Swept) {
-        self.sweeps.note(&swept, &self.rules, &mut self.random);
+    async fn polled(&mut self, polled: PollResult) {
+        self.poller.note(&polled, &self.options, &mut self.random);
         self.tell_clock();
-        if let Some((_, fault)) = swept.sweep.failed.first() {
-            self.tell(&Event::SweepFailed { reason: reading_failed(fault) });
-            self.give_up_watching_if_blind(fault);
+        if let Some((_, fault)) = polled.reads.failed.first() {
+            self.tell(&Event::ReadFailed { reason: reading_failed(fault) });
+            self.stop_polling_if_unreadable(fault);
         }
-        self.sweeps.ask_for_left_out(&swept, &self.view);
-        let look = Look { view: &swept.view, asked: swept.asked, seen: Instant::now() };
-        let read = &swept.sweep.read;
-        let changes =
-            self.board.looked(look, (swept.job, swept.by_id.as_ref()), read, &self.view, &self.rules);
-        self.view.absorb(swept.view);
+        self.poller.ask_for_left_out(&polled, &self.view);
+        let snapshot = Snapshot { view: &polled.view, started: polled.asked, finished: Instant::now() };
+        let read = &polled.reads.read;
+        let changes = self.job_table.on_observation(
+            snapshot,
+            (polled.job, polled.by_id.as_ref()),
+            read,
+            &self.view,
+            &self.options,
+        );
+        self.view.merge(polled.view);
         self.apply(changes).await;
     }
 
@@ -321,35 +327,35 @@ impl<C: Cloud> Dispatcher<C> {
             self.record(entries).await;
             let mut touched = Vec::with_capacity(pending.len());
             for change in std::mem::take(&mut pending) {
-                let (index, effect) = (change.track.job, change.effect.clone());
+                let (index, effect) = (change.job_state.job, change.effect.clone());
                 self.commit(change);
                 touched.push(index);
                 if let Some(effect) = effect {
                     self.follow(index, effect);
                 }
             }
-            pending = self.board.end_held(&touched);
+            pending = self.job_table.end_held(&touched);
         }
     }
 
     fn commit(&mut self, change: Change) {
-        self.board.note(&change);
-        self.board.commit(change.track);
+        self.job_table.note(&change);
+        self.job_table.commit(change.job_state);
         for event in &change.events {
             self.tell(event);
         }
     }
 
     fn entries(&self, change: &Change) -> Vec<Entry> {
-        let key = &self.board.job(change.track.job).key;
+        let key = &self.job_table.job(change.job_state.job).key;
         change.steps.iter().map(|step| Entry::Job { key: key.clone(), step: step.clone() }).collect()
     }
 
     /// Appends to the ledger. False means that nothing more may be sent.
     async fn record(&mut self, entries: Vec<Entry>) -> bool {
-        let Err(failure) = self.journal.append(entries).await else { return true };
+        let Err(failure) = self.ledger_writer.append(entries).await else { return true };
         self.stopping = self.stopping.max(Stopping::NoMoreSends);
-        self.stop_because(StopReason::LedgerLost { cause: failure.to_string() });
+        self.stop_because(StopReason::LedgerFailed { cause: failure.to_string() });
         false
     }
 
@@ -358,7 +364,7 @@ impl<C: Cloud> Dispatcher<C> {
         let why = match &self.stopped {
             Some(StopReason::Interrupted { signal }) => format!("the run was stopped by {signal}"),
             Some(StopReason::AccountRefused(reason)) => format!("the run was stopped by {}", reason.code),
-            Some(StopReason::LedgerLost { .. }) => "the ledger could not be written".to_owned(),
+            Some(StopReason::LedgerFailed { .. }) => "the ledger could not be written".to_owned(),
             Some(StopReason::SoakFailed(failure)) => effects::soak_failed(failure),
             None => String::new(),
         };
@@ -366,18 +372,19 @@ impl<C: Cloud> Dispatcher<C> {
             Some(StopReason::SoakFailed(_)) => SOAK_FAILED,
             _ => RUN_ENDED,
         };
-        let left: Vec<Change> = self.board.unsettled().map(|track| track.cut_short(code, &why)).collect();
+        let left: Vec<Change> =
+            self.job_table.unfinished().map(|job_state| job_state.end_with_run(code, &why)).collect();
         for change in left {
             self.commit(change);
         }
         let stopped = self.stopped.is_some().then_some(why);
-        let closed = RunClosed { outcomes: self.outcomes(), stopped };
-        self.record(vec![Entry::Closed(closed)]).await;
-        self.tell(&Event::Closed);
+        let closed = RunEnded { outcomes: self.outcomes(), stopped };
+        self.record(vec![Entry::RunEnded(closed)]).await;
+        self.tell(&Event::RunEnded);
         Ended {
-            unrecorded: self.journal.unrecorded(),
-            rescued: self.journal.rescued(),
-            worst_second: self.gate.worst_second(),
+            unrecorded: self.ledger_writer.unrecorded(),
+            recovered: self.ledger_writer.recovered(),
+            peak_requests_per_second: self.limiter.peak_requests_per_second(),
             elapsed: self.begun.elapsed(),
             stopped: self.stopped,
         }
@@ -385,23 +392,23 @@ impl<C: Cloud> Dispatcher<C> {
 
     fn outcomes(&self) -> BTreeMap<Outcome, u64> {
         let mut outcomes = BTreeMap::new();
-        for track in &self.board.tracks {
-            if let Phase::Settled(verdict) = &track.phase {
-                *outcomes.entry(verdict.outcome).or_default() += 1;
+        for job_state in &self.job_table.job_states {
+            if let Phase::Ended(result) = &job_state.phase {
+                *outcomes.entry(result.outcome).or_default() += 1;
             }
         }
         outcomes
     }
 
     fn tell(&mut self, event: &Event) {
-        self.listener.hear(self.begun.elapsed(), event);
+        self.listener.on_event(self.begun.elapsed(), event);
     }
 }
 
 /// Waits until one request can be signed and may go, in this order: what has leave to go must leave at once.
-async fn leave_given<F: Fleet>(fleet: &F, gate: &mut Gate) -> Result<(), Fault> {
+async fn wait_for_limiter<F: Fleet>(fleet: &F, limiter: &mut RateLimiter) -> Result<(), CallError> {
     fleet.prepare().await?;
-    gate.ready().await;
+    limiter.ready().await;
     Ok(())
 }
 
@@ -411,7 +418,7 @@ fn was_accepted(work: &Work) -> bool {
 }
 
 /// A task that broke down has an outcome nobody knows.
-fn crashed(error: &JoinError) -> Answer {
+fn crashed(error: &JoinError) -> Response {
     let cause = format!("the task that waited for the answer broke down: {error}");
-    Answer { result: Err(Fault::NoAnswer { cause, http_status: None }), latency: Duration::ZERO }
+    Response { result: Err(CallError::NoResponse { cause, http_status: None }), latency: Duration::ZERO }
 }

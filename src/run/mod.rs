@@ -17,45 +17,38 @@
 //! appended to the ledger and synced, then committed, then told. If the ledger cannot be written, nothing
 //! more is sent.
 
-mod answered;
 mod attempt;
-mod board;
 mod dispatcher;
-mod journal;
+mod fleet_view;
+mod job_state;
+mod job_table;
 #[cfg(test)]
 mod judgement_tests;
-mod listing;
-mod looked;
-mod place;
+mod ledger_writer;
+mod poll;
 mod preflight;
 pub mod preview;
-mod readback;
 mod reasons;
-mod sight;
-mod soaked;
+mod soak_check;
 mod start;
 mod stop;
-mod survey;
-mod sweeps;
-mod track;
 mod waves;
 
 use std::time::Duration;
 
 pub use dispatcher::execute;
+pub use fleet_view::{Decision, FleetView, decide};
+pub use poll::{Reader, SurveyError};
 pub use preflight::{Preflight, may_be_sent};
-pub use readback::Reader;
 pub use reasons::reading_failed;
-pub use sight::{FleetView, Forecast, forecast};
 pub use start::{Ended, Start};
 pub use stop::{Signal, Signals};
-pub use survey::Blind;
 
-use crate::pace::{Delays, Rate};
+use crate::rate::{Delays, Rate};
 
 /// What a run keeps to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rules {
+pub struct RunOptions {
     /// Highest number of switch requests per second.
     pub rate: Rate,
     /// Most requests under way at once.
@@ -66,46 +59,46 @@ pub struct Rules {
     pub request_timeout: Duration,
     /// How long the old image must stay, running and unchanged, before an unconfirmed request counts as not applied; zero
     /// makes one read enough.
-    pub grace: Duration,
+    pub resend_after: Duration,
     /// Longest wait for an engine to converge, or, beyond the grace time, for a doubt to be settled.
     pub wait_timeout: Duration,
     /// Least time between the two looks that prove a switch.
-    pub settle: Duration,
+    pub min_ready: Duration,
     /// Least time between two sweeps of the fleet, unless a job cannot go on without one.
-    pub sweep_every: Duration,
+    pub poll_interval: Duration,
     /// False with `--no-wait`: accepted is the end.
     pub wait: bool,
-    /// False with `--no-read-back`: the fleet is never looked at.
-    pub read_back: bool,
+    /// False with `--no-verify`: the fleet is never looked at.
+    pub verify: bool,
     /// Waits between attempts.
     pub delays: Delays,
 }
 
-impl Rules {
+impl RunOptions {
     /// True where a run waits for engines until it has seen them run their image.
-    pub fn proves(&self) -> bool {
-        self.wait && self.read_back
+    pub fn verifies(&self) -> bool {
+        self.wait && self.verify
     }
 
     /// Longest wait for a doubt to be settled. The grace time comes on top, so that it can pass whatever people type.
-    fn longest_doubt(&self) -> Duration {
-        self.wait_timeout.saturating_add(self.grace)
+    fn longest_unconfirmed(&self) -> Duration {
+        self.wait_timeout.saturating_add(self.resend_after)
     }
 }
 
-impl Default for Rules {
+impl Default for RunOptions {
     fn default() -> Self {
         Self {
             rate: Rate::FULL,
             concurrency: 64,
             max_attempts: 6,
             request_timeout: Duration::from_secs(30),
-            grace: Duration::from_secs(60),
+            resend_after: Duration::from_secs(60),
             wait_timeout: Duration::from_secs(30 * 60),
-            settle: Duration::from_secs(10),
-            sweep_every: Duration::from_secs(5),
+            min_ready: Duration::from_secs(10),
+            poll_interval: Duration::from_secs(5),
             wait: true,
-            read_back: true,
+            verify: true,
             delays: Delays::default(),
         }
     }

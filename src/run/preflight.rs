@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::readback::Reader;
+use super::fleet_view::{Decision, FleetView, decide};
+use super::poll::Reader;
+use super::poll::SurveyError;
 use super::reasons::{IMAGE_NOT_LISTED, found, reading_failed};
-use super::sight::{FleetView, Forecast, forecast};
-use super::survey::Blind;
 use crate::cloud::{EngineRecord, Fleet, ImageRecord};
 use crate::job::{ImageVersionId, Job, JobIndex, Reason, Region};
 use crate::ledger::Work;
@@ -42,7 +42,7 @@ impl<F: Fleet> Reader<F> {
         jobs: &[Job],
         work: &[Work],
         check_targets: bool,
-    ) -> Result<Preflight, Blind> {
+    ) -> Result<Preflight, SurveyError> {
         let view = self.survey(jobs).await?;
         if !check_targets {
             return Ok(Preflight { view, images: None });
@@ -145,8 +145,8 @@ fn run_by(view: &FleetView) -> HashMap<(Region, ImageVersionId), HashSet<Option<
 /// True where a new request may leave for a job in this run, for the first time or after an earlier one has ended.
 pub fn may_be_sent(job: &Job, work: &Work, view: Option<&FleetView>) -> bool {
     matches!(
-        forecast(job, work, view),
-        Forecast::Switch { .. } | Forecast::Busy | Forecast::Unclear | Forecast::Arriving
+        decide(job, work, view),
+        Decision::Send { .. } | Decision::Busy | Decision::Unclear | Decision::Arriving
     )
 }
 

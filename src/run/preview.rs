@@ -5,9 +5,9 @@ mod soaks;
 
 pub use soaks::{SoaksForeseen, foresee_soaks};
 
+use super::fleet_view::{Decision, decide, drift};
 use super::preflight::Preflight;
 use super::reasons::{ENGINE_NOT_FOUND, remembered};
-use super::sight::{Forecast, forecast, strayed};
 use crate::cloud::{EngineState, ImageRecord};
 use crate::job::{ImageVersionId, Job, Outcome};
 use crate::ledger::Work;
@@ -22,7 +22,7 @@ pub enum Prediction {
     /// The ledger says that it is on its target, and it is not there any more. It is left alone.
     Drifted(String),
     /// The engine is on its target.
-    Already,
+    UpToDate,
     /// An earlier run's request was accepted; it is only watched.
     Watch,
     /// A request of an earlier run is settled by read-back first; it goes again if it was not applied.
@@ -44,31 +44,31 @@ pub enum Prediction {
 
 /// Predicts every row, in plan order. Without a look at the fleet, what would be sent cannot be told.
 pub fn predict(jobs: &[Job], work: &[Work], seen: Option<&Preflight>) -> Vec<Prediction> {
-    let one = |(job, work)| match forecast(job, work, seen.map(|seen| &seen.view)) {
-        Forecast::Done { outcome: Outcome::Failed, trouble, .. } => {
-            let reason = trouble.as_ref().map(remembered);
+    let one = |(job, work)| match decide(job, work, seen.map(|seen| &seen.view)) {
+        Decision::Keep { outcome: Outcome::Failed, last_error, .. } => {
+            let reason = last_error.as_ref().map(remembered);
             Prediction::LeftFailed(reason.map_or_else(String::new, |reason| {
                 format!("{}: {}; {}", reason.code, reason.cause, reason.remedy)
             }))
         }
-        forecast @ Forecast::Done { outcome, .. } => seen
-            .and_then(|seen| strayed(job, &forecast, &seen.view))
+        decision @ Decision::Keep { outcome, .. } => seen
+            .and_then(|seen| drift(job, &decision, &seen.view))
             .map_or(Prediction::Done(outcome), Prediction::Drifted),
-        Forecast::Arriving => Prediction::CannotTell("it shows its target and is still initialising".into()),
-        Forecast::Busy => {
+        Decision::Arriving => Prediction::CannotTell("it shows its target and is still initialising".into()),
+        Decision::Busy => {
             Prediction::CannotTell("it is initialising, perhaps on its way to another image".into())
         }
-        Forecast::Unclear => {
+        Decision::Unclear => {
             Prediction::CannotTell("the service's answers do not show the engine clearly".into())
         }
-        Forecast::Already => Prediction::Already,
-        Forecast::Watch { .. } => Prediction::Watch,
-        Forecast::Settle { .. } => Prediction::Settle,
-        Forecast::Unfit(reason) if reason.code == ENGINE_NOT_FOUND => Prediction::NotFound,
-        Forecast::Unfit(reason) | Forecast::Blocked(reason) => {
+        Decision::UpToDate => Prediction::UpToDate,
+        Decision::Watch { .. } => Prediction::Watch,
+        Decision::Verify { .. } => Prediction::Settle,
+        Decision::Fail(reason) if reason.code == ENGINE_NOT_FOUND => Prediction::NotFound,
+        Decision::Fail(reason) | Decision::Blocked(reason) => {
             Prediction::Unfit(reason.message.unwrap_or(reason.cause))
         }
-        Forecast::Switch { from } => match (from, seen) {
+        Decision::Send { from } => match (from, seen) {
             (Some(from), Some(seen)) => switch(job, from, seen),
             (None, Some(_)) => {
                 Prediction::CannotTell("the service does not say which image the engine is on".into())

@@ -1,32 +1,32 @@
 //! Reasons in words: the service's refusals through its catalogue, and the ends that we find ourselves.
 
 use crate::cloud::catalogue::{self, Class};
-use crate::cloud::{Barrier, Fault, Refusal};
+use crate::cloud::{CallError, ConnectionProblem, Refusal};
 use crate::job::{Origin, Reason};
-use crate::ledger::Refused;
+use crate::ledger::RecordedReason;
 
 /// An end of our own finding: code, cause, remedy.
 type Finding = (&'static str, &'static str, &'static str);
 
 pub(super) const ENGINE_NOT_FOUND: &str = "engine-not-found";
 pub(super) const WRONG_NAME: &str = "wrong-name";
-pub(super) const ENGINE_UNFIT: &str = "engine-unfit";
-pub(super) const ENGINE_BROKE: &str = "engine-broke";
+pub(super) const ENGINE_NOT_SWITCHABLE: &str = "engine-not-switchable";
+pub(super) const ENGINE_FAILED: &str = "engine-failed";
 pub(super) const UNEXPECTED_IMAGE: &str = "unexpected-image";
-pub(super) const MOVED_BY_SOMEBODY_ELSE: &str = "moved-by-somebody-else";
-pub(super) const NO_ANSWER: &str = "no-answer";
+pub(super) const MOVED_BY_ANOTHER_CLIENT: &str = "moved-by-another-client";
+pub(super) const NO_RESPONSE: &str = "no-response";
 pub(super) const NOT_APPLIED: &str = "not-applied";
 pub(super) const NOT_SENT: &str = "not-sent";
 pub(super) const NO_CREDENTIALS: &str = "no-credentials";
-pub(super) const NOT_CONVERGED: &str = "not-converged";
-pub(super) const NOT_READ_BACK: &str = "not-read-back";
-pub(super) const READ_BACK_OFF: &str = "read-back-off";
-pub(super) const READ_BACK_DENIED: &str = "read-back-denied";
+pub(super) const TARGET_NOT_REACHED: &str = "target-not-reached";
+pub(super) const NOT_VERIFIED: &str = "not-verified";
+pub(super) const VERIFY_OFF: &str = "verify-off";
+pub(super) const VERIFY_DENIED: &str = "verify-denied";
 pub(super) const HELD_BACK: &str = "held-back";
 pub(super) const RUN_ENDED: &str = "run-ended";
 pub(super) const SOAK_FAILED: &str = "soak-failed";
 pub(super) const IMAGE_NOT_LISTED: &str = "image-not-listed";
-pub(super) const STILL_OPEN: &str = "earlier-request-still-open";
+pub(super) const EARLIER_REQUEST_OPEN: &str = "earlier-request-open";
 
 const FINDINGS: &[Finding] = &[
     (
@@ -40,12 +40,12 @@ const FINDINGS: &[Finding] = &[
         "find out which of the two is meant, and correct data_engine_id or data_engine_name",
     ),
     (
-        ENGINE_UNFIT,
+        ENGINE_NOT_SWITCHABLE,
         "the engine is in a state that cannot be switched",
         "bring it back to running, or take it out of the plan",
     ),
     (
-        ENGINE_BROKE,
+        ENGINE_FAILED,
         "the engine failed after the switch was sent",
         "look at it in the console, and open a ticket with the RequestId; the row stays failed until \
          expected_image_version_id names the image version that the engine has now, or --retry-moved is passed",
@@ -56,13 +56,13 @@ const FINDINGS: &[Finding] = &[
         "find out who moved it, then correct expected_image_version_id or take it out of the plan",
     ),
     (
-        MOVED_BY_SOMEBODY_ELSE,
+        MOVED_BY_ANOTHER_CLIENT,
         "the engine went to an image version that is neither the old one nor the target",
         "find out who else switches this engine; the row stays failed until expected_image_version_id names the image \
          version that the engine has now, or --retry-moved is passed",
     ),
     (
-        NO_ANSWER,
+        NO_RESPONSE,
         "the request brought no answer that can be read, so it may or may not have been applied",
         "run the same command again: it reads the engine back before anything is sent",
     ),
@@ -82,26 +82,26 @@ const FINDINGS: &[Finding] = &[
         "renew the keys, then run the same command again",
     ),
     (
-        NOT_CONVERGED,
+        TARGET_NOT_REACHED,
         "the service took the request, but the engine was not seen running on its target in time",
         "look at it in the console; run the same command again: it goes on watching, and sends again only if the engine \
          stays on its old image, running, for the grace time",
     ),
     (
-        NOT_READ_BACK,
+        NOT_VERIFIED,
         "the engine could not be read back in time",
         "run the same command again: it reads the engine back before anything is sent",
     ),
     (
-        READ_BACK_DENIED,
+        VERIFY_DENIED,
         "the request may or may not have been applied, and these keys may not look",
         "grant dlc:DescribeDataEngines (dlc:DescribeDataEngine where engines are named) and run the same command again, \
          or look at the engine in the console",
     ),
     (
-        READ_BACK_OFF,
-        "the request may or may not have been applied, and --no-read-back forbids to look",
-        "look at the engine in the console, or run the same command again without --no-read-back",
+        VERIFY_OFF,
+        "the request may or may not have been applied, and --no-verify forbids to look",
+        "look at the engine in the console, or run the same command again without --no-verify",
     ),
     (
         HELD_BACK,
@@ -119,7 +119,7 @@ const FINDINGS: &[Finding] = &[
         "check new_image_version_id in the plan; to go on without this check, pass --allow-unlisted-images",
     ),
     (
-        STILL_OPEN,
+        EARLIER_REQUEST_OPEN,
         "an earlier run sent this engine to another image version, and how that ended is not on record",
         "put the row back as it was and run it to its end; then change the target",
     ),
@@ -138,50 +138,50 @@ pub(super) fn refused(refusal: &Refusal) -> Reason {
 }
 
 /// A reason as the ledger remembers it.
-pub(super) fn remembered(trouble: &Refused) -> Reason {
-    let code = if trouble.code.is_empty() { NO_ANSWER } else { &trouble.code };
-    described(code, trouble.message.clone(), trouble.request_id.clone())
+pub(super) fn remembered(last_error: &RecordedReason) -> Reason {
+    let code = if last_error.code.is_empty() { NO_RESPONSE } else { &last_error.code };
+    described(code, last_error.message.clone(), last_error.request_id.clone())
 }
 
 /// Any fault of a call that reads.
-pub fn reading_failed(fault: &Fault) -> Reason {
+pub fn reading_failed(fault: &CallError) -> Reason {
     match fault {
-        Fault::Refused(refusal) | Fault::Outdated(refusal) => refused(refusal),
-        Fault::NotSent { cause } => found(NOT_SENT, cause.clone()),
-        Fault::NoCredentials { cause } => found(NO_CREDENTIALS, cause.clone()),
-        Fault::Barred { by, cause } => barred(*by, cause),
-        Fault::NoAnswer { cause, .. } => found(NOT_READ_BACK, cause.clone()),
+        CallError::Refused(refusal) | CallError::SignatureExpired(refusal) => refused(refusal),
+        CallError::NotSent { cause } => found(NOT_SENT, cause.clone()),
+        CallError::NoCredentials { cause } => found(NO_CREDENTIALS, cause.clone()),
+        CallError::Connection { by, cause } => connection_failed(*by, cause),
+        CallError::NoResponse { cause, .. } => found(NOT_VERIFIED, cause.clone()),
     }
 }
 
 /// Why a doubt was not settled in time; `unread` is why the latest look showed nothing, where it did not.
 pub(super) fn not_read_back(waited: &str, unread: Option<&Reason>) -> Reason {
-    let Some(unread) = unread else { return found(NOT_READ_BACK, waited) };
+    let Some(unread) = unread else { return found(NOT_VERIFIED, waited) };
     let denied = catalogue::look_up(&unread.code).class == Class::Denied;
     let said = unread.message.as_ref().unwrap_or(&unread.cause);
     let message = format!("{waited}; the latest look failed: {}: {said}", unread.code);
-    found(if denied { READ_BACK_DENIED } else { NOT_READ_BACK }, message)
+    found(if denied { VERIFY_DENIED } else { NOT_VERIFIED }, message)
 }
 
 /// What bars the way.
-pub(super) fn barred(by: Barrier, cause: &str) -> Reason {
+pub(super) fn connection_failed(by: ConnectionProblem, cause: &str) -> Reason {
     found(by.code(), cause)
 }
 
 /// How a reason stands in the ledger.
-pub(super) fn recorded(reason: &Reason, latency_ms: Option<u64>) -> Refused {
-    Refused {
+pub(super) fn recorded(reason: &Reason, latency_ms: Option<u64>) -> RecordedReason {
+    RecordedReason {
         code: reason.code.clone(),
         message: reason.message.clone(),
         request_id: reason.request_id.clone(),
         latency_ms,
-        until_released: reason.until_released,
+        needs_release: reason.needs_release,
     }
 }
 
 fn described(code: &str, message: Option<String>, request_id: Option<String>) -> Reason {
     let ours = FINDINGS.iter().find(|(ours, _, _)| *ours == code);
-    let barrier = Barrier::ALL.into_iter().find(|barrier| barrier.code() == code);
+    let barrier = ConnectionProblem::ALL.into_iter().find(|barrier| barrier.code() == code);
     let (origin, cause, remedy) = match (ours, barrier) {
         (Some((_, cause, remedy)), _) => (Origin::Tool, *cause, *remedy),
         (None, Some(barrier)) => (Origin::Tool, barrier.cause(), barrier.remedy()),
@@ -196,7 +196,7 @@ fn described(code: &str, message: Option<String>, request_id: Option<String>) ->
         cause: cause.to_owned(),
         remedy: remedy.to_owned(),
         message,
-        until_released: [MOVED_BY_SOMEBODY_ELSE, ENGINE_BROKE].contains(&code),
+        needs_release: [MOVED_BY_ANOTHER_CLIENT, ENGINE_FAILED].contains(&code),
         request_id,
     }
 }

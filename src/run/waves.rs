@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Rules;
-use super::board::Board;
-use super::looked::Look;
-use super::soaked::{ReadBack, Strays, Told};
-use super::track::{Change, Phase};
+use super::RunOptions;
+use super::job_state::Snapshot;
+use super::job_state::{Change, Phase};
+use super::job_table::JobTable;
+use super::soak_check::{DriftedEngines, SoakCheck, SoakResult};
 use crate::event::{Event, SoakFailure, StopReason};
 use crate::job::{Job, JobIndex, Outcome, Wave};
 
@@ -21,7 +21,7 @@ enum Stage {
     /// All of them have ended, and nothing is done before this.
     Soaking { until: Instant },
     /// It has soaked, and its engines are read back.
-    ReadingBack(ReadBack),
+    Checking(SoakCheck),
     /// Nothing more is asked of it.
     Over,
 }
@@ -31,7 +31,7 @@ enum Stage {
 pub(super) struct Waves {
     plan: Arc<[Wave]>,
     /// Jobs that have not ended, wave by wave.
-    unsettled: Vec<usize>,
+    unfinished: Vec<usize>,
     /// Until when a wave soaks because of what earlier runs switched in it.
     inherited: Vec<Option<Instant>>,
     /// True for waves in which this run switched something.
@@ -54,14 +54,14 @@ impl Waves {
     /// The waves of these jobs, the first of them open. `left` is what earlier runs left of each wave's soak.
     pub(super) fn new(plan: Arc<[Wave]>, jobs: &[Job], left: &[Option<Duration>], now: Instant) -> Self {
         let count = jobs.iter().map(|job| job.wave + 1).max().unwrap_or(0).max(plan.len());
-        let mut unsettled = vec![0; count];
+        let mut unfinished = vec![0; count];
         for job in jobs {
-            unsettled[job.wave] += 1;
+            unfinished[job.wave] += 1;
         }
         let left = |number: usize| left.get(number).copied().flatten();
         Self {
             plan,
-            unsettled,
+            unfinished,
             inherited: (0..count).map(|number| left(number).map(|left| now + left)).collect(),
             switched: vec![false; count],
             open: 0,
@@ -74,24 +74,24 @@ impl Waves {
     }
 
     /// One more job of a wave has ended.
-    pub(super) fn settle(&mut self, wave: usize) {
-        self.unsettled[wave] -= 1;
+    pub(super) fn job_ended(&mut self, wave: usize) {
+        self.unfinished[wave] -= 1;
     }
 
     /// Notes what a change means for the soak of its wave: only what this run brought to its end counts from now on.
     pub(super) fn note(&mut self, wave: usize, change: &Change) {
-        let arrived = matches!(&change.track.phase, Phase::Settled(verdict)
-            if matches!(verdict.outcome, Outcome::Switched | Outcome::Accepted));
+        let arrived = matches!(&change.job_state.phase, Phase::Ended(result)
+            if matches!(result.outcome, Outcome::Switched | Outcome::Accepted));
         self.switched[wave] |= arrived && !change.steps.is_empty();
     }
 
     /// True when every job has ended and no wave soaks any more.
     pub(super) fn are_over(&self) -> bool {
-        self.none_left(..) && self.open + 1 >= self.unsettled.len() && matches!(self.stage, Stage::Over)
+        self.none_left(..) && self.open + 1 >= self.unfinished.len() && matches!(self.stage, Stage::Over)
     }
 
     fn none_left(&self, waves: impl std::slice::SliceIndex<[usize], Output = [usize]>) -> bool {
-        self.unsettled[waves].iter().all(|jobs| *jobs == 0)
+        self.unfinished[waves].iter().all(|jobs| *jobs == 0)
     }
 
     /// Until when the open wave soaks, all of its jobs having ended just now; none where it need not.
@@ -108,88 +108,93 @@ impl Waves {
     }
 
     /// When time alone takes the open wave further.
-    pub(super) fn deadline(&self, rules: &Rules) -> Option<Instant> {
+    pub(super) fn deadline(&self, options: &RunOptions) -> Option<Instant> {
         match &self.stage {
             Stage::Soaking { until } => Some(*until),
-            Stage::ReadingBack(read_back) => Some(read_back.deadline(rules)),
+            Stage::Checking(verify) => Some(verify.deadline(options)),
             Stage::Going | Stage::Over => None,
         }
     }
 
     /// The jobs whose engines have to be looked at because their wave has soaked, and when.
-    pub(super) fn looks_due(&self) -> impl Iterator<Item = (JobIndex, Instant)> {
-        let read_back = match &self.stage {
-            Stage::ReadingBack(read_back) => Some(read_back),
+    pub(super) fn reads_due(&self) -> impl Iterator<Item = (JobIndex, Instant)> {
+        let verify = match &self.stage {
+            Stage::Checking(verify) => Some(verify),
             _ => None,
         };
-        read_back.into_iter().flat_map(ReadBack::looks_due)
+        verify.into_iter().flat_map(SoakCheck::reads_due)
     }
 
     /// This process stood still: the wait for a wave that is read back begins again.
     pub(super) fn extend_wait(&mut self, now: Instant) {
-        if let Stage::ReadingBack(read_back) = &mut self.stage {
-            read_back.extend_wait(now);
+        if let Stage::Checking(verify) = &mut self.stage {
+            verify.extend_wait(now);
         }
     }
 
     /// Takes in what a look shows of a wave that has soaked.
-    pub(super) fn looked(
+    pub(super) fn on_observation(
         &mut self,
-        look: Look<'_>,
+        snapshot: Snapshot<'_>,
         jobs: &[Job],
         covers: impl Fn(&Job) -> bool,
-        rules: &Rules,
+        options: &RunOptions,
     ) {
-        if let Stage::ReadingBack(read_back) = &mut self.stage {
-            read_back.looked(look, jobs, covers, rules);
+        if let Stage::Checking(verify) = &mut self.stage {
+            verify.on_observation(snapshot, jobs, covers, options);
         }
     }
 }
 
-impl Board {
+impl JobTable {
     /// Takes the open wave one step further, where one is due. A run that is stopping opens no wave and waits for no
     /// soak.
-    pub(super) fn turn_wave(&mut self, now: Instant, is_stopping: bool, rules: &Rules) -> Option<Turn> {
+    pub(super) fn turn_wave(
+        &mut self,
+        now: Instant,
+        is_stopping: bool,
+        options: &RunOptions,
+    ) -> Option<Turn> {
         let wave = self.waves.open;
         match &self.waves.stage {
-            Stage::Going => self.waves.none_left(..=wave).then(|| self.close_wave(now, is_stopping, rules)),
+            Stage::Going => self.waves.none_left(..=wave).then(|| self.close_wave(now, is_stopping, options)),
             _ if is_stopping => None,
-            Stage::Soaking { until } if now >= *until => Some(if rules.proves() {
+            Stage::Soaking { until } if now >= *until => Some(if options.verifies() {
                 let engines = self.engines_to_keep(wave);
-                self.waves.stage = Stage::ReadingBack(ReadBack::new(engines, now));
+                self.waves.stage = Stage::Checking(SoakCheck::new(engines, now));
                 Turn::default()
             } else {
                 self.waves.stage = Stage::Over;
-                Turn::of(Event::WaveSoaked { wave, read_back: false })
+                Turn::of(Event::SoakEnded { wave, verify: false })
             }),
             Stage::Soaking { .. } => None,
-            Stage::ReadingBack(read_back) => {
-                let turn = match read_back.told(now, rules) {
-                    Told::NotYet => return None,
-                    Told::Kept => Turn::of(Event::WaveSoaked { wave, read_back: true }),
-                    Told::Strayed(strays) => self.failed(wave, &strays),
+            Stage::Checking(verify) => {
+                let turn = match verify.result(now, options) {
+                    SoakResult::Pending => return None,
+                    SoakResult::Passed => Turn::of(Event::SoakEnded { wave, verify: true }),
+                    SoakResult::Failed(drifted) => self.failed(wave, &drifted),
                 };
                 self.waves.stage = Stage::Over;
                 Some(turn)
             }
-            Stage::Over if wave + 1 >= self.waves.unsettled.len() => None,
+            Stage::Over if wave + 1 >= self.waves.unfinished.len() => None,
             Stage::Over => {
                 self.waves.open += 1;
                 self.waves.stage = Stage::Going;
-                self.open_wave(self.waves.open, now, rules);
-                Some(Turn::of(Event::WaveOpened { wave: self.waves.open }))
+                self.open_wave(self.waves.open, now, options);
+                Some(Turn::of(Event::WaveStarted { wave: self.waves.open }))
             }
         }
     }
 
-    fn close_wave(&mut self, now: Instant, is_stopping: bool, rules: &Rules) -> Turn {
+    fn close_wave(&mut self, now: Instant, is_stopping: bool, options: &RunOptions) -> Turn {
         let wave = self.waves.open;
-        let mut turn = Turn::of(Event::WaveClosed { wave });
+        let mut turn = Turn::of(Event::WaveEnded { wave });
         self.waves.stage = Stage::Over;
         if let Some(until) = self.waves.soaks_until(now).filter(|_| !is_stopping) {
             let left = until.saturating_duration_since(now);
             self.waves.stage = Stage::Soaking { until };
-            turn.events.push(Event::WaveSoaking { wave, left, read_back: rules.proves() });
+            turn.events.push(Event::SoakStarted { wave, left, verify: options.verifies() });
         }
         turn
     }
@@ -197,23 +202,23 @@ impl Board {
     /// The jobs of a wave whose engines are on their target, and whether they must be running as well: an engine to
     /// which nothing was sent may have been suspended all along.
     fn engines_to_keep(&self, wave: usize) -> Vec<(JobIndex, bool)> {
-        let of_wave = self.tracks.iter().filter(|track| self.job(track.job).wave == wave);
-        let kept = of_wave.filter_map(|track| match &track.phase {
-            Phase::Settled(verdict) if verdict.outcome == Outcome::Switched => Some((track.job, true)),
-            Phase::Settled(verdict) if verdict.outcome == Outcome::Already => Some((track.job, false)),
+        let of_wave = self.job_states.iter().filter(|job_state| self.job(job_state.job).wave == wave);
+        let kept = of_wave.filter_map(|job_state| match &job_state.phase {
+            Phase::Ended(result) if result.outcome == Outcome::Switched => Some((job_state.job, true)),
+            Phase::Ended(result) if result.outcome == Outcome::UpToDate => Some((job_state.job, false)),
             _ => None,
         });
         kept.collect()
     }
 
-    fn failed(&self, wave: usize, strays: &Strays) -> Turn {
-        let drifted = |(job, seen): &(JobIndex, String)| Event::Drifted { job: *job, seen: seen.clone() };
-        let events = strays.strayed.iter().map(drifted).collect();
+    fn failed(&self, wave: usize, drifted: &DriftedEngines) -> Turn {
+        let event = |(job, seen): &(JobIndex, String)| Event::Drifted { job: *job, seen: seen.clone() };
+        let events = drifted.drifted.iter().map(event).collect();
         let failure = SoakFailure {
             wave: self.waves.plan.get(wave).map_or_else(String::new, |wave| wave.name.clone()),
-            engines: strays.count,
-            first: self.job(strays.first).key.data_engine_id.clone(),
-            seen: strays.seen.clone(),
+            engines: drifted.count,
+            first: self.job(drifted.first).key.data_engine_id.clone(),
+            seen: drifted.seen.clone(),
         };
         Turn { events, stop: Some(StopReason::SoakFailed(failure)) }
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::job::{DataEngineId, ImageVersionId, Job, JobKey, Origin, Reason, Region, Wave};
 
-fn opening(waves_of_jobs: &[usize]) -> Opening {
+fn header(waves_of_jobs: &[usize]) -> RunHeader {
     let jobs = waves_of_jobs.iter().enumerate().map(|(at, &wave)| Job {
         key: JobKey {
             region: Region::new("ap-guangzhou"),
@@ -19,7 +19,7 @@ fn opening(waves_of_jobs: &[usize]) -> Opening {
         expected_image_version_id: None,
         note: None,
     });
-    Opening {
+    RunHeader {
         run_id: "run-1".into(),
         parent_run_id: None,
         plan: "fleet.csv".into(),
@@ -27,7 +27,7 @@ fn opening(waves_of_jobs: &[usize]) -> Opening {
         endpoint: "simulator".into(),
         rate: 20,
         max_attempts: 6,
-        grace: Duration::from_secs(60),
+        resend_after: Duration::from_secs(60),
         jobs: jobs.collect(),
         waves: ["canary", "rest"].map(Wave::named).into(),
     }
@@ -40,17 +40,17 @@ fn reason() -> Reason {
         cause: "server fault".into(),
         remedy: "wait".into(),
         message: None,
-        until_released: false,
+        needs_release: false,
         request_id: None,
     }
 }
 
-fn verdict(outcome: Outcome) -> Verdict {
-    Verdict { outcome, reason: None, earlier: false, image_before: None }
+fn result(outcome: Outcome) -> JobResult {
+    JobResult { outcome, reason: None, from_earlier_run: false, image_before: None }
 }
 
 fn tally_after(waves_of_jobs: &[usize], events: &[Event]) -> Tally {
-    let mut tally = Tally::new(&opening(waves_of_jobs));
+    let mut tally = Tally::new(&header(waves_of_jobs));
     for event in events {
         tally.take(event);
     }
@@ -64,24 +64,24 @@ fn a_job_is_followed_from_waiting_to_its_verdict() {
         (Event::Sent { job, attempt: 1 }, Standing::InFlight),
         (Event::WillRetry { job, attempt: 1, reason: reason(), after: Duration::ZERO }, Standing::Retrying),
         (Event::Sent { job, attempt: 2 }, Standing::InFlight),
-        (Event::Doubtful { job, reason: reason() }, Standing::Doubtful),
-        (Event::Cleared { job }, Standing::Retrying),
+        (Event::Unconfirmed { job, reason: reason() }, Standing::Unconfirmed),
+        (Event::NotApplied { job }, Standing::Retrying),
         (Event::Sent { job, attempt: 3 }, Standing::InFlight),
         (Event::Throttled { job, reason: reason(), rate: 10.0 }, Standing::Retrying),
         (Event::Sent { job, attempt: 3 }, Standing::InFlight),
         (Event::Accepted { job }, Standing::Converging),
         (
-            Event::Settled { job, verdict: verdict(Outcome::Switched) },
-            Standing::Settled(verdict(Outcome::Switched)),
+            Event::JobEnded { job, result: result(Outcome::Switched) },
+            Standing::Settled(result(Outcome::Switched)),
         ),
     ];
-    let mut tally = Tally::new(&opening(&[0]));
+    let mut tally = Tally::new(&header(&[0]));
     assert_eq!(tally.standing(job), Some(&Standing::Waiting));
     for (event, standing) in steps {
         tally.take(&event);
         assert_eq!(tally.standing(job), Some(&standing), "after {event:?}");
     }
-    assert_eq!((tally.attempts(), tally.retries(), tally.throttles(), tally.doubts()), (4, 2, 1, 1));
+    assert_eq!((tally.attempts(), tally.retries(), tally.throttles(), tally.unconfirmed()), (4, 2, 1, 1));
     assert_eq!((tally.jobs_sent(), tally.attempts_of(job)), (1, 4));
 }
 
@@ -95,17 +95,18 @@ fn a_refusal_that_is_never_sent_again_is_no_retry() {
 
 #[test]
 fn a_doubt_about_a_request_of_an_earlier_run_is_not_a_lost_answer_of_this_one() {
-    let doubtful = |at| Event::Doubtful { job: JobIndex(at), reason: reason() };
+    let unconfirmed = |at| Event::Unconfirmed { job: JobIndex(at), reason: reason() };
     let sent = Event::Sent { job: JobIndex(1), attempt: 1 };
-    let tally = tally_after(&[0, 0], &[doubtful(0), sent, doubtful(1)]);
-    assert_eq!((tally.doubts(), tally.inherited_doubts()), (1, 1));
+    let tally = tally_after(&[0, 0], &[unconfirmed(0), sent, unconfirmed(1)]);
+    assert_eq!((tally.unconfirmed(), tally.unconfirmed_from_earlier_runs()), (1, 1));
 }
 
 #[test]
 fn what_left_its_target_is_not_on_it_whichever_is_told_first() {
     let job = JobIndex(0);
     let drifted = Event::Drifted { job, seen: "on image-9".into() };
-    let earlier = Event::Settled { job, verdict: Verdict { earlier: true, ..verdict(Outcome::Switched) } };
+    let earlier =
+        Event::JobEnded { job, result: JobResult { from_earlier_run: true, ..result(Outcome::Switched) } };
     for events in [[drifted.clone(), earlier.clone()], [earlier, drifted]] {
         let tally = tally_after(&[0, 0], &events);
         assert_eq!((tally.overall().on_target(), tally.overall().drifted), (0, 1));
@@ -123,18 +124,18 @@ fn a_job_that_was_never_settled_is_called_unknown_only_if_a_request_may_have_bee
             sent(1),
             Event::Accepted { job: JobIndex(1) },
             sent(2),
-            Event::Cleared { job: JobIndex(2) },
+            Event::NotApplied { job: JobIndex(2) },
         ],
     );
     let ends: Vec<_> = (0..4).map(|at| tally.outcome(JobIndex(at))).collect();
-    assert_eq!(ends, [Outcome::Unknown, Outcome::Unconverged, Outcome::NotStarted, Outcome::NotStarted]);
+    assert_eq!(ends, [Outcome::Unknown, Outcome::TimedOut, Outcome::NotStarted, Outcome::NotStarted]);
 }
 
 #[test]
 fn a_late_answer_does_not_reopen_a_job_but_a_later_verdict_replaces_the_first() {
     let job = JobIndex(0);
-    let switched = Event::Settled { job, verdict: verdict(Outcome::Switched) };
-    let failed = Event::Settled { job, verdict: verdict(Outcome::Failed) };
+    let switched = Event::JobEnded { job, result: result(Outcome::Switched) };
+    let failed = Event::JobEnded { job, result: result(Outcome::Failed) };
     let tally = tally_after(&[0], &[switched.clone(), Event::Accepted { job }]);
     assert_eq!(tally.outcome(job), Outcome::Switched);
     let tally = tally_after(&[0], &[switched, failed]);
@@ -148,14 +149,14 @@ fn the_rate_follows_throttling_and_recovery() {
     let rate_after = |events: &[Event]| format!("{:.1}", tally_after(&[0], events).rate());
     assert_eq!(rate_after(&[]), "20.0");
     assert_eq!(rate_after(std::slice::from_ref(&throttled)), "10.0");
-    assert_eq!(rate_after(&[throttled, Event::FullSpeed { rate: 20.0 }]), "20.0");
+    assert_eq!(rate_after(&[throttled, Event::RateRestored { rate: 20.0 }]), "20.0");
 }
 
 #[test]
 fn settled_by_an_earlier_run_is_counted_apart_and_still_under_its_outcome() {
-    let earlier = Verdict { earlier: true, ..verdict(Outcome::Switched) };
-    let tally = tally_after(&[0, 0], &[Event::Settled { job: JobIndex(1), verdict: earlier }]);
-    assert_eq!((tally.earlier(), tally.outcomes().of(Outcome::Switched)), (1, 1));
+    let earlier = JobResult { from_earlier_run: true, ..result(Outcome::Switched) };
+    let tally = tally_after(&[0, 0], &[Event::JobEnded { job: JobIndex(1), result: earlier }]);
+    assert_eq!((tally.from_earlier_runs(), tally.outcomes().of(Outcome::Switched)), (1, 1));
 }
 
 #[test]
@@ -175,9 +176,11 @@ fn any_event(jobs: usize) -> impl Strategy<Value = Event> {
             2 => Event::Accepted { job },
             3 => Event::Throttled { job, reason: reason(), rate: 5.0 },
             4 => Event::WillRetry { job, attempt: 1, reason: reason(), after: Duration::ZERO },
-            5 => Event::Doubtful { job, reason: reason() },
-            6 => Event::Cleared { job },
-            7 | 8 => Event::Settled { job, verdict: Verdict { earlier, ..verdict(outcome) } },
+            5 => Event::Unconfirmed { job, reason: reason() },
+            6 => Event::NotApplied { job },
+            7 | 8 => {
+                Event::JobEnded { job, result: JobResult { from_earlier_run: earlier, ..result(outcome) } }
+            }
             9 => Event::Drifted { job, seen: "on image-9".into() },
             _ => Event::Tick,
         }
@@ -190,7 +193,7 @@ proptest! {
         (waves, events) in prop::collection::vec(0..2_usize, 0..9)
             .prop_flat_map(|waves| (Just(waves.clone()), prop::collection::vec(any_event(waves.len()), 0..80)))
     ) {
-        let mut tally = Tally::new(&opening(&waves));
+        let mut tally = Tally::new(&header(&waves));
         for event in &events {
             tally.take(event);
 

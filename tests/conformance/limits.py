@@ -64,8 +64,8 @@ def a_body_is_refused_by_its_size(size, code):
 @case
 def every_documented_code_reaches_the_sdk():
     ours = codes.ours()
-    spells = [f"  - {{fate: {code}, engines: [DataEngine-sim{number:05}]}}\n" for number, code in enumerate(ours, 1)]
-    with stage.simulated_with(stage.CALM + "spells:\n" + "".join(spells)) as simulated:
+    faults = [f"  - {{fault: {code}, engines: [DataEngine-sim{number:05}]}}\n" for number, code in enumerate(ours, 1)]
+    with stage.simulated_with(stage.CALM + "faults:\n" + "".join(faults)) as simulated:
         client = sdk.client(simulated)
         found = [
             sdk.outcome(lambda number=number: sdk.switch(client, f"DataEngine-sim{number:05}", "x"))
@@ -87,6 +87,6 @@ def every_documented_code_reaches_the_sdk():
     ]
 )
 def a_broken_answer_is_a_failure_of_the_network(fate, code):
-    with stage.simulated_with(f"{stage.CALM}spells: [{{fate: {fate}}}]\n") as simulated:
+    with stage.simulated_with(f"{stage.CALM}faults: [{{fault: {fate}}}]\n") as simulated:
         client = sdk.client(simulated)
         same(sdk.outcome(lambda: sdk.switch(client, "DataEngine-sim00001", "x")), code)

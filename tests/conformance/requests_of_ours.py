@@ -41,7 +41,7 @@ HEADERS = {
     "accept",
 }
 NAMES = [f"DataEngine-{number:02}" for number in range(12)]
-QUICK = ["--yes", "--settle", "200ms", "--wait-timeout", "60s"]
+QUICK = ["--yes", "--min-ready", "200ms", "--wait-timeout", "60s"]
 DAY = 86_400
 
 

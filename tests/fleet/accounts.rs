@@ -91,7 +91,7 @@ fn engines_are_switched_with_the_keys_of_every_kind_of_file() {
 
 #[test]
 fn temporary_keys_of_a_file_are_read_again_when_the_service_refuses_them() {
-    let weather = format!("{CALM}spells:\n  - {{fate: AuthFailure.TokenFailure, times: 1}}\n");
+    let weather = format!("{CALM}faults:\n  - {{fault: AuthFailure.TokenFailure, times: 1}}\n");
     let stage = Stage::with_token(&rows(2), &weather, Some(TOKEN));
     write(&stage, TCCLI, &profile(&format!(r#", "token": "{TOKEN}""#)));
     let ran = run(&stage, &[]);

@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{
-    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LIST_ENGINES,
+    CallError, Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fleet, ImageRecord, LIST_ENGINES,
     Receipt, SHOW_ENGINE, SWITCH,
 };
 use dlc_fleet::job::{DataEngineId, DataEngineName, Job, JobKey, Outcome, Region};
-use dlc_fleet::sim::{Simulator, World};
+use dlc_fleet::simulator::{Simulator, World};
 use serde_json::Value;
 
 use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, survived, wait_for, wait_until};
 use crate::staging::{Staging, jobs};
 
 const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
-pub const LACKS: &str = "lacks: [DescribeDataEngines]\n";
+pub const LACKS: &str = "unsupported_actions: [DescribeDataEngines]\n";
 
 /// A site without a listing, with engines called `night-0` and so on, and a plan that names them.
 fn staged(engines: usize, weather: &str) -> Stage {
@@ -80,7 +80,7 @@ fn engines_are_proven_by_name_where_there_is_no_list_of_them_and_never_too_fast(
     assert!(ran.stderr.contains("engines are asked for by name"), "{}", ran.stderr);
     let stats = stage.simulator.stats();
     for action in [SWITCH, SHOW_ENGINE] {
-        assert!(stats.action(action).worst_window <= 20, "{action}: {stats:?}");
+        assert!(stats.action(action).peak_window <= 20, "{action}: {stats:?}");
     }
     assert_eq!(stats.answered(LIST_ENGINES, "InvalidAction"), asked(&stage, LIST_ENGINES));
     // twice at least to prove each switch, and once before it
@@ -114,14 +114,14 @@ fn rows_without_a_name_are_counted_before_anything_is_sent_and_told_two_ways_out
             "2 of 5 rows have no data_engine_name",
             "DataEngine-0001",
             "name the engine in every row",
-            "--no-read-back",
+            "--no-verify",
         ] {
             assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
         }
         assert_eq!((stage.requests(), asked(&stage, SHOW_ENGINE)), (0, 0));
         assert!(!stage.path(LEDGER).exists());
     }
-    let ran = stage.run(&["--no-read-back"]);
+    let ran = stage.run(&["--no-verify"]);
     assert_eq!((ran.code, stage.requests(), asked(&stage, SHOW_ENGINE)), (Some(0), 5, 0), "{}", ran.stderr);
 }
 
@@ -183,24 +183,24 @@ async fn a_large_plan_in_waves_and_bad_weather_is_proven_by_name_within_both_lim
     let seed = 3;
     let weather = format!(
         "seed: {seed}\n{LACKS}latency: {{median: 120ms, worst: 600ms}}\nswitching: {{least: 20s, most: 60s}}\n\
-         spells:\n  - {{fate: InternalError, engines: 3%, times: 1}}\n  \
-         - {{fate: reset-after-reading, engines: 2%, times: 1}}\n  \
-         - {{fate: reset-after-reading, applied: never, engines: 2%, times: 1}}\n  \
-         - {{fate: http-502, engines: 5%, action: DescribeDataEngine}}\n"
+         faults:\n  - {{fault: InternalError, engines: 3%, times: 1}}\n  \
+         - {{fault: reset-after-reading, engines: 2%, times: 1}}\n  \
+         - {{fault: reset-after-reading, applied: never, engines: 2%, times: 1}}\n  \
+         - {{fault: http-502, engines: 5%, action: DescribeDataEngine}}\n"
     );
     let told = Staging::new(named_jobs(400, 3, seed), &weather).run().await;
     assert_eq!(told.count(Outcome::Switched), 400);
     assert!(told.applied_once());
     let stats = told.simulator.stats();
     for action in [SWITCH, SHOW_ENGINE] {
-        assert!(stats.action(action).worst_window <= 20, "{action}");
+        assert!(stats.action(action).peak_window <= 20, "{action}");
         assert_eq!(stats.answered(action, "RequestLimitExceeded"), 0, "{action}");
     }
-    assert!(told.lines("doubtful") > 0 && told.lines("cleared") > 0);
+    assert!(told.lines("unconfirmed") > 0 && told.lines("not-applied") > 0);
     // a look every five seconds at most for each, and no switch takes longer than a minute
     let looks = stats.action(SHOW_ENGINE).received;
     assert!(looks < 20 * 400, "{looks}");
-    let [switches, shown] = [SWITCH, SHOW_ENGINE].map(|action| stats.action(action).worst_window);
+    let [switches, shown] = [SWITCH, SHOW_ENGINE].map(|action| stats.action(action).peak_window);
     survived(
         "a site without a list of engines, in bad weather with lost answers, each engine asked for by its name",
         &format!(
@@ -219,7 +219,7 @@ struct OneNameHangs {
 }
 
 impl Fleet for OneNameHangs {
-    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, CallError> {
         self.simulator.engines(region, page).await
     }
 
@@ -228,7 +228,7 @@ impl Fleet for OneNameHangs {
         region: &Region,
         kind: EngineKind,
         ids: &[DataEngineId],
-    ) -> Result<EngineListing, Fault> {
+    ) -> Result<EngineListing, CallError> {
         self.simulator.engines_by_id(region, kind, ids).await
     }
 
@@ -236,7 +236,7 @@ impl Fleet for OneNameHangs {
         &self,
         region: &Region,
         name: &DataEngineName,
-    ) -> Result<Option<EngineRecord>, Fault> {
+    ) -> Result<Option<EngineRecord>, CallError> {
         if self.begun.load(Ordering::Relaxed) && *name == self.name {
             self.hung.fetch_add(1, Ordering::Relaxed);
             std::future::pending::<()>().await;
@@ -244,13 +244,13 @@ impl Fleet for OneNameHangs {
         self.simulator.engine_by_name(region, name).await
     }
 
-    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
+    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, CallError> {
         self.simulator.images(region, engine_type).await
     }
 }
 
 impl Cloud for OneNameHangs {
-    async fn switch(&self, key: &JobKey) -> Result<Receipt, Fault> {
+    async fn switch(&self, key: &JobKey) -> Result<Receipt, CallError> {
         self.begun.store(true, Ordering::Relaxed);
         self.simulator.switch(key).await
     }
@@ -260,14 +260,14 @@ impl Cloud for OneNameHangs {
 async fn an_engine_whose_name_is_not_answered_holds_up_nobody_but_itself() {
     let mut staging =
         Staging::new(named_jobs(30, 1, 1), &format!("{LACKS}latency: {{median: 50ms, worst: 60ms}}\n"));
-    staging.rules.wait_timeout = Duration::from_secs(45);
+    staging.options.wait_timeout = Duration::from_secs(45);
     let name = staging.jobs[7].data_engine_name.clone().expect("a name");
     let hung = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&hung);
     let told = staging
         .run_in(|simulator| OneNameHangs { simulator, name, begun: AtomicBool::new(false), hung: count })
         .await;
-    assert_eq!((told.count(Outcome::Switched), told.count(Outcome::Unconverged)), (29, 1));
+    assert_eq!((told.count(Outcome::Switched), told.count(Outcome::TimedOut)), (29, 1));
     // each is given up after 30 s, and no second one is begun before
     assert_eq!(hung.load(Ordering::Relaxed), 2);
 }
@@ -275,17 +275,17 @@ async fn an_engine_whose_name_is_not_answered_holds_up_nobody_but_itself() {
 #[test]
 fn lost_answers_and_kills_are_settled_by_name() {
     let weather = format!(
-        "{CALM}spells:\n  - {{fate: reset-after-reading, engines: [DataEngine-0001], times: 1}}\n  \
-         - {{fate: reset-after-reading, applied: never, engines: [DataEngine-0002], times: 1}}\n"
+        "{CALM}faults:\n  - {{fault: reset-after-reading, engines: [DataEngine-0001], times: 1}}\n  \
+         - {{fault: reset-after-reading, applied: never, engines: [DataEngine-0002], times: 1}}\n"
     );
     let stage = staged(40, &weather);
-    let child = stage.command(&["--yes", "--grace", "1s"]).spawn().expect("it starts");
+    let child = stage.command(&["--yes", "--resend-after", "1s"]).spawn().expect("it starts");
     wait_until("requests arrive", || stage.requests() >= 12);
     signal(child.id(), "KILL");
     wait_for(child);
-    let ran = stage.run(&["--grace", "1s"]);
+    let ran = stage.run(&["--resend-after", "1s"]);
     assert_done(&stage, 40, &ran);
-    assert!(stage.ledger().contains("\"kind\":\"doubtful\""));
+    assert!(stage.ledger().contains("\"kind\":\"unconfirmed\""));
     assert!(stage.ledger().contains("\"kind\":\"cleared\""));
 }
 
@@ -304,7 +304,7 @@ fn a_plan_in_waves_is_proven_by_name_and_can_be_rehearsed() {
     std::fs::write(stage.path("plan.yaml"), text).expect("written");
     let run = |flags: &[&str]| {
         let mut command = executable(stage.folder.path());
-        command.args(["run", "plan.yaml", "--yes", "--settle", "400ms"]).args(flags);
+        command.args(["run", "plan.yaml", "--yes", "--min-ready", "400ms"]).args(flags);
         finish(command)
     };
     let ran = run(&["--endpoint", &format!("http://{}", stage.address)]);
@@ -320,7 +320,7 @@ fn a_plan_in_waves_is_proven_by_name_and_can_be_rehearsed() {
 #[test]
 fn a_right_that_is_missing_for_one_engine_fails_that_row_and_for_all_of_them_the_run() {
     let denied = |times: &str| {
-        format!("{CALM}spells:\n  - {{fate: UnauthorizedOperation, action: DescribeDataEngine{times}}}\n")
+        format!("{CALM}faults:\n  - {{fault: UnauthorizedOperation, action: DescribeDataEngine{times}}}\n")
     };
     let stage = staged(4, &denied(", times: 1"));
     let ran = stage.run(&["--output", "json"]);
@@ -339,7 +339,7 @@ fn a_right_that_is_missing_for_one_engine_fails_that_row_and_for_all_of_them_the
 
 #[test]
 fn a_site_that_has_neither_way_to_look_is_told_as_such() {
-    let weather = format!("lacks: [DescribeDataEngines, DescribeDataEngine]\n{CALM}");
+    let weather = format!("unsupported_actions: [DescribeDataEngines, DescribeDataEngine]\n{CALM}");
     let stage = Stage::new(&rows(2), &weather);
     call_them(&stage, 2);
     write_plan(&stage, 2, |number| format!("night-{number}"));

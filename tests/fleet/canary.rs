@@ -44,9 +44,9 @@ fn no_key_shows_whatever_the_service_answers() {
         for part in fates.chunks(4) {
             scope.spawn(move || {
                 for fate in part {
-                    let weather = format!("{CALM}spells:\n  - {{fate: {fate}, engines: 1, times: 1}}\n");
+                    let weather = format!("{CALM}faults:\n  - {{fault: {fate}, engines: 1, times: 1}}\n");
                     let stage = Stage::new(&rows(3), &weather);
-                    let ran = finish(talkative(&stage, &["--request-timeout", "1s", "--grace", "1s"]));
+                    let ran = finish(talkative(&stage, &["--request-timeout", "1s", "--resend-after", "1s"]));
                     assert!(ran.code.is_some_and(|code| code < 6), "{fate}: {}", ran.stderr);
                     assert!(ran.stderr.contains("TRACE"), "all logs are on: {}", ran.stderr);
                     let log = std::fs::read_to_string(stage.path("everything.log")).expect("a log");
@@ -71,7 +71,7 @@ fn no_key_shows_when_the_keys_themselves_are_wrong() {
         ("TENCENTCLOUD_SECRET_KEY", String::new()),
     ];
     for (variable, value) in wrong {
-        for flags in [&[][..], &["--dry-run"], &["--no-read-back"]] {
+        for flags in [&[][..], &["--dry-run"], &["--no-verify"]] {
             let stage = Stage::new(&rows(2), CALM);
             let mut command = talkative(&stage, flags);
             command.env(variable, &value);

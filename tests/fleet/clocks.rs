@@ -24,7 +24,7 @@ fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let stats = stage.simulator.stats();
     assert_eq!((stats.applied_by_engine.len(), stats.applied_more_than_once.len()), (engines, 0));
-    assert!(stats.action(SWITCH).worst_window <= 20, "{stats:?}");
+    assert!(stats.action(SWITCH).peak_window <= 20, "{stats:?}");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn suspend(seed: u64, engines: usize) -> (usize, usize) {
     let weather = format!("seed: {seed}\nsignature_validity: 1s\n{CALM}");
     let stage = Stage::new(&rows(engines), &weather);
     let mut random = fastrand::Rng::with_seed(seed);
-    let flags = ["--yes", "--grace", "1s", "--request-timeout", "2s"];
+    let flags = ["--yes", "--resend-after", "1s", "--request-timeout", "2s"];
     let child = stage.command(&flags).spawn().expect("it starts");
     let mut suspensions = 0;
     for part in 1..=4 {
@@ -190,7 +190,15 @@ fn requests_that_were_held_up_until_their_signature_was_stale_are_signed_again()
     let stage = Stage::new(&rows(30), &format!("signature_validity: 1s\n{CALM}"));
     let relay = relay(stage.address, 8, Duration::from_millis(3_200));
     let mut command = executable(stage.folder.path());
-    command.args(["run", "plan.csv", "--yes", "--settle", "400ms", "--endpoint", &format!("http://{relay}")]);
+    command.args([
+        "run",
+        "plan.csv",
+        "--yes",
+        "--min-ready",
+        "400ms",
+        "--endpoint",
+        &format!("http://{relay}"),
+    ]);
     let ran = finish(command);
     assert_done(&stage, 30, &ran);
     assert_eq!(refused_for_their_time(&stage), 8);

@@ -60,7 +60,7 @@ fn plan() -> Vec<Row> {
 fn weather(code: &str) -> String {
     format!(
         "latency: {{median: 5ms, worst: 10ms}}\nswitching: {{least: 100ms, most: 200ms}}\n\
-         spells:\n  - {{fate: {code}, engines: [DataEngine-refused], times: 1}}\n"
+         faults:\n  - {{fault: {code}, engines: [DataEngine-refused], times: 1}}\n"
     )
 }
 
@@ -78,7 +78,7 @@ fn outcomes(ran: &Ran) -> BTreeMap<String, (String, String)> {
 fn play(code: &str, expected: Expected) -> Result<(), String> {
     let stage = Stage::new(&plan(), &weather(code));
     // one at a time, so that the first answer is known before the second request leaves
-    let ran = stage.run(&["--output", "json", "--concurrency", "1", "--grace", "1s"]);
+    let ran = stage.run(&["--output", "json", "--concurrency", "1", "--resend-after", "1s"]);
     let outcomes = outcomes(&ran);
     let of = |engine: &str| outcomes[engine].0.as_str();
     let (exit, same, other) = match expected {

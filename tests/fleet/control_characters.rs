@@ -186,13 +186,13 @@ fn answer(within: Within, text: &str, received: &Received) -> Reply {
 /// The commands that show what the service says there, with their flags.
 fn command_lines(within: Within) -> Vec<Vec<&'static str>> {
     let run = |flags: &[&'static str]| [&["run", "plan.csv", "--max-attempts", "1"], flags].concat();
-    let quick = ["--yes", "--settle", "0s", "--grace", "0s", "--wait-timeout", "200ms"];
+    let quick = ["--yes", "--min-ready", "0s", "--resend-after", "0s", "--wait-timeout", "200ms"];
     match within {
         Within::Refusal | Within::Receipt | Within::Page => {
             vec![
                 run(&quick),
                 run(&[&quick[..], &["--output", "json"]].concat()),
-                run(&["--yes", "--no-read-back"]),
+                run(&["--yes", "--no-verify"]),
             ]
         }
         Within::Listing | Within::RefusedListing | Within::ListingPage | Within::Images => vec![
@@ -379,7 +379,7 @@ fn a_path_is_written_with_escapes_to_reports_and_ledgers_and_quoted_for_the_shel
     std::fs::write(folder.path().join(&name), plan).expect("a plan");
     std::fs::write(
         folder.path().join("quick.yaml"),
-        "clock: {settle: 200ms}\nspells: [{fate: ResourceNotFound.ImageVersionNotFound, action: SwitchDataEngineImage}]\n",
+        "clock: {min_ready: 200ms}\nfaults: [{fault: ResourceNotFound.ImageVersionNotFound, action: SwitchDataEngineImage}]\n",
     )
     .expect("written");
     for line in [

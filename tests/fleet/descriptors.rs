@@ -46,7 +46,8 @@ fn every_command_says_that_there_are_too_few_before_anything_is_sent_and_works_w
     let rehearsed = Stage::new(&rows(1), QUICK);
     assert_eq!(rehearsed.run(&[]).code, Some(0));
     let ledger = rehearsed.path(LEDGER).display().to_string();
-    std::fs::write(stage.path("quick.yaml"), format!("{QUICK}clock: {{settle: 300ms}}\n")).expect("written");
+    std::fs::write(stage.path("quick.yaml"), format!("{QUICK}clock: {{min_ready: 300ms}}\n"))
+        .expect("written");
     let lines: [&[&str]; 8] = [
         &["check", "plan.csv"],
         &["whoami", "--endpoint", &endpoint],
@@ -56,7 +57,7 @@ fn every_command_says_that_there_are_too_few_before_anything_is_sent_and_works_w
         &["ledger", "show", &ledger],
         &["ledger", "export", &ledger],
         // the last one, because it changes what the others see
-        &["run", "plan.csv", "--yes", "--endpoint", &endpoint, "--settle", "400ms"],
+        &["run", "plan.csv", "--yes", "--endpoint", &endpoint, "--min-ready", "400ms"],
     ];
     for line in lines {
         // with three the system's own loader cannot start the program

@@ -14,8 +14,8 @@ const ENGINES: usize = 4;
 
 /// One engine is refused once, and the answer for another one is lost.
 const WEATHER: &str = "latency: {median: 20ms, worst: 40ms}\nswitching: {least: 100ms, most: 200ms}\n\
-     spells:\n  - {fate: InternalError, engines: [DataEngine-0001], times: 1}\n  \
-     - {fate: reset-after-reading, engines: [DataEngine-0002], times: 1, applied: before}\n";
+     faults:\n  - {fault: InternalError, engines: [DataEngine-0001], times: 1}\n  \
+     - {fault: reset-after-reading, engines: [DataEngine-0002], times: 1, applied: before}\n";
 
 /// What can go wrong, as the ledger's disk is told to do it.
 const FAULTS: [&str; 10] = [
@@ -34,7 +34,7 @@ const FAULTS: [&str; 10] = [
 /// More writes than an undisturbed run needs.
 const WRITES: usize = 20;
 
-const WAITS: [&str; 6] = ["--grace", "1s", "--settle", "200ms", "--wait-timeout", "20s"];
+const WAITS: [&str; 6] = ["--resend-after", "1s", "--min-ready", "200ms", "--wait-timeout", "20s"];
 
 /// What the cells of one fault counted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,8 +60,8 @@ fn engine(line: &Value) -> String {
 /// True where a line says what came back for a request.
 fn is_answer(line: &Value) -> bool {
     match line["kind"].as_str() {
-        Some("accepted") => line["read_back"] == false,
-        Some(kind) => ["refused", "doubtful", "throttled"].contains(&kind),
+        Some("accepted") => line["verify"] == false,
+        Some(kind) => ["refused", "unconfirmed", "throttled"].contains(&kind),
         None => false,
     }
 }
@@ -78,7 +78,7 @@ fn requests(stage: &Stage) -> BTreeMap<String, usize> {
 }
 
 /// What a run saved of a ledger that was removed or replaced: the name of the copy, and what it holds.
-fn rescued(stage: &Stage) -> Option<(PathBuf, String)> {
+fn recovered(stage: &Stage) -> Option<(PathBuf, String)> {
     let files = std::fs::read_dir(stage.folder.path()).expect("a folder");
     let name = files
         .map(|file| file.expect("a file").file_name())
@@ -100,7 +100,7 @@ fn play(fault: &str, begins_with: usize) -> Counts {
         assert_eq!(ran.code, Some(6), "{name}");
         counts = judge(&stage, &ran, &name);
     }
-    if let Some((copy, _)) = rescued(&stage) {
+    if let Some((copy, _)) = recovered(&stage) {
         // as the run advises
         assert!(ran.stderr.contains(&format!("{} to {LEDGER} before", copy.display())), "{name}");
         std::fs::rename(stage.path(copy.to_str().expect("text")), stage.path(LEDGER)).expect("moved");
@@ -115,7 +115,7 @@ fn play(fault: &str, begins_with: usize) -> Counts {
 
 /// Compares what the simulator received with what the run left behind.
 fn judge(stage: &Stage, ran: &Ran, name: &str) -> Counts {
-    let recorded = objects(&rescued(stage).map_or_else(|| stage.ledger(), |(_, lines)| lines));
+    let recorded = objects(&recovered(stage).map_or_else(|| stage.ledger(), |(_, lines)| lines));
     let intents: BTreeSet<String> =
         recorded.iter().filter(|line| line["kind"] == "sent").map(engine).collect();
     let told = objects(&ran.stderr);
@@ -230,7 +230,7 @@ fn a_disk_that_is_really_full_ends_the_run_and_with_more_room_it_is_resumed() {
     let stage = Stage::new(&rows(20), WEATHER);
     let script = format!(
         "mkdir small && mount -t tmpfs -o size=16k none small && cp plan.csv small && cd small
-         run() {{ \"$0\" run plan.csv --yes --endpoint http://{} --settle 200ms --grace 1s --output json; }}
+         run() {{ \"$0\" run plan.csv --yes --endpoint http://{} --min-ready 200ms --resend-after 1s --output json; }}
          run || echo \"ended with $?\"
          mount -o remount,size=4m none . && run",
         stage.address

@@ -75,16 +75,16 @@ fn without_keys_nothing_is_sent_and_the_variables_are_named() {
 
 #[test]
 fn engines_that_do_not_converge_are_told_apart_from_failures() {
-    let weather = format!("{CALM}spells:\n  - {{fate: never-converges, engines: [DataEngine-0001]}}\n");
+    let weather = format!("{CALM}faults:\n  - {{fault: never-switches, engines: [DataEngine-0001]}}\n");
     let stage = Stage::new(&rows(3), &weather);
-    let ran = stage.run(&["--settle", "200ms", "--wait-timeout", "3s", "--output", "json"]);
+    let ran = stage.run(&["--min-ready", "200ms", "--wait-timeout", "3s", "--output", "json"]);
     assert_eq!(ran.code, Some(4), "{}", ran.stderr);
-    assert_eq!(ran.json()["jobs"][1]["outcome"], "unconverged");
+    assert_eq!(ran.json()["jobs"][1]["outcome"], "timed-out");
 }
 
 #[test]
 fn an_account_wide_refusal_stops_the_run() {
-    let weather = format!("{CALM}spells:\n  - {{fate: AuthFailure.TokenFailure}}\n");
+    let weather = format!("{CALM}faults:\n  - {{fault: AuthFailure.TokenFailure}}\n");
     let stage = Stage::new(&rows(40), &weather);
     let ran = stage.run(&["--output", "json"]);
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
@@ -127,9 +127,9 @@ fn a_ledger_serves_only_the_service_it_tells_of() {
     assert!(ran.stderr.contains(&first.address.to_string()), "{}", ran.stderr);
     let ran = other.run(&["--dry-run", "--offline"]);
     assert_eq!(ran.code, Some(6), "{}", ran.stderr);
-    let mut rehearsal = executable(first.folder.path());
-    rehearsal.args(["run", "plan.csv", "--simulate"]);
-    assert_eq!(finish(rehearsal).code, Some(6));
+    let mut simulation = executable(first.folder.path());
+    simulation.args(["run", "plan.csv", "--simulate"]);
+    assert_eq!(finish(simulation).code, Some(6));
     assert_eq!(other.requests(), 0);
 }
 
@@ -169,7 +169,7 @@ fn the_simulator_alone_can_be_driven_with_the_keys_it_prints_and_tells_what_it_c
     let address = lines.next().expect("a line").replace("simulating on http://", "");
     let export = lines.next().expect("a line");
     let mut run = executable(stage.folder.path());
-    run.args(["run", "plan.csv", "--yes", "--settle", "400ms", "--output", "json"]);
+    run.args(["run", "plan.csv", "--yes", "--min-ready", "400ms", "--output", "json"]);
     run.args(["--endpoint", &format!("http://{address}")]).env_remove("TENCENTCLOUD_TOKEN");
     for pair in export.strip_prefix("export ").expect("an export").split(' ') {
         let (name, value) = pair.split_once('=').expect("a pair");

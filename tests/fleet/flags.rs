@@ -16,7 +16,8 @@ fn outcomes(ran: &Ran) -> Vec<String> {
 
 #[test]
 fn skip_failed_leaves_failures_alone_and_without_it_they_are_tried_again() {
-    let weather = format!("{CALM}spells:\n  - {{fate: InvalidParameterValue, engines: [DataEngine-0001]}}\n");
+    let weather =
+        format!("{CALM}faults:\n  - {{fault: InvalidParameterValue, engines: [DataEngine-0001]}}\n");
     let stage = Stage::new(&rows(3), &weather);
     assert_eq!(stage.run(&[]).code, Some(1));
     assert_eq!(stage.requests(), 3);
@@ -33,7 +34,7 @@ fn the_rate_is_a_limit_that_bites() {
     let stage = Stage::new(&rows(12), CALM);
     let ran = stage.run(&["--rate", "5", "--output", "json"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert_eq!(ran.json()["worst_second"], 5);
+    assert_eq!(ran.json()["peak_requests_per_second"], 5);
 }
 
 #[test]
@@ -53,12 +54,13 @@ fn with_a_concurrency_of_one_requests_never_overlap() {
 
 #[test]
 fn a_request_without_an_answer_is_given_up_after_the_time_that_was_asked_for() {
-    let weather =
-        format!("{CALM}spells:\n  - {{fate: hang, applied: before, engines: [DataEngine-0000], times: 1}}\n");
+    let weather = format!(
+        "{CALM}faults:\n  - {{fault: hang, applied: before, engines: [DataEngine-0000], times: 1}}\n"
+    );
     let stage = Stage::new(&rows(2), &weather);
     let ran = stage.run(&["--request-timeout", "1s", "--output", "json"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(stage.ledger().contains("\"kind\":\"doubtful\""));
+    assert!(stage.ledger().contains("\"kind\":\"unconfirmed\""));
     assert!(stage.simulator.stats().applied_more_than_once.is_empty());
 }
 
@@ -109,7 +111,7 @@ fn a_row_whose_target_was_changed_waits_for_the_request_that_is_still_open() {
     let changed: Vec<(String, String)> =
         rows(2).into_iter().map(|(engine, _)| (engine, "image-other".into())).collect();
     stage.write_plan(&changed);
-    let ran = stage.run(&["--no-read-back", "--output", "json"]);
+    let ran = stage.run(&["--no-verify", "--output", "json"]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     let codes: BTreeSet<String> = ran.json()["jobs"]
         .as_array()
@@ -117,6 +119,6 @@ fn a_row_whose_target_was_changed_waits_for_the_request_that_is_still_open() {
         .iter()
         .map(|job| job["reason"]["code"].to_string())
         .collect();
-    assert_eq!(codes, ["\"earlier-request-still-open\"".to_owned()].into());
+    assert_eq!(codes, ["\"earlier-request-open\"".to_owned()].into());
     assert_eq!(stage.requests(), 2);
 }

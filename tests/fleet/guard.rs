@@ -49,9 +49,7 @@ fn assert_refused(stage: &Stage, ran: &Ran, values: &[&str]) {
 fn keys_of_another_account_are_refused_before_anything_is_called() {
     let stage = stage();
     let expected = format!("{{account: {OTHER}}}");
-    for flags in
-        [&["--yes"][..], &["--dry-run"], &["--yes", "--no-read-back"], &["--dry-run", "--no-read-back"]]
-    {
+    for flags in [&["--yes"][..], &["--dry-run"], &["--yes", "--no-verify"], &["--dry-run", "--no-verify"]] {
         let ran = run(&stage, "run", &expected, flags);
         assert_refused(&stage, &ran, &[OURS, OTHER, "plan.yaml", "no engine was read or switched"]);
     }
@@ -69,7 +67,7 @@ fn keys_of_the_expected_account_go_ahead_and_two_expectations_must_both_hold() {
     assert_refused(&stage, &ran, &[OURS, OTHER, "--expect-account"]);
     let ran = run(&stage, "run", &expected, &["--dry-run", "--expect-account", OURS]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let ran = run(&stage, "run", &expected, &["--yes", "--settle", "400ms", "--expect-account", OURS]);
+    let ran = run(&stage, "run", &expected, &["--yes", "--min-ready", "400ms", "--expect-account", OURS]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(stage.simulator.stats().applied, 3);
 }
@@ -117,8 +115,7 @@ fn check_tells_what_a_run_will_compare() {
 #[test]
 fn a_rehearsal_compares_the_account_where_its_scenario_names_one_and_says_so_where_it_does_not() {
     let stage = stage();
-    let quick =
-        "latency: {median: 5ms, worst: 9ms}\nswitching: {least: 9ms, most: 20ms}\nclock: {settle: 300ms}\n";
+    let quick = "latency: {median: 5ms, worst: 9ms}\nswitching: {least: 9ms, most: 20ms}\nclock: {min_ready: 300ms}\n";
     std::fs::write(stage.path("named.yaml"), format!("{quick}account: {OURS}\n")).expect("written");
     let other = format!("{{account: {OTHER}}}");
     let ran = run(&stage, "run", &other, &["--simulate=named.yaml"]);
@@ -165,7 +162,7 @@ fn whoami_tells_who_it_is_and_refuses_when_it_should_be_somebody_else() {
 
 #[test]
 fn an_account_that_cannot_be_asked_for_is_not_taken_on_trust() {
-    let weather = "spells: [{fate: AuthFailure.UnauthorizedOperation, action: GetCallerIdentity}]\n";
+    let weather = "faults: [{fault: AuthFailure.UnauthorizedOperation, action: GetCallerIdentity}]\n";
     let stage = Stage::new(&rows(3), weather);
     let ran = finish(stage.command(&["--yes", "--expect-account", OURS]));
     assert_refused(&stage, &ran, &[GET_CALLER_IDENTITY, "AuthFailure.UnauthorizedOperation", "RequestId"]);

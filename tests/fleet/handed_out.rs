@@ -7,7 +7,7 @@ use std::process::Command;
 
 use dlc_fleet::cloud::sts::{ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY, GET_CALLER_IDENTITY};
 use dlc_fleet::exit::Exit;
-use dlc_fleet::sim::{METADATA, OK};
+use dlc_fleet::simulator::{METADATA, OK};
 use tempfile::TempDir;
 
 use crate::stage::{CANARY, LEDGER, Ran, SECRET_KEY, Stage, TOKEN, executable, finish, rows, without_keys};
@@ -31,7 +31,7 @@ const SOURCES: [Source; 4] = [Source::Role, Source::Pod, Source::Machine, Source
 const ERRANDS: [&[&str]; 3] = [
     &["whoami"],
     &["whoami", "--output", "json"],
-    &["run", "plan.csv", "--yes", "--grace", "1s", "--settle", "400ms"],
+    &["run", "plan.csv", "--yes", "--resend-after", "1s", "--min-ready", "400ms"],
 ];
 
 /// A web identity is a secret as well; its file stands where nobody looks for keys.
@@ -115,10 +115,10 @@ fn no_key_that_was_handed_out_shows_where_all_goes_well() {
     });
 }
 
-/// A weather in which the first call of each way to get keys meets its fate.
-fn struck(fate: &str, actions: &[&str], times: &str) -> String {
-    let spells = actions.iter().map(|action| format!("  - {{fate: {fate}, action: {action}{times}}}\n"));
-    format!("spells:\n{}", spells.collect::<String>())
+/// A weather in which the first call of each way to get keys meets its fault.
+fn struck(fault: &str, actions: &[&str], times: &str) -> String {
+    let faults = actions.iter().map(|action| format!("  - {{fault: {fault}, action: {action}{times}}}\n"));
+    format!("faults:\n{}", faults.collect::<String>())
 }
 
 const WAYS: [&str; 2] = [ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY];
@@ -127,13 +127,13 @@ const WAYS: [&str; 2] = [ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY];
 fn no_key_shows_whatever_the_service_answers_that_hands_them_out() {
     let fates = ["truncated", "wrong-content-type", "html", "hang", "fin", "InternalError"];
     std::thread::scope(|scope| {
-        for fate in fates {
+        for fault in fates {
             scope.spawn(move || {
-                in_weather(&struck(fate, &WAYS, ", times: 1"), |stage, ran, source| {
-                    assert!(ran.code.is_some_and(|code| code < 6), "{fate} {source:?}: {}", ran.stderr);
+                in_weather(&struck(fault, &WAYS, ", times: 1"), |stage, ran, source| {
+                    assert!(ran.code.is_some_and(|code| code < 6), "{fault} {source:?}: {}", ran.stderr);
                     let stats = stage.simulator.stats();
-                    let met: usize = WAYS.iter().map(|way| stats.answered(way, fate)).sum();
-                    assert_eq!(met, usize::from(source != Source::Machine), "{fate} {source:?}");
+                    let met: usize = WAYS.iter().map(|way| stats.answered(way, fault)).sum();
+                    assert_eq!(met, usize::from(source != Source::Machine), "{fault} {source:?}");
                 });
             });
         }
@@ -147,11 +147,11 @@ fn no_key_shows_whatever_the_service_answers_that_hands_them_out() {
 #[test]
 fn no_key_that_was_handed_out_shows_when_it_is_refused() {
     for action in [GET_CALLER_IDENTITY, "SwitchDataEngineImage"] {
-        for fate in
+        for fault in
             ["AuthFailure.TokenFailure", "AuthFailure.SignatureFailure", "AuthFailure.SecretIdNotFound"]
         {
-            in_weather(&struck(fate, &[action], ""), |stage, ran, source| {
-                assert!(matches!(ran.code, Some(0 | 3 | 5)), "{fate} {source:?}: {}", ran.stderr);
+            in_weather(&struck(fault, &[action], ""), |stage, ran, source| {
+                assert!(matches!(ran.code, Some(0 | 3 | 5)), "{fault} {source:?}: {}", ran.stderr);
                 assert!(handed_out(stage) >= 1, "{source:?}");
             });
         }

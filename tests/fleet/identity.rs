@@ -5,7 +5,7 @@ use std::process::Command;
 
 use dlc_fleet::cloud::SWITCH;
 use dlc_fleet::cloud::sts::{ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY, GET_CALLER_IDENTITY};
-use dlc_fleet::sim::{METADATA, OK};
+use dlc_fleet::simulator::{METADATA, OK};
 
 use crate::stage::{Ran, Stage, executable, finish, rows};
 
@@ -136,7 +136,7 @@ fn without_any_keys_a_metadata_service_that_is_silent_does_not_hold_up_the_error
 #[test]
 fn a_role_that_is_not_given_stops_before_anything_is_sent_and_says_why() {
     let weather =
-        format!("{CALM}spells: [{{fate: AuthFailure.UnauthorizedOperation, action: AssumeRole}}]\n");
+        format!("{CALM}faults: [{{fault: AuthFailure.UnauthorizedOperation, action: AssumeRole}}]\n");
     let stage = Stage::new(&rows(2), &weather);
     let ran = stage.run(&["--role-arn", ROLE]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
@@ -190,7 +190,7 @@ fn whoami_tells_whose_keys_they_are_and_nothing_of_them() {
 
 #[test]
 fn whoami_tells_the_role_of_which_account_it_is_and_until_when() {
-    let stage = Stage::new(&rows(1), &format!("{CALM}session_lasts: 600s\nskew: 10m\n"));
+    let stage = Stage::new(&rows(1), &format!("{CALM}session_duration: 600s\nskew: 10m\n"));
     let other = "qcs::cam::uin/42:roleName/fleet";
     let ran = finish(whoami(&stage, &["--role-arn", other, "--output", "json"]));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -233,9 +233,9 @@ fn whoami_without_good_keys_is_refused_and_says_why() {
 
 #[test]
 fn faults_of_sts_that_pass_do_not_stop_what_has_just_begun() {
-    let spells = [ASSUME_ROLE, GET_CALLER_IDENTITY]
-        .map(|action| format!("  - {{fate: InternalError, action: {action}, times: 1}}\n"));
-    let stage = Stage::new(&rows(4), &format!("{CALM}spells:\n{}", spells.concat()));
+    let faults = [ASSUME_ROLE, GET_CALLER_IDENTITY]
+        .map(|action| format!("  - {{fault: InternalError, action: {action}, times: 1}}\n"));
+    let stage = Stage::new(&rows(4), &format!("{CALM}faults:\n{}", faults.concat()));
     let ran = finish(whoami(&stage, &["--role-arn", ROLE]));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for action in [ASSUME_ROLE, GET_CALLER_IDENTITY] {

@@ -89,9 +89,9 @@ fn an_engine_that_is_not_there_is_still_reported_as_not_found() {
 
 #[test]
 fn an_unconfirmed_request_is_neither_forgotten_nor_sent_again_because_a_listing_leaves_its_engine_out() {
-    let lost = "listings: {omitted: 30%}\nspells: [{fate: reset-after-reading, times: 1}]\n";
+    let lost = "listings: {omitted: 30%}\nfaults: [{fault: reset-after-reading, times: 1}]\n";
     let stage = Stage::new(&rows(12), &format!("{CALM}{lost}"));
-    let ran = stage.run_json(&["--grace", "3s", "--settle", "400ms", "--wait-timeout", "60s"]);
+    let ran = stage.run_json(&["--resend-after", "3s", "--min-ready", "400ms", "--wait-timeout", "60s"]);
     assert_all_switched(&stage, &ran, 12);
 }
 
@@ -110,7 +110,7 @@ fn soaking(stage: &Stage, canary: usize, rest: usize) -> Command {
     std::fs::write(stage.path("plan.yaml"), text).expect("a plan");
     let mut command = executable(stage.folder.path());
     command.args(["run", "plan.yaml", "--endpoint", &format!("http://{}", stage.address), "--yes"]);
-    command.args(["--settle", "400ms", "--output", "json"]);
+    command.args(["--min-ready", "400ms", "--output", "json"]);
     command
 }
 

@@ -18,7 +18,7 @@ const ENGINES: usize = 100;
 const KILLS_IN_A_WORLD: usize = 8;
 
 const WEATHER: &str = "latency: {median: 120ms, worst: 400ms}\nswitching: {least: 300ms, most: 900ms}\n\
-                       spells:\n  - {fate: InternalError, engines: 5%, times: 1}\n";
+                       faults:\n  - {fault: InternalError, engines: 5%, times: 1}\n";
 
 /// What a loop counted; all but the first three have to be zero.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ impl Counts {
 fn play(seed: u64, kills: usize, forgetful: bool, counts: &Counts) {
     let stage = Stage::new(&rows(ENGINES), &format!("seed: {seed}\n{WEATHER}"));
     let mut random = fastrand::Rng::with_seed(seed);
-    let flags = ["--yes", "--grace", "1s", "--output", "json"];
+    let flags = ["--yes", "--resend-after", "1s", "--output", "json"];
     let command = || {
         let mut command = stage.command(&flags);
         if forgetful {

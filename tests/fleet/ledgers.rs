@@ -3,13 +3,13 @@
 use std::process::Command;
 
 use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
-use dlc_fleet::ledger::{self as file, Entry, RunOpened, SCHEMA, Step};
+use dlc_fleet::ledger::{self as file, Entry, RunStarted, SCHEMA, Step};
 use serde_json::Value;
 
 use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows};
 
 const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 100ms, most: 200ms}\n\
-                    spells:\n  - {fate: InvalidParameterValue, engines: [DataEngine-0001]}\n";
+                    faults:\n  - {fault: InvalidParameterValue, engines: [DataEngine-0001]}\n";
 
 fn ledger(stage: &Stage, flags: &[&str]) -> Ran {
     let mut command: Command = executable(stage.folder.path());
@@ -70,7 +70,7 @@ fn a_damaged_ledger_is_refused_by_line_repaired_and_then_resumed() {
     assert_eq!(std::fs::read_to_string(&copies[0]).expect("a copy"), damaged);
     let ran = ledger(&stage, &["repair", LEDGER]);
     assert!(ran.stdout.contains("nothing to repair"), "{}", ran.stdout);
-    assert_eq!(stage.run(&["--grace", "1s"]).code, Some(1), "the failed engine fails again");
+    assert_eq!(stage.run(&["--resend-after", "1s"]).code, Some(1), "the failed engine fails again");
     assert!(stage.simulator.stats().applied_more_than_once.is_empty());
 }
 
@@ -112,7 +112,7 @@ fn nobody_waits_at_a_pipe_that_stands_where_a_file_should() {
     let stage = Stage::new(&rows(1), CALM);
     assert!(Command::new("mkfifo").arg(stage.path("pipe")).status().expect("mkfifo").success());
     for (line, code) in [
-        ("ledger verify pipe", 6),
+        ("ledger check pipe", 6),
         ("ledger repair pipe", 6),
         ("run plan.csv --simulate --ledger pipe", 6),
         ("run plan.csv --dry-run --offline --ledger pipe", 6),
@@ -132,7 +132,7 @@ fn nothing_that_a_ledger_holds_steers_the_terminal() {
     let stage = Stage::new(&rows(1), CALM);
     let (red, title) = ("\u{1b}[31m", "\u{1b}]0;owned\u{7}");
     let (mut writer, _) = file::open(&stage.path("evil.jsonl"), &format!("run{red}")).expect("a new ledger");
-    let opened = RunOpened {
+    let opened = RunStarted {
         schema: SCHEMA.into(),
         parent_run: None,
         tool_version: "0".into(),
@@ -149,9 +149,9 @@ fn nothing_that_a_ledger_holds_steers_the_terminal() {
         new_image_version_id: ImageVersionId::new("image-new"),
     };
     let job = |step| Entry::Job { key: key.clone(), step };
-    let accepted = Step::Accepted { request_id: Some(title.into()), latency_ms: None, read_back: false };
+    let accepted = Step::Accepted { request_id: Some(title.into()), latency_ms: None, verified: false };
     let sent = job(Step::Sent { attempt: 1, image_before: None });
-    writer.append(vec![Entry::Opened(opened), sent, job(accepted)]).expect("written");
+    writer.append(vec![Entry::RunStarted(opened), sent, job(accepted)]).expect("written");
     drop(writer);
     let text = std::fs::read_to_string(stage.path("evil.jsonl")).expect("there");
     std::fs::write(stage.path("cut.jsonl"), text.replacen("image-new", "image-old", 1)).expect("written");

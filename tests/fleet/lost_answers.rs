@@ -37,16 +37,17 @@ struct Cell {
     applied_more: usize,
 }
 
-fn play(fate: &str, applied: &str, flags: &[&str]) -> Cell {
+fn play(fault: &str, applied: &str, flags: &[&str]) -> Cell {
     let weather = format!(
         "latency: {{median: 20ms, worst: 60ms}}\nswitching: {{least: 300ms, most: 600ms}}\n\
-         spells:\n  - {{fate: {fate}, applied: {applied}, times: 1}}\n"
+         faults:\n  - {{fault: {fault}, applied: {applied}, times: 1}}\n"
     );
     let stage = Stage::new(&rows(ENGINES), &weather);
-    let waits = ["--grace", "3s", "--settle", "400ms", "--wait-timeout", "15s", "--request-timeout", "1s"];
-    let first = if flags.contains(&"--no-read-back") {
+    let waits =
+        ["--resend-after", "3s", "--min-ready", "400ms", "--wait-timeout", "15s", "--request-timeout", "1s"];
+    let first = if flags.contains(&"--no-verify") {
         6
-    } else if flags.contains(&"--grace") {
+    } else if flags.contains(&"--resend-after") {
         2
     } else {
         0
@@ -65,7 +66,7 @@ fn play(fate: &str, applied: &str, flags: &[&str]) -> Cell {
     let stats = stage.simulator.stats();
     cell.applied_once = stats.applied_by_engine.values().filter(|times| **times == 1).count();
     cell.applied_more = stats.applied_more_than_once.len();
-    assert_eq!(exit_code(&ran.json()), ran.code, "{fate}, applied {applied}");
+    assert_eq!(exit_code(&ran.json()), ran.code, "{fault}, applied {applied}");
     cell
 }
 
@@ -73,7 +74,7 @@ fn play(fate: &str, applied: &str, flags: &[&str]) -> Cell {
 fn exit_code(json: &Value) -> Option<i32> {
     let jobs = json["jobs"].as_array()?;
     let any = |outcome: &str| jobs.iter().any(|job| job["outcome"] == outcome);
-    match (any("failed"), any("unknown") || any("unconverged") || any("not-started")) {
+    match (any("failed"), any("unknown") || any("timed-out") || any("not-started")) {
         (true, _) => Some(1),
         (false, true) => Some(4),
         (false, false) => Some(0),
@@ -86,9 +87,9 @@ fn play_all(cells: Vec<(&'static str, &'static str)>, flags: &[&str]) -> BTreeMa
     std::thread::scope(|scope| {
         for _ in 0..6 {
             scope.spawn(|| {
-                while let Some((fate, applied)) = { queue.lock().expect("no panic").pop() } {
-                    let cell = play(fate, applied, flags);
-                    done.lock().expect("no panic").insert((fate.to_owned(), applied.to_owned()), cell);
+                while let Some((fault, applied)) = { queue.lock().expect("no panic").pop() } {
+                    let cell = play(fault, applied, flags);
+                    done.lock().expect("no panic").insert((fault.to_owned(), applied.to_owned()), cell);
                 }
             });
         }
@@ -101,7 +102,7 @@ fn sum_up(what: &str, cells: &BTreeMap<(String, String), Cell>) {
     let sum = |count: fn(&Cell) -> usize| cells.values().map(count).sum::<usize>();
     let mut counted = format!(
         "{} of {ENGINES} engines, {} requests: {} engines `switched`",
-        dlc_fleet::words::plural(cells.len(), "cell"),
+        dlc_fleet::format::plural(cells.len(), "cell"),
         sum(|cell| cell.requests),
         sum(|cell| cell.switched),
     );
@@ -123,12 +124,12 @@ fn print(cells: &BTreeMap<(String, String), Cell>) {
         "| answer | switch | switched | otherwise | requests | applied once | applied more than once |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    for ((fate, applied), cell) in cells {
+    for ((fault, applied), cell) in cells {
         let otherwise: Vec<String> =
             cell.otherwise.iter().map(|(word, count)| format!("{count} {word}")).collect();
         writeln!(
             table,
-            "| {fate} | {applied} | {} | {} | {} | {} | {} |",
+            "| {fault} | {applied} | {} | {} | {} | {} | {} |",
             cell.switched,
             otherwise.join(", "),
             cell.requests,
@@ -144,7 +145,7 @@ fn print(cells: &BTreeMap<(String, String), Cell>) {
 fn settled_by_reading_back() -> Vec<(&'static str, &'static str)> {
     let read = AFTER_READING
         .into_iter()
-        .flat_map(|fate| ["before", "never", "late 1s"].map(|applied| (fate, applied)));
+        .flat_map(|fault| ["before", "never", "late 1s"].map(|applied| (fault, applied)));
     // what the service never read it cannot apply
     read.chain([("no-connection", "never"), ("reset-before-reading", "never")]).collect()
 }
@@ -158,8 +159,8 @@ fn wherever_reading_back_can_settle_it_every_engine_is_switched_exactly_once() {
         &cells,
     );
     assert_eq!(cells.len(), 32);
-    for ((fate, applied), cell) in &cells {
-        let name = format!("{fate}, applied {applied}: {cell:?}");
+    for ((fault, applied), cell) in &cells {
+        let name = format!("{fault}, applied {applied}: {cell:?}");
         assert_eq!(cell.applied_more, 0, "{name}");
         assert_eq!((cell.switched, cell.applied_once), (ENGINES, ENGINES), "{name}");
         assert_eq!(cell.requests, if applied == "never" { 2 * ENGINES } else { ENGINES }, "{name}");
@@ -168,13 +169,12 @@ fn wherever_reading_back_can_settle_it_every_engine_is_switched_exactly_once() {
 
 #[test]
 fn without_read_back_nothing_in_doubt_is_sent_again_and_it_is_called_unknown() {
-    let in_doubt = |(fate, _): &(&str, &str)| *fate != "no-connection";
-    let cells =
-        play_all(settled_by_reading_back().into_iter().filter(in_doubt).collect(), &["--no-read-back"]);
+    let in_doubt = |(fault, _): &(&str, &str)| *fault != "no-connection";
+    let cells = play_all(settled_by_reading_back().into_iter().filter(in_doubt).collect(), &["--no-verify"]);
     print(&cells);
     sum_up("answers lost in every way without read-back: nothing in doubt is sent again", &cells);
-    for ((fate, applied), cell) in &cells {
-        let name = format!("{fate}, applied {applied}: {cell:?}");
+    for ((fault, applied), cell) in &cells {
+        let name = format!("{fault}, applied {applied}: {cell:?}");
         assert_eq!(cell.requests, ENGINES, "{name}");
         assert_eq!(cell.otherwise, [("unknown".to_owned(), ENGINES)].into(), "{name}");
         assert_eq!(cell.applied_more, 0, "{name}");
@@ -185,9 +185,9 @@ fn without_read_back_nothing_in_doubt_is_sent_again_and_it_is_called_unknown() {
 fn without_resend_time_a_server_fault_that_is_applied_after_the_read_is_switched_twice_and_told_truthfully() {
     // the price of not waiting, for those who ask for it
     let faults = ["before", "never", "late 1s"].map(|applied| ("InternalError", applied));
-    let cells = play_all(faults.into(), &["--grace", "0s"]);
+    let cells = play_all(faults.into(), &["--resend-after", "0s"]);
     print(&cells);
-    sum_up("`InternalError` for those who ask for the risk by `--grace 0s`", &cells);
+    sum_up("`InternalError` for those who ask for the risk by `--resend-after 0s`", &cells);
     for ((_, applied), cell) in &cells {
         let name = format!("{applied}: {cell:?}");
         assert_eq!((cell.switched, cell.applied_once + cell.applied_more), (ENGINES, ENGINES), "{name}");

@@ -24,6 +24,7 @@ mod ledgers;
 mod lost_answers;
 mod main_job;
 mod minor_versions;
+mod module_map;
 mod moved_engines;
 mod network;
 #[cfg(target_os = "linux")]
@@ -35,7 +36,6 @@ mod properties;
 mod proxies;
 mod refusals_that_prove_nothing;
 mod renewals;
-mod rooms;
 #[cfg(target_os = "linux")]
 mod signals;
 mod sites;
@@ -44,7 +44,7 @@ mod soaked_command;
 mod soaks_by_name;
 mod stage;
 mod staging;
-mod standstill;
+mod suspension;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod tls;

@@ -15,7 +15,7 @@ fn a_fleet_is_switched_and_every_row_is_told() {
     let json = ran.json();
     assert_eq!(json["schema"], "dlc-fleet.summary/1");
     assert_eq!(json["jobs"].as_array().expect("jobs").len(), 30);
-    assert!(json["worst_second"].as_u64().expect("a count") <= 20);
+    assert!(json["peak_requests_per_second"].as_u64().expect("a count") <= 20);
     let stats = stage.simulator.stats();
     assert_eq!(stats.applied, 30);
     assert!(stats.applied_more_than_once.is_empty());
@@ -29,7 +29,13 @@ fn the_same_command_again_sends_nothing() {
     let again = stage.run(&["--output", "json"]);
     assert_eq!(again.code, Some(0), "{}", again.stderr);
     assert_eq!(stage.requests(), 8);
-    assert!(again.json()["jobs"].as_array().expect("jobs").iter().all(|job| job["earlier"] == json!(true)));
+    assert!(
+        again.json()["jobs"]
+            .as_array()
+            .expect("jobs")
+            .iter()
+            .all(|job| job["from_earlier_run"] == json!(true))
+    );
 }
 
 #[test]
@@ -64,7 +70,7 @@ fn engines_on_their_target_are_never_sent_and_missing_ones_fail_at_once() {
         .iter()
         .map(|job| job["outcome"].as_str().expect("an outcome").to_owned())
         .collect();
-    assert_eq!(outcomes, ["switched", "switched", "already", "switched", "switched", "failed"]);
+    assert_eq!(outcomes, ["switched", "switched", "up-to-date", "switched", "switched", "failed"]);
     assert!(ran.stderr.contains("engine-not-found"), "{}", ran.stderr);
 }
 
@@ -73,12 +79,15 @@ fn a_run_killed_in_the_middle_and_started_again_switches_every_engine_once() {
     let stage = Stage::new(&rows(60), CALM);
     for sent in [7, 20, 33, 51] {
         // it is not over before it is killed, however late that is
-        let child = stage.command(&["--yes", "--grace", "1s", "--settle", "60s"]).spawn().expect("it starts");
+        let child = stage
+            .command(&["--yes", "--resend-after", "1s", "--min-ready", "60s"])
+            .spawn()
+            .expect("it starts");
         wait_until("requests arrive", || stage.requests() >= sent);
         signal(child.id(), "KILL");
         assert_eq!(wait_for(child).code, None, "killed");
     }
-    let last = stage.run(&["--grace", "1s"]);
+    let last = stage.run(&["--resend-after", "1s"]);
     assert_eq!(last.code, Some(0), "{}{}", last.stdout, last.stderr);
     let stats = stage.simulator.stats();
     assert_eq!(stats.applied, 60);
@@ -125,17 +134,17 @@ fn a_dry_run_after_a_run_knows_what_is_done() {
 #[test]
 fn without_read_rights_the_run_stops_and_names_permission_and_flag() {
     let weather =
-        format!("{CALM}spells:\n  - {{fate: UnauthorizedOperation, action: DescribeDataEngines}}\n");
+        format!("{CALM}faults:\n  - {{fault: UnauthorizedOperation, action: DescribeDataEngines}}\n");
     let stage = Stage::new(&rows(3), &weather);
     let ran = stage.run(&[]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("dlc:DescribeDataEngines") && ran.stderr.contains("--no-read-back"),
+        ran.stderr.contains("dlc:DescribeDataEngines") && ran.stderr.contains("--no-verify"),
         "{}",
         ran.stderr
     );
     assert_eq!(stage.requests(), 0);
-    let ran = stage.run(&["--no-read-back", "--output", "json"]);
+    let ran = stage.run(&["--no-verify", "--output", "json"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.json()["jobs"].as_array().expect("jobs").iter().all(|job| job["outcome"] == "accepted"));
 }

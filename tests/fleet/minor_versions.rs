@@ -131,14 +131,14 @@ fn an_engine_on_any_minor_version_of_its_target_is_up_to_date() {
 #[test]
 fn a_lost_answer_of_a_switch_to_another_minor_version_is_verified_by_that_version() {
     for applied in ["before", "never"] {
-        let lost = format!("{CALM}spells: [{{fate: reset-after-reading, applied: {applied}, times: 1}}]\n");
+        let lost = format!("{CALM}faults: [{{fault: reset-after-reading, applied: {applied}, times: 1}}]\n");
         let stage = Stage::new(&rows(3), &lost);
         let [first, second] = minor_versions(&stage);
         stage.move_engine(0, &second);
         // the major version is that of the target all the time
         (1..3).for_each(|number| stage.move_engine(number, &first));
         stage.write_plan(&rows_to(0..3, &second));
-        let ran = stage.run_json(&["--grace", "1s"]);
+        let ran = stage.run_json(&["--resend-after", "1s"]);
         assert_eq!((ran.code, ran.count("switched")), (Some(0), 2), "{applied}: {}", ran.told());
         assert_eq!(stage.simulator.stats().applied, 2, "{applied}: {}", ran.told());
         assert_on(&stage, 0..3, &second);
@@ -151,8 +151,8 @@ fn a_plan_may_expect_engines_on_a_minor_version() {
     let [first, second] = minor_versions(&stage);
     (0..2).for_each(|number| stage.move_engine(number, &first));
     let other = stage.simulator.with_world(|world| {
-        let image = |image: &&dlc_fleet::sim::Image| {
-            image.family == world.engines().next().expect("an engine").family
+        let image = |image: &&dlc_fleet::simulator::Image| {
+            image.engine_type == world.engines().next().expect("an engine").engine_type
                 && image.image_version_id != ImageVersionId::new("image-new")
         };
         world.images().find(image).expect("another image").image_version_id.clone()
@@ -175,8 +175,8 @@ fn two_types() -> (Stage, [(usize, Row); 2]) {
     let plan: Vec<Row> =
         (0..8).map(|number| (engine(number).to_string(), format!("image-{number}"))).collect();
     let stage = Stage::new(&plan, CALM);
-    let ours = stage.engine(0).family;
-    let other = (1..8).find(|number| stage.engine(*number).family != ours).expect("another type");
+    let ours = stage.engine(0).engine_type;
+    let other = (1..8).find(|number| stage.engine(*number).engine_type != ours).expect("another type");
     (stage, [0, other].map(|number| (number, plan[number].clone())))
 }
 
@@ -203,9 +203,9 @@ fn a_minor_version_that_only_engines_of_another_type_run_blocks_its_row() {
 #[test]
 fn at_a_site_whose_images_cannot_be_listed_the_flag_goes_on_and_done_rows_need_no_list() {
     let faults = [
-        format!("lacks: [{LIST_IMAGES}]\n"),
-        format!("spells: [{{fate: InternalError, action: {LIST_IMAGES}}}]\n"),
-        format!("spells: [{{fate: AuthFailure.UnauthorizedOperation, action: {LIST_IMAGES}}}]\n"),
+        format!("unsupported_actions: [{LIST_IMAGES}]\n"),
+        format!("faults: [{{fault: InternalError, action: {LIST_IMAGES}}}]\n"),
+        format!("faults: [{{fault: AuthFailure.UnauthorizedOperation, action: {LIST_IMAGES}}}]\n"),
     ];
     for fault in faults {
         let stage = Stage::new(&rows(2), &format!("{CALM}{fault}"));
@@ -220,7 +220,7 @@ fn at_a_site_whose_images_cannot_be_listed_the_flag_goes_on_and_done_rows_need_n
 
 #[test]
 fn one_failed_read_of_the_image_list_is_tried_again() {
-    let once = format!("spells: [{{fate: InternalError, action: {LIST_IMAGES}, times: 1}}]\n");
+    let once = format!("faults: [{{fault: InternalError, action: {LIST_IMAGES}, times: 1}}]\n");
     let stage = Stage::new(&rows(2), &format!("{CALM}{once}"));
     let ran = stage.run_json(&[]);
     assert_eq!((ran.code, ran.count("switched")), (Some(0), 2), "{}", ran.told());

@@ -11,18 +11,18 @@ use crate::stage::{LEDGER, Ran, Stage, engine, finish, rows, signal, wait_for, w
 const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 200ms, most: 400ms}\n";
 
 /// A released row waits for the request of the earlier run; these wait for less than the default.
-const SOON: [&str; 2] = ["--grace", "1s"];
+const SOON: [&str; 2] = ["--resend-after", "1s"];
 
 /// Releases rows that stay failed.
-const RELEASE: [&str; 3] = ["--retry-moved", "--grace", "1s"];
+const RELEASE: [&str; 3] = ["--retry-moved", "--resend-after", "1s"];
 
 /// An online image of the engines' own type that nobody asked for.
 fn third_image(stage: &Stage) -> ImageVersionId {
     let (first, second) = (stage.engine(0), stage.engine(1));
     let taken = [first.image_version_id, second.image_version_id, Some(ImageVersionId::new("image-new"))];
     stage.simulator.with_world(|world| {
-        let fits = |image: &&dlc_fleet::sim::Image| {
-            image.family == first.family
+        let fits = |image: &&dlc_fleet::simulator::Image| {
+            image.engine_type == first.engine_type
                 && image.state == ImageRecord::ONLINE
                 && !taken.contains(&Some(image.image_version_id.clone()))
         };
@@ -63,12 +63,12 @@ fn assert_all_switched(stage: &Stage, ran: &Ran, engines: usize, requests: usize
 /// Two engines that another client moves to a third image while a run verifies them, and that image.
 fn moved_while_verified() -> (Stage, ImageVersionId) {
     // their first switch does not end by itself, so the other client is never too late
-    moved_after("{fate: never-converges, times: 1}", 2)
+    moved_after("{fault: never-switches, times: 1}", 2)
 }
 
 /// The same after a first request for each engine that meets this fault, and of which so many are applied.
 fn moved_after(fault: &str, applied: u64) -> (Stage, ImageVersionId) {
-    let stage = Stage::new(&rows(2), &format!("{CALM}spells: [{fault}]\n"));
+    let stage = Stage::new(&rows(2), &format!("{CALM}faults: [{fault}]\n"));
     let third = third_image(&stage);
     let child = stage.command(&["--yes", "--output", "json"]).spawn().expect("it starts");
     wait_until("both requests have arrived", || stage.requests() == 2);
@@ -94,7 +94,7 @@ fn an_engine_that_another_client_moved_stays_failed_until_the_plan_names_its_ima
 
 #[test]
 fn an_engine_that_another_client_moved_while_its_request_was_unconfirmed_stays_failed() {
-    for fault in ["{fate: fin, applied: never, times: 1}", "{fate: InternalError, times: 1}"] {
+    for fault in ["{fault: fin, applied: never, times: 1}", "{fault: InternalError, times: 1}"] {
         let (stage, _) = moved_after(fault, 0);
         assert_stays_failed(&stage, &[], 2);
         let ran = stage.run_json(&RELEASE);
@@ -116,8 +116,9 @@ fn an_engine_that_another_client_moved_is_released_by_a_flag() {
 
 #[test]
 fn an_engine_that_is_released_waits_for_what_may_still_become_of_its_unconfirmed_request() {
-    let stage = Stage::new(&rows(2), &format!("{CALM}spells: [{{fate: fin, applied: late 4s, times: 1}}]\n"));
-    let (third, resend_after) = (third_image(&stage), ["--grace", "8s"]);
+    let stage =
+        Stage::new(&rows(2), &format!("{CALM}faults: [{{fault: fin, applied: late 4s, times: 1}}]\n"));
+    let (third, resend_after) = (third_image(&stage), ["--resend-after", "8s"]);
     let child = stage.command(&[&["--yes", "--output", "json"], &resend_after[..]].concat()).spawn();
     let child = child.expect("it starts");
     wait_until("both requests have arrived", || stage.requests() == 2);
@@ -144,7 +145,7 @@ fn an_engine_that_another_client_moved_and_then_brought_to_its_target_is_done() 
 
 /// Two engines that fail after their switch; they come back on their old images.
 fn failed_after_switch() -> Stage {
-    let stage = Stage::new(&rows(2), &format!("{CALM}spells: [{{fate: engine-fails, times: 1}}]\n"));
+    let stage = Stage::new(&rows(2), &format!("{CALM}faults: [{{fault: engine-fails, times: 1}}]\n"));
     let ran = stage.run_json(&SOON);
     assert_eq!((ran.code, ran.count("failed")), (Some(1), 2), "{}", ran.told());
     stage
@@ -185,7 +186,7 @@ fn an_engine_that_failed_after_its_switch_is_released_by_a_plan_that_names_its_o
 #[test]
 fn an_engine_that_is_moved_between_two_runs_after_a_refusal_is_not_taken_back() {
     let refused =
-        format!("{CALM}spells: [{{fate: ResourceNotFound.DataEngineConfigInstanceNotFound, times: 1}}]\n");
+        format!("{CALM}faults: [{{fault: ResourceNotFound.DataEngineConfigInstanceNotFound, times: 1}}]\n");
     let stage = Stage::new(&rows(2), &refused);
     let ran = stage.run_json(&SOON);
     assert_eq!((ran.code, ran.count("failed")), (Some(1), 2), "{}", ran.told());
@@ -195,7 +196,7 @@ fn an_engine_that_is_moved_between_two_runs_after_a_refusal_is_not_taken_back() 
 #[test]
 fn an_engine_that_is_moved_between_two_runs_while_it_was_throttled_is_not_taken_back() {
     // no time after the first request would be long enough for every machine, so throttling ends by count
-    let throttled = format!("{CALM}spells: [{{fate: RequestLimitExceeded, times: 3}}]\n");
+    let throttled = format!("{CALM}faults: [{{fault: RequestLimitExceeded, times: 3}}]\n");
     let stage = Stage::new(&rows(2), &throttled);
     let child = stage.command(&["--yes", "--rate", "1"]).spawn().expect("it starts");
     wait_until("throttled", || stage.simulator.stats().answered(SWITCH, "RequestLimitExceeded") >= 2);

@@ -142,9 +142,9 @@ fn a_ca_file_that_holds_no_certificate_is_a_usage_error_with_the_remedy() {
         assert!(ran.stderr.contains(&format!("--ca-file {name}: ")), "{name}: {}", ran.stderr);
         assert!(ran.stderr.contains(words), "{name}: {}", ran.stderr);
     }
-    let mut rehearsal = executable(stage.folder.path());
-    rehearsal.args(["run", "plan.csv", "--simulate", "--ca-file", "ca.pem"]);
-    assert_eq!(finish(rehearsal).code, Some(2), "it would have no effect");
+    let mut simulation = executable(stage.folder.path());
+    simulation.args(["run", "plan.csv", "--simulate", "--ca-file", "ca.pem"]);
+    assert_eq!(finish(simulation).code, Some(2), "it would have no effect");
     assert!(stage.simulator.arrivals().is_empty());
 }
 

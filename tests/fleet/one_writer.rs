@@ -41,7 +41,7 @@ fn the_second_run_on_a_ledger_is_told_who_holds_it_since_when_and_sends_nothing(
     assert!(second.stderr.contains(&holder), "{}", second.stderr);
     signal(first.id(), "KILL");
     wait_for(first);
-    assert_eq!(stage.run(&["--grace", "1s"]).code, Some(0), "the lock died with its holder");
+    assert_eq!(stage.run(&["--resend-after", "1s"]).code, Some(0), "the lock died with its holder");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
-use dlc_fleet::ledger::{self, Entry, RunOpened, SCHEMA, Step};
+use dlc_fleet::ledger::{self, Entry, RunStarted, SCHEMA, Step};
 use serde_json::Value;
 
 use crate::stage::{LEDGER, Stage, executable, finish, rows, signal, wait_for, wait_until};
@@ -37,7 +37,7 @@ fn closed_pipe() -> Stdio {
 /// A ledger of so many jobs, all sent.
 fn write_ledger(path: &Path, jobs: usize) {
     let (mut writer, _) = ledger::open(path, "run-1").expect("a new ledger");
-    let opened = RunOpened {
+    let opened = RunStarted {
         schema: SCHEMA.into(),
         parent_run: None,
         tool_version: "0".into(),
@@ -56,7 +56,7 @@ fn write_ledger(path: &Path, jobs: usize) {
         },
         step: Step::Sent { attempt: 1, image_before: None },
     };
-    let entries = std::iter::once(Entry::Opened(opened)).chain((0..jobs).map(sent));
+    let entries = std::iter::once(Entry::RunStarted(opened)).chain((0..jobs).map(sent));
     writer.append(entries.collect()).expect("written");
 }
 
@@ -161,12 +161,12 @@ fn nothing_is_sent_without_a_ledger_where_its_size_is_limited_and_without_the_li
     let stage = Stage::new(&rows(40), CALM);
     for blocks in [0, 1, 8] {
         let before = stage.requests();
-        let ran = finish(limited(&stage, blocks, &stage.command(&["--yes", "--grace", "1s"]), ""));
+        let ran = finish(limited(&stage, blocks, &stage.command(&["--yes", "--resend-after", "1s"]), ""));
         assert_eq!(ran.code, Some(6), "{blocks}: {}", ran.stderr);
         assert_eq!(stage.requests() > before, blocks == 8, "{blocks}");
         assert!(stage.requests() <= stage.ledger().matches("\"kind\":\"sent\"").count());
     }
-    let ran = stage.run(&["--grace", "1s"]);
+    let ran = stage.run(&["--resend-after", "1s"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let stats = stage.simulator.stats();
     assert_eq!((stats.applied, stats.applied_more_than_once.len()), (40, 0));
@@ -213,7 +213,7 @@ fn two_signals_end_a_run_that_a_reader_holds_up_by_not_reading() {
         let stage = Stage::new(&rows(10), CALM);
         let (reader, mut writer) = std::io::pipe().expect("a pipe");
         writer.write_all(&vec![b'.'; 65_536 - room]).expect("a pipe holds 64 KiB");
-        let mut command = stage.command(&["--yes", "-v", "--grace", "1s", "--settle", "60s"]);
+        let mut command = stage.command(&["--yes", "-v", "--resend-after", "1s", "--min-ready", "60s"]);
         command.stderr(writer);
         let run = command.spawn().expect("it starts");
         drop(command);
@@ -228,7 +228,7 @@ fn two_signals_end_a_run_that_a_reader_holds_up_by_not_reading() {
         let ran = wait_for(run);
         assert_eq!(ran.code, Some(143), "{}", ran.stdout);
         drop(reader);
-        let ran = stage.run(&["--grace", "1s"]);
+        let ran = stage.run(&["--resend-after", "1s"]);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         let stats = stage.simulator.stats();
         assert_eq!((stats.applied, stats.applied_more_than_once.len()), (10, 0));

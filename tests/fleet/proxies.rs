@@ -107,8 +107,8 @@ fn a_proxy_may_itself_be_behind_tls() {
 const ERRANDS: [(&[&str], usize); 4] = [
     (&["whoami"], 0),
     (&["whoami", "--role-arn", ROLE], 0),
-    (&["run", "plan.csv", "--yes", "--settle", "400ms", "--role-arn", ROLE], 2),
-    (&["run", "plan.csv", "--yes", "--settle", "400ms", "--expect-account", "100000000001"], 2),
+    (&["run", "plan.csv", "--yes", "--min-ready", "400ms", "--role-arn", ROLE], 2),
+    (&["run", "plan.csv", "--yes", "--min-ready", "400ms", "--expect-account", "100000000001"], 2),
 ];
 
 const ROLE: &str = "qcs::cam::uin/100000000001:roleName/fleet";
@@ -235,7 +235,8 @@ fn a_run_whose_proxy_dies_and_comes_back_switches_every_engine_once() {
     }
     let (stage, relay) = staged(60);
     let mut proxy = ConnectProxy::start(relay.address.port(), &[]);
-    let child = command(&stage, &proxy.url(), &["--grace", "1s", "--rate", "10"]).spawn().expect("it starts");
+    let child =
+        command(&stage, &proxy.url(), &["--resend-after", "1s", "--rate", "10"]).spawn().expect("it starts");
     wait_until("requests arrive", || stage.requests() >= 15);
     let port = proxy.port.to_string();
     proxy.kill();
@@ -263,7 +264,8 @@ fn a_run_whose_proxy_stays_dead_tells_what_it_knows_and_resumes_through_another(
     }
     let (stage, relay) = staged(40);
     let mut proxy = ConnectProxy::start(relay.address.port(), &[]);
-    let flags = ["--grace", "1s", "--settle", "400ms", "--wait-timeout", "6s", "--max-attempts", "2"];
+    let flags =
+        ["--resend-after", "1s", "--min-ready", "400ms", "--wait-timeout", "6s", "--max-attempts", "2"];
     let flags: Vec<&str> = flags.iter().chain(&["--output", "json"]).copied().collect();
     let child = command(&stage, &proxy.url(), &flags).spawn().expect("it starts");
     wait_until("requests arrive", || stage.requests() >= 15);
@@ -278,14 +280,14 @@ fn a_run_whose_proxy_stays_dead_tells_what_it_knows_and_resumes_through_another(
         let engine = job["data_engine_id"].as_str().expect("an id");
         let was_applied = applied.keys().any(|id| id.as_str() == engine);
         match job["outcome"].as_str().expect("an outcome") {
-            "switched" | "unconverged" => assert!(was_applied, "{job}"),
+            "switched" | "timed-out" => assert!(was_applied, "{job}"),
             "failed" => assert!(!was_applied && job["reason"]["code"] == "not-sent", "{job}"),
             "unknown" => {}
             other => panic!("{other}: {job}"),
         }
     }
     let another = ConnectProxy::start(relay.address.port(), &[]);
-    let ran = finish(command(&stage, &another.url(), &["--grace", "1s"]));
+    let ran = finish(command(&stage, &another.url(), &["--resend-after", "1s"]));
     assert_done(&stage, 40, &ran);
     assert!(stage.simulator.stats().action(SWITCH).received >= 40);
 }
@@ -297,7 +299,7 @@ fn a_run_whose_proxy_begins_to_ask_for_a_password_stops_and_does_not_watch_in_va
     }
     let (stage, relay) = staged(60);
     let mut proxy = ConnectProxy::start(relay.address.port(), &[]);
-    let flags = ["--grace", "1s", "--settle", "400ms", "--wait-timeout", "1h"];
+    let flags = ["--resend-after", "1s", "--min-ready", "400ms", "--wait-timeout", "1h"];
     let child = command(&stage, &proxy.url(), &flags).spawn().expect("it starts");
     wait_until("requests arrive", || stage.requests() >= 15);
     let port = proxy.port.to_string();
@@ -311,6 +313,6 @@ fn a_run_whose_proxy_begins_to_ask_for_a_password_stops_and_does_not_watch_in_va
         ran.stdout
     );
     assert!(proxy.notes().iter().all(|note| note.ends_with(" 407")) && !proxy.notes().is_empty());
-    let ran = finish(command(&stage, &format!("http://a:b@127.0.0.1:{port}"), &["--grace", "1s"]));
+    let ran = finish(command(&stage, &format!("http://a:b@127.0.0.1:{port}"), &["--resend-after", "1s"]));
     assert_done(&stage, 60, &ran);
 }

@@ -14,7 +14,7 @@ const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 200
 /// Engines of one stage; the first request for each is refused.
 const ENGINES: usize = 3;
 
-/// Codes that do not say whether the request was applied, as a scenario spells them.
+/// Codes that do not say whether the request was applied, as a scenario faults them.
 const UNPROVEN: [&str; 8] = [
     "FailedOperation",
     "FailedOperation.AnotherRequestProcessing",
@@ -43,12 +43,12 @@ const RESEND_AFTER: Duration = Duration::from_secs(2);
 const RUNS: usize = 4;
 
 fn refused(code: &str, applied: &str) -> Stage {
-    let fault = format!("spells: [{{fate: {code}, applied: {applied}, times: 1}}]\n");
+    let fault = format!("faults: [{{fault: {code}, applied: {applied}, times: 1}}]\n");
     Stage::new(&rows(ENGINES), &format!("{CALM}{fault}"))
 }
 
 fn run(stage: &Stage) -> Ran {
-    stage.run_json(&["--grace", "2s", "--settle", "400ms", "--wait-timeout", "20s"])
+    stage.run_json(&["--resend-after", "2s", "--min-ready", "400ms", "--wait-timeout", "20s"])
 }
 
 /// The code that the service answers with.
@@ -131,7 +131,7 @@ fn such_a_refusal_is_called_failed_only_after_the_engine_was_read_for_as_long_as
     side_by_side(&UNPROVEN, |case| {
         let stage = refused(case, "never");
         let ran = run(&stage);
-        let read = |arrival: &dlc_fleet::sim::Arrival| arrival.action == LIST_ENGINES;
+        let read = |arrival: &dlc_fleet::simulator::Arrival| arrival.action == LIST_ENGINES;
         let last_read = stage.simulator.arrivals().into_iter().filter(read).map(|arrival| arrival.at).max();
         for (id, moments) in requests(&stage) {
             assert!(last_read >= Some(moments[0] + RESEND_AFTER), "{case}: {id} was called failed unread");
@@ -155,7 +155,7 @@ fn a_run_that_is_interrupted_after_such_a_refusal_does_not_send_again_early() {
     side_by_side(&cases, |(name, applied)| {
         let case = format!("SIG{name}, applied {applied}");
         let stage = refused("FailedOperation", applied);
-        let child = stage.command(&["--yes", "--grace", "2s"]).spawn().expect("it starts");
+        let child = stage.command(&["--yes", "--resend-after", "2s"]).spawn().expect("it starts");
         wait_until("every request is refused", || {
             stage.simulator.stats().answered(SWITCH, "FailedOperation") >= ENGINES
         });
@@ -176,7 +176,7 @@ fn such_a_refusal_is_unknown_where_engines_are_not_read_and_nothing_is_sent_agai
     side_by_side(&UNPROVEN, |case| {
         let stage = refused(case, "never");
         for _ in 1..=2 {
-            let ran = stage.run_json(&["--no-read-back"]);
+            let ran = stage.run_json(&["--no-verify"]);
             let sent = requests(&stage);
             assert!(sent.values().all(|moments| moments.len() == 1), "{case}: {sent:?}");
             let unknown = ran.ended().into_iter().filter(|(_, (outcome, _))| outcome == "unknown");
@@ -194,7 +194,7 @@ fn a_switch_that_was_applied_before_such_a_refusal_is_accepted_where_nobody_wait
     side_by_side(&["FailedOperation", "undocumented Odd.Code"], |case| {
         let stage = refused(case, "before");
         for _ in 1..=2 {
-            let ran = stage.run_json(&["--no-wait", "--grace", "2s"]);
+            let ran = stage.run_json(&["--no-wait", "--resend-after", "2s"]);
             assert_tells_the_truth(&stage, &ran, case);
         }
         let stats = stage.simulator.stats();
@@ -215,7 +215,7 @@ fn a_documented_refusal_that_proves_that_nothing_was_applied_fails_at_once() {
     side_by_side(&proofs, |code| {
         let stage = refused(code, "never");
         let begun = Instant::now();
-        let ran = stage.run_json(&["--grace", "90s", "--settle", "400ms", "--wait-timeout", "90s"]);
+        let ran = stage.run_json(&["--resend-after", "90s", "--min-ready", "400ms", "--wait-timeout", "90s"]);
         assert!(begun.elapsed() < Duration::from_secs(60), "{code}: waited for {:?}", begun.elapsed());
         let reasons: Vec<String> = ran.ended().into_values().map(|(_, reason)| reason).collect();
         assert!(ran.count("failed") > 0, "{code}: {}", ran.told());
@@ -228,7 +228,7 @@ fn a_documented_refusal_that_proves_that_nothing_was_applied_fails_at_once() {
 fn a_throttled_request_is_sent_again_without_waiting_for_a_read() {
     let stage = refused("RequestLimitExceeded", "never");
     let begun = Instant::now();
-    let ran = stage.run_json(&["--grace", "90s", "--settle", "400ms", "--wait-timeout", "90s"]);
+    let ran = stage.run_json(&["--resend-after", "90s", "--min-ready", "400ms", "--wait-timeout", "90s"]);
     assert!(begun.elapsed() < Duration::from_secs(60), "waited for {:?}", begun.elapsed());
     assert_eq!((ran.code, ran.count("switched")), (Some(0), ENGINES), "{}", ran.told());
     assert_eq!(stage.requests(), 2 * ENGINES);

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use dlc_fleet::cloud::sts::ASSUME_ROLE;
 use dlc_fleet::cloud::{
-    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, LIST_ENGINES,
+    CallError, Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fleet, ImageRecord, LIST_ENGINES,
     Receipt, SWITCH,
 };
 use dlc_fleet::event::StopReason;
 use dlc_fleet::job::{DataEngineId, DataEngineName, JobKey, Outcome, Region};
-use dlc_fleet::run::{Reader, Rules};
-use dlc_fleet::sim::{OK, Scenario, Simulator, World};
+use dlc_fleet::run::{Reader, RunOptions};
+use dlc_fleet::simulator::{OK, Scenario, Simulator, World};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::stage::{Ran, Stage, rows, survived, wait_for, wait_until};
@@ -30,31 +30,31 @@ struct Renewing {
     simulator: Simulator,
     begun: Instant,
     /// Where the renewal fails instead, once something was switched: for good, or for as long as there are no keys.
-    fails: Option<Fault>,
+    fails: Option<CallError>,
     switched: AtomicBool,
     prepared: Mutex<Instant>,
 }
 
 impl Renewing {
-    fn new(simulator: Simulator, fails: Option<Fault>) -> Self {
+    fn new(simulator: Simulator, fails: Option<CallError>) -> Self {
         let begun = Instant::now();
         Self { simulator, begun, fails, switched: AtomicBool::new(false), prepared: Mutex::new(begun) }
     }
 
     /// What a call is signed with: the keys that were there when it was prepared, a moment ago.
-    async fn sign(&self) -> Result<(), Fault> {
+    async fn sign(&self) -> Result<(), CallError> {
         let prepared = *self.prepared.lock().expect("no panic");
         if prepared.elapsed() > Duration::from_secs(1) { self.keys().await } else { Ok(()) }
     }
 
-    async fn keys(&self) -> Result<(), Fault> {
+    async fn keys(&self) -> Result<(), CallError> {
         let (from, until) = NO_KEYS;
         let without = (self.begun + from..self.begun + until).contains(&Instant::now());
         match &self.fails {
-            Some(fault @ Fault::NoCredentials { .. }) if self.switched.load(Ordering::Relaxed) => {
+            Some(fault @ CallError::NoCredentials { .. }) if self.switched.load(Ordering::Relaxed) => {
                 Err(fault.clone())
             }
-            Some(fault @ Fault::NotSent { .. }) if without => Err(fault.clone()),
+            Some(fault @ CallError::NotSent { .. }) if without => Err(fault.clone()),
             None if without => {
                 sleep_until(self.begun + until).await;
                 Ok(())
@@ -65,7 +65,7 @@ impl Renewing {
 }
 
 impl Fleet for Renewing {
-    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, CallError> {
         self.sign().await?;
         self.simulator.engines(region, page).await
     }
@@ -75,7 +75,7 @@ impl Fleet for Renewing {
         region: &Region,
         kind: EngineKind,
         ids: &[DataEngineId],
-    ) -> Result<EngineListing, Fault> {
+    ) -> Result<EngineListing, CallError> {
         self.sign().await?;
         self.simulator.engines_by_id(region, kind, ids).await
     }
@@ -84,17 +84,17 @@ impl Fleet for Renewing {
         &self,
         region: &Region,
         name: &DataEngineName,
-    ) -> Result<Option<EngineRecord>, Fault> {
+    ) -> Result<Option<EngineRecord>, CallError> {
         self.sign().await?;
         self.simulator.engine_by_name(region, name).await
     }
 
-    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
+    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, CallError> {
         self.sign().await?;
         self.simulator.images(region, engine_type).await
     }
 
-    async fn prepare(&self) -> Result<(), Fault> {
+    async fn prepare(&self) -> Result<(), CallError> {
         self.keys().await?;
         *self.prepared.lock().expect("no panic") = Instant::now();
         Ok(())
@@ -102,7 +102,7 @@ impl Fleet for Renewing {
 }
 
 impl Cloud for Renewing {
-    async fn switch(&self, key: &JobKey) -> Result<Receipt, Fault> {
+    async fn switch(&self, key: &JobKey) -> Result<Receipt, CallError> {
         self.sign().await?;
         self.switched.store(true, Ordering::Relaxed);
         self.simulator.switch(key).await
@@ -113,7 +113,7 @@ impl Cloud for Renewing {
 async fn requests_do_not_pile_up_behind_a_renewal_that_takes_long() {
     let told = Staging::new(jobs(150, 1), CALM).run_in(|simulator| Renewing::new(simulator, None)).await;
     assert_eq!((told.count(Outcome::Switched), told.applied_once()), (150, true));
-    let worst = told.simulator.stats().action(SWITCH).worst_window;
+    let worst = told.simulator.stats().action(SWITCH).peak_window;
     assert!(worst <= 20, "{worst} arrivals in one second");
     assert!(told.ended.elapsed >= NO_KEYS.1, "the renewal must bite");
 }
@@ -126,18 +126,18 @@ async fn nor_does_reading() {
     }
     let rows: Vec<(JobKey, bool)> = plan.iter().map(|job| (job.key.clone(), false)).collect();
     let simulator = Simulator::new(World::holding(1, &rows), Scenario::calm());
-    let reader = Reader::new(Arc::new(Renewing::new(simulator.clone(), None)), Rules::default());
+    let reader = Reader::new(Arc::new(Renewing::new(simulator.clone(), None)), RunOptions::default());
     sleep(NO_KEYS.0).await;
     reader.survey(&plan).await.expect("a survey");
     let reads = simulator.stats().action(LIST_ENGINES);
     assert_eq!(reads.received, 80, "four kinds of engine in each region");
-    assert!(reads.worst_window <= 20, "{} arrivals in one second", reads.worst_window);
+    assert!(reads.peak_window <= 20, "{} arrivals in one second", reads.peak_window);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_renewal_that_fails_for_a_while_costs_attempts_and_no_engine() {
     let cause = "the token service does not answer".to_owned();
-    let fails = Some(Fault::NotSent { cause });
+    let fails = Some(CallError::NotSent { cause });
     let told = Staging::new(jobs(60, 1), CALM).run_in(|simulator| Renewing::new(simulator, fails)).await;
     assert_eq!((told.count(Outcome::Switched), told.applied_once()), (60, true));
     assert!(told.lines("not-sent") > 0, "the renewal must bite");
@@ -146,7 +146,7 @@ async fn a_renewal_that_fails_for_a_while_costs_attempts_and_no_engine() {
 #[tokio::test(start_paused = true)]
 async fn without_keys_the_run_stops_and_says_so_and_nothing_more_is_sent() {
     let cause = "the role cannot be assumed any more".to_owned();
-    let fails = Some(Fault::NoCredentials { cause });
+    let fails = Some(CallError::NoCredentials { cause });
     let told = Staging::new(jobs(60, 1), CALM).run_in(|simulator| Renewing::new(simulator, fails)).await;
     let sent = told.simulator.stats().action(SWITCH).received;
     assert!(
@@ -168,7 +168,7 @@ fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
     let stats = stage.simulator.stats();
     assert_eq!((stats.applied_by_engine.len(), stats.applied_more_than_once.len()), (engines, 0));
     // a busy machine may bunch an arrival or two; what piles up behind a renewal would be dozens
-    let worst = stats.action(SWITCH).worst_window;
+    let worst = stats.action(SWITCH).peak_window;
     assert!(worst <= 25, "{worst} arrivals in one second");
     // what the tool itself let go is exact, however busy the machine is
     let fastest = ran.stdout.split(" starts in any second").next().and_then(|text| text.rsplit(' ').next());
@@ -194,14 +194,14 @@ fn run_with_short_keys(scenario: &str, engines: usize) -> usize {
 
 #[test]
 fn keys_with_little_more_than_five_minutes_are_renewed_in_the_middle_of_a_run() {
-    assert!(run_with_short_keys("session_lasts: 310s\n", 230) >= 2);
+    assert!(run_with_short_keys("session_duration: 310s\n", 230) >= 2);
 }
 
 #[test]
 fn keys_expire_by_the_clock_of_the_service_and_not_by_that_of_this_machine() {
     // by this machine's clock they would seem to last ten minutes longer, or to have expired from the start
     let sets = ["10m", "-10m"].map(|skew| {
-        let sets = run_with_short_keys(&format!("session_lasts: 310s\nskew: {skew}\n"), 230);
+        let sets = run_with_short_keys(&format!("session_duration: 310s\nskew: {skew}\n"), 230);
         assert!(sets >= 2, "{skew}: {sets}");
         sets
     });
@@ -247,8 +247,8 @@ fn a_token_that_is_refused_in_the_middle_of_a_run_is_replaced_once_for_all_reque
 
 #[test]
 fn a_role_that_is_taken_away_in_the_middle_of_a_run_stops_it_and_says_why() {
-    let denied = "{fate: AuthFailure.UnauthorizedOperation, action: AssumeRole, from: 100ms}";
-    let stage = Stage::new(&rows(60), &format!("{CALM}spells:\n  - {denied}\n"));
+    let denied = "{fault: AuthFailure.UnauthorizedOperation, action: AssumeRole, from: 100ms}";
+    let stage = Stage::new(&rows(60), &format!("{CALM}faults:\n  - {denied}\n"));
     let ran = run_and_end_the_session(&stage, 10, &["--output", "json"]);
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
     let json = ran.json();
@@ -260,14 +260,14 @@ fn a_role_that_is_taken_away_in_the_middle_of_a_run_stops_it_and_says_why() {
     );
     let sent = stage.requests();
     assert!(sent < 40, "{sent} requests");
-    assert_done(&stage, 60, &stage.run(&["--grace", "1s"]));
+    assert_done(&stage, 60, &stage.run(&["--resend-after", "1s"]));
 }
 
 #[test]
 fn keys_that_cannot_be_renewed_are_used_for_as_long_as_they_are_good() {
-    let broken = "{fate: InternalError, action: AssumeRole, from: 100ms}";
-    let stage = Stage::new(&rows(60), &format!("session_lasts: 301s\n{CALM}spells:\n  - {broken}\n"));
-    let ran = stage.run(&["--role-arn", ROLE, "--settle", "4s"]);
+    let broken = "{fault: InternalError, action: AssumeRole, from: 100ms}";
+    let stage = Stage::new(&rows(60), &format!("session_duration: 301s\n{CALM}faults:\n  - {broken}\n"));
+    let ran = stage.run(&["--role-arn", ROLE, "--min-ready", "4s"]);
     assert_done(&stage, 60, &ran);
     let tries = stage.simulator.stats().answered(ASSUME_ROLE, "InternalError");
     assert!((1..=10).contains(&tries), "{tries} tries, one every five seconds");
@@ -275,8 +275,8 @@ fn keys_that_cannot_be_renewed_are_used_for_as_long_as_they_are_good() {
 
 #[test]
 fn a_token_service_that_hangs_holds_requests_back_and_does_not_let_them_go_together() {
-    let hangs = "{fate: hang, action: AssumeRole, from: 100ms, times: 1}";
-    let stage = Stage::new(&rows(100), &format!("{CALM}spells:\n  - {hangs}\n"));
+    let hangs = "{fault: hang, action: AssumeRole, from: 100ms, times: 1}";
+    let stage = Stage::new(&rows(100), &format!("{CALM}faults:\n  - {hangs}\n"));
     let ran = run_and_end_the_session(&stage, 30, &["--request-timeout", "2s"]);
     assert_done(&stage, 100, &ran);
     let stats = stage.simulator.stats();

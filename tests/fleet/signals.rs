@@ -50,7 +50,7 @@ const PHASES: [Phase; 7] = [
     Phase {
         name: "checking",
         weather: "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n\
-                  spells:\n  - {fate: hang, action: DescribeDataEngines, times: 1}\n",
+                  faults:\n  - {fault: hang, action: DescribeDataEngines, times: 1}\n",
         reached: |stage, _| stage.simulator.stats().action(LIST_ENGINES).received > 0,
         untouched: true,
         ..PHASE
@@ -80,8 +80,8 @@ const PHASES: [Phase; 7] = [
     Phase {
         name: "in flight, no answers",
         weather: "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n\
-                  spells:\n  - {fate: hang, times: 1, applied: never, engines: [DataEngine-0000, DataEngine-0001]}\n  \
-                  - {fate: hang, times: 1, applied: before, engines: [DataEngine-0002, DataEngine-0003]}\n",
+                  faults:\n  - {fault: hang, times: 1, applied: never, engines: [DataEngine-0000, DataEngine-0001]}\n  \
+                  - {fault: hang, times: 1, applied: before, engines: [DataEngine-0002, DataEngine-0003]}\n",
         reached: |stage, _| stage.requests() == ENGINES,
         ..PHASE
     },
@@ -163,7 +163,7 @@ fn play(phase: &Phase, event: &Event) -> Cell {
     let stage = Stage::new(&rows(ENGINES), phase.weather);
     // who leaves at once does not wait for answers, however long they take
     let patience = if event.signals.len() > 1 { "60s" } else { "3s" };
-    let mut flags = [phase.flags, &["--grace", "1s", "--request-timeout", patience]].concat();
+    let mut flags = [phase.flags, &["--resend-after", "1s", "--request-timeout", patience]].concat();
     if !event.closes.is_empty() || event.hangs_up.is_some() {
         // so that there is something to print at every moment
         flags.push("-v");
@@ -221,7 +221,7 @@ fn judge(stage: &Stage, phase: &Phase, event: &Event, cell: &mut Cell) {
     }
     must(intents_cover_requests(stage), "a request without its line in the ledger");
     if event.signals.len() > 1 && phase.name.ends_with("no answers") {
-        must(lines(stage, "doubtful") == 0, "it waited for answers");
+        must(lines(stage, "unconfirmed") == 0, "it waited for answers");
     }
     if event.hangs_up.is_none() && event.closes.len() < 2 {
         let resume = format!("run {} --endpoint http://{}", phase.plan, stage.address);

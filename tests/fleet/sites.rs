@@ -91,9 +91,9 @@ fn check_says_which_host_a_plan_in_a_finance_region_needs() {
 fn a_finance_region_can_be_rehearsed_and_is_switched_through_its_own_host() {
     let stage = Stage::in_region(REGION, &rows(2), CALM);
     assert_eq!(stage.run(&["--dry-run"]).code, Some(0));
-    let mut rehearsal = command(&stage, &["run", "plan.csv", "--simulate", "--dry-run"]);
-    rehearsal.env_remove("HTTPS_PROXY");
-    assert_eq!(finish(rehearsal).code, Some(0));
+    let mut simulation = command(&stage, &["run", "plan.csv", "--simulate", "--dry-run"]);
+    simulation.env_remove("HTTPS_PROXY");
+    assert_eq!(finish(simulation).code, Some(0));
     if !python_is_here() {
         return;
     }

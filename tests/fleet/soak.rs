@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{
-    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, Fault, Fleet, ImageRecord,
+    CallError, Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, Fleet, ImageRecord,
     LIST_ENGINES, Receipt, SWITCH,
 };
 use dlc_fleet::event::{Event, SoakFailure, StopReason};
 use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
 use dlc_fleet::run::Signal;
-use dlc_fleet::sim::{Simulator, World};
+use dlc_fleet::simulator::{Simulator, World};
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
@@ -37,8 +37,8 @@ fn canary_soaks() -> Staging {
 /// The moment at which the last job of the first wave was seen to be switched.
 fn last_switch(told: &Told, jobs_of_wave: usize) -> Instant {
     let is_meant = |event: &Event| {
-        matches!(event, Event::Settled { job, verdict }
-            if job.0 < jobs_of_wave && verdict.outcome == Outcome::Switched)
+        matches!(event, Event::JobEnded { job, result }
+            if job.0 < jobs_of_wave && result.outcome == Outcome::Switched)
     };
     told.when(is_meant).into_iter().max().expect("a switch")
 }
@@ -46,7 +46,7 @@ fn last_switch(told: &Told, jobs_of_wave: usize) -> Instant {
 /// How long the soaks were said to last, and whether a look was promised.
 fn soaks(told: &Told) -> Vec<(usize, Duration, bool)> {
     let soaks = told.events.iter().filter_map(|event| match event {
-        Event::WaveSoaking { wave, left, read_back } => Some((*wave, *left, *read_back)),
+        Event::SoakStarted { wave, left, verify } => Some((*wave, *left, *verify)),
         _ => None,
     });
     soaks.collect()
@@ -61,7 +61,7 @@ fn soak_failure(told: &Told) -> SoakFailure {
 
 /// The codes of the jobs that did not end well.
 fn codes(told: &Told, jobs: std::ops::Range<usize>) -> Vec<String> {
-    let reasons = jobs.filter_map(|job| told.tally.verdict(JobIndex(job))?.reason.clone());
+    let reasons = jobs.filter_map(|job| told.tally.result(JobIndex(job))?.reason.clone());
     reasons.map(|reason| reason.code).collect()
 }
 
@@ -82,7 +82,7 @@ async fn the_next_wave_waits_for_the_soak_and_for_a_look_after_it() {
     let between = last_switch(&told, 5)..over;
     let reads = of_action(LIST_ENGINES).filter(|look| between.contains(&look.at)).count();
     assert_eq!(reads, 0, "while a wave soaks, nobody needs a look");
-    assert_eq!(told.when(|event| matches!(event, Event::WaveSoaked { wave: 0, read_back: true })).len(), 1);
+    assert_eq!(told.when(|event| matches!(event, Event::SoakEnded { wave: 0, verify: true })).len(), 1);
 }
 
 /// What is done to engine 3, a minute after the run began.
@@ -156,7 +156,7 @@ impl Hides {
 }
 
 impl Fleet for Hides {
-    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, CallError> {
         Ok(self.hide(self.simulator.engines(region, page).await?))
     }
 
@@ -165,7 +165,7 @@ impl Fleet for Hides {
         region: &Region,
         kind: EngineKind,
         ids: &[DataEngineId],
-    ) -> Result<EngineListing, Fault> {
+    ) -> Result<EngineListing, CallError> {
         let mut listing = self.hide(self.simulator.engines_by_id(region, kind, ids).await?);
         listing.total = listing.engines.len().try_into().expect("a few");
         Ok(listing)
@@ -175,17 +175,17 @@ impl Fleet for Hides {
         &self,
         region: &Region,
         name: &DataEngineName,
-    ) -> Result<Option<EngineRecord>, Fault> {
+    ) -> Result<Option<EngineRecord>, CallError> {
         self.simulator.engine_by_name(region, name).await
     }
 
-    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
+    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, CallError> {
         self.simulator.images(region, engine_type).await
     }
 }
 
 impl Cloud for Hides {
-    async fn switch(&self, key: &JobKey) -> Result<Receipt, Fault> {
+    async fn switch(&self, key: &JobKey) -> Result<Receipt, CallError> {
         self.simulator.switch(key).await
     }
 }
@@ -202,10 +202,10 @@ async fn an_engine_that_is_gone_after_the_soak_stops_the_run_and_one_hidden_once
 #[tokio::test(start_paused = true)]
 async fn a_wave_that_cannot_be_read_back_after_its_soak_opens_no_other() {
     let weather =
-        format!("{CALM}spells:\n  - {{fate: InternalError, action: DescribeDataEngines, from: 5m}}\n");
+        format!("{CALM}faults:\n  - {{fault: InternalError, action: DescribeDataEngines, from: 5m}}\n");
     let mut staging = Staging::new(jobs(10, 2), &weather);
     staging.soaks = vec![SOAK];
-    staging.rules.wait_timeout = Duration::from_secs(120);
+    staging.options.wait_timeout = Duration::from_secs(120);
     let told = staging.run().await;
     let failure = soak_failure(&told);
     assert_eq!((failure.engines, failure.seen.as_str()), (5, "not read back within 2m"));
@@ -222,7 +222,7 @@ async fn an_engine_to_which_nothing_was_sent_may_be_suspended_but_not_elsewhere(
     let mut staging = canary_soaks();
     staging.change_world = on_target;
     let told = staging.run().await;
-    assert_eq!((told.count(Outcome::Already), told.count(Outcome::Switched)), (1, 9));
+    assert_eq!((told.count(Outcome::UpToDate), told.count(Outcome::Switched)), (1, 9));
     let mut staging = meddled(|world| {
         assert!(world.set_image(&region(), &engine(0), Some(ImageVersionId::new("rolled-back"))));
     });
@@ -239,14 +239,14 @@ async fn a_wave_in_which_nothing_is_switched_does_not_soak() {
         }
     };
     let told = staging.run().await;
-    assert_eq!((told.count(Outcome::Already), told.count(Outcome::Switched)), (5, 5));
+    assert_eq!((told.count(Outcome::UpToDate), told.count(Outcome::Switched)), (5, 5));
     assert_eq!(soaks(&told), []);
     assert!(told.ended.elapsed < SOAK);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wave_with_a_failure_soaks_for_the_others_and_opens_the_next_one() {
-    let weather = format!("{CALM}spells:\n  - {{fate: FailedOperation, engines: [DataEngine-0001]}}\n");
+    let weather = format!("{CALM}faults:\n  - {{fault: FailedOperation, engines: [DataEngine-0001]}}\n");
     let mut staging = Staging::new(jobs(10, 2), &weather);
     staging.soaks = vec![SOAK];
     let told = staging.run().await;
@@ -273,15 +273,15 @@ async fn the_last_wave_soaks_before_the_run_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn where_nobody_waits_for_engines_a_soak_is_only_a_wait() {
-    for read_back in [true, false] {
+    for verify in [true, false] {
         let mut staging = meddled(|world| {
             assert!(world.set_image(&region(), &engine(3), Some(ImageVersionId::new("rolled-back"))));
         });
-        (staging.rules.wait, staging.rules.read_back) = (false, read_back);
+        (staging.options.wait, staging.options.verify) = (false, verify);
         let told = staging.run().await;
         assert_eq!((told.count(Outcome::Accepted), told.ended.stopped.as_ref()), (10, None));
         assert_eq!(soaks(&told), [(0, SOAK, false)]);
-        assert_eq!(told.when(|event| matches!(event, Event::WaveSoaked { read_back: false, .. })).len(), 1);
+        assert_eq!(told.when(|event| matches!(event, Event::SoakEnded { verify: false, .. })).len(), 1);
         let sent = told.when(|event| matches!(event, Event::Sent { .. }));
         assert!(sent[5] - sent[4] >= SOAK);
     }
@@ -296,22 +296,22 @@ async fn a_signal_ends_a_soak_at_once() {
         let asked = Duration::from_secs(100);
         assert!(told.ended.elapsed >= asked && told.ended.elapsed < asked + Duration::from_secs(1));
         assert_eq!((told.count(Outcome::Switched), told.count(Outcome::NotStarted)), (5, 5));
-        assert!(told.memory().closed, "the ledger is whole");
+        assert!(told.history().closed, "the ledger is whole");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_is_stopping_waits_for_no_soak_and_opens_no_wave() {
     let weather =
-        format!("{CALM}spells:\n  - {{fate: AuthFailure.TokenFailure, engines: [DataEngine-0004]}}\n");
+        format!("{CALM}faults:\n  - {{fault: AuthFailure.TokenFailure, engines: [DataEngine-0004]}}\n");
     let mut staging = Staging::new(jobs(10, 2), &weather);
     staging.soaks = vec![SOAK];
     let told = staging.run().await;
     assert!(matches!(&told.ended.stopped, Some(StopReason::AccountRefused(_))));
     assert_eq!((told.count(Outcome::Switched), told.count(Outcome::NotStarted)), (4, 5));
-    assert_eq!(told.when(|event| matches!(event, Event::WaveClosed { wave: 0 })).len(), 1);
+    assert_eq!(told.when(|event| matches!(event, Event::WaveEnded { wave: 0 })).len(), 1);
     assert_eq!(soaks(&told), []);
-    assert_eq!(told.when(|event| matches!(event, Event::WaveOpened { .. })).len(), 1);
+    assert_eq!(told.when(|event| matches!(event, Event::WaveStarted { .. })).len(), 1);
     assert!(told.ended.elapsed < SOAK);
 }
 
@@ -324,7 +324,7 @@ async fn interrupted(signal: Signal) -> Told {
 /// The run after one that was interrupted in its soak, so long after the last switch by the clock on the wall.
 async fn resumed(passed: SignedDuration) -> Staging {
     let mut staging = canary_soaks();
-    staging.memory = interrupted(Signal::Interrupt).await.memory();
+    staging.history = interrupted(Signal::Interrupt).await.history();
     staging.passed = passed;
     staging
 }
@@ -338,9 +338,9 @@ async fn a_resumed_run_waits_for_the_rest_of_the_soak_and_no_longer() {
         let told = staging.run().await;
         let left = Duration::from_secs(left);
         assert_eq!(soaks(&told), [(0, left, true)], "{passed} s after the last switch");
-        assert_eq!(told.tally.earlier(), 5);
+        assert_eq!(told.tally.from_earlier_runs(), 5);
         assert_eq!(told.count(Outcome::Switched), 10, "{passed}");
-        let opened = told.when(|event| matches!(event, Event::WaveOpened { .. }));
+        let opened = told.when(|event| matches!(event, Event::WaveStarted { .. }));
         let waited = opened[1] - opened[0];
         assert!(waited >= left && waited < left + Duration::from_secs(5), "{passed}: {waited:?}");
         assert!(told.applied_once());
@@ -351,13 +351,13 @@ async fn a_resumed_run_waits_for_the_rest_of_the_soak_and_no_longer() {
 async fn where_nobody_waits_the_rest_of_the_soak_is_counted_from_what_was_accepted() {
     let unwaited = || {
         let mut staging = canary_soaks();
-        staging.rules.wait = false;
+        staging.options.wait = false;
         staging
     };
     let mut first = unwaited();
     first.signals = vec![(Duration::from_secs(100), Signal::Interrupt)];
     let mut second = unwaited();
-    second.memory = first.run().await.memory();
+    second.history = first.run().await.history();
     second.passed = SignedDuration::from_secs(60);
     let told = second.run().await;
     assert_eq!(soaks(&told), [(0, Duration::from_secs(540), false)]);
@@ -378,10 +378,10 @@ async fn a_soak_that_failed_while_nobody_ran_stops_the_resumed_run_too() {
 #[tokio::test(start_paused = true)]
 async fn a_run_with_nothing_left_to_do_soaks_no_more() {
     let mut staging = canary_soaks();
-    staging.memory = canary_soaks().run().await.memory();
+    staging.history = canary_soaks().run().await.history();
     staging.passed = SignedDuration::from_hours(1);
     let told = staging.run().await;
-    assert_eq!((soaks(&told), told.tally.earlier()), (vec![], 10));
+    assert_eq!((soaks(&told), told.tally.from_earlier_runs()), (vec![], 10));
     assert!(told.ended.elapsed < Duration::from_secs(1));
 }
 
@@ -390,15 +390,15 @@ async fn a_lost_ledger_ends_a_soak_at_once() {
     // an earlier run had an engine of the second wave accepted; it arrives in the middle of the soak
     let first: Vec<Job> = jobs(10, 2).into_iter().filter(|job| job.key.data_engine_id == engine(9)).collect();
     let mut earlier = Staging::new(first, CALM);
-    earlier.rules.wait = false;
+    earlier.options.wait = false;
     let mut staging = canary_soaks();
-    staging.memory = earlier.run().await.memory();
+    staging.history = earlier.run().await.history();
     staging.disk.fails_after = Some(1 + 5 * 3);
     staging.meddle = Some((Duration::from_secs(100), |world| {
         assert!(world.set_image(&region(), &engine(9), Some(ImageVersionId::new("image-new"))));
     }));
     let told = staging.run().await;
-    assert!(matches!(&told.ended.stopped, Some(StopReason::LedgerLost { .. })), "{:?}", told.ended.stopped);
+    assert!(matches!(&told.ended.stopped, Some(StopReason::LedgerFailed { .. })), "{:?}", told.ended.stopped);
     assert_eq!(soaks(&told).len(), 1);
     assert!(told.ended.elapsed >= Duration::from_secs(100) && told.ended.elapsed < SOAK);
     assert_eq!(told.simulator.stats().action(SWITCH).received, 5);

@@ -31,7 +31,7 @@ fn command(stage: &Stage, flags: &[&str]) -> std::process::Command {
 }
 
 fn run(stage: &Stage) -> Ran {
-    finish(command(stage, &["--yes", "--settle", "400ms", "--output", "json"]))
+    finish(command(stage, &["--yes", "--min-ready", "400ms", "--output", "json"]))
 }
 
 /// The lines of a kind, with the number of the engine and the time.
@@ -82,7 +82,7 @@ fn the_next_wave_goes_after_the_soak_and_everybody_is_told() {
 #[test]
 fn a_wave_that_was_moved_in_its_soak_ends_the_run_with_5_until_it_is_brought_back() {
     let stage = stage("6s");
-    let child = command(&stage, &["--yes", "--settle", "400ms"]).spawn().expect("it starts");
+    let child = command(&stage, &["--yes", "--min-ready", "400ms"]).spawn().expect("it starts");
     wait_until("the canary is switched", || lines(&stage, "switched").len() == 2);
     move_engine(&stage, "rolled-back");
     let ran = wait_for(child);
@@ -115,7 +115,7 @@ fn a_wave_that_was_moved_in_its_soak_ends_the_run_with_5_until_it_is_brought_bac
 fn a_signal_in_the_soak_leaves_the_rest_of_it_to_the_next_run() {
     for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let stage = stage("24h");
-        let child = command(&stage, &["--yes", "--settle", "400ms"]).spawn().expect("it starts");
+        let child = command(&stage, &["--yes", "--min-ready", "400ms"]).spawn().expect("it starts");
         wait_until("the canary is switched", || lines(&stage, "switched").len() == 2);
         signal(child.id(), name);
         let ran = wait_for(child);
@@ -137,7 +137,7 @@ fn a_signal_in_the_soak_leaves_the_rest_of_it_to_the_next_run() {
 #[test]
 fn a_kill_in_the_soak_leaves_the_rest_of_it_to_the_next_run() {
     let stage = stage("8s");
-    let child = command(&stage, &["--yes", "--settle", "400ms"]).spawn().expect("it starts");
+    let child = command(&stage, &["--yes", "--min-ready", "400ms"]).spawn().expect("it starts");
     wait_until("the canary is switched", || lines(&stage, "switched").len() == 2);
     signal(child.id(), "KILL");
     wait_for(child);
@@ -163,8 +163,8 @@ fn check_and_dry_run_tell_of_soaks() {
     let ran = finish(command(&stage, &["--dry-run"]));
     let told = "sending and soaking take about 10 min 10 s in all; soaks: canary for 10 min";
     assert!(ran.stdout.contains(told), "{}", ran.stdout);
-    let mut rehearsal = executable(stage.folder.path());
-    rehearsal.args(["run", "plan.yaml", "--dry-run", "--simulate", "--offline", "--ledger", "none"]);
-    let ran = finish(rehearsal);
+    let mut simulation = executable(stage.folder.path());
+    simulation.args(["run", "plan.yaml", "--dry-run", "--simulate", "--offline", "--ledger", "none"]);
+    let ran = finish(simulation);
     assert!(ran.stdout.contains("soaks: canary for 3 s"), "as this rehearsal would: {}", ran.stdout);
 }

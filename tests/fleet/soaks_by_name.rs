@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlc_fleet::cloud::{SHOW_ENGINE, SWITCH};
 use dlc_fleet::event::{Event, StopReason};
 use dlc_fleet::job::{DataEngineName, Outcome, Region};
-use dlc_fleet::sim::{Arrival, OK};
+use dlc_fleet::simulator::{Arrival, OK};
 use tokio::time::Instant;
 
 use crate::by_name::{LACKS, id, named_jobs};
@@ -26,8 +26,7 @@ async fn a_wave_that_has_soaked_is_read_back_by_name_before_the_next_one_opens()
     let told = soaking().run().await;
     assert_eq!((told.ended.stopped.as_ref(), told.count(Outcome::Switched)), (None, 40));
     assert!(told.applied_once());
-    let began =
-        told.when(|event| matches!(event, Event::WaveSoaking { wave: 0, left: SOAK, read_back: true }));
+    let began = told.when(|event| matches!(event, Event::SoakStarted { wave: 0, left: SOAK, verify: true }));
     let over = began[0] + SOAK;
     let arrivals = told.simulator.arrivals();
     let second = |arrival: &&Arrival| arrival.data_engine_id >= Some(id(20));
@@ -37,13 +36,13 @@ async fn a_wave_that_has_soaked_is_read_back_by_name_before_the_next_one_opens()
         shown.filter(|look| (from..until).contains(&look.at)).count()
     };
     assert_eq!(looks(began[0], over), 0, "while a wave soaks, nobody needs a look");
-    let soaked = told.when(|event| matches!(event, Event::WaveSoaked { wave: 0, read_back: true }));
+    let soaked = told.when(|event| matches!(event, Event::SoakEnded { wave: 0, verify: true }));
     assert_eq!(soaked.len(), 1);
     assert_eq!(looks(over, soaked[0]), 20, "each engine that soaked is asked for once");
     assert!(soaked[0] <= opened && opened < over + Duration::from_secs(10), "{:?} late", opened - over);
     let stats = told.simulator.stats();
     for action in [SWITCH, SHOW_ENGINE] {
-        assert!(stats.action(action).worst_window <= 20, "{action}");
+        assert!(stats.action(action).peak_window <= 20, "{action}");
         assert_eq!(stats.answered(action, "RequestLimitExceeded"), 0, "{action}");
     }
 }
@@ -65,6 +64,6 @@ async fn a_name_that_another_engine_was_given_during_the_soak_stops_the_run() {
     assert!(told.ended.elapsed >= SOAK);
     assert_eq!(told.simulator.stats().action(SWITCH).received, 20, "nothing of the next wave was sent");
     assert_eq!((told.count(Outcome::Switched), told.count(Outcome::NotStarted)), (20, 20));
-    let most = told.simulator.stats().action(SHOW_ENGINE).worst_window;
+    let most = told.simulator.stats().action(SHOW_ENGINE).peak_window;
     assert!(most <= 20, "{most} looks in one second");
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use dlc_fleet::cloud::{EngineState, SWITCH};
 use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
-use dlc_fleet::sim::{Engine, Keys, Scenario, Simulator, World, bind, serve};
+use dlc_fleet::simulator::{Engine, Keys, Scenario, Simulator, World, bind, serve};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -177,9 +177,9 @@ impl Stage {
     pub fn command_at(&self, endpoint: &str, plan: &str, flags: &[&str]) -> Command {
         let mut command = executable(self.folder.path());
         command.args(["run", plan, "--endpoint", endpoint]);
-        if !flags.contains(&"--no-wait") && !flags.contains(&"--no-read-back") && !flags.contains(&"--settle")
+        if !flags.contains(&"--no-wait") && !flags.contains(&"--no-verify") && !flags.contains(&"--min-ready")
         {
-            command.args(["--settle", "400ms", "--wait-timeout", "60s"]);
+            command.args(["--min-ready", "400ms", "--wait-timeout", "60s"]);
         }
         command.args(flags);
         command
@@ -255,7 +255,7 @@ pub fn executable(folder: &Path) -> Command {
     command.current_dir(folder).env_clear().env("HOME", folder);
     command.env("TENCENTCLOUD_SECRET_ID", SECRET_ID).env("TENCENTCLOUD_SECRET_KEY", SECRET_KEY);
     command.env("TENCENTCLOUD_TOKEN", TOKEN);
-    // nobody listens there: no test leaves this machine, whichever keys it lacks
+    // nobody listens there: no test leaves this machine, whichever keys it unsupported_actions
     command.env("DLC_FLEET_METADATA_ENDPOINT", "http://127.0.0.1:1");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

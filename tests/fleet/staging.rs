@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dlc_fleet::cloud::Cloud;
-use dlc_fleet::event::{Event, Listener, Opening};
+use dlc_fleet::event::{Event, Listener, RunHeader};
 use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region, Wave};
 use dlc_fleet::ledger::{
-    self, Check, Disk, Line, Memory, Retry, RunOpened, Standing, Writer, remaining_work,
+    self, Check, Disk, History, Line, Retry, RunStarted, Standing, Writer, remaining_work,
 };
-use dlc_fleet::run::{Ended, Reader, Rules, Signal, Start, execute};
-use dlc_fleet::sim::{Scenario, Simulator, World};
+use dlc_fleet::run::{Ended, Reader, RunOptions, Signal, Start, execute};
+use dlc_fleet::simulator::{Scenario, Simulator, World};
 use dlc_fleet::tally::Tally;
 use jiff::SignedDuration;
 use tokio::sync::mpsc;
@@ -54,7 +54,7 @@ struct Story {
 struct Heard(Arc<Mutex<Story>>);
 
 impl Listener for Heard {
-    fn hear(&mut self, _: Duration, event: &Event) {
+    fn on_event(&mut self, _: Duration, event: &Event) {
         let mut heard = self.0.lock().expect("no panic");
         heard.tally.take(event);
         heard.events.push(event.clone());
@@ -71,7 +71,7 @@ pub struct Told {
     pub moments: Vec<Instant>,
     pub ended: Ended,
     pub ledger: Vec<String>,
-    memory_before: Memory,
+    memory_before: History,
 }
 
 impl Told {
@@ -90,12 +90,12 @@ impl Told {
     }
 
     /// What the next run finds in the ledger.
-    pub fn memory(&self) -> Memory {
-        let mut memory = self.memory_before.clone();
+    pub fn history(&self) -> History {
+        let mut history = self.memory_before.clone();
         for line in &self.ledger {
-            memory.take(&Line::from_json(line).expect("a line")).expect("a legal line");
+            history.take(&Line::from_json(line).expect("a line")).expect("a legal line");
         }
-        memory
+        history
     }
 
     pub fn lines(&self, kind: &str) -> usize {
@@ -127,7 +127,7 @@ pub type Meddling = (Duration, fn(&mut World));
 pub struct Staging {
     pub jobs: Vec<Job>,
     pub scenario: Scenario,
-    pub rules: Rules,
+    pub options: RunOptions,
     pub disk: Memo,
     /// Signals, and when they come.
     pub signals: Vec<(Duration, Signal)>,
@@ -139,7 +139,7 @@ pub struct Staging {
     /// How long each wave soaks; those beyond do not.
     pub soaks: Vec<Duration>,
     /// What earlier runs wrote.
-    pub memory: Memory,
+    pub history: History,
     /// The time on the wall, counted from the latest step of a job in that.
     pub passed: SignedDuration,
 }
@@ -147,18 +147,18 @@ pub struct Staging {
 impl Staging {
     pub fn new(jobs: Vec<Job>, scenario: &str) -> Self {
         let scenario = Scenario::parse(scenario, "test").expect("a scenario");
-        let rules = Rules::default();
+        let options = RunOptions::default();
         Self {
             jobs,
             scenario,
-            rules,
+            options,
             disk: Memo::default(),
             signals: vec![],
             change_world: |_| {},
             meddle: None,
             missing: 0,
             soaks: vec![],
-            memory: Memory::default(),
+            history: History::default(),
             passed: SignedDuration::ZERO,
         }
     }
@@ -179,11 +179,11 @@ impl Staging {
         let simulator = Simulator::new(world, self.scenario.clone());
         simulator.with_world(self.change_world);
         let cloud = Arc::new(make(simulator.clone()));
-        let reader = Reader::new(Arc::clone(&cloud), self.rules);
+        let reader = Reader::new(Arc::clone(&cloud), self.options);
         let view = Some(reader.survey(&self.jobs).await.expect("a survey"));
-        let opening = Arc::new(self.opening());
-        let soaks_left = self.soaks_left(&opening);
-        let story = Story { tally: Tally::new(&opening), events: vec![], moments: vec![] };
+        let header = Arc::new(self.header());
+        let soaks_left = self.soaks_left(&header);
+        let story = Story { tally: Tally::new(&header), events: vec![], moments: vec![] };
         let heard = Heard(Arc::new(Mutex::new(story)));
         let (sender, signals) = mpsc::unbounded_channel();
         tokio::spawn(async move {
@@ -201,23 +201,23 @@ impl Staging {
                 simulator.with_world(act);
             });
         }
-        let work = remaining_work(&self.jobs, &self.memory, Retry::default());
-        let memory_before = self.memory.clone();
+        let work = remaining_work(&self.jobs, &self.history, Retry::default());
+        let memory_before = self.history.clone();
         let disk = Box::new(self.disk.clone());
         let path = Path::new("ledger");
-        let writer = Writer::new(disk, path, &opening.run_id, self.memory, Check::default());
+        let writer = Writer::new(disk, path, &header.run_id, self.history, Check::default());
         let listener = Box::new(heard.clone());
-        let (header, rules) = (header(opening.parent_run_id.clone()), self.rules);
+        let (run_line, options) = (run_line(header.parent_run_id.clone()), self.options);
         let start = Start {
             cloud,
             reader,
-            opening,
             header,
+            run_line,
             work,
             soaks_left,
             view,
             writer,
-            rules,
+            options,
             listener,
             signals,
         };
@@ -228,36 +228,36 @@ impl Staging {
     }
 
     fn is_switched(&self, key: &JobKey) -> bool {
-        self.memory.jobs.get(key).is_some_and(|job| job.standing == Standing::Switched)
+        self.history.jobs.get(key).is_some_and(|job| job.standing == Standing::Switched)
     }
 
-    fn soaks_left(&self, opening: &Opening) -> Vec<Option<Duration>> {
-        let latest = self.memory.jobs.values().map(|job| job.at).max().unwrap_or_default();
+    fn soaks_left(&self, header: &RunHeader) -> Vec<Option<Duration>> {
+        let latest = self.history.jobs.values().map(|job| job.at).max().unwrap_or_default();
         let now = latest + self.passed;
-        ledger::remaining_soaks(&self.jobs, &opening.waves, &self.memory, self.rules.proves(), now)
+        ledger::remaining_soaks(&self.jobs, &header.waves, &self.history, self.options.verifies(), now)
     }
 
-    fn opening(&self) -> Opening {
+    fn header(&self) -> RunHeader {
         let waves = self.jobs.iter().map(|job| job.wave).max().unwrap_or(0) + 1;
         let soak = |wave: usize| self.soaks.get(wave).copied().unwrap_or_default();
         let wave = |wave| Wave { soak: soak(wave), ..Wave::named(format!("wave-{wave}")) };
-        Opening {
-            run_id: format!("run-{}", self.memory.runs.len() + 1),
-            parent_run_id: self.memory.latest_run.as_ref().map(|(run, _)| run.clone()),
+        RunHeader {
+            run_id: format!("run-{}", self.history.runs.len() + 1),
+            parent_run_id: self.history.latest_run.as_ref().map(|(run, _)| run.clone()),
             plan: "plan.csv".into(),
             ledger: "plan.ledger.jsonl".into(),
             endpoint: "simulator".into(),
-            rate: self.rules.rate.per_second(),
-            max_attempts: self.rules.max_attempts,
-            grace: self.rules.grace,
+            rate: self.options.rate.per_second(),
+            max_attempts: self.options.max_attempts,
+            resend_after: self.options.resend_after,
             jobs: self.jobs.clone().into(),
             waves: (0..waves).map(wave).collect(),
         }
     }
 }
 
-fn header(parent_run: Option<String>) -> RunOpened {
-    RunOpened {
+fn run_line(parent_run: Option<String>) -> RunStarted {
+    RunStarted {
         schema: ledger::SCHEMA.into(),
         parent_run,
         tool_version: "0".into(),

@@ -14,7 +14,7 @@ fn all_ends_well(stage: &Stage, engines: u64) {
     verify.args(["ledger", "verify", LEDGER]);
     let verified = finish(verify);
     assert_eq!(verified.code, Some(0), "{}", verified.stderr);
-    let ran = stage.run(&["--grace", "1s"]);
+    let ran = stage.run(&["--resend-after", "1s"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let stats = stage.simulator.stats();
     assert_eq!((stats.applied, stats.applied_more_than_once.len()), (engines, 0));
@@ -24,7 +24,8 @@ fn all_ends_well(stage: &Stage, engines: u64) {
 fn ctrl_c_is_typed_at_the_question_and_while_engines_are_switched() {
     let stage = Stage::new(&rows(20), CALM);
     for answer in [None, Some("20\n")] {
-        let mut run = Execution::on_terminal(&stage, &stage.command(&["--grace", "1s"]), Parent::Nobody);
+        let mut run =
+            Execution::on_terminal(&stage, &stage.command(&["--resend-after", "1s"]), Parent::Nobody);
         wait_until("it asks", || run.printed().contains("type the number"));
         if let Some(answer) = answer {
             run.type_in(answer);
@@ -50,7 +51,7 @@ fn after_ctrl_z_nothing_happens_and_after_fg_the_run_goes_on_and_the_bars_are_dr
         &rows(30),
         "latency: {median: 200ms, worst: 300ms}\nswitching: {least: 300ms, most: 600ms}\n",
     );
-    let flags = ["--yes", "--grace", "1s", "--request-timeout", "1s"];
+    let flags = ["--yes", "--resend-after", "1s", "--request-timeout", "1s"];
     let mut run = Execution::on_terminal(&stage, &stage.command(&flags), Parent::Jobs);
     wait_until("requests arrive", || stage.requests() > 4);
     run.type_in("\u{1a}");
@@ -125,7 +126,7 @@ fn signals_that_are_not_listened_to_kill_and_cost_nothing() {
     for name in ["QUIT", "USR1", "USR2", "ALRM"] {
         let stage = Stage::new(&rows(8), CALM);
         // it is not over before the signal comes, however late that is
-        let run = stage.command(&["--yes", "--settle", "60s"]).spawn().expect("it starts");
+        let run = stage.command(&["--yes", "--min-ready", "60s"]).spawn().expect("it starts");
         wait_until("requests arrive", || stage.requests() >= 3);
         signal(run.id(), name);
         assert_eq!(wait_for(run).code, None, "SIG{name}");

@@ -14,12 +14,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use dlc_fleet::format;
 use dlc_fleet::ledger::{LedgerError, open, read};
-use dlc_fleet::words;
 
 use crate::stage::survived;
 use damage::{Damage, Kind};
-pub use oracle::{Oracle, Verdict};
+pub use oracle::{JobResult, Oracle};
 
 /// Whether all of it was asked for.
 fn is_whole() -> bool {
@@ -51,13 +51,13 @@ impl Count {
         number(self).load(Ordering::Relaxed)
     }
 
-    fn note(&self, verdict: &Verdict) {
-        let number = match verdict {
-            Verdict::Resumed(_) => &self.resumed,
-            Verdict::Refused(_) => &self.refused,
-            Verdict::Newer(_) => &self.newer,
-            Verdict::Panicked => &self.panicked,
-            Verdict::Changed(_) => &self.changed,
+    fn note(&self, result: &JobResult) {
+        let number = match result {
+            JobResult::Resumed(_) => &self.resumed,
+            JobResult::Refused(_) => &self.refused,
+            JobResult::Newer(_) => &self.newer,
+            JobResult::Panicked => &self.panicked,
+            JobResult::Changed(_) => &self.changed,
         };
         self.done.fetch_add(1, Ordering::Relaxed);
         number.fetch_add(1, Ordering::Relaxed);
@@ -74,18 +74,18 @@ fn torture(oracle: &Oracle, damages: &[Damage]) -> Vec<(Kind, Count)> {
             scope.spawn(|| {
                 while let Some(damage) = damages.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let bytes = damage.inflict(oracle);
-                    let (verdict, expected) = (oracle.judge(&bytes), damage.expected(oracle));
-                    let verdict = if verdict == expected || verdict == Verdict::Panicked {
-                        verdict
+                    let (result, expected) = (oracle.judge(&bytes), damage.expected(oracle));
+                    let result = if result == expected || result == JobResult::Panicked {
+                        result
                     } else {
-                        Verdict::Changed(format!("{damage:?}: {verdict:?} where {expected:?} is due"))
+                        JobResult::Changed(format!("{damage:?}: {result:?} where {expected:?} is due"))
                     };
-                    if let Verdict::Changed(what) = &verdict {
+                    if let JobResult::Changed(what) = &result {
                         tell(what);
                     }
                     let (_, count) =
                         counts.iter().find(|(kind, _)| *kind == damage.kind()).expect("every kind is there");
-                    count.note(&verdict);
+                    count.note(&result);
                 }
             });
         }
@@ -109,19 +109,19 @@ fn whatever_is_done_to_a_ledger_it_resumes_truly_or_names_the_line() {
     let total =
         |number: fn(&Count) -> &AtomicUsize| counts.iter().map(|(_, count)| count.of(number)).sum::<usize>();
     let done =
-        |(kind, count): &(Kind, Count)| format!("{} {}", words::count(count.of(|c| &c.done)), kind.words());
+        |(kind, count): &(Kind, Count)| format!("{} {}", format::count(count.of(|c| &c.done)), kind.words());
     survived(
         &format!(
             "a ledger of {} lines and {} bytes, damaged in every place",
             oracle.lines(),
-            words::count(oracle.bytes().len())
+            format::count(oracle.bytes().len())
         ),
         &format!(
             "{}: {} resumed with exactly the lines before, {} refused by line ({} of them as of a later version); \
              outcomes changed {}, panics {} ({} s)",
             counts.iter().map(done).collect::<Vec<_>>().join(", "),
-            words::count(total(|count| &count.resumed)),
-            words::count(total(|count| &count.refused) + total(|count| &count.newer)),
+            format::count(total(|count| &count.resumed)),
+            format::count(total(|count| &count.refused) + total(|count| &count.newer)),
             total(|count| &count.newer),
             total(|count| &count.changed),
             total(|count| &count.panicked),
@@ -145,7 +145,7 @@ fn the_torture_would_notice_a_reader_that_believes_what_it_is_given() {
         let bytes = damage.inflict(&oracle);
         let believed =
             bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| lines.contains(line)).count();
-        Verdict::Resumed(believed) != damage.expected(&oracle)
+        JobResult::Resumed(believed) != damage.expected(&oracle)
     });
     assert!(wrong.count() > damages.len() / 2);
 }
@@ -163,16 +163,16 @@ fn a_damaged_file_is_opened_or_refused_as_its_bytes_are() {
         let bytes = damage.inflict(&oracle);
         fs::write(&path, &bytes).expect("written");
         match (open(&path, "later"), damage.expected(&oracle)) {
-            (Ok((writer, set_aside)), Verdict::Resumed(lines)) => {
-                assert_eq!(writer.memory(), oracle.memory_after(lines), "{damage:?}");
+            (Ok((writer, set_aside)), JobResult::Resumed(lines)) => {
+                assert_eq!(writer.history(), oracle.memory_after(lines), "{damage:?}");
                 let kept = set_aside.map_or_else(Vec::new, |aside| fs::read(aside).expect("kept"));
                 drop(writer);
                 let file = fs::read(&path).unwrap_or_default();
                 assert_eq!([file, kept].concat(), bytes, "{damage:?}: nothing is lost");
                 goes_on(&path, &oracle, lines);
             }
-            (Err(LedgerError::Damaged { line, .. }), Verdict::Refused(due))
-            | (Err(LedgerError::Newer { line, .. }), Verdict::Newer(due)) => {
+            (Err(LedgerError::Damaged { line, .. }), JobResult::Refused(due))
+            | (Err(LedgerError::Newer { line, .. }), JobResult::Newer(due)) => {
                 assert_eq!(line, due, "{damage:?}");
                 assert_eq!(
                     fs::read(&path).expect("there"),
@@ -191,5 +191,5 @@ fn goes_on(path: &Path, oracle: &Oracle, lines: usize) {
     assert_eq!(set_aside, None);
     writer.append(vec![oracle.next_run(lines)]).expect("written");
     drop(writer);
-    assert_eq!(read(path).expect("whole").memory.lines, lines as u64 + 1);
+    assert_eq!(read(path).expect("whole").history.lines, lines as u64 + 1);
 }

@@ -42,82 +42,85 @@ const DEFINITIVE: [&str; 6] = [
 ];
 
 /// A stage whose calls of one action meet something, so many times.
-fn stage(fate: &str, action: &str, times: usize) -> Stage {
-    Stage::new(&rows(2), &format!("{QUICK}spells: [{{fate: '{fate}', action: {action}, times: {times}}}]\n"))
+fn stage(fault: &str, action: &str, times: usize) -> Stage {
+    Stage::new(
+        &rows(2),
+        &format!("{QUICK}faults: [{{fault: '{fault}', action: {action}, times: {times}}}]\n"),
+    )
 }
 
 /// Does the same for each of these at once, since most of it is waiting.
 fn each(fates: &[&str], act: impl Fn(&str) + Sync) {
     std::thread::scope(|scope| {
-        let started: Vec<_> = fates.iter().map(|fate| scope.spawn(|| act(fate))).collect();
+        let started: Vec<_> = fates.iter().map(|fault| scope.spawn(|| act(fault))).collect();
         for thread in started {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
     });
 }
 
-fn assert_went_on(ran: &Ran, fate: &str) {
-    assert_eq!(ran.code, Some(0), "{fate}: {}{}", ran.stdout, ran.stderr);
+fn assert_went_on(ran: &Ran, fault: &str) {
+    assert_eq!(ran.code, Some(0), "{fault}: {}{}", ran.stdout, ran.stderr);
 }
 
 #[test]
 fn a_first_listing_that_fails_once_is_asked_for_again() {
-    each(&PASSING, |fate| {
+    each(&PASSING, |fault| {
         // each of the four listings may fail once
-        let stage = stage(fate, LIST_ENGINES, 4);
+        let stage = stage(fault, LIST_ENGINES, 4);
         let flags = ["--dry-run"];
         let mut command = stage.command(&flags);
         command.args(["--output", "json"]);
-        assert_went_on(&crate::stage::finish(command), fate);
+        assert_went_on(&crate::stage::finish(command), fault);
         let stats = stage.simulator.stats();
-        assert_eq!(stats.action(LIST_ENGINES).received, 8, "{fate}: each is asked for twice");
+        assert_eq!(stats.action(LIST_ENGINES).received, 8, "{fault}: each is asked for twice");
     });
 }
 
 #[test]
 fn a_run_whose_first_listing_and_list_of_images_fail_goes_on_to_the_end() {
-    each(&["FailedOperation", "undocumented Odd.Code", "http-500"], |fate| {
-        let stage = stage(fate, LIST_ENGINES, 1);
+    each(&["FailedOperation", "undocumented Odd.Code", "http-500"], |fault| {
+        let stage = stage(fault, LIST_ENGINES, 1);
         let ran = stage.run(&[]);
-        assert_went_on(&ran, fate);
-        assert_eq!(stage.simulator.stats().applied, 2, "{fate}");
-        let stage = self::stage(fate, LIST_IMAGES, 1);
-        assert_went_on(&crate::stage::finish(stage.command(&["--dry-run"])), fate);
+        assert_went_on(&ran, fault);
+        assert_eq!(stage.simulator.stats().applied, 2, "{fault}");
+        let stage = self::stage(fault, LIST_IMAGES, 1);
+        assert_went_on(&crate::stage::finish(stage.command(&["--dry-run"])), fault);
     });
 }
 
 #[test]
 fn what_says_who_may_call_or_what_is_wrong_with_the_question_is_not_asked_again() {
-    each(&DEFINITIVE, |fate| {
-        let stage = stage(fate, LIST_ENGINES, 1);
+    each(&DEFINITIVE, |fault| {
+        let stage = stage(fault, LIST_ENGINES, 1);
         let ran = stage.run(&[]);
-        let code = fate.trim_start_matches("undocumented ");
-        assert_eq!(ran.code, Some(3), "{fate}: {}", ran.stderr);
-        assert!(ran.stderr.contains(code), "{fate}: {}", ran.stderr);
-        assert_eq!(stage.simulator.stats().action(LIST_ENGINES).received, 4, "{fate}");
+        let code = fault.trim_start_matches("undocumented ");
+        assert_eq!(ran.code, Some(3), "{fault}: {}", ran.stderr);
+        assert!(ran.stderr.contains(code), "{fault}: {}", ran.stderr);
+        assert_eq!(stage.simulator.stats().action(LIST_ENGINES).received, 4, "{fault}");
     });
 }
 
 #[test]
 fn a_failure_that_stays_ends_the_command_with_its_code() {
-    each(&["FailedOperation", "undocumented Odd.Code"], |fate| {
-        let stage = stage(fate, LIST_ENGINES, 1_000);
+    each(&["FailedOperation", "undocumented Odd.Code"], |fault| {
+        let stage = stage(fault, LIST_ENGINES, 1_000);
         let ran = stage.run(&["--max-attempts", "2"]);
-        assert_eq!(ran.code, Some(3), "{fate}: {}", ran.stderr);
-        assert!(ran.stderr.contains(fate.trim_start_matches("undocumented ")), "{fate}: {}", ran.stderr);
-        assert_eq!(stage.simulator.stats().action(LIST_ENGINES).received, 8, "{fate}");
+        assert_eq!(ran.code, Some(3), "{fault}: {}", ran.stderr);
+        assert!(ran.stderr.contains(fault.trim_start_matches("undocumented ")), "{fault}: {}", ran.stderr);
+        assert_eq!(stage.simulator.stats().action(LIST_ENGINES).received, 8, "{fault}");
     });
 }
 
 #[test]
 fn the_first_call_of_sts_may_fail_once() {
-    let fates: Vec<&str> = PASSING.into_iter().filter(|fate| !fate.starts_with("ResourceInUse")).collect();
-    each(&fates, |fate| {
-        let asked = stage(fate, GET_CALLER_IDENTITY, 1);
+    let fates: Vec<&str> = PASSING.into_iter().filter(|fault| !fault.starts_with("ResourceInUse")).collect();
+    each(&fates, |fault| {
+        let asked = stage(fault, GET_CALLER_IDENTITY, 1);
         let flags = ["--dry-run", "--expect-account", "100000000007"];
-        assert_went_on(&crate::stage::finish(asked.command(&flags)), fate);
-        let assumed = stage(fate, ASSUME_ROLE, 1);
-        assert_went_on(&crate::stage::finish(assumed.command(&["--dry-run", "--role-arn", ROLE])), fate);
+        assert_went_on(&crate::stage::finish(asked.command(&flags)), fault);
+        let assumed = stage(fault, ASSUME_ROLE, 1);
+        assert_went_on(&crate::stage::finish(assumed.command(&["--dry-run", "--role-arn", ROLE])), fault);
     });
 }
 
@@ -134,7 +137,7 @@ fn one_answer_that_an_action_is_missing_is_not_believed() {
 
 #[test]
 fn an_action_that_is_missing_each_time_is_missing() {
-    let stage = Stage::new(&rows(2), &format!("{QUICK}lacks: [{LIST_ENGINES}]\n"));
+    let stage = Stage::new(&rows(2), &format!("{QUICK}unsupported_actions: [{LIST_ENGINES}]\n"));
     let ran = stage.run(&[]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     assert!(ran.stderr.contains("data_engine_name"), "{}", ran.stderr);

@@ -1,4 +1,4 @@
-//! Gate, retry and dispatcher against the simulator in virtual time: every figure is exact, on any machine.
+//! RateLimiter, retry and dispatcher against the simulator in virtual time: every figure is exact, on any machine.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{
-    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, Receipt, Refusal,
-    SWITCH,
+    CallError, Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fleet, ImageRecord, Receipt,
+    Refusal, SWITCH,
 };
 use dlc_fleet::event::{Event, StopReason};
 use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Outcome, Region};
-use dlc_fleet::ledger::{Memory, Retry, remaining_work};
-use dlc_fleet::run::{Forecast, Reader, Rules, Signal, forecast};
-use dlc_fleet::sim::{Arrival, Scenario, Simulator, World};
+use dlc_fleet::ledger::{History, Retry, remaining_work};
+use dlc_fleet::run::{Decision, Reader, RunOptions, Signal, decide};
+use dlc_fleet::simulator::{Arrival, Scenario, Simulator, World};
 
 use crate::staging::{Staging, jobs};
 
@@ -26,7 +26,7 @@ fn longest(arrivals: usize) -> f64 {
 fn faulty(seed: u64) -> String {
     format!(
         "seed: {seed}\nlatency: {{median: 120ms, worst: 600ms}}\nswitching: {{least: 2s, most: 4s}}\n\
-         spells:\n  - {{fate: InternalError, engines: 3%, times: 1}}\n"
+         faults:\n  - {{fault: InternalError, engines: 3%, times: 1}}\n"
     )
 }
 
@@ -37,9 +37,9 @@ async fn two_hundred_engines_are_switched_once_each_within_the_limit() {
         let stats = told.simulator.stats().action(SWITCH);
         assert_eq!(told.count(Outcome::Switched), 200, "seed {seed}");
         assert!(told.applied_once(), "seed {seed}");
-        assert!(stats.worst_window <= 20, "seed {seed}: {}", stats.worst_window);
+        assert!(stats.peak_window <= 20, "seed {seed}: {}", stats.peak_window);
         assert_eq!(stats.received, told.lines("sent"), "seed {seed}");
-        assert_eq!(told.lines("doubtful"), stats.answered.get("InternalError").copied().unwrap_or(0));
+        assert_eq!(told.lines("unconfirmed"), stats.answered.get("InternalError").copied().unwrap_or(0));
         // an engine that is refused at the very end is waited for after all others, which no pace can help;
         // so the pace is judged up to the last first attempt
         let arrivals: Vec<_> = told.simulator.arrivals().into_iter().filter(|a| a.action == SWITCH).collect();
@@ -59,7 +59,7 @@ async fn without_faults_the_pace_is_always_within_three_percent() {
         let told = Staging::new(jobs(200, 1), &weather).run().await;
         let stats = told.simulator.stats().action(SWITCH);
         assert!(stats.first_to_last_seconds <= longest(stats.received), "seed {seed}: {stats:?}");
-        assert!(stats.worst_window <= 20);
+        assert!(stats.peak_window <= 20);
     }
 }
 
@@ -70,7 +70,7 @@ async fn waves_go_one_after_the_other() {
     let mut open = 0;
     for event in &told.events {
         match event {
-            Event::WaveOpened { wave } => open = *wave,
+            Event::WaveStarted { wave } => open = *wave,
             Event::Sent { job, .. } => assert_eq!(job.0 / 10, open, "a job of wave {open} was due"),
             _ => {}
         }
@@ -81,13 +81,13 @@ async fn waves_go_one_after_the_other() {
 #[tokio::test(start_paused = true)]
 async fn another_client_on_the_quota_slows_the_run_and_costs_no_attempt() {
     let weather = "latency: {median: 80ms, worst: 200ms}\n\
-                   spells:\n  - {fate: other-client, takes: 12, from: 2s, until: 5s}\n";
+                   faults:\n  - {fault: other-client, requests_per_second: 12, from: 2s, until: 5s}\n";
     let mut staging = Staging::new(jobs(400, 1), weather);
-    staging.rules.max_attempts = 1;
+    staging.options.max_attempts = 1;
     let told = staging.run().await;
     assert_eq!(told.count(Outcome::Switched), 400);
     assert!(told.tally.throttles() > 0, "the weather must bite");
-    assert!(told.events.iter().any(|event| matches!(event, Event::FullSpeed { .. })));
+    assert!(told.events.iter().any(|event| matches!(event, Event::RateRestored { .. })));
     assert!(told.applied_once());
 }
 
@@ -99,19 +99,19 @@ async fn lost_answers_are_settled_without_a_second_switch() {
         for applied in ["before", "never", "late 5s", "late 55s"] {
             let weather = format!(
                 "latency: {{median: 80ms, worst: 200ms}}\n\
-                 spells:\n  - {{fate: {fate}, applied: {applied}, engines: 20%, times: 1}}\n"
+                 faults:\n  - {{fault: {fate}, applied: {applied}, engines: 20%, times: 1}}\n"
             );
             let told = Staging::new(jobs(20, 1), &weather).run().await;
             assert_eq!(told.count(Outcome::Switched), 20, "{fate}, applied {applied}");
             assert!(told.applied_once(), "{fate}, applied {applied}");
-            assert!(told.tally.doubts() > 0, "{fate}, applied {applied}: the weather must bite");
+            assert!(told.tally.unconfirmed() > 0, "{fate}, applied {applied}: the weather must bite");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_for_ever_fails_after_the_last_attempt_and_the_others_go_on() {
-    let weather = "spells:\n  - {fate: InternalError, engines: [DataEngine-0003]}\n";
+    let weather = "faults:\n  - {fault: InternalError, engines: [DataEngine-0003]}\n";
     let told = Staging::new(jobs(10, 1), weather).run().await;
     assert_eq!((told.count(Outcome::Switched), told.count(Outcome::Failed)), (9, 1));
     assert_eq!(told.simulator.stats().answered(SWITCH, "InternalError"), 6);
@@ -120,7 +120,7 @@ async fn a_fault_for_ever_fails_after_the_last_attempt_and_the_others_go_on() {
 #[tokio::test(start_paused = true)]
 async fn an_image_that_is_refused_once_holds_back_the_rest_of_its_engines() {
     let weather = "latency: {median: 200ms, worst: 300ms}\n\
-                   spells:\n  - {fate: ResourceNotFound.ImageVersionNotActivity}\n";
+                   faults:\n  - {fault: ResourceNotFound.ImageVersionNotActivity}\n";
     let told = Staging::new(jobs(100, 1), weather).run().await;
     let sent = told.simulator.stats().action(SWITCH).received;
     assert!(sent < 12, "{sent} requests for an image that cannot work");
@@ -131,7 +131,7 @@ async fn an_image_that_is_refused_once_holds_back_the_rest_of_its_engines() {
 #[tokio::test(start_paused = true)]
 async fn an_account_wide_refusal_stops_the_run_and_what_was_accepted_is_still_proven() {
     let weather = "latency: {median: 100ms, worst: 150ms}\n\
-                   spells:\n  - {fate: AuthFailure.SecretIdNotFound, from: 1s}\n";
+                   faults:\n  - {fault: AuthFailure.SecretIdNotFound, from: 1s}\n";
     let told = Staging::new(jobs(100, 1), weather).run().await;
     assert!(
         matches!(&told.ended.stopped, Some(StopReason::AccountRefused(reason)) if reason.code == "AuthFailure.SecretIdNotFound")
@@ -147,7 +147,7 @@ async fn after_a_failed_ledger_write_no_request_leaves() {
         let mut staging = Staging::new(jobs(20, 1), "latency: {median: 90ms, worst: 200ms}\n");
         staging.disk.fails_after = Some(fails_after);
         let told = staging.run().await;
-        assert!(matches!(told.ended.stopped, Some(StopReason::LedgerLost { .. })), "{fails_after}");
+        assert!(matches!(told.ended.stopped, Some(StopReason::LedgerFailed { .. })), "{fails_after}");
         let requests = told.simulator.stats().action(SWITCH).received;
         let intents = told.lines("sent");
         assert!(requests <= intents, "{fails_after}: {requests} requests left, and {intents} are on record");
@@ -190,7 +190,7 @@ async fn engines_on_their_target_or_missing_are_told_before_anything_is_sent() {
     staging.jobs[8].expected_image_version_id = Some(ImageVersionId::new("another"));
     staging.missing = 2;
     let told = staging.run().await;
-    assert_eq!(told.count(Outcome::Already), 1);
+    assert_eq!(told.count(Outcome::UpToDate), 1);
     assert_eq!(told.count(Outcome::Failed), 3, "one that somebody else moved, and two that are missing");
     assert_eq!(told.count(Outcome::Switched), 8);
     let arrivals = told.simulator.arrivals();
@@ -202,10 +202,10 @@ async fn engines_on_their_target_or_missing_are_told_before_anything_is_sent() {
 struct OneRegionRefused(Simulator);
 
 impl Fleet for OneRegionRefused {
-    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, CallError> {
         if region.as_str() == "xx-nowhere-1" {
             let (code, message) = ("UnsupportedRegion".to_owned(), "no such region".to_owned());
-            return Err(Fault::Refused(Refusal { code, message, request_id: None }));
+            return Err(CallError::Refused(Refusal { code, message, request_id: None }));
         }
         self.0.engines(region, page).await
     }
@@ -215,10 +215,10 @@ impl Fleet for OneRegionRefused {
         region: &Region,
         kind: EngineKind,
         ids: &[DataEngineId],
-    ) -> Result<EngineListing, Fault> {
+    ) -> Result<EngineListing, CallError> {
         if region.as_str() == "xx-nowhere-1" {
             let (code, message) = ("UnsupportedRegion".to_owned(), "no such region".to_owned());
-            return Err(Fault::Refused(Refusal { code, message, request_id: None }));
+            return Err(CallError::Refused(Refusal { code, message, request_id: None }));
         }
         self.0.engines_by_id(region, kind, ids).await
     }
@@ -227,11 +227,11 @@ impl Fleet for OneRegionRefused {
         &self,
         region: &Region,
         name: &DataEngineName,
-    ) -> Result<Option<EngineRecord>, Fault> {
+    ) -> Result<Option<EngineRecord>, CallError> {
         self.0.engine_by_name(region, name).await
     }
 
-    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
+    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, CallError> {
         self.0.images(region, engine_type).await
     }
 }
@@ -244,20 +244,20 @@ async fn a_region_that_is_not_served_fails_its_own_rows_and_no_others() {
     let mut far = near[0].clone();
     far.key.region = Region::new("xx-nowhere-1");
     let plan = [near, vec![far]].concat();
-    let reader = Reader::new(Arc::new(OneRegionRefused(simulator)), Rules::default());
+    let reader = Reader::new(Arc::new(OneRegionRefused(simulator)), RunOptions::default());
     let view = reader.survey(&plan).await.expect("the other regions are read");
-    let work = remaining_work(&plan, &Memory::default(), Retry::default());
-    let forecasts: Vec<Forecast> =
-        plan.iter().zip(&work).map(|(job, work)| forecast(job, work, Some(&view))).collect();
-    assert!(forecasts[..3].iter().all(|forecast| matches!(forecast, Forecast::Switch { .. })));
-    assert!(matches!(&forecasts[3], Forecast::Unfit(reason) if reason.code == "UnsupportedRegion"));
+    let work = remaining_work(&plan, &History::default(), Retry::default());
+    let decisions: Vec<Decision> =
+        plan.iter().zip(&work).map(|(job, work)| decide(job, work, Some(&view))).collect();
+    assert!(decisions[..3].iter().all(|decision| matches!(decision, Decision::Send { .. })));
+    assert!(matches!(&decisions[3], Decision::Fail(reason) if reason.code == "UnsupportedRegion"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn reading_back_stays_calm_however_long_an_engine_is_busy() {
     // the fault was applied all the same, and the switch takes five minutes
     let weather = "switching: {least: 5m, most: 5m}\n\
-                   spells:\n  - {fate: InternalError, applied: before, engines: all, times: 1}\n";
+                   faults:\n  - {fault: InternalError, applied: before, engines: all, times: 1}\n";
     let told = Staging::new(jobs(5, 1), weather).run().await;
     assert_eq!(told.count(Outcome::Switched), 5);
     assert!(told.applied_once());
@@ -267,9 +267,9 @@ async fn reading_back_stays_calm_however_long_an_engine_is_busy() {
 
 #[tokio::test(start_paused = true)]
 async fn a_held_image_stays_held_for_engines_that_were_waiting_to_go_again() {
-    let weather = "latency: {median: 50ms, worst: 60ms}\nspells:\n\
-                   \x20 - {fate: ResourceNotFound.ImageVersionNotActivity, engines: [DataEngine-0005]}\n\
-                   \x20 - {fate: InternalError, engines: all, times: 1}\n";
+    let weather = "latency: {median: 50ms, worst: 60ms}\nfaults:\n\
+                   \x20 - {fault: ResourceNotFound.ImageVersionNotActivity, engines: [DataEngine-0005]}\n\
+                   \x20 - {fault: InternalError, engines: all, times: 1}\n";
     let told = Staging::new(jobs(30, 1), weather).run().await;
     let requests = told.simulator.stats().action(SWITCH).received;
     assert!(requests < 12, "{requests} requests for an image that is known not to work");
@@ -281,7 +281,7 @@ async fn a_held_image_stays_held_for_engines_that_were_waiting_to_go_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_that_come_together_hold_each_job_back_once() {
     let weather = "latency: {median: 300ms, worst: 500ms}\n\
-                   spells:\n  - {fate: ResourceNotFound.ImageVersionNotActivity}\n";
+                   faults:\n  - {fault: ResourceNotFound.ImageVersionNotActivity}\n";
     let mut runs = tokio::task::JoinSet::new();
     for seed in 0..12 {
         let mut staging = Staging::new(jobs(60, 1), &format!("seed: {seed}\n{weather}"));
@@ -293,7 +293,7 @@ async fn refusals_that_come_together_hold_each_job_back_once() {
     }
     for told in runs.join_all().await {
         assert_eq!(told.ended.stopped, None);
-        let settled = told.events.iter().filter(|event| matches!(event, Event::Settled { .. })).count();
+        let settled = told.events.iter().filter(|event| matches!(event, Event::JobEnded { .. })).count();
         assert_eq!(settled, 60, "every job ends once");
     }
 }
@@ -302,9 +302,9 @@ async fn refusals_that_come_together_hold_each_job_back_once() {
 async fn a_held_job_that_is_throttled_is_not_sent_again() {
     let throttled: Vec<String> = (1..12).map(|number| format!("DataEngine-{number:04}")).collect();
     let weather = format!(
-        "latency: {{median: 300ms, worst: 300ms}}\nspells:\n\
-         \x20 - {{fate: ResourceNotFound.ImageVersionNotActivity, engines: [DataEngine-0000]}}\n\
-         \x20 - {{fate: RequestLimitExceeded, engines: [{}]}}\n",
+        "latency: {{median: 300ms, worst: 300ms}}\nfaults:\n\
+         \x20 - {{fault: ResourceNotFound.ImageVersionNotActivity, engines: [DataEngine-0000]}}\n\
+         \x20 - {{fault: RequestLimitExceeded, engines: [{}]}}\n",
         throttled.join(", ")
     );
     let told = Staging::new(jobs(12, 1), &weather).run().await;
@@ -325,8 +325,8 @@ async fn jobs_that_turn_out_to_need_no_request_do_not_hold_up_the_others() {
         }
     }));
     let told = staging.run().await;
-    assert_eq!(told.count(Outcome::Switched) + told.count(Outcome::Already), 1_000);
-    assert!(told.count(Outcome::Already) > 100, "the meddling must bite");
+    assert_eq!(told.count(Outcome::Switched) + told.count(Outcome::UpToDate), 1_000);
+    assert!(told.count(Outcome::UpToDate) > 100, "the meddling must bite");
     assert!(told.ended.elapsed < Duration::from_secs(75), "{:?}", told.ended.elapsed);
 }
 
@@ -337,7 +337,7 @@ struct OneRegionHangs {
 }
 
 impl Fleet for OneRegionHangs {
-    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, CallError> {
         if self.begun.load(Ordering::Relaxed) && region.as_str() == "ap-beijing" {
             std::future::pending::<()>().await;
         }
@@ -349,7 +349,7 @@ impl Fleet for OneRegionHangs {
         region: &Region,
         kind: EngineKind,
         ids: &[DataEngineId],
-    ) -> Result<EngineListing, Fault> {
+    ) -> Result<EngineListing, CallError> {
         if self.begun.load(Ordering::Relaxed) && region.as_str() == "ap-beijing" {
             std::future::pending::<()>().await;
         }
@@ -360,17 +360,17 @@ impl Fleet for OneRegionHangs {
         &self,
         region: &Region,
         name: &DataEngineName,
-    ) -> Result<Option<EngineRecord>, Fault> {
+    ) -> Result<Option<EngineRecord>, CallError> {
         self.simulator.engine_by_name(region, name).await
     }
 
-    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
+    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, CallError> {
         self.simulator.images(region, engine_type).await
     }
 }
 
 impl Cloud for OneRegionHangs {
-    async fn switch(&self, key: &JobKey) -> Result<Receipt, Fault> {
+    async fn switch(&self, key: &JobKey) -> Result<Receipt, CallError> {
         self.begun.store(true, Ordering::Relaxed);
         self.simulator.switch(key).await
     }
@@ -380,15 +380,15 @@ impl Cloud for OneRegionHangs {
 async fn a_region_whose_listing_hangs_holds_up_nobody_but_itself() {
     let mut staging = Staging::new(jobs(10, 1), "latency: {median: 50ms, worst: 60ms}\n");
     staging.jobs[9].key.region = Region::new("ap-beijing");
-    staging.rules.wait_timeout = Duration::from_secs(45);
+    staging.options.wait_timeout = Duration::from_secs(45);
     let told = staging.run_in(|simulator| OneRegionHangs { simulator, begun: AtomicBool::new(false) }).await;
-    assert_eq!((told.count(Outcome::Switched), told.count(Outcome::Unconverged)), (9, 1));
+    assert_eq!((told.count(Outcome::Switched), told.count(Outcome::TimedOut)), (9, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_lets_nothing_through_is_not_asked_for_ever() {
-    let mut staging = Staging::new(jobs(2, 1), "spells:\n  - {fate: RequestLimitExceeded}\n");
-    staging.rules.wait_timeout = Duration::from_secs(300);
+    let mut staging = Staging::new(jobs(2, 1), "faults:\n  - {fault: RequestLimitExceeded}\n");
+    staging.options.wait_timeout = Duration::from_secs(300);
     let told = staging.run().await;
     assert!(matches!(&told.ended.stopped, Some(StopReason::AccountRefused(_))));
     let requests = told.simulator.stats().action(SWITCH).received;
@@ -403,22 +403,22 @@ async fn an_engine_that_reaches_its_target_while_it_waits_for_its_turn_is_not_se
         assert!(world.set_image(&region, &id, Some(ImageVersionId::new("image-new"))));
     }));
     let told = staging.run().await;
-    assert_eq!((told.count(Outcome::Already), told.count(Outcome::Switched)), (1, 899));
+    assert_eq!((told.count(Outcome::UpToDate), told.count(Outcome::Switched)), (1, 899));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fleet_of_thousands_is_paged_through() {
     let told = Staging::new(jobs(1_200, 1), "latency: {median: 60ms, worst: 200ms}\n").run().await;
     assert_eq!(told.count(Outcome::Switched), 1_200);
-    assert!(told.simulator.stats().action(SWITCH).worst_window <= 20);
-    assert!(told.simulator.stats().action("DescribeDataEngines").worst_window <= 20);
+    assert!(told.simulator.stats().action(SWITCH).peak_window <= 20);
+    assert!(told.simulator.stats().action("DescribeDataEngines").peak_window <= 20);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_first_signal_waits_for_answers_also_where_the_account_was_refused_before() {
-    let weather = "latency: {median: 50ms, worst: 60ms}\nspells:\n  \
-                   - {fate: hang, engines: [DataEngine-0000], times: 1, applied: never}\n  \
-                   - {fate: AuthFailure.SecretIdNotFound, action: any, from: 400ms}\n";
+    let weather = "latency: {median: 50ms, worst: 60ms}\nfaults:\n  \
+                   - {fault: hang, engines: [DataEngine-0000], times: 1, applied: never}\n  \
+                   - {fault: AuthFailure.SecretIdNotFound, action: any, from: 400ms}\n";
     let ended_after = |signals: Vec<(Duration, Signal)>| async move {
         let mut staging = Staging::new(jobs(20, 1), weather);
         staging.signals = signals;
@@ -426,7 +426,7 @@ async fn the_first_signal_waits_for_answers_also_where_the_account_was_refused_b
         told.ended.elapsed
     };
     let at = |seconds| (Duration::from_secs(seconds), Signal::Interrupt);
-    let answer = Rules::default().request_timeout;
+    let answer = RunOptions::default().request_timeout;
     assert!(ended_after(vec![at(5)]).await >= answer, "the answer is waited for");
     assert!(ended_after(vec![at(5), at(6)]).await < Duration::from_secs(7), "the second one leaves at once");
 }

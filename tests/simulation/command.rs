@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dlc_fleet::event::{Opening, StopReason};
+use dlc_fleet::event::{RunHeader, StopReason};
 use dlc_fleet::job::{Job, Wave};
-use dlc_fleet::ledger::{self, Memory, Retry, RunOpened, Writer, remaining_work};
-use dlc_fleet::run::{Reader, Rules, Signals, Start, execute};
+use dlc_fleet::ledger::{self, History, Retry, RunStarted, Writer, remaining_work};
+use dlc_fleet::run::{Reader, RunOptions, Signals, Start, execute};
 
 use crate::clock::WallClock;
 use crate::disk::Platter;
@@ -23,7 +23,7 @@ pub struct Setup {
     pub ledger: Vec<u8>,
     pub jobs: Vec<Job>,
     pub waves: Vec<Wave>,
-    pub rules: Rules,
+    pub options: RunOptions,
     /// `--allow-unlisted-images`
     pub allow_unlisted: bool,
     /// `--retry-moved`
@@ -49,21 +49,21 @@ pub enum Ended {
 
 /// Runs the command.
 pub async fn command(setup: Setup) -> Ended {
-    let Setup { run, service, platter, ledger, jobs, waves, rules, clock, signals, .. } = setup;
+    let Setup { run, service, platter, ledger, jobs, waves, options, clock, signals, .. } = setup;
     let (allow_unlisted, retry) =
         (setup.allow_unlisted, Retry { moved: setup.retry_moved, ..Retry::default() });
     let path = Path::new("plan.ledger.jsonl");
-    let recalled = match ledger::read_from(&ledger[..], path) {
-        Ok(recalled) => recalled,
+    let loaded = match ledger::read_from(&ledger[..], path) {
+        Ok(loaded) => loaded,
         Err(error) => return Ended::LedgerRefused(error.to_string()),
     };
     let clock_of_lines = clock.clone();
-    let writer = Writer::new(Box::new(platter), path, &run, recalled.memory, recalled.check)
+    let writer = Writer::new(Box::new(platter), path, &run, loaded.history, loaded.check)
         .with_clock(move || clock_of_lines.now());
-    let work = remaining_work(&jobs, writer.memory(), retry);
+    let work = remaining_work(&jobs, writer.history(), retry);
     let cloud = Arc::new(service.clone());
-    let reader = Reader::new(Arc::clone(&cloud), rules);
-    let view = if rules.read_back {
+    let reader = Reader::new(Arc::clone(&cloud), options);
+    let view = if options.verify {
         let preflight = match reader.preflight(&jobs, &work, !allow_unlisted).await {
             Ok(preflight) => preflight,
             Err(blind) => return Ended::Refused(format!("{blind:?}")),
@@ -76,19 +76,20 @@ pub async fn command(setup: Setup) -> Ended {
     } else {
         None
     };
-    let soaks_left = ledger::remaining_soaks(&jobs, &waves, writer.memory(), rules.proves(), clock.now());
-    let (opening, header) = introduce(&run, jobs, waves, writer.memory(), &rules);
-    let witness = Witness::new(service, &opening);
+    let soaks_left =
+        ledger::remaining_soaks(&jobs, &waves, writer.history(), options.verifies(), clock.now());
+    let (header, run_line) = introduce(&run, jobs, waves, writer.history(), &options);
+    let witness = Witness::new(service, &header);
     let start = Start {
         cloud,
         reader,
-        opening: Arc::new(opening),
-        header,
+        header: Arc::new(header),
+        run_line,
         work,
         soaks_left,
         view,
         writer,
-        rules,
+        options,
         listener: Box::new(witness.clone()),
         signals,
     };
@@ -100,11 +101,11 @@ fn introduce(
     run: &str,
     jobs: Vec<Job>,
     waves: Vec<Wave>,
-    memory: &Memory,
-    rules: &Rules,
-) -> (Opening, RunOpened) {
-    let parent = memory.latest_run.as_ref().map(|(run, _)| run.clone());
-    let header = RunOpened {
+    history: &History,
+    options: &RunOptions,
+) -> (RunHeader, RunStarted) {
+    let parent = history.latest_run.as_ref().map(|(run, _)| run.clone());
+    let run_line = RunStarted {
         schema: ledger::SCHEMA.into(),
         parent_run: parent.clone(),
         tool_version: "0".into(),
@@ -113,19 +114,19 @@ fn introduce(
         regions: vec![],
         endpoint: "simulation".into(),
         simulated: true,
-        rate: rules.rate.per_second(),
+        rate: options.rate.per_second(),
     };
-    let opening = Opening {
+    let header = RunHeader {
         run_id: run.into(),
         parent_run_id: parent,
         plan: "plan.yaml".into(),
         ledger: "plan.ledger.jsonl".into(),
         endpoint: "simulation".into(),
-        rate: rules.rate.per_second(),
-        max_attempts: rules.max_attempts,
-        grace: rules.grace,
+        rate: options.rate.per_second(),
+        max_attempts: options.max_attempts,
+        resend_after: options.resend_after,
         jobs: jobs.into(),
         waves: waves.into(),
     };
-    (opening, header)
+    (header, run_line)
 }

@@ -19,7 +19,7 @@ pub struct Interruptions {
     /// It dies instead of being polled for this time, counted from one.
     pub dies_at_poll: Option<u64>,
     /// Before which polls it is not run for how long, earliest first.
-    pub standstills: Vec<(u64, Duration)>,
+    pub suspensions: Vec<(u64, Duration)>,
     /// Polls after which a process is taken to go round in circles.
     pub most_polls: u64,
 }
@@ -37,7 +37,7 @@ pub enum End<T> {
     Endless,
 }
 
-/// Drives a process. `stood_still` hears of every standstill once it is over.
+/// Drives a process. `stood_still` hears of every suspension once it is over.
 pub async fn drive<T>(
     process: impl Future<Output = T>,
     mut interruptions: Interruptions,
@@ -46,11 +46,11 @@ pub async fn drive<T>(
 ) -> End<T> {
     enum Step<T> {
         End(End<T>),
-        Standstill(Duration),
+        Suspension(Duration),
     }
     let mut process = pin!(process);
     let (mut polls, begun) = (0, Instant::now());
-    interruptions.standstills.reverse();
+    interruptions.suspensions.reverse();
     loop {
         let step = poll_fn(|context| {
             polls += 1;
@@ -60,8 +60,8 @@ pub async fn drive<T>(
             if polls > interruptions.most_polls || begun.elapsed() > longest {
                 return Poll::Ready(Step::End(End::Endless));
             }
-            if let Some((_, span)) = interruptions.standstills.pop_if(|(poll, _)| *poll <= polls) {
-                return Poll::Ready(Step::Standstill(span));
+            if let Some((_, span)) = interruptions.suspensions.pop_if(|(poll, _)| *poll <= polls) {
+                return Poll::Ready(Step::Suspension(span));
             }
             match catch_unwind(AssertUnwindSafe(|| process.as_mut().poll(context))) {
                 Ok(Poll::Pending) => Poll::Pending,
@@ -73,7 +73,7 @@ pub async fn drive<T>(
         .await;
         match step {
             Step::End(end) => return end,
-            Step::Standstill(span) => {
+            Step::Suspension(span) => {
                 tokio::time::advance(span).await;
                 stood_still(span);
             }

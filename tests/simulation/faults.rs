@@ -84,7 +84,7 @@ kinds! {
     /// The service applies one request twice.
     Doubled = "doubled", 0.05;
     /// A receipt is not called JSON.
-    DoubtfulReceipt = "doubtful-receipt", 0.06;
+    DoubtfulReceipt = "unconfirmed-receipt", 0.06;
     /// A request is throttled.
     Throttled = "throttled", 0.10;
     /// Other clients use up the quota.
@@ -104,13 +104,13 @@ kinds! {
     /// The account is refused for a while.
     AccountRefused = "account-refused", 0.03;
     /// A signature is refused because of its time.
-    Outdated = "outdated", 0.05;
+    SignatureExpired = "outdated", 0.05;
     /// Requests and answers take long.
     Slow = "slow", 0.15;
     /// Effects and reads come later than promised.
     Beyond = "beyond", 0.06;
     /// The process is not run for a while.
-    Standstill = "standstill", 0.15;
+    Suspension = "suspension", 0.15;
     /// The process dies at any await.
     Crash = "crash", 0.40;
     /// The process dies in the middle of a line of the ledger.

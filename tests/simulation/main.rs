@@ -1,4 +1,4 @@
-//! Deterministic simulation: from one seed a plan, a service that lies and lags, crashes and standstills; and an oracle
+//! Deterministic simulation: from one seed a plan, a service that lies and lags, crashes and suspensions; and an oracle
 //! that knows the world.
 //!
 //! `cargo test` plays a few hundred seeds. `DLC_FLEET_SEEDS=100000 cargo test --release --test simulation --
@@ -10,6 +10,7 @@ mod crash;
 mod disk;
 mod engine;
 mod faults;
+mod options;
 mod oracle;
 mod others;
 mod plan;
@@ -18,7 +19,6 @@ mod random;
 mod reads;
 mod records;
 mod requests;
-mod rules;
 mod seeds;
 mod service;
 mod settled;
@@ -54,7 +54,7 @@ fn no_seed_breaks_a_rule() {
     let seeds: Vec<u64> = (first..first + count).collect();
     let begun = Instant::now();
     let summary = play_all(&seeds, options(), number("DLC_FLEET_STOP").is_some());
-    let what = "random plans, faults, crashes, standstills and edits, each from one seed, in virtual time";
+    let what = "random plans, faults, crashes, suspensions and edits, each from one seed, in virtual time";
     print(&format!("survived: {what} | {}", summary.line(begun)));
     let Some((seed, violation)) = summary.failed.first_key_value() else { return };
     print(&summary.by_rule());

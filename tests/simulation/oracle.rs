@@ -6,7 +6,7 @@ mod outcomes;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dlc_fleet::event::{Event, Listener, Opening, StopReason};
+use dlc_fleet::event::{Event, Listener, RunHeader, StopReason};
 use dlc_fleet::tally::Tally;
 
 use crate::engine::Moment;
@@ -18,7 +18,7 @@ use crate::service::Service;
 use crate::world::World;
 
 /// Declares the rules with their explanations.
-macro_rules! rules {
+macro_rules! options {
     ($($(#[$doc:meta])* $rule:ident,)+) => {
         /// What must never happen.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,7 +33,7 @@ macro_rules! rules {
     };
 }
 
-rules! {
+options! {
     /// A switch was applied twice although the effect of the first request showed in time.
     AppliedTwice,
     /// A request to another target left before an earlier one of the same engine had shown its effect in time.
@@ -62,7 +62,7 @@ rules! {
     NotStartedButApplied,
     /// Called accepted without a receipt or a read that shows it.
     AcceptedUnseen,
-    /// Ended by a timeout after a standstill without one read.
+    /// Ended by a timeout after a suspension without one read.
     EndedUnread,
     /// Called not converged or unknown although two reads showed it running its target.
     ShownInTime,
@@ -94,7 +94,7 @@ rules! {
     SentWhenSettled,
 }
 
-/// Rules that are not judged.
+/// RunOptions that are not judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PassedOver(u64);
 
@@ -132,8 +132,8 @@ pub struct Witness {
 }
 
 impl Witness {
-    pub fn new(service: Service, opening: &Opening) -> Self {
-        Self { service, tally: Arc::new(Mutex::new(Tally::new(opening))) }
+    pub fn new(service: Service, header: &RunHeader) -> Self {
+        Self { service, tally: Arc::new(Mutex::new(Tally::new(header))) }
     }
 
     pub fn tally(&self) -> Tally {
@@ -142,11 +142,11 @@ impl Witness {
 }
 
 impl Listener for Witness {
-    fn hear(&mut self, _: Duration, event: &Event) {
+    fn on_event(&mut self, _: Duration, event: &Event) {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).take(event);
         let mut world = self.service.world();
         match event {
-            Event::Tick | Event::Opened(_) => return,
+            Event::Tick | Event::RunStarted(_) => return,
             Event::Sent { .. } if world.process.stage != Stage::Running => {
                 world.violate(Rule::SentAfterStop, format!("{event:?} after the run had stopped"));
             }
@@ -154,9 +154,9 @@ impl Listener for Witness {
             Event::Stopping(reason) => {
                 world.process.stage = Stage::Stopping;
                 world.judge_stop(reason);
-                world.process.ledger_lost |= matches!(reason, StopReason::LedgerLost { .. });
+                world.process.ledger_lost |= matches!(reason, StopReason::LedgerFailed { .. });
             }
-            Event::Settled { job, verdict } => world.judge_outcome(job.0, verdict),
+            Event::JobEnded { job, result } => world.judge_outcome(job.0, result),
             _ => {}
         }
         world.trace.say("tool", || format!("{event:?}"));
@@ -202,7 +202,7 @@ impl World {
         }
         let (since, lost) = self.process.throttled_since.unwrap_or((self.now(), Duration::ZERO));
         let waited = self.now().saturating_sub(since).saturating_sub(lost);
-        let longest = self.process.rules.wait_timeout;
+        let longest = self.process.options.wait_timeout;
         if waited + Duration::from_secs(2) < longest {
             self.violate(Rule::StoppedTooEarly, format!("throttled for {waited:.0?} of {longest:.0?}"));
         }
@@ -218,10 +218,10 @@ impl World {
                 let of_run = records.of(&request.key).iter().filter(|record| record.run == name);
                 let id = Some(format!("request-{number}"));
                 of_run.into_iter().any(|record| match reply {
-                    Reply::Accepted { doubt: false } => record.request_id == id,
-                    Reply::Accepted { doubt: true } | Reply::Lost | Reply::Never => record.is_unconfirmed(),
+                    Reply::Accepted { problem: false } => record.request_id == id,
+                    Reply::Accepted { problem: true } | Reply::Lost | Reply::Never => record.is_unconfirmed(),
                     Reply::Refused(code) => record.code == *code || record.is_unconfirmed(),
-                    Reply::Outdated => record.code.starts_with("AuthFailure"),
+                    Reply::SignatureExpired => record.code.starts_with("AuthFailure"),
                 })
             });
             if !says {

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use dlc_fleet::job::Outcome;
-use dlc_fleet::run::Rules;
+use dlc_fleet::run::RunOptions;
 
 use crate::engine::Moment;
 use crate::plan::{Plan, Row};
@@ -41,7 +41,7 @@ pub struct Process {
     /// Number of the run, counted from one.
     pub run: usize,
     pub began: Moment,
-    pub rules: Rules,
+    pub options: RunOptions,
     /// True with `--retry-moved`.
     pub retry_moved: bool,
     pub rows: Vec<Row>,
@@ -60,7 +60,7 @@ pub struct Process {
     pub throttled_since: Option<(Moment, Duration)>,
     /// True once it said that its ledger cannot be written.
     pub ledger_lost: bool,
-    /// When the latest standstill was over, and the last line of the ledger before it.
+    /// When the latest suspension was over, and the last line of the ledger before it.
     pub stood_still_until: Option<(Moment, u64)>,
     /// Lines of the ledger whose request has left.
     pub intents_used: HashSet<u64>,
@@ -76,12 +76,12 @@ pub struct Process {
 
 impl Process {
     /// A process that begins.
-    pub fn begin(run: usize, began: Moment, rules: Rules, plan: &Plan) -> Self {
+    pub fn begin(run: usize, began: Moment, options: RunOptions, plan: &Plan) -> Self {
         let rows = plan.rows.clone();
         Self {
             run,
             began,
-            rules,
+            options,
             soaks: plan.waves.iter().map(|wave| wave.soak).collect(),
             endings: vec![0; rows.len()],
             codes: vec![None; rows.len()],

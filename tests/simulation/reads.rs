@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dlc_fleet::cloud::{EngineKind, EngineListing, EngineRecord, EngineState, Fault, Refusal};
+use dlc_fleet::cloud::{CallError, EngineKind, EngineListing, EngineRecord, EngineState, Refusal};
 use dlc_fleet::job::{ImageVersionId, Region};
 
 use crate::engine::{Moment, Shown};
@@ -10,7 +10,7 @@ use crate::faults::Kind;
 use crate::oracle::Rule;
 use crate::process::Stage;
 use crate::random::{chance, one_of, up_to};
-use crate::sights::{Covered, Sight};
+use crate::sights::{Covered, Observation};
 use crate::world::World;
 
 /// Refusals of reads that pass.
@@ -38,12 +38,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub fn into_fault(self) -> Fault {
+    pub fn into_fault(self) -> CallError {
         match self {
-            Self::Refused(code) => Fault::Refused(refusal(code)),
-            Self::NotSent => Fault::NotSent { cause: "simulated: connection refused".into() },
+            Self::Refused(code) => CallError::Refused(refusal(code)),
+            Self::NotSent => CallError::NotSent { cause: "simulated: connection refused".into() },
             Self::Lost | Self::Never => {
-                Fault::NoAnswer { cause: "simulated: connection reset".into(), http_status: None }
+                CallError::NoResponse { cause: "simulated: connection reset".into(), http_status: None }
             }
         }
     }
@@ -234,7 +234,7 @@ impl World {
         self.catch_up();
         for record in records {
             let Some(number) = self.find(region, &record.data_engine_id) else { continue };
-            let sight = Sight {
+            let sight = Observation {
                 read: ticket.number,
                 asked: ticket.asked,
                 delivered: self.moment,

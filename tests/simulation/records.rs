@@ -11,7 +11,7 @@ pub type Key = (String, String, String);
 /// Words of the ledger's format that the oracle knows.
 pub const SENT: &str = "sent";
 pub const ACCEPTED: &str = "accepted";
-pub const UNCONFIRMED: [&str; 2] = ["doubtful", "unconfirmed"];
+pub const UNCONFIRMED: [&str; 2] = ["unconfirmed", "unconfirmed"];
 pub const FAILED: &str = "failed";
 
 /// One line about a job.

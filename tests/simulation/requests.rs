@@ -38,11 +38,11 @@ const QUOTA: usize = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     Accepted {
-        doubt: bool,
+        problem: bool,
     },
     Refused(&'static str),
     /// The time or the token of the signature is not accepted.
-    Outdated,
+    SignatureExpired,
     /// The connection breaks.
     Lost,
     /// Nothing ever comes back.
@@ -88,7 +88,7 @@ impl Request {
 impl World {
     /// A request leaves the tool. Returns its number.
     pub fn departs(&mut self, key: Key, engine: Option<usize>) -> usize {
-        let patience = self.process.rules.grace;
+        let patience = self.process.options.resend_after;
         let number = self.requests.len();
         let arrives = self.moment + self.latency();
         self.requests.push(Request {
@@ -147,8 +147,8 @@ impl World {
         if quota_is_used || self.strikes(Kind::Throttled) {
             return Reply::Refused(one_of(&mut self.random, &THROTTLES));
         }
-        if self.strikes(Kind::Outdated) {
-            return Reply::Outdated;
+        if self.strikes(Kind::SignatureExpired) {
+            return Reply::SignatureExpired;
         }
         if self.strikes(Kind::AccountRefused) {
             return Reply::Refused(one_of(
@@ -187,7 +187,7 @@ impl World {
         if self.strikes(Kind::RefusedApplied) {
             return self.unproven();
         }
-        Reply::Accepted { doubt: self.strikes(Kind::DoubtfulReceipt) }
+        Reply::Accepted { problem: self.strikes(Kind::DoubtfulReceipt) }
     }
 
     /// When a request that was taken is applied.
@@ -396,7 +396,7 @@ impl World {
 impl World {
     /// A run begins whose flags may be less patient than those of the runs before.
     pub fn be_patient(&mut self) {
-        let patience = self.process.rules.grace;
+        let patience = self.process.options.resend_after;
         for request in &mut self.requests {
             request.patience = request.patience.min(patience);
         }

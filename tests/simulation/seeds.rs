@@ -124,13 +124,13 @@ pub fn options() -> Options {
 impl Summary {
     /// One line of figures.
     pub fn line(&self, begun: Instant) -> String {
-        let Figures { runs, crashes, requests, reads, standstills, lost_answers, .. } = self.figures;
+        let Figures { runs, crashes, requests, reads, suspensions, lost_answers, .. } = self.figures;
         let Figures {
             twice_within_promise, twice_beyond_promise, doubled_by_service, outcomes, seconds, ..
         } = self.figures;
         format!(
             "{} seeds, {runs} runs, {crashes} crashes, {requests} requests, {reads} reads, {outcomes} outcomes, \
-             {standstills} standstills, {lost_answers} lost answers, {} virtual hours; applied twice: \
+             {suspensions} suspensions, {lost_answers} lost answers, {} virtual hours; applied twice: \
              {twice_within_promise} within the promise, {twice_beyond_promise} beyond it, {doubled_by_service} by the \
              service itself; violations: {} ({:.1} s)",
             self.seeds,
@@ -142,12 +142,12 @@ impl Summary {
 
     /// How many seeds broke each rule first, and what happened in some of them.
     pub fn by_rule(&self) -> String {
-        let mut rules: BTreeMap<Rule, Vec<(u64, &Violation)>> = BTreeMap::new();
+        let mut options: BTreeMap<Rule, Vec<(u64, &Violation)>> = BTreeMap::new();
         for (seed, violation) in &self.failed {
-            rules.entry(violation.rule).or_default().push((*seed, violation));
+            options.entry(violation.rule).or_default().push((*seed, violation));
         }
         let mut table = String::new();
-        for (rule, seeds) in rules {
+        for (rule, seeds) in options {
             let _ = writeln!(table, "{rule:?}: {} seeds", seeds.len());
             for (seed, violation) in seeds.iter().take(SHOWN) {
                 let what: String = violation.what.chars().take(150).collect();

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{
-    Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fault, Fleet, ImageRecord, Receipt,
+    CallError, Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fleet, ImageRecord, Receipt,
 };
 use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 use tokio::time::{Instant, sleep_until};
@@ -26,7 +26,7 @@ impl Service {
     }
 
     /// A read that is on its way until the service reads it, or that fails.
-    async fn ask(&self, action: Action) -> Result<Ticket, Fault> {
+    async fn ask(&self, action: Action) -> Result<Ticket, CallError> {
         let ticket = self.world().read_departs(action);
         sleep_until(Instant::now() + ticket.out).await;
         match &ticket.failure {
@@ -50,7 +50,7 @@ impl Service {
 }
 
 impl Fleet for Service {
-    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, CallError> {
         let ticket = self.ask(Action::List).await?;
         let limits = (None, page.offset as usize, page.limit as usize);
         let listing = self.world().page(&ticket, region, page.kind, limits);
@@ -64,7 +64,7 @@ impl Fleet for Service {
         region: &Region,
         kind: EngineKind,
         ids: &[DataEngineId],
-    ) -> Result<EngineListing, Fault> {
+    ) -> Result<EngineListing, CallError> {
         let ticket = self.ask(Action::List).await?;
         let (listing, numbers) = {
             let mut world = self.world();
@@ -79,7 +79,7 @@ impl Fleet for Service {
         &self,
         region: &Region,
         name: &DataEngineName,
-    ) -> Result<Option<EngineRecord>, Fault> {
+    ) -> Result<Option<EngineRecord>, CallError> {
         let ticket = self.ask(Action::Show).await?;
         let (record, number) = {
             let mut world = self.world();
@@ -91,11 +91,11 @@ impl Fleet for Service {
         self.answer(&ticket, record.as_slice(), region, covered).await;
         match record {
             Some(record) => Ok(Some(record)),
-            None => Err(Fault::Refused(refusal("ResourceNotFound.DataEngineNotFound"))),
+            None => Err(CallError::Refused(refusal("ResourceNotFound.DataEngineNotFound"))),
         }
     }
 
-    async fn images(&self, region: &Region, _engine_type: &str) -> Result<Vec<ImageRecord>, Fault> {
+    async fn images(&self, region: &Region, _engine_type: &str) -> Result<Vec<ImageRecord>, CallError> {
         let ticket = self.ask(Action::Images).await?;
         let images = self.world().images.clone();
         self.answer(&ticket, &[], region, Covered::Engines(Vec::new())).await;
@@ -110,7 +110,7 @@ impl Fleet for Service {
 }
 
 impl Cloud for Service {
-    async fn switch(&self, key: &JobKey) -> Result<Receipt, Fault> {
+    async fn switch(&self, key: &JobKey) -> Result<Receipt, CallError> {
         let departed = {
             let mut world = self.world();
             world.catch_up();
@@ -136,12 +136,14 @@ impl Cloud for Service {
         sleep_until(Instant::now() + wait).await;
         self.world().answered(number, reply.clone());
         match reply {
-            Reply::Accepted { doubt } => Ok(Receipt {
+            Reply::Accepted { problem } => Ok(Receipt {
                 request_id: format!("request-{number}"),
-                doubt: doubt.then(|| "simulated: it is called text/html".to_owned()),
+                problem: problem.then(|| "simulated: it is called text/html".to_owned()),
             }),
-            Reply::Refused(code) => Err(Fault::Refused(refusal(code))),
-            Reply::Outdated => Err(Fault::Outdated(refusal("AuthFailure.SignatureExpire"))),
+            Reply::Refused(code) => Err(CallError::Refused(refusal(code))),
+            Reply::SignatureExpired => {
+                Err(CallError::SignatureExpired(refusal("AuthFailure.SignatureExpire")))
+            }
             Reply::Lost | Reply::Never => Err(Failure::Lost.into_fault()),
         }
     }

@@ -85,7 +85,7 @@ fn standing(world: &World, row: &Row, outcome: Outcome, code: &str) -> Standing 
         }
         // whatever is watched will not be seen again
         _ if engine.now().is_none() => Standing::Settled,
-        (_, "earlier-request-still-open") => {
+        (_, "earlier-request-open") => {
             let (region, id) = (engine.region.as_str(), engine.id.as_str());
             let latest = world.platter.with_records(|records| {
                 records.latest_request(region, id).map(|(target, _)| target.to_owned())

@@ -9,7 +9,7 @@ use crate::engine::{INITIALISING, Moment, RUNNING};
 
 /// What one read showed of one engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sight {
+pub struct Observation {
     /// Tells reads apart.
     pub read: u64,
     pub asked: Moment,
@@ -21,7 +21,7 @@ pub struct Sight {
     pub child: Option<String>,
 }
 
-impl Sight {
+impl Observation {
     pub fn is_on(&self, target: &str) -> bool {
         self.image.as_deref() == Some(target) || self.child.as_deref() == Some(target)
     }
@@ -40,7 +40,7 @@ impl Sight {
     }
 
     /// Failed, deleted or about to be.
-    pub fn is_lost(&self) -> bool {
+    pub fn is_broken(&self) -> bool {
         self.state.is_some_and(|state| [-1, -2, 3, 4].contains(&state))
     }
 }
@@ -55,7 +55,7 @@ pub enum Covered {
 /// Everything that was delivered in this run.
 #[derive(Debug)]
 pub struct Sights {
-    by_engine: Vec<Vec<Sight>>,
+    by_engine: Vec<Vec<Observation>>,
     reads: Vec<(Moment, Covered)>,
 }
 
@@ -70,7 +70,7 @@ impl Sights {
         self.reads.clear();
     }
 
-    pub fn see(&mut self, engine: usize, sight: Sight) {
+    pub fn see(&mut self, engine: usize, sight: Observation) {
         self.by_engine[engine].push(sight);
     }
 
@@ -79,7 +79,7 @@ impl Sights {
         self.reads.push((asked, covered));
     }
 
-    pub fn of(&self, engine: usize) -> &[Sight] {
+    pub fn of(&self, engine: usize) -> &[Observation] {
         &self.by_engine[engine]
     }
 
@@ -95,16 +95,16 @@ impl Sights {
     }
 
     /// True where every record of this read agrees with what is wanted.
-    fn agrees(&self, engine: usize, read: u64, wanted: impl Fn(&Sight) -> bool) -> bool {
+    fn agrees(&self, engine: usize, read: u64, wanted: impl Fn(&Observation) -> bool) -> bool {
         self.by_engine[engine].iter().filter(|sight| sight.read == read).all(wanted)
     }
 
     /// True where two reads at least so far apart showed an engine running its target, and none between them something
     /// else. What is asked for by ids is taken in later than listings that came after it, so it breaks no row of them.
     pub fn prove(&self, engine: usize, target: &str, apart: Duration) -> bool {
-        let is_good = |sight: &Sight| sight.is_on(target) && sight.is_running();
+        let is_good = |sight: &Observation| sight.is_on(target) && sight.is_running();
         let sights = &self.by_engine[engine];
-        let good = |sight: &&Sight| is_good(sight) && self.agrees(engine, sight.read, is_good);
+        let good = |sight: &&Observation| is_good(sight) && self.agrees(engine, sight.read, is_good);
         sights.iter().filter(good).any(|second| {
             let mut is_broken = false;
             let earlier = sights.iter().rev().filter(|first| first.delivered <= second.asked);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dlc_fleet::event::StopReason;
 use dlc_fleet::job::Outcome;
-use dlc_fleet::run::{Rules, Signal};
+use dlc_fleet::run::{RunOptions, Signal};
 use fastrand::Rng;
 use tokio::sync::mpsc;
 
@@ -14,11 +14,11 @@ use crate::command::{Ended, Setup, command};
 use crate::crash::{End, Interruptions, drive};
 use crate::disk::{DiskFaults, Platter};
 use crate::faults::{Faults, Kind, Without};
+use crate::options;
 use crate::oracle::{PassedOver, Rule, Violation};
 use crate::plan::Plan;
 use crate::process::{Process, Stage};
 use crate::random::{between, chance, stream};
-use crate::rules;
 use crate::service::Service;
 use crate::settled::{Rest, rest};
 use crate::trace::Trace;
@@ -46,7 +46,7 @@ pub struct Options {
     /// Most runs before the world is healed.
     pub most_runs: usize,
     pub traced: bool,
-    /// Rules that are not judged, while a bug is known.
+    /// RunOptions that are not judged, while a bug is known.
     pub passed_over: PassedOver,
 }
 
@@ -97,7 +97,7 @@ struct Story {
     platter: Platter,
     clock: WallClock,
     plan: Plan,
-    rules: Rules,
+    run_options: RunOptions,
     allow_unlisted: bool,
     /// True where the next run has `--retry-moved`.
     retry_moved: bool,
@@ -111,22 +111,22 @@ struct Story {
 impl Story {
     fn begin(seed: u64, options: Options) -> Self {
         let trace = Trace::begin(options.traced);
-        let rules = rules::draw(&mut stream(seed, 1));
-        let faults = Faults::draw(&mut stream(seed, 2), rules.grace, options.without);
+        let run_options = options::draw(&mut stream(seed, 1));
+        let faults = Faults::draw(&mut stream(seed, 2), run_options.resend_after, options.without);
         let platter = Platter::new(stream(seed, 3), trace.clone());
         let kinds: Vec<&str> = faults.kinds().map(Kind::name).collect();
         let mut world =
             World::draw(&mut stream(seed, 4), faults, options.most_engines, platter.clone(), trace.clone());
         world.passed_over = options.passed_over;
         let plan = Plan::draw(&mut stream(seed, 5), &world, world.habits.by_name || seed.is_multiple_of(3));
-        trace.say("seed", || format!("{seed}, with {kinds:?}\n{:#?}\n{rules:#?}", world.habits));
+        trace.say("seed", || format!("{seed}, with {kinds:?}\n{:#?}\n{run_options:#?}", world.habits));
         Self {
             options,
             service: Service(Arc::new(Mutex::new(world))),
             platter,
             clock: WallClock::begin(),
             plan,
-            rules,
+            run_options,
             allow_unlisted: seed.is_multiple_of(2),
             retry_moved: false,
             random: stream(seed, 6),
@@ -148,10 +148,13 @@ impl Story {
                 self.plan.release(&mut self.random, &world);
             }
             let unusual = self.has(Kind::Flags) && chance(&mut self.random, 0.5);
-            let rules =
-                if unusual { rules::with_unusual_flags(&mut self.random, self.rules) } else { self.rules };
+            let run_options = if unusual {
+                options::with_unusual_flags(&mut self.random, self.run_options)
+            } else {
+                self.run_options
+            };
             self.retry_moved = self.has(Kind::Flags) && chance(&mut self.random, 0.3);
-            self.run(rules, true).await;
+            self.run(run_options, true).await;
             self.retry_moved = false;
             self.pause().await;
             if self.is_broken() {
@@ -166,7 +169,7 @@ impl Story {
     async fn settle(&mut self) {
         let mut open = String::new();
         for _ in 0..HEALED_RUNS {
-            let stopped = self.run(self.rules, false).await;
+            let stopped = self.run(self.run_options, false).await;
             if self.is_broken() {
                 return;
             }
@@ -177,7 +180,7 @@ impl Story {
             match state {
                 Rest::Settled { refused } => {
                     self.pause().await;
-                    self.run(self.rules, false).await;
+                    self.run(self.run_options, false).await;
                     let mut world = self.service.world();
                     let sent = world.process.left;
                     if sent > 0 && !refused {
@@ -208,13 +211,13 @@ impl Story {
     }
 
     /// One run of the command. Returns why it stopped, where it did.
-    async fn run(&mut self, rules: Rules, faulty: bool) -> Option<StopReason> {
+    async fn run(&mut self, options: RunOptions, faulty: bool) -> Option<StopReason> {
         self.run += 1;
         self.refused = None;
         let disk_faults = if faulty { self.disk_faults() } else { DiskFaults::default() };
         let disk_holds = disk_faults.full_from.is_none() && disk_faults.unsynced_from.is_none();
         let ledger = self.platter.begin_run(disk_faults);
-        let setup = self.set_up(rules, ledger);
+        let setup = self.set_up(options, ledger);
         let interruptions = self.interruptions(faulty);
         let (sender, signals) = mpsc::unbounded_channel();
         let planned = if faulty { self.signals() } else { Vec::new() };
@@ -233,7 +236,7 @@ impl Story {
             let mut world = service.world();
             let now = world.now();
             world.trace.say("world", || format!("the process was not run for {span:?}"));
-            world.figures.standstills += 1;
+            world.figures.suspensions += 1;
             let line = world.platter.with_records(|records| records.lines);
             world.process.stood_still_until = Some((now, line));
             if let Some((_, lost)) = &mut world.process.throttled_since {
@@ -251,12 +254,12 @@ impl Story {
         self.conclude(end, disk_holds && !interrupted)
     }
 
-    fn set_up(&mut self, rules: Rules, ledger: Vec<u8>) -> Setup {
+    fn set_up(&mut self, options: RunOptions, ledger: Vec<u8>) -> Setup {
         let mut world = self.service.world();
         world.catch_up();
         world.figures.runs += 1;
         let began = world.moment;
-        world.process = Process::begin(self.run, began, rules, &self.plan);
+        world.process = Process::begin(self.run, began, options, &self.plan);
         world.process.retry_moved = self.retry_moved;
         world.be_patient();
         world.sights.forget();
@@ -268,7 +271,7 @@ impl Story {
             ledger,
             jobs: self.plan.jobs(&world),
             waves: self.plan.waves.clone(),
-            rules,
+            options,
             retry_moved: self.retry_moved,
             allow_unlisted: self.allow_unlisted || world.faults.are_over(),
             clock: self.clock.clone(),
@@ -308,19 +311,19 @@ impl Story {
     }
 
     fn interruptions(&mut self, faulty: bool) -> Interruptions {
-        let (crash, standstill) = (self.has(Kind::Crash), self.has(Kind::Standstill));
+        let (crash, suspension) = (self.has(Kind::Crash), self.has(Kind::Suspension));
         let (dies, at) = (chance(&mut self.random, 0.8), self.count(1_500.0));
         let dies_at_poll = (faulty && crash && dies).then_some(at);
-        let mut standstills = Vec::new();
+        let mut suspensions = Vec::new();
         for _ in 0..self.random.usize(1..=3) {
             let span = between(&mut self.random, SECOND * 3, SECOND * 2_000);
-            standstills.push((self.count(2_000.0), span));
+            suspensions.push((self.count(2_000.0), span));
         }
-        standstills.sort_unstable();
-        if !faulty || !standstill {
-            standstills.clear();
+        suspensions.sort_unstable();
+        if !faulty || !suspension {
+            suspensions.clear();
         }
-        Interruptions { dies_at_poll, standstills, most_polls: MOST_POLLS }
+        Interruptions { dies_at_poll, suspensions, most_polls: MOST_POLLS }
     }
 
     fn disk_faults(&mut self) -> DiskFaults {
@@ -361,5 +364,5 @@ impl Story {
 
 /// True where a row ended as it should.
 pub fn is_good(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Switched | Outcome::Already)
+    matches!(outcome, Outcome::Switched | Outcome::UpToDate)
 }

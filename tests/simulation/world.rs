@@ -105,7 +105,7 @@ pub struct Figures {
     pub crashes: u64,
     pub requests: u64,
     pub reads: u64,
-    pub standstills: u64,
+    pub suspensions: u64,
     pub lost_answers: u64,
     /// Switches applied twice although each effect showed in time.
     pub twice_within_promise: u64,
@@ -125,7 +125,7 @@ impl std::ops::AddAssign for Figures {
         self.crashes += other.crashes;
         self.requests += other.requests;
         self.reads += other.reads;
-        self.standstills += other.standstills;
+        self.suspensions += other.suspensions;
         self.lost_answers += other.lost_answers;
         self.twice_within_promise += other.twice_within_promise;
         self.twice_beyond_promise += other.twice_beyond_promise;

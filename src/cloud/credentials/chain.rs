@@ -8,7 +8,7 @@ use super::{CredentialsError, Source, environment, instance, sdk_file, tccli, tk
 use crate::cloud::sts::StsClient;
 
 /// What sources look at, so that tests can give them something else to look at, and what they have to say of it.
-pub struct Surroundings<'a> {
+pub struct Environment<'a> {
     /// Looks an environment variable up.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// The home directory, where there is one.
@@ -19,7 +19,7 @@ pub struct Surroundings<'a> {
     warnings: RefCell<Vec<String>>,
 }
 
-impl<'a> Surroundings<'a> {
+impl<'a> Environment<'a> {
     /// Variables, home directory and profile; nothing has been looked at yet.
     pub fn new(
         variable: &'a dyn Fn(&str) -> Option<String>,
@@ -82,64 +82,64 @@ pub struct WantedRole {
 pub type Found = Result<Option<Box<dyn Source>>, CredentialsError>;
 
 /// One way to look for keys; what it finds may ask STS for them.
-type Look = fn(&Surroundings<'_>, &StsClient) -> Found;
+type Look = fn(&Environment<'_>, &StsClient) -> Found;
 
 /// The first source that has keys, and the wanted role over it. Going on with keys that were only meant for assuming a
 /// role would act as somebody else, so the role counts whichever source they come from.
 /// `typed` is the role of the command line.
 pub fn find(
-    surroundings: &Surroundings<'_>,
+    environment: &Environment<'_>,
     typed: Option<WantedRole>,
     sts: &StsClient,
 ) -> Result<Box<dyn Source>, CredentialsError> {
-    let source = first(surroundings, sts)?;
-    let Some(WantedRole { arn, session_name }) = wanted_role(surroundings, typed) else { return Ok(source) };
+    let source = first(environment, sts)?;
+    let Some(WantedRole { arn, session_name }) = wanted_role(environment, typed) else { return Ok(source) };
     let session_name = session_name.unwrap_or_else(|| USUAL_SESSION_NAME.to_owned());
     Ok(Box::new(AssumedRole::new(source, arn, session_name, sts.clone())))
 }
 
-fn first(surroundings: &Surroundings<'_>, sts: &StsClient) -> Result<Box<dyn Source>, CredentialsError> {
+fn first(environment: &Environment<'_>, sts: &StsClient) -> Result<Box<dyn Source>, CredentialsError> {
     // a profile that was asked for is used or is an error, as it is for tccli
-    let sources: &[Look] = if surroundings.profile.is_some() {
+    let sources: &[Look] = if environment.profile.is_some() {
         &[tccli::find]
     } else {
         // the machine's role comes last: whether there is one shows only when it is asked for keys
         &[
-            |surroundings, _| environment::find(surroundings),
+            |environment, _| environment::find(environment),
             tccli::find,
-            |surroundings, _| sdk_file::find(surroundings),
+            |environment, _| sdk_file::find(environment),
             tke::find,
-            |surroundings, _| instance::find(surroundings),
+            |environment, _| instance::find(environment),
         ]
     };
     for find in sources {
-        if let Some(source) = find(surroundings, sts)? {
+        if let Some(source) = find(environment, sts)? {
             return Ok(source);
         }
     }
-    Err(CredentialsError::Absent { looked_at: surroundings.take_looked_at() })
+    Err(CredentialsError::Absent { looked_at: environment.take_looked_at() })
 }
 
 /// The role of the command line, else of the environment.
-fn wanted_role(surroundings: &Surroundings<'_>, typed: Option<WantedRole>) -> Option<WantedRole> {
-    let passed_over = ROLE_ARNS.iter().find(|name| surroundings.value_of(name).is_some());
-    if let (Some(name), true, None) = (passed_over, surroundings.profile.is_some(), &typed) {
-        surroundings.warn(format!(
+fn wanted_role(environment: &Environment<'_>, typed: Option<WantedRole>) -> Option<WantedRole> {
+    let passed_over = ROLE_ARNS.iter().find(|name| environment.value_of(name).is_some());
+    if let (Some(name), true, None) = (passed_over, environment.profile.is_some(), &typed) {
+        environment.warn(format!(
             "{name} is set and not used, since --profile leaves the environment out: give --role-arn to assume that role"
         ));
     }
     let (arn, session_name) = match typed {
         Some(role) => (role.arn, role.session_name),
-        None => (surroundings.role_of_environment()?, None),
+        None => (environment.role_of_environment()?, None),
     };
-    let named = || ROLE_SESSION_NAMES.iter().find_map(|name| surroundings.of_environment(name));
+    let named = || ROLE_SESSION_NAMES.iter().find_map(|name| environment.of_environment(name));
     let session_name = session_name.or_else(named);
     Some(WantedRole { arn, session_name })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::staging::{NOBODY, sts_at};
+    use super::super::fixtures::{NOBODY, sts_at};
     use super::*;
     use crate::cloud::signed::ServiceClock;
 
@@ -147,8 +147,8 @@ mod tests {
     async fn a_search_in_vain_names_every_place_and_the_ways_to_get_keys() {
         let home = tempfile::tempdir().expect("a folder");
         let variable = |name: &str| (name == "DLC_FLEET_METADATA_ENDPOINT").then(|| NOBODY.to_owned());
-        let surroundings = Surroundings::new(&variable, Some(home.path().to_owned()), None);
-        let source = find(&surroundings, None, &sts_at(NOBODY)).expect("only the machine's role is left");
+        let environment = Environment::new(&variable, Some(home.path().to_owned()), None);
+        let source = find(&environment, None, &sts_at(NOBODY)).expect("only the machine's role is left");
         let error = source.fetch(&ServiceClock::default()).await.expect_err("nothing is there").to_string();
         let home = home.path().display();
         let begins = format!(
@@ -163,10 +163,10 @@ mod tests {
 
     #[test]
     fn what_is_warned_of_twice_is_told_once() {
-        let surroundings = Surroundings::new(&|_| None, None, None);
+        let environment = Environment::new(&|_| None, None, None);
         for warning in ["a", "b", "a"] {
-            surroundings.warn(warning);
+            environment.warn(warning);
         }
-        assert_eq!(surroundings.warnings(), ["a", "b"]);
+        assert_eq!(environment.warnings(), ["a", "b"]);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::value::checked;
-use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings};
+use super::{Credentials, CredentialsError, Environment, Fetching, Found, Source};
 use crate::cloud::signed::ServiceClock;
 
 /// Variable of the `SecretId` (vendor's Python SDK, Go SDK and command line).
@@ -19,20 +19,20 @@ pub const TOKEN: &str = "TENCENTCLOUD_TOKEN";
 pub const SECURITY_TOKEN: &str = "TENCENTCLOUD_SECURITY_TOKEN";
 
 /// Keys from the environment, where both halves are set; half a key is an error.
-pub fn find(surroundings: &Surroundings<'_>) -> Found {
-    let Some(credentials) = read(surroundings.variable)? else {
-        surroundings.looked_at(format!("the environment ({SECRET_ID} is unset)"));
+pub fn find(environment: &Environment<'_>) -> Found {
+    let Some(credentials) = read(environment.variable)? else {
+        environment.looked_at(format!("the environment ({SECRET_ID} is unset)"));
         return Ok(None);
     };
-    Ok(Some(Box::new(Environment { credentials: Mutex::new(Some(credentials)) })))
+    Ok(Some(Box::new(EnvironmentKeys { credentials: Mutex::new(Some(credentials)) })))
 }
 
 /// Keys that were in the environment when the process began, and never change.
-struct Environment {
+struct EnvironmentKeys {
     credentials: Mutex<Option<Credentials>>,
 }
 
-impl Source for Environment {
+impl Source for EnvironmentKeys {
     fn name(&self) -> String {
         format!("the environment ({SECRET_ID})")
     }

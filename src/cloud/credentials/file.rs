@@ -7,8 +7,8 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::{CredentialsError, Surroundings};
-use crate::words::{for_shell, shown_path};
+use super::{CredentialsError, Environment};
+use crate::format::{for_shell, shown_path};
 
 /// Largest file that is read, in bytes. A profile of tccli names every service there is, in some 40 kB.
 const LARGEST: u64 = 1024 * 1024;
@@ -68,7 +68,7 @@ fn text(path: &Path, bytes: &[u8]) -> Result<Zeroizing<String>, CredentialsError
 
 /// Warns where the mode of a file lets others in, unless its folder keeps them out, as tccli's does.
 #[cfg(unix)]
-pub(super) fn warn_if_exposed(path: &Path, surroundings: &Surroundings<'_>) {
+pub(super) fn warn_if_exposed(path: &Path, environment: &Environment<'_>) {
     use std::os::unix::fs::PermissionsExt;
     let mode = |path: &Path| std::fs::metadata(path).map(|there| there.permissions().mode());
     let Ok(real) = path.canonicalize() else { return };
@@ -76,7 +76,7 @@ pub(super) fn warn_if_exposed(path: &Path, surroundings: &Surroundings<'_>) {
     match mode(&real) {
         Ok(mode) if mode & 0o077 != 0 && folder_is_open => {
             let (file, typed) = (shown_path(path), for_shell(&path.display().to_string()));
-            surroundings.warn(format!(
+            environment.warn(format!(
                 "the mode of {file} ({:04o}) lets others read or change it: `chmod 600 {typed}`",
                 mode & 0o7777
             ));
@@ -86,7 +86,7 @@ pub(super) fn warn_if_exposed(path: &Path, surroundings: &Surroundings<'_>) {
 }
 
 #[cfg(not(unix))]
-pub(super) fn warn_if_exposed(_path: &Path, _surroundings: &Surroundings<'_>) {}
+pub(super) fn warn_if_exposed(_path: &Path, _surroundings: &Environment<'_>) {}
 
 /// An error that a file is at fault for.
 pub(super) fn wrong(path: &Path, what: impl Display) -> CredentialsError {
@@ -167,9 +167,9 @@ mod tests {
         {
             mode(&path, file);
             mode(folder.path(), around);
-            let surroundings = Surroundings::new(&|_| None, None, None);
-            warn_if_exposed(&path, &surroundings);
-            let warnings = surroundings.warnings();
+            let environment = Environment::new(&|_| None, None, None);
+            warn_if_exposed(&path, &environment);
+            let warnings = environment.warnings();
             assert_eq!(warnings.len(), usize::from(warned), "{file:o} in {around:o}");
             let remedy = format!("`chmod 600 {}`", path.display());
             assert!(warnings.iter().all(|warning| warning.contains(&remedy)), "{warnings:?}");

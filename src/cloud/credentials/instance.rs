@@ -13,10 +13,10 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::value::could_be_a_key;
-use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings, environment};
+use super::{Credentials, CredentialsError, Environment, Fetching, Found, Source, environment};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::signed::ServiceClock;
-use crate::words::{cut, shown_path};
+use crate::format::{cut, shown_path};
 
 /// Where the metadata service answers (vendor's Python and Go SDKs).
 const ADDRESS: &str = "http://metadata.tencentyun.com/";
@@ -33,14 +33,14 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// The role of the machine. Whether there is one only the metadata service knows, so this is asked last.
-pub(super) fn find(surroundings: &Surroundings<'_>) -> Found {
-    let address = address(surroundings)?;
-    let looked_at = surroundings.take_looked_at();
+pub(super) fn find(environment: &Environment<'_>) -> Found {
+    let address = address(environment)?;
+    let looked_at = environment.take_looked_at();
     Ok(Some(Box::new(InstanceRole { address, looked_at, profile: None, seen: AtomicBool::new(false) })))
 }
 
-fn address(surroundings: &Surroundings<'_>) -> Result<String, CredentialsError> {
-    let Some(address) = surroundings.value_of(OVERRIDE) else { return Ok(ADDRESS.to_owned()) };
+fn address(environment: &Environment<'_>) -> Result<String, CredentialsError> {
+    let Some(address) = environment.value_of(OVERRIDE) else { return Ok(ADDRESS.to_owned()) };
     match address.parse::<Endpoint>() {
         Ok(endpoint) if endpoint.is_plain() && endpoint.is_loopback() => Ok(endpoint.url()),
         _ => {
@@ -76,10 +76,10 @@ enum Asked {
 impl InstanceRole {
     /// The role, because a profile says so.
     pub(super) fn asked_for_by(
-        surroundings: &Surroundings<'_>,
+        environment: &Environment<'_>,
         profile: &Path,
     ) -> Result<Self, CredentialsError> {
-        let (address, profile) = (address(surroundings)?, Some(shown_path(profile)));
+        let (address, profile) = (address(environment)?, Some(shown_path(profile)));
         Ok(Self { address, looked_at: Vec::new(), profile, seen: AtomicBool::new(false) })
     }
 

@@ -1,8 +1,8 @@
 //! The role of a machine: found where there is one, and nothing that hangs or leaks where there is none.
 
-use super::super::staging::{NOBODY, actions, find_among};
+use super::super::fixtures::{NOBODY, actions, find_among};
 use super::*;
-use crate::cloud::misbehaving::{Reply, Server};
+use crate::cloud::faulty_server::{Reply, Server};
 
 const KEYS: &str = r#"{"TmpSecretId":"id-1","TmpSecretKey":"PRIVATE-K","ExpiredTime":4000000000,
     "Expiration":"2096-10-02T07:06:40Z","Token":"PRIVATE-T","Code":"Success"}"#;

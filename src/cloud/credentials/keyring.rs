@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Credentials, CredentialsError};
 use crate::cloud::signed::ServiceClock;
 use crate::cloud::sts::{GET_CALLER_IDENTITY, StsClient, Told};
-use crate::cloud::{Fault, Refusal};
+use crate::cloud::{CallError, Refusal};
 
 /// Keys with less than this left are replaced, in seconds; the vendor's tools do the same (vendor's Python and Go
 /// SDKs, command line).
@@ -115,13 +115,13 @@ impl Keyring {
 
     /// What a fault of a call that was signed with these keys means: a token that is no longer accepted is outdated
     /// where the next call can have another one.
-    pub(in crate::cloud) fn judge(&self, keys: &Credentials, fault: Fault) -> Fault {
+    pub(in crate::cloud) fn judge(&self, keys: &Credentials, fault: CallError) -> CallError {
         match fault {
-            Fault::Refused(Refusal { code, message, request_id })
+            CallError::Refused(Refusal { code, message, request_id })
                 if code == TOKEN_FAILURE && self.source.renews() =>
             {
                 keys.refuse();
-                Fault::Outdated(Refusal { code, message, request_id })
+                CallError::SignatureExpired(Refusal { code, message, request_id })
             }
             fault => fault,
         }
@@ -266,7 +266,7 @@ impl Source for Fixed {
     }
 }
 
-impl From<CredentialsError> for Fault {
+impl From<CredentialsError> for CallError {
     fn from(error: CredentialsError) -> Self {
         let cause = error.to_string();
         if error.may_pass() { Self::NotSent { cause } } else { Self::NoCredentials { cause } }

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use zeroize::Zeroizing;
 
-use super::super::staging::sts_at;
+use super::super::fixtures::sts_at;
 use super::*;
-use crate::cloud::misbehaving::{Reply, Server};
+use crate::cloud::faulty_server::{Reply, Server};
 
 /// Longer than it takes to fetch keys, and for everybody else to come and wait.
 const A_MOMENT: Duration = Duration::from_millis(100);
@@ -77,9 +77,9 @@ async fn id_after(keyring: &Arc<Keyring>, wait: Duration) -> String {
     ids(keyring, 1).await.remove(0)
 }
 
-fn refused() -> Fault {
+fn refused() -> CallError {
     let code = TOKEN_FAILURE.to_owned();
-    Fault::Refused(Refusal { code, message: String::new(), request_id: None })
+    CallError::Refused(Refusal { code, message: String::new(), request_id: None })
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,13 +142,13 @@ async fn keys_that_the_service_refused_are_replaced_once_for_all_who_had_them() 
     let (keyring, source) = lasting(7_200);
     let keys = keyring.current().await.expect("keys");
     for _ in 0..64 {
-        assert!(matches!(keyring.judge(&keys, refused()), Fault::Outdated(_)));
+        assert!(matches!(keyring.judge(&keys, refused()), CallError::SignatureExpired(_)));
     }
     assert_eq!(ids(&keyring, 64).await, vec!["id-1"; 64]);
     keyring.judge(&keys, refused());
     assert_eq!(ids(&keyring, 1).await, ["id-1"], "answers to requests with the old keys come late");
     assert_eq!(source.asked.load(Ordering::Relaxed), 2);
-    let other = Fault::NotSent { cause: String::new() };
+    let other = CallError::NotSent { cause: String::new() };
     assert_eq!(keyring.judge(&keys, other.clone()), other);
 }
 

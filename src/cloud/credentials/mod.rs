@@ -3,12 +3,12 @@
 mod chain;
 pub mod environment;
 mod file;
+#[cfg(test)]
+mod fixtures;
 mod instance;
 mod keyring;
 mod role;
 mod sdk_file;
-#[cfg(test)]
-mod staging;
 pub mod tccli;
 mod tke;
 mod value;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use zeroize::Zeroizing;
 
-pub use chain::{Found, Surroundings, WantedRole, find};
+pub use chain::{Environment, Found, WantedRole, find};
 pub use keyring::{Fetching, Keyring, Source};
 pub use role::AssumedRole;
 pub(super) use value::could_be_a_key;

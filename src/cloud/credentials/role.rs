@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{Credentials, CredentialsError, Fetching, Keyring, Source};
-use crate::cloud::Fault;
+use crate::cloud::CallError;
 use crate::cloud::signed::ServiceClock;
 use crate::cloud::sts::{Role, StsClient, Told};
-use crate::words::printable;
+use crate::format::printable;
 
 /// Variables of the role to assume: of the vendor's command line, and of its Terraform provider. The first that is set
 /// counts.
@@ -35,16 +35,16 @@ impl AssumedRole {
 
     async fn assume(&self) -> Result<Credentials, CredentialsError> {
         let role = Role { arn: &self.arn, session_name: &self.session_name };
-        let mut outdated = false;
+        let mut signature_expired = false;
         loop {
             let keys = self.base.current().await?;
             let fault = match self.sts.assume_role(&keys, role).await {
                 Ok(session) => return Ok(session.after(keys.sent().chain(keys.sent_before.iter().cloned()))),
                 Err(fault) => self.base.judge(&keys, fault),
             };
-            if matches!(fault, Fault::Outdated(_)) && !outdated {
+            if matches!(fault, CallError::SignatureExpired(_)) && !signature_expired {
                 // the base has other keys next time
-                outdated = true;
+                signature_expired = true;
                 continue;
             }
             let told = Told::of(

@@ -1,9 +1,9 @@
 //! Roles that are assumed, chained, refused, and whose base has to be renewed first.
 
-use super::super::staging::{EXPIRES, NOBODY, actions, find_among, refusal, session, sts_at};
-use super::super::{Surroundings, WantedRole, find};
+use super::super::fixtures::{EXPIRES, NOBODY, actions, find_among, refusal, session, sts_at};
+use super::super::{Environment, WantedRole, find};
 use super::*;
-use crate::cloud::misbehaving::{Reply, Server};
+use crate::cloud::faulty_server::{Reply, Server};
 
 const KEYS: [(&str, &str); 2] =
     [("TENCENTCLOUD_SECRET_ID", "AKID-BASE"), ("TENCENTCLOUD_SECRET_KEY", "PRIVATE-BASE")];
@@ -19,7 +19,7 @@ fn bodies(server: &Server) -> Vec<String> {
 
 /// Who signed each request.
 fn signers(server: &Server) -> Vec<String> {
-    let signer = |received: &crate::cloud::misbehaving::Received| {
+    let signer = |received: &crate::cloud::faulty_server::Received| {
         let header = received.header("authorization").expect("a signature");
         header.split(['=', '/']).nth(1).expect("an id").to_owned()
     };
@@ -80,10 +80,10 @@ async fn a_profile_that_was_asked_for_leaves_the_role_of_the_environment_out() {
     let file = home.path().join(".tccli/night.credential");
     std::fs::write(&file, r#"{"secretId": "AKID-NIGHT", "secretKey": "PRIVATE-NIGHT"}"#).expect("written");
     for (profile, assumes) in [(Some("night".to_owned()), false), (None, true)] {
-        let surroundings = Surroundings::new(&variable, Some(home.path().to_owned()), profile);
-        let source = find(&surroundings, None, &sts_at(NOBODY)).expect("a source");
+        let environment = Environment::new(&variable, Some(home.path().to_owned()), profile);
+        let source = find(&environment, None, &sts_at(NOBODY)).expect("a source");
         assert_eq!(source.name().contains("role"), assumes, "{}", source.name());
-        let warned = surroundings.warnings().concat();
+        let warned = environment.warnings().concat();
         assert_eq!(warned.contains("TENCENTCLOUD_ROLE_ARN is set and not used"), !assumes, "{warned}");
     }
 }

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use super::file::{self, Looked, wrong};
 use super::value::checked;
-use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings};
+use super::{Credentials, CredentialsError, Environment, Fetching, Found, Source};
 use crate::cloud::signed::ServiceClock;
-use crate::words::shown_path;
+use crate::format::shown_path;
 
 /// Variable of a path that takes the place of all others (vendor's Go SDK).
 pub(super) const FILE: &str = "TENCENTCLOUD_CREDENTIALS_FILE";
@@ -21,39 +21,39 @@ pub(super) const FILE: &str = "TENCENTCLOUD_CREDENTIALS_FILE";
 const OF_THE_SYSTEM: Option<&str> = if cfg!(unix) { Some("/etc/tencentcloud/credentials") } else { None };
 
 /// Keys from the first of the files that is there.
-pub fn find(surroundings: &Surroundings<'_>) -> Found {
-    find_among(surroundings, OF_THE_SYSTEM.map(Path::new))
+pub fn find(environment: &Environment<'_>) -> Found {
+    find_among(environment, OF_THE_SYSTEM.map(Path::new))
 }
 
 /// Whoever names a file in the variable may not expect another one to come first.
-pub(super) fn warn_if_passed_over(surroundings: &Surroundings<'_>, by: &Path) {
-    if surroundings.profile.is_none() && surroundings.value_of(FILE).is_some() {
-        surroundings.warn(format!(
+pub(super) fn warn_if_passed_over(environment: &Environment<'_>, by: &Path) {
+    if environment.profile.is_none() && environment.value_of(FILE).is_some() {
+        environment.warn(format!(
             "the keys of {} are used, and not those that {FILE} names: unset {FILE}, or move that profile away",
             shown_path(by)
         ));
     }
 }
 
-fn find_among(surroundings: &Surroundings<'_>, of_the_system: Option<&Path>) -> Found {
-    if let Some(path) = surroundings.value_of(FILE).map(PathBuf::from) {
+fn find_among(environment: &Environment<'_>, of_the_system: Option<&Path>) -> Found {
+    if let Some(path) = environment.value_of(FILE).map(PathBuf::from) {
         if let Looked::Nothing(why) = file::read(&path)? {
             let what = format!("{FILE}: {} is {why}: put it there, or unset {FILE}", shown_path(&path));
             return Err(CredentialsError::Source { what, may_pass: false });
         }
-        let found = of(path.clone(), surroundings)?;
+        let found = of(path.clone(), environment)?;
         return found.ok_or_else(|| without_keys(&path)).map(Some);
     }
-    let at_home = surroundings.home.as_ref().map(|home| home.join(".tencentcloud").join("credentials"));
+    let at_home = environment.home.as_ref().map(|home| home.join(".tencentcloud").join("credentials"));
     for path in at_home.into_iter().chain(of_the_system.map(Path::to_owned)) {
         if let Looked::Nothing(why) = file::read(&path)? {
-            surroundings.looked_at(format!("{} ({why})", shown_path(&path)));
+            environment.looked_at(format!("{} ({why})", shown_path(&path)));
             continue;
         }
         // the first one that is there is the one that counts, as it is for the Python SDK
-        let found = of(path.clone(), surroundings)?;
+        let found = of(path.clone(), environment)?;
         if found.is_none() {
-            surroundings.looked_at(format!("{} (without keys in its section [default])", shown_path(&path)));
+            environment.looked_at(format!("{} (without keys in its section [default])", shown_path(&path)));
         }
         return Ok(found);
     }
@@ -61,8 +61,8 @@ fn find_among(surroundings: &Surroundings<'_>, of_the_system: Option<&Path>) -> 
 }
 
 /// The file as a source, where it has keys.
-fn of(path: PathBuf, surroundings: &Surroundings<'_>) -> Found {
-    file::warn_if_exposed(&path, surroundings);
+fn of(path: PathBuf, environment: &Environment<'_>) -> Found {
+    file::warn_if_exposed(&path, environment);
     Ok(keys(&path)?.map(|_| -> Box<dyn Source> { Box::new(SdkFile { path }) }))
 }
 
@@ -144,11 +144,11 @@ mod tests {
                 path => self.path(path).display().to_string(),
             });
             let lookup = |name: &str| variable.clone().filter(|_| name == FILE);
-            let surroundings = Surroundings::new(&lookup, Some(self.path("home")), None);
-            let found = find_among(&surroundings, Some(&self.path("etc")));
+            let environment = Environment::new(&lookup, Some(self.path("home")), None);
+            let found = find_among(&environment, Some(&self.path("etc")));
             let found =
                 found.map(|found| found.map(|source| source.name())).map_err(|error| error.to_string());
-            let vain = CredentialsError::Absent { looked_at: surroundings.take_looked_at() };
+            let vain = CredentialsError::Absent { looked_at: environment.take_looked_at() };
             (found, vain.to_string())
         }
     }

@@ -17,10 +17,10 @@ use super::file::{self, Looked, wrong};
 use super::instance::InstanceRole;
 use super::keyring::RENEW_BELOW;
 use super::role::AssumedRole;
-use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings, sdk_file};
+use super::{Credentials, CredentialsError, Environment, Fetching, Found, Source, sdk_file};
 use crate::cloud::signed::ServiceClock;
 use crate::cloud::sts::StsClient;
-use crate::words::shown_path;
+use crate::format::shown_path;
 
 /// A profile that says where keys come from.
 pub struct Profile {
@@ -32,16 +32,16 @@ pub struct Profile {
 }
 
 /// Keys of the profile, or the source that it asks for.
-pub fn find(surroundings: &Surroundings<'_>, sts: &StsClient) -> Found {
-    let Some(profile) = read(surroundings)? else { return Ok(None) };
-    sdk_file::warn_if_passed_over(surroundings, &profile.place.credential());
+pub fn find(environment: &Environment<'_>, sts: &StsClient) -> Found {
+    let Some(profile) = read(environment)? else { return Ok(None) };
+    sdk_file::warn_if_passed_over(environment, &profile.place.credential());
     let file = profile.place.credential();
     let source = FromProfile { renews: profile.may_change(), place: profile.place };
     Ok(Some(match profile.entry {
-        Entry::InstanceRole => Box::new(InstanceRole::asked_for_by(surroundings, &file)?),
+        Entry::InstanceRole => Box::new(InstanceRole::asked_for_by(environment, &file)?),
         // a role of the environment takes the place of the profile's, as it does for tccli
         Entry::AssumeRole { role_arn, role_session_name, .. }
-            if surroundings.role_of_environment().is_none() =>
+            if environment.role_of_environment().is_none() =>
         {
             Box::new(AssumedRole::new(Box::new(source), role_arn, role_session_name, sts.clone()))
         }
@@ -51,8 +51,8 @@ pub fn find(surroundings: &Surroundings<'_>, sts: &StsClient) -> Found {
 
 /// The profile that was asked for, else the default one; none where it has no keys and nobody asked for it. Keys
 /// that are about to expire are an error.
-pub fn read(surroundings: &Surroundings<'_>) -> Result<Option<Profile>, CredentialsError> {
-    let Some(place) = Place::of(surroundings)? else { return Ok(None) };
+pub fn read(environment: &Environment<'_>) -> Result<Option<Profile>, CredentialsError> {
+    let Some(place) = Place::of(environment)? else { return Ok(None) };
     let path = place.credential();
     let text = match file::read(&path)? {
         Looked::Text(text) => text,
@@ -60,16 +60,16 @@ pub fn read(surroundings: &Surroundings<'_>) -> Result<Option<Profile>, Credenti
             if place.was_demanded() || !place.exists() {
                 place.demand(why)?;
             }
-            surroundings.looked_at(format!("{} ({why})", shown_path(&path)));
+            environment.looked_at(format!("{} ({why})", shown_path(&path)));
             return Ok(None);
         }
     };
-    file::warn_if_exposed(&path, surroundings);
+    file::warn_if_exposed(&path, environment);
     let Some((login, entry)) = entry::parse(&place, &text)? else {
         if place.was_demanded() {
             return Err(place.without_keys());
         }
-        surroundings.looked_at(format!("{} (without keys)", shown_path(&path)));
+        environment.looked_at(format!("{} (without keys)", shown_path(&path)));
         return Ok(None);
     };
     let profile = Profile { place, login, entry };

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::role::USUAL_SESSION_NAME;
-use super::{Credentials, CredentialsError, Fetching, Found, Source, Surroundings};
+use super::{Credentials, CredentialsError, Environment, Fetching, Found, Source};
 use crate::cloud::signed::ServiceClock;
 use crate::cloud::sts::{Role, StsClient, Told, WebIdentity};
-use crate::words::{printable, shown_path};
+use crate::format::{printable, shown_path};
 
 /// The region to ask (vendor's Python and Go SDKs, like the other three).
 const REGION: &str = "TKE_REGION";
@@ -24,12 +24,12 @@ const LARGEST_TOKEN: u64 = 64 * 1024;
 
 /// The role of the pod, where all four variables are set. Where only some are, that is an error: going on would act as
 /// somebody else, such as the node. The region alone says nothing.
-pub(super) fn find(surroundings: &Surroundings<'_>, sts: &StsClient) -> Found {
+pub(super) fn find(environment: &Environment<'_>, sts: &StsClient) -> Found {
     let [region, provider_id, token_file, role_arn] =
-        [REGION, PROVIDER_ID, TOKEN_FILE, ROLE_ARN].map(|name| surroundings.value_of(name));
+        [REGION, PROVIDER_ID, TOKEN_FILE, ROLE_ARN].map(|name| environment.value_of(name));
     let named = [(PROVIDER_ID, &provider_id), (TOKEN_FILE, &token_file), (ROLE_ARN, &role_arn)];
     let Some((present, _)) = named.iter().find(|(_, value)| value.is_some()) else {
-        surroundings.looked_at(format!("a pod's role ({ROLE_ARN} is unset)"));
+        environment.looked_at(format!("a pod's role ({ROLE_ARN} is unset)"));
         return Ok(None);
     };
     let missing = |missing| CredentialsError::Incomplete { present, missing };

@@ -1,8 +1,8 @@
 //! The role of a pod: all four variables or an error, a token that is read anew, and no secret told.
 
-use super::super::staging::{NOBODY, find_among, refusal, session};
+use super::super::fixtures::{NOBODY, find_among, refusal, session};
 use super::*;
-use crate::cloud::misbehaving::{Reply, Server};
+use crate::cloud::faulty_server::{Reply, Server};
 
 const ARN: &str = "qcs::cam::uin/42:roleName/pod";
 

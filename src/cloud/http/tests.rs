@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::cloud::credentials::Credentials;
-use crate::cloud::misbehaving::{Reply, Server};
+use crate::cloud::faulty_server::{Reply, Server};
 use crate::cloud::network::Network;
 use crate::cloud::{EngineKind, Refusal};
 use crate::job::ImageVersionId;
@@ -47,20 +47,20 @@ fn page() -> EnginePage {
 }
 
 /// Sends one switch to a server with one reply, and checks that exactly one request arrived.
-async fn switch_once(reply: Reply) -> Result<Receipt, Fault> {
+async fn switch_once(reply: Reply) -> Result<Receipt, CallError> {
     let server = Server::start([reply]).await;
     let result = cloud_of(&server).switch(&key()).await;
     assert_eq!((server.connections(), server.received().len()), (1, 1), "{result:?}");
     result
 }
 
-fn receipt(doubt: Option<&str>) -> Receipt {
-    Receipt { request_id: "r-1".to_owned(), doubt: doubt.map(str::to_owned) }
+fn receipt(problem: Option<&str>) -> Receipt {
+    Receipt { request_id: "r-1".to_owned(), problem: problem.map(str::to_owned) }
 }
 
-fn status_and_cause(result: Result<Receipt, Fault>) -> (Option<u16>, String) {
+fn status_and_cause(result: Result<Receipt, CallError>) -> (Option<u16>, String) {
     match result {
-        Err(Fault::NoAnswer { http_status, cause }) => (http_status, cause),
+        Err(CallError::NoResponse { http_status, cause }) => (http_status, cause),
         other => panic!("expected no answer, got {other:?}"),
     }
 }
@@ -76,7 +76,7 @@ async fn a_connection_that_is_refused_means_not_sent() {
     let address = listener.local_addr().expect("an address");
     drop(listener);
     let result = cloud_at(&format!("http://{address}"), Duration::from_secs(5)).switch(&key()).await;
-    let Err(Fault::NotSent { cause }) = result else { panic!("{result:?}") };
+    let Err(CallError::NotSent { cause }) = result else { panic!("{result:?}") };
     assert!(cause.to_lowercase().contains("connection refused"), "{cause}");
     assert!(!cause.contains("http://"), "{cause}");
 }
@@ -87,7 +87,7 @@ async fn a_connection_that_never_comes_about_means_not_sent() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let result = cloud_at(&format!("https://{address}"), Duration::from_secs(1)).switch(&key()).await;
-    assert!(matches!(result, Err(Fault::NotSent { .. })), "{result:?}");
+    assert!(matches!(result, Err(CallError::NotSent { .. })), "{result:?}");
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_region_that_no_header_can_carry_means_not_sent() {
     let mut key = key();
     key.region = Region::new("ap-guangzhou\r\nx-evil: 1");
     let result = cloud_of(&server).switch(&key).await;
-    assert!(matches!(result, Err(Fault::NotSent { .. })), "{result:?}");
+    assert!(matches!(result, Err(CallError::NotSent { .. })), "{result:?}");
     assert_eq!(server.connections(), 0);
 }
 
@@ -183,7 +183,7 @@ async fn the_body_decides_whatever_status_and_content_type_say() {
             request_id: Some("r-2".to_owned()),
         };
         let result = switch_once(Reply::http(status, content_type, refused)).await;
-        assert_eq!(result, Err(Fault::Refused(refusal)), "{status} {content_type}");
+        assert_eq!(result, Err(CallError::Refused(refusal)), "{status} {content_type}");
     }
 }
 
@@ -198,15 +198,15 @@ async fn a_receipt_that_is_not_called_json_comes_with_a_doubt() {
             "{content_type}"
         );
     }
-    for (content_type, doubt) in [
+    for (content_type, problem) in [
         ("text/html; charset=utf-8", "the answer is called \"text/html; charset=utf-8\", not JSON"),
         ("jsonish", "the answer is called \"jsonish\", not JSON"),
         // keys that come back are not told, however long the text around them
         (&format!("SECRETEXAMPLE{}", "x".repeat(200)), "the answer is called \"[redacted]xx"),
     ] {
         let answered = switch_once(Reply::http("200 OK", content_type, RECEIPT)).await.expect("a receipt");
-        let told = answered.doubt.expect("a doubt");
-        assert!(told.starts_with(doubt) && told.len() < 120, "{told}");
+        let told = answered.problem.expect("a doubt");
+        assert!(told.starts_with(problem) && told.len() < 120, "{told}");
     }
     let length = RECEIPT.len();
     let bare = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{RECEIPT}");
@@ -255,7 +255,9 @@ async fn keys_that_a_proxy_echoes_are_blotted_out() {
     assert!(!cause.contains("EXAMPLE") && cause.contains("[redacted]"), "{cause}");
     let echo =
         r#"{"Response":{"Error":{"Code":"AuthFailure","Message":"bad TOKENEXAMPLE"},"RequestId":"r"}}"#;
-    let Err(Fault::Refused(refusal)) = switch_once(Reply::json(echo)).await else { panic!("not refused") };
+    let Err(CallError::Refused(refusal)) = switch_once(Reply::json(echo)).await else {
+        panic!("not refused")
+    };
     assert_eq!(refusal.message, "bad [redacted]");
 }
 

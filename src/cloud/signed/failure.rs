@@ -3,25 +3,25 @@
 use std::error::Error;
 
 use super::Credentials;
-use crate::cloud::{Barrier, Fault};
-use crate::words::{cut, printable};
+use crate::cloud::{CallError, ConnectionProblem};
+use crate::format::{cut, printable};
 
 /// Characters of a body that are worth showing.
 const LONGEST_EXCERPT: usize = 120;
 
 /// How the libraries word what will not pass by itself; the first that fits decides (rustls, `error.rs`; hyper-util,
 /// `tunnel.rs`).
-const BARRIERS: [(&str, Barrier); 10] = [
-    ("invalid peer certificate: UnknownIssuer", Barrier::UnknownIssuer),
-    ("invalid peer certificate: certificate expired", Barrier::OutOfDate),
-    ("invalid peer certificate: certificate not valid yet", Barrier::OutOfDate),
-    ("invalid peer certificate: certificate not valid for name", Barrier::OtherHost),
-    ("invalid peer certificate", Barrier::Certificate),
-    ("peer sent no certificates", Barrier::Certificate),
-    ("received corrupt message", Barrier::NoTls),
-    ("received fatal alert: ProtocolVersion", Barrier::NoTls),
-    ("peer is incompatible", Barrier::NoTls),
-    ("tunnel error: proxy authorization required", Barrier::ProxyCredentials),
+const BARRIERS: [(&str, ConnectionProblem); 10] = [
+    ("invalid peer certificate: UnknownIssuer", ConnectionProblem::UnknownIssuer),
+    ("invalid peer certificate: certificate expired", ConnectionProblem::OutOfDate),
+    ("invalid peer certificate: certificate not valid yet", ConnectionProblem::OutOfDate),
+    ("invalid peer certificate: certificate not valid for name", ConnectionProblem::OtherHost),
+    ("invalid peer certificate", ConnectionProblem::Certificate),
+    ("peer sent no certificates", ConnectionProblem::Certificate),
+    ("received corrupt message", ConnectionProblem::NoTls),
+    ("received fatal alert: ProtocolVersion", ConnectionProblem::NoTls),
+    ("peer is incompatible", ConnectionProblem::NoTls),
+    ("tunnel error: proxy authorization required", ConnectionProblem::ProxyCredentials),
 ];
 
 /// What the libraries' words for a connection that did not come about mean.
@@ -36,24 +36,24 @@ const MEANINGS: [(&str, &str); 6] = [
 
 /// The fault behind an error that came before any answer. Only what failed while connecting, name resolution and
 /// the TLS handshake included, is sure not to have been sent.
-pub(super) fn without_answer(error: reqwest::Error) -> Fault {
+pub(super) fn without_answer(error: reqwest::Error) -> CallError {
     let (connecting, building) = (error.is_connect(), error.is_builder());
     let cause = chain(&error.without_url());
     if connecting {
         while_connecting(cause)
     } else if building {
-        Fault::NotSent { cause }
+        CallError::NotSent { cause }
     } else {
-        Fault::NoAnswer { cause, http_status: None }
+        CallError::NoResponse { cause, http_status: None }
     }
 }
 
-fn while_connecting(cause: String) -> Fault {
+fn while_connecting(cause: String) -> CallError {
     if let Some((_, by)) = BARRIERS.iter().find(|(words, _)| cause.contains(words)) {
-        return Fault::Barred { by: *by, cause };
+        return CallError::Connection { by: *by, cause };
     }
     let meaning = MEANINGS.iter().find(|(words, _)| cause.contains(words));
-    Fault::NotSent { cause: meaning.map_or(cause.clone(), |(_, meaning)| format!("{meaning}: {cause}")) }
+    CallError::NotSent { cause: meaning.map_or(cause.clone(), |(_, meaning)| format!("{meaning}: {cause}")) }
 }
 
 /// An error and everything behind it, joined by colons; what only repeats the one before is left out.
@@ -101,12 +101,14 @@ mod tests {
 
     #[test]
     fn a_certificate_that_is_not_accepted_bars_the_way() {
-        for (words, by) in [("UnknownIssuer", Barrier::UnknownIssuer), ("BadSignature", Barrier::Certificate)]
-        {
+        for (words, by) in [
+            ("UnknownIssuer", ConnectionProblem::UnknownIssuer),
+            ("BadSignature", ConnectionProblem::Certificate),
+        ] {
             let source = io::Error::other(format!("invalid peer certificate: {words}"));
             let cause = chain(&Layer { text: "client error (Connect)", source });
             assert_eq!(cause, format!("client error (Connect): invalid peer certificate: {words}"));
-            assert_eq!(while_connecting(cause.clone()), Fault::Barred { by, cause });
+            assert_eq!(while_connecting(cause.clone()), CallError::Connection { by, cause });
         }
     }
 
@@ -128,7 +130,7 @@ mod tests {
     #[test]
     fn any_other_trouble_while_connecting_means_not_sent() {
         let cause = "tcp connect error: Connection refused".to_owned();
-        assert_eq!(while_connecting(cause.clone()), Fault::NotSent { cause });
+        assert_eq!(while_connecting(cause.clone()), CallError::NotSent { cause });
     }
 
     #[test]
@@ -153,7 +155,7 @@ mod tests {
         fn any_body_gives_a_short_excerpt_on_one_line(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
             let shown = excerpt(&body, Some(&credentials()));
             // an escape has up to ten letters
-            assert!(shown.chars().count() <= 10 * LONGEST_EXCERPT && shown.chars().all(crate::words::is_printable), "{shown}");
+            assert!(shown.chars().count() <= 10 * LONGEST_EXCERPT && shown.chars().all(crate::format::is_printable), "{shown}");
         }
     }
 }

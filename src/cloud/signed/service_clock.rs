@@ -73,7 +73,7 @@ fn settle(theirs: i64, came: Came, in_use: i64) -> Result<i64, String> {
     if ahead.abs() > FURTHEST {
         return Err(format!(
             "by the answer's Date the service's clock is {} away, too far to be believed",
-            crate::words::about(Duration::from_secs(ahead.unsigned_abs()))
+            crate::format::about(Duration::from_secs(ahead.unsigned_abs()))
         ));
     }
     Ok(ahead)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::{prop_assert, proptest};
 
 use super::*;
-use crate::cloud::misbehaving::{Received, Reply, Server};
+use crate::cloud::faulty_server::{Received, Reply, Server};
 use crate::cloud::network::Network;
 use crate::cloud::sign::Signable;
 
@@ -97,7 +97,7 @@ async fn the_caller_is_told_and_an_answer_without_an_account_is_none() {
         kind: Some("CAMUser".into()),
     };
     assert_eq!(told, expected);
-    assert!(matches!(sts.caller(&keyring).await, Err(Fault::NoAnswer { .. })));
+    assert!(matches!(sts.caller(&keyring).await, Err(CallError::NoResponse { .. })));
     assert_eq!(String::from_utf8_lossy(&server.received()[0].body), "{}");
 }
 
@@ -168,9 +168,9 @@ async fn a_refusal_is_told_with_code_message_request_id_and_the_remedy_that_fits
         assert_eq!((told.remedy.as_str(), told.may_pass), (remedy, may_pass), "{code}");
         assert!(told.what.ends_with(&format!("({code}: said\\nso, RequestId r-9)")), "{}", told.what);
     }
-    let nobody = Told::of(&Fault::NotSent { cause: "connection refused".into() }, "d", "u");
+    let nobody = Told::of(&CallError::NotSent { cause: "connection refused".into() }, "d", "u");
     assert!(nobody.may_pass && nobody.what.contains("connection refused") && nobody.remedy.contains("proxy"));
-    let keys: Fault = CredentialsError::Absent { looked_at: Vec::new() }.into();
+    let keys: CallError = CredentialsError::Absent { looked_at: Vec::new() }.into();
     assert!(Told::of(&keys, "d", "u").what.contains("TENCENTCLOUD_SECRET_ID"));
 }
 

@@ -1,4 +1,4 @@
-//! Bodies as the service spells them, whole, sparse and broken, against the nouns they become.
+//! Bodies as the service faults them, whole, sparse and broken, against the nouns they become.
 
 use super::*;
 use crate::cloud::{EngineExecType, EngineGeneration};

@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 use super::Dispatcher;
 use crate::cloud::catalogue::{Class, Reach, look_up};
-use crate::cloud::{Cloud, Fault};
+use crate::cloud::{CallError, Cloud};
 use crate::event::{Event, SoakFailure, StopReason};
 use crate::job::{JobIndex, Reason};
+use crate::run::job_state::Effect;
 use crate::run::stop::{Signal, Stopping};
-use crate::run::track::Effect;
 
 /// So long after a throttled request nothing was to be sent, at all but the slowest rates.
 const NOTHING_SENT: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ impl<C: Cloud> Dispatcher<C> {
                 self.denied_in_a_row = 0;
             }
             Effect::Throttled(reason) => self.throttled(index, reason),
-            Effect::Outdated => self.tell_clock(),
+            Effect::SignatureExpired => self.tell_clock(),
             Effect::Denied(reason) => {
                 self.denied_in_a_row += 1;
                 if !self.accepted_any || self.denied_in_a_row >= DENIALS_THAT_STOP {
@@ -42,23 +42,23 @@ impl<C: Cloud> Dispatcher<C> {
                 }
             }
             Effect::Stop(reason) => self.refuse_account(reason),
-            Effect::HoldImage(reason) => self.board.hold_image(index, &reason),
-            Effect::HoldRegion(reason) => self.board.hold_region(index, &reason),
+            Effect::HoldImage(reason) => self.job_table.hold_image(index, &reason),
+            Effect::HoldRegion(reason) => self.job_table.hold_region(index, &reason),
         }
     }
 
     /// Slows down. A service that has let nothing through for as long as a run waits for anything is not waited
     /// for any longer.
     fn throttled(&mut self, index: JobIndex, reason: Reason) {
-        self.gate.throttled();
-        self.tell(&Event::Throttled { job: index, reason: reason.clone(), rate: self.gate.rate() });
+        self.limiter.throttled();
+        self.tell(&Event::Throttled { job: index, reason: reason.clone(), rate: self.limiter.rate() });
         let now = Instant::now();
         // time in which nothing was sent says nothing about the service
         let (since, last) = self.throttled.unwrap_or((now, now));
-        let idle = NOTHING_SENT.max(Duration::from_secs_f64(3.0 / self.gate.rate()));
+        let idle = NOTHING_SENT.max(Duration::from_secs_f64(3.0 / self.limiter.rate()));
         let since = if now > last + idle { now } else { since };
         self.throttled = Some((since, now));
-        if now >= since + self.rules.wait_timeout {
+        if now >= since + self.options.wait_timeout {
             self.refuse_account(reason);
         }
     }
@@ -68,7 +68,7 @@ impl<C: Cloud> Dispatcher<C> {
         let ahead = self.cloud.clock_ahead();
         if ahead != self.clock_ahead {
             self.clock_ahead = ahead;
-            self.tell(&Event::ClockOff { ahead });
+            self.tell(&Event::ClockSkew { ahead });
         }
     }
 
@@ -79,11 +79,13 @@ impl<C: Cloud> Dispatcher<C> {
 
     /// Where nothing can be sent and the fleet cannot be read for the same kind of reason, there is nothing to be
     /// gained from watching.
-    pub(super) fn give_up_watching_if_blind(&mut self, fault: &Fault) {
+    pub(super) fn stop_polling_if_unreadable(&mut self, fault: &CallError) {
         let blind = match fault {
-            Fault::Refused(refusal) => look_up(&refusal.code).class == Class::Final(Reach::Account),
-            Fault::Barred { .. } | Fault::NoCredentials { .. } => true,
-            Fault::Outdated(_) | Fault::NotSent { .. } | Fault::NoAnswer { .. } => false,
+            CallError::Refused(refusal) => look_up(&refusal.code).class == Class::Final(Reach::Account),
+            CallError::Connection { .. } | CallError::NoCredentials { .. } => true,
+            CallError::SignatureExpired(_) | CallError::NotSent { .. } | CallError::NoResponse { .. } => {
+                false
+            }
         };
         if blind && matches!(self.stopped, Some(StopReason::AccountRefused(_))) {
             self.stopping = self.stopping.max(Stopping::Draining);
@@ -101,7 +103,9 @@ impl<C: Cloud> Dispatcher<C> {
     pub(super) fn turn_waves(&mut self) {
         loop {
             let is_stopping = self.stopping > Stopping::No;
-            let Some(turn) = self.board.turn_wave(Instant::now(), is_stopping, &self.rules) else { return };
+            let Some(turn) = self.job_table.turn_wave(Instant::now(), is_stopping, &self.options) else {
+                return;
+            };
             for event in &turn.events {
                 self.tell(event);
             }
@@ -118,7 +122,7 @@ impl<C: Cloud> Dispatcher<C> {
         let rank = |reason: &StopReason| match reason {
             StopReason::AccountRefused(_) | StopReason::SoakFailed(_) => 1,
             StopReason::Interrupted { .. } => 2,
-            StopReason::LedgerLost { .. } => 3,
+            StopReason::LedgerFailed { .. } => 3,
         };
         if self.stopped.as_ref().is_none_or(|stopped| rank(stopped) < rank(&reason)) {
             self.tell(&Event::Stopping(reason.clone()));

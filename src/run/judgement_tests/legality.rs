@@ -3,7 +3,7 @@
 use super::*;
 
 /// What may happen to a job; the numbers choose among the possibilities.
-fn happen(stage: &mut Stage, number: u8, memory: &mut Memory) -> Result<(), String> {
+fn happen(stage: &mut Stage, number: u8, history: &mut History) -> Result<(), String> {
     let codes = [
         "InternalError",
         "ResourceInUse",
@@ -14,18 +14,18 @@ fn happen(stage: &mut Stage, number: u8, memory: &mut Memory) -> Result<(), Stri
         "ResourceNotFound.ImageVersionNotFound",
     ];
     let before = stage.steps.len();
-    let ready = stage.track.phase == Phase::Ready;
-    let departing = stage.track.phase == Phase::Departing;
-    let in_flight = stage.track.phase == Phase::InFlight;
+    let ready = stage.job_state.phase == Phase::Ready;
+    let next_send = stage.job_state.phase == Phase::AwaitingLimiter;
+    let in_flight = stage.job_state.phase == Phase::InFlight;
     match number % 16 {
         0 | 1 if ready => {
-            stage.take_track(Track::depart);
+            stage.take_track(JobState::prepare_send);
         }
-        2 if departing => {
-            stage.take_track(Track::stay);
+        2 if next_send => {
+            stage.take_track(JobState::cancel_send);
         }
-        0..=3 if departing => {
-            stage.take_track(Track::leave);
+        0..=3 if next_send => {
+            stage.take_track(JobState::mark_sent);
         }
         3 if in_flight => {
             stage.accept();
@@ -34,34 +34,37 @@ fn happen(stage: &mut Stage, number: u8, memory: &mut Memory) -> Result<(), Stri
             stage.lose_answer();
         }
         6 if in_flight => {
-            stage.answer(Err(Fault::NotSent { cause: "refused".into() }));
+            stage.answer(Err(CallError::NotSent { cause: "refused".into() }));
         }
         7 if in_flight => {
-            stage.answer(Err(Fault::Barred { by: Barrier::OutOfDate, cause: "expired".into() }));
+            stage.answer(Err(CallError::Connection {
+                by: ConnectionProblem::OutOfDate,
+                cause: "expired".into(),
+            }));
         }
         0..=9 if in_flight => {
             stage.refuse(codes[usize::from(number) % codes.len()]);
         }
         10 => {
-            stage.look("old", i64::from(number / 16) % 4);
+            stage.snapshot("old", i64::from(number / 16) % 4);
         }
         11 => {
-            stage.look("new", i64::from(number / 16) % 4);
+            stage.snapshot("new", i64::from(number / 16) % 4);
         }
         12 => {
-            stage.look("third", 2);
+            stage.snapshot("third", 2);
         }
         13 if ready => {
             let view = view(["old", "new", "third"][usize::from(number / 16) % 3], 2);
-            let change = stage.track.reconsidered(&job(), &view, stage.now, &stage.rules);
-            if change.track.phase != Phase::Ready {
+            let change = stage.job_state.decide_again(&job(), &view, stage.now, &stage.options);
+            if change.job_state.phase != Phase::Ready {
                 stage.take(change);
             }
         }
         14 => {
-            stage.track.phase = match stage.track.phase {
+            stage.job_state.phase = match stage.job_state.phase {
                 // the job's wave opens: it is looked at before it goes
-                Phase::Ready => Track::looking(stage.now),
+                Phase::Ready => JobState::looking(stage.now),
                 ref other => other.clone(),
             }
         }
@@ -69,9 +72,9 @@ fn happen(stage: &mut Stage, number: u8, memory: &mut Memory) -> Result<(), Stri
             stage.wait(u64::from(number));
         }
     }
-    for (step, seq) in stage.steps[before..].iter().zip(memory.lines + 1..) {
+    for (step, seq) in stage.steps[before..].iter().zip(history.lines + 1..) {
         let entry = Entry::Job { key: job().key, step: step.clone() };
-        memory.take(&Line { seq, at: Timestamp::UNIX_EPOCH, run: "run-1".into(), entry })?;
+        history.take(&Line { seq, at: Timestamp::UNIX_EPOCH, run: "run-1".into(), entry })?;
     }
     Ok(())
 }
@@ -81,17 +84,17 @@ proptest! {
 
     #[test]
     fn no_step_is_ever_proposed_that_the_ledger_would_refuse(numbers in proptest::collection::vec(any::<u8>(), 1..60)) {
-        let mut memory = Memory::default();
-        let opened = Entry::Opened(RunOpened {
+        let mut history = History::default();
+        let opened = Entry::RunStarted(RunStarted {
             schema: SCHEMA.into(), parent_run: None, tool_version: "0".into(), plan: "p".into(),
             plan_digest: "0".into(), regions: vec![], endpoint: "simulator".into(), simulated: true, rate: 20,
         });
         let line = Line { seq: 1, at: Timestamp::UNIX_EPOCH, run: "run-1".into(), entry: opened };
-        memory.take(&line).map_err(TestCaseError::fail)?;
-        let mut stage = Stage::in_flight(Rules { wait_timeout: Duration::from_secs(600), ..Rules::default() });
-        stage.track = Track { phase: Phase::Ready, attempts: 0, sent: false, ..stage.track.clone() };
+        history.take(&line).map_err(TestCaseError::fail)?;
+        let mut stage = Stage::in_flight(RunOptions { wait_timeout: Duration::from_secs(600), ..RunOptions::default() });
+        stage.job_state = JobState { phase: Phase::Ready, attempts: 0, sent: false, ..stage.job_state.clone() };
         for number in numbers {
-            happen(&mut stage, number, &mut memory).map_err(TestCaseError::fail)?;
+            happen(&mut stage, number, &mut history).map_err(TestCaseError::fail)?;
         }
     }
 }

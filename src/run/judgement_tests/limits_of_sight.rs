@@ -2,43 +2,44 @@
 
 use super::*;
 use crate::job::DataEngineName;
-use crate::run::sight::strayed;
+use crate::run::fleet_view::drift;
 
 #[test]
 fn without_read_back_nothing_in_doubt_is_sent_again() {
-    let rules = Rules { read_back: false, wait: false, ..Rules::default() };
-    let mut stage = Stage::in_flight(rules);
+    let options = RunOptions { verify: false, wait: false, ..RunOptions::default() };
+    let mut stage = Stage::in_flight(options);
     stage.lose_answer();
-    assert_eq!((stage.outcome(), stage.code()), (Some(Outcome::Unknown), Some("read-back-off")));
-    let mut stage = Stage::in_flight(rules);
+    assert_eq!((stage.outcome(), stage.code()), (Some(Outcome::Unknown), Some("verify-off")));
+    let mut stage = Stage::in_flight(options);
     stage.refuse("InternalError");
     assert_eq!(stage.outcome(), Some(Outcome::Unknown));
-    let mut stage = Stage::in_flight(rules);
+    let mut stage = Stage::in_flight(options);
     stage.accept();
     assert_eq!(stage.outcome(), Some(Outcome::Accepted));
 }
 
 #[test]
 fn a_sweep_that_did_not_cover_an_engine_says_nothing_about_it() {
-    let rules = Rules::default();
+    let options = RunOptions::default();
     let now = Instant::now();
-    let good_since = Some(now);
-    let mut board = Board::new([job()].into(), &[UNSENT], Waves::new([].into(), &[job()], &[], now));
-    let converging = Phase::Converging { since: now, good_since };
-    board.commit(board.track(JobIndex(0)).to(converging, Vec::new()).track);
+    let ready_since = Some(now);
+    let mut job_table = JobTable::new([job()].into(), &[UNSENT], Waves::new([].into(), &[job()], &[], now));
+    let converging = Phase::Converging { since: now, ready_since };
+    job_table.commit(job_table.job_state(JobIndex(0)).to(converging, Vec::new()).job_state);
     let known = view("new", 2);
     let later = now + Duration::from_secs(1);
-    let nothing = Look { view: &FleetView::default(), asked: later, seen: later };
-    let elsewhere = BTreeSet::from([Place::Listing(Region::new("ap-guangzhou"), EngineKind::ALL[1])]);
-    assert!(board.looked(nothing, (None, None), &elsewhere, &known, &rules).is_empty());
-    let here = BTreeSet::from([Place::Listing(Region::new("ap-guangzhou"), EngineKind::ALL[0])]);
+    let nothing = Snapshot { view: &FleetView::default(), started: later, finished: later };
+    let elsewhere = BTreeSet::from([Query::Listing(Region::new("ap-guangzhou"), EngineKind::ALL[1])]);
+    assert!(job_table.on_observation(nothing, (None, None), &elsewhere, &known, &options).is_empty());
+    let here = BTreeSet::from([Query::Listing(Region::new("ap-guangzhou"), EngineKind::ALL[0])]);
     assert!(
-        board.looked(nothing, (None, None), &here, &known, &rules).is_empty(),
+        job_table.on_observation(nothing, (None, None), &here, &known, &options).is_empty(),
         "a listing can leave an engine out"
     );
     let mut gone = FleetView::default();
-    gone.take_absent(&job().key.region, &job().key.data_engine_id);
-    let changes = board.looked(Look { view: &gone, ..nothing }, (None, None), &here, &known, &rules);
+    gone.mark_absent(&job().key.region, &job().key.data_engine_id);
+    let changes =
+        job_table.on_observation(Snapshot { view: &gone, ..nothing }, (None, None), &here, &known, &options);
     assert_eq!(changes.len(), 1, "an engine that does not exist is not on its target");
 }
 
@@ -49,28 +50,28 @@ fn shown(id: &str) -> FleetView {
     let mut job = job();
     job.data_engine_name = Some(DataEngineName::new("night"));
     let mut shown = FleetView::by_name();
-    shown.take_named(&Place::named(&job).expect("a name"), Some(record));
+    shown.record_named(&Query::named(&job).expect("a name"), Some(record));
     shown
 }
 
 #[test]
 fn an_engine_that_answers_to_a_name_with_another_id_is_another_engine() {
-    let forecast_of = |view: &FleetView| forecast(&job(), &UNSENT, Some(view));
-    assert!(matches!(forecast_of(&shown("DataEngine-1")), Forecast::Switch { .. }));
+    let forecast_of = |view: &FleetView| decide(&job(), &UNSENT, Some(view));
+    assert!(matches!(forecast_of(&shown("DataEngine-1")), Decision::Send { .. }));
     assert!(
-        matches!(forecast_of(&shown("DataEngine-2")), Forecast::Unfit(reason) if reason.code == "wrong-name")
+        matches!(forecast_of(&shown("DataEngine-2")), Decision::Fail(reason) if reason.code == "wrong-name")
     );
     let mut known = shown("DataEngine-1");
-    known.absorb(shown("DataEngine-2"));
+    known.merge(shown("DataEngine-2"));
     assert!(
-        matches!(forecast_of(&known), Forecast::Unfit(_)),
+        matches!(forecast_of(&known), Decision::Fail(_)),
         "what was known before is not believed any more"
     );
-    known.absorb(shown("DataEngine-1"));
-    assert!(matches!(forecast_of(&known), Forecast::Switch { .. }));
-    let done = Forecast::Done { outcome: Outcome::Switched, image_before: None, trouble: None };
-    assert_eq!(strayed(&job(), &done, &shown("DataEngine-1")), Some("on old".into()));
-    assert_eq!(strayed(&job(), &done, &shown("DataEngine-2")), None, "nobody knows where it is");
+    known.merge(shown("DataEngine-1"));
+    assert!(matches!(forecast_of(&known), Decision::Send { .. }));
+    let done = Decision::Keep { outcome: Outcome::Switched, image_before: None, last_error: None };
+    assert_eq!(drift(&job(), &done, &shown("DataEngine-1")), Some("on old".into()));
+    assert_eq!(drift(&job(), &done, &shown("DataEngine-2")), None, "nobody knows where it is");
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn a_listing_that_gives_an_engine_another_name_than_the_plan_contradicts_it() {
         record.name = theirs.map(DataEngineName::new);
         listed.take(&job().key.region, vec![record]);
         let job = Job { data_engine_name: ours.map(DataEngineName::new), ..job() };
-        matches!(forecast(&job, &UNSENT, Some(&listed)), Forecast::Switch { .. })
+        matches!(decide(&job, &UNSENT, Some(&listed)), Decision::Send { .. })
     };
     assert!(named(Some("night"), Some("night")) && named(Some("night"), None) && named(None, Some("night")));
     assert!(!named(Some("night"), Some("Night")));

@@ -7,7 +7,7 @@ use super::Prediction;
 use crate::event::SoakFailure;
 use crate::job::{Job, Outcome, Wave};
 use crate::run::preflight::Preflight;
-use crate::run::soaked::{Found, found};
+use crate::run::soak_check::{EngineCheck, found};
 
 /// What a dry run foresees of soaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub fn foresee_soaks(
     let left = |number: usize| left.get(number).copied().flatten();
     let rows = || jobs.iter().zip(predictions);
     let open: BTreeSet<usize> = rows().filter(|row| is_open(row.1, waits)).map(|(job, _)| job.wave).collect();
-    let strays = strays(rows(), seen);
+    let drifted = drifted(rows(), seen);
     let mut foreseen = SoaksForeseen { times: Vec::new(), failure: None };
     for (number, wave) in waves.iter().enumerate() {
         let is_switched = open.contains(&number);
@@ -40,7 +40,7 @@ pub fn foresee_soaks(
         let follows = open.last().is_some_and(|last| *last > number);
         let is_read_back = is_switched || (left(number).is_some() && (!time.is_zero() || follows));
         if is_read_back && waits && !wave.soak.is_zero() && foreseen.failure.is_none() {
-            foreseen.failure = strays.get(&number).map(|(engines, first, seen)| SoakFailure {
+            foreseen.failure = drifted.get(&number).map(|(engines, first, seen)| SoakFailure {
                 wave: wave.name.clone(),
                 engines: *engines,
                 first: first.key.data_engine_id.clone(),
@@ -62,27 +62,27 @@ fn is_open(prediction: &Prediction, waits: bool) -> bool {
 
 /// The engines that earlier runs brought to their target and that are not there, or do not run: for each wave how many,
 /// the first of them, and where that one is.
-fn strays<'a>(
+fn drifted<'a>(
     rows: impl Iterator<Item = (&'a Job, &'a Prediction)>,
     seen: Option<&Preflight>,
 ) -> BTreeMap<usize, (usize, &'a Job, String)> {
-    let mut strays = BTreeMap::new();
+    let mut drifted = BTreeMap::new();
     for (job, prediction) in rows {
-        if let Some(elsewhere) = stray(job, prediction, seen) {
-            strays.entry(job.wave).or_insert((0, job, elsewhere)).0 += 1;
+        if let Some(elsewhere) = drift(job, prediction, seen) {
+            drifted.entry(job.wave).or_insert((0, job, elsewhere)).0 += 1;
         }
     }
-    strays
+    drifted
 }
 
-fn stray(job: &Job, prediction: &Prediction, seen: Option<&Preflight>) -> Option<String> {
+fn drift(job: &Job, prediction: &Prediction, seen: Option<&Preflight>) -> Option<String> {
     match prediction {
         Prediction::Drifted(elsewhere) => Some(elsewhere.clone()),
         Prediction::Done(Outcome::Switched) => {
             let view = &seen?.view;
-            match found(view.sight(&job.key, None), view.absence(), true) {
-                Found::Strayed(elsewhere) => Some(elsewhere),
-                Found::Kept | Found::Unclear => None,
+            match found(view.observe(&job.key, None), view.absence_text(), true) {
+                EngineCheck::Drifted(elsewhere) => Some(elsewhere),
+                EngineCheck::Unchanged | EngineCheck::Unclear => None,
             }
         }
         _ => None,
@@ -144,13 +144,13 @@ mod tests {
         };
         let drifted = || Prediction::Drifted("on old".into());
         let done = || Prediction::Done(Outcome::Switched);
-        let stray = |wave: &str, seen: &str| Some((wave.to_owned(), 1, seen.to_owned()));
-        assert_eq!(foresee(&[drifted(), switch()], 0, 2), stray("w0", "on old"));
-        assert_eq!(foresee(&[drifted(), done()], 40, 2), stray("w0", "on old"), "it would soak on");
+        let drift = |wave: &str, seen: &str| Some((wave.to_owned(), 1, seen.to_owned()));
+        assert_eq!(foresee(&[drifted(), switch()], 0, 2), drift("w0", "on old"));
+        assert_eq!(foresee(&[drifted(), done()], 40, 2), drift("w0", "on old"), "it would soak on");
         assert_eq!(foresee(&[drifted(), done()], 0, 2), None, "nothing depends on it any more");
-        assert_eq!(foresee(&[done(), switch()], 0, 1), stray("w0", "suspended (State 1)"));
+        assert_eq!(foresee(&[done(), switch()], 0, 1), drift("w0", "suspended (State 1)"));
         assert_eq!(foresee(&[done(), switch()], 0, 2), None);
-        assert_eq!(foresee(&[Prediction::Already, switch()], 0, 1), None, "nothing was sent to it");
+        assert_eq!(foresee(&[Prediction::UpToDate, switch()], 0, 1), None, "nothing was sent to it");
         assert_eq!(foresee(&[switch(), drifted()], 0, 2), None, "the last wave, and its soak is over");
     }
 
@@ -161,7 +161,7 @@ mod tests {
             (Prediction::Settle, 600),
             (Prediction::CannotTell("nobody looked".into()), 600),
             (Prediction::Watch, 600),
-            (Prediction::Already, 40),
+            (Prediction::UpToDate, 40),
             (Prediction::Done(Outcome::Switched), 40),
             (Prediction::Drifted("on old".into()), 40),
             (Prediction::NotFound, 40),

@@ -7,7 +7,7 @@ use dlc_fleet::cloud::credentials::{Credentials, Keyring};
 use dlc_fleet::cloud::http::{HttpCloud, HttpFleet};
 use dlc_fleet::cloud::network::Network;
 use dlc_fleet::cloud::signed::SignedClient;
-use dlc_fleet::cloud::{Cloud, Fault, Receipt};
+use dlc_fleet::cloud::{CallError, Cloud, Receipt};
 use dlc_fleet::job::{DataEngineId, ImageVersionId, JobKey, Region};
 use zeroize::Zeroizing;
 
@@ -25,11 +25,11 @@ pub const RECEIPT: &str = r#"{"Response":{"RequestId":"r-1"}}"#;
 pub enum Believed {
     /// Accepted, with this `RequestId`.
     Receipt(&'static str),
-    /// In doubt: a receipt with this `RequestId` that is not called JSON.
+    /// In problem: a receipt with this `RequestId` that is not called JSON.
     OddReceipt(&'static str),
     /// Refused with this code.
     Refusal(&'static str),
-    /// In doubt, with this status and these words.
+    /// In problem, with this status and these words.
     Nothing(Option<u16>, &'static str),
 }
 
@@ -83,7 +83,7 @@ impl Answer {
         let expected = match self.believed {
             Believed::Receipt(_) => Class::Accepted,
             Believed::Refusal(_) => Class::RefusedByService,
-            Believed::OddReceipt(_) | Believed::Nothing(..) => Class::Doubtful,
+            Believed::OddReceipt(_) | Believed::Nothing(..) => Class::Unconfirmed,
         };
         let name = self.name.to_owned();
         Case { kind: Kind::SwitchAnswer, name, expected, attempt: Box::new(move || block_on(self.meet())) }
@@ -103,21 +103,21 @@ impl Answer {
         self.judge(result).map_err(|()| told)
     }
 
-    fn judge(&self, result: Result<Receipt, Fault>) -> Result<Class, ()> {
+    fn judge(&self, result: Result<Receipt, CallError>) -> Result<Class, ()> {
         match (self.believed, result) {
-            (Believed::Receipt(id), Ok(Receipt { request_id, doubt: None })) if request_id == id => {
+            (Believed::Receipt(id), Ok(Receipt { request_id, problem: None })) if request_id == id => {
                 Ok(Class::Accepted)
             }
-            (Believed::OddReceipt(id), Ok(Receipt { request_id, doubt: Some(_) })) if request_id == id => {
-                Ok(Class::Doubtful)
+            (Believed::OddReceipt(id), Ok(Receipt { request_id, problem: Some(_) })) if request_id == id => {
+                Ok(Class::Unconfirmed)
             }
-            (Believed::Refusal(code), Err(Fault::Refused(refusal))) if refusal.code == code => {
+            (Believed::Refusal(code), Err(CallError::Refused(refusal))) if refusal.code == code => {
                 Ok(Class::RefusedByService)
             }
-            (Believed::Nothing(status, words), Err(Fault::NoAnswer { cause, http_status }))
+            (Believed::Nothing(status, words), Err(CallError::NoResponse { cause, http_status }))
                 if http_status == status && cause.contains(words) && !cause.contains(char::is_control) =>
             {
-                Ok(Class::Doubtful)
+                Ok(Class::Unconfirmed)
             }
             _ => Err(()),
         }
@@ -214,8 +214,8 @@ fn errors() -> Vec<Answer> {
         ),
         refusal(
             "an error that nobody documented",
-            r#"{"Code":"Weather.Rain","Message":"m"}"#,
-            "Weather.Rain",
+            r#"{"Code":"FaultSchedule.Rain","Message":"m"}"#,
+            "FaultSchedule.Rain",
         ),
         refusal(
             "an error with a message of 100,000 characters",

@@ -43,7 +43,7 @@ pub enum Class {
     /// Odd, but sound: taken for what it says.
     Sound,
     /// Nobody can say what the service did, and nobody does.
-    Doubtful,
+    Unconfirmed,
     /// The service truly said no.
     RefusedByService,
     /// The service truly said yes.
@@ -58,7 +58,7 @@ impl Class {
             Self::RefusedAtLine => "refused with file and line",
             Self::RefusedWhole => "refused with the file",
             Self::Sound => "odd but sound, taken for what they say",
-            Self::Doubtful => "in doubt",
+            Self::Unconfirmed => "in doubt",
             Self::RefusedByService => "refusals of the service",
             Self::Accepted => "true receipts",
             Self::NotRead => "listings not believed",

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use dlc_fleet::ledger;
 use dlc_fleet::plan::{self, PlanError};
-use dlc_fleet::sim::Scenario;
+use dlc_fleet::simulator::Scenario;
 use tempfile::TempDir;
 
 use super::case::{Case, Class, Kind};
@@ -275,8 +275,8 @@ fn scenario(path: &Path, text: &str) -> Result<String, String> {
 }
 
 fn recall(path: &Path) -> Result<String, String> {
-    let recalled = ledger::read(path).map_err(|error| error.to_string())?;
-    Ok(format!("{} lines, {} bytes torn", recalled.memory.lines, recalled.torn.len()))
+    let loaded = ledger::read(path).map_err(|error| error.to_string())?;
+    Ok(format!("{} lines, {} bytes torn", loaded.history.lines, loaded.torn.len()))
 }
 
 #[cfg(unix)]

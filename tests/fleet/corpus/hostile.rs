@@ -70,8 +70,8 @@ fn play(
             "--allow-unlisted-images",
         ]);
         command.args(["--endpoint", &format!("http://{}", server.address)]).args(flags);
-        if !flags.contains(&"--no-read-back") {
-            command.args(["--grace", "1s"]);
+        if !flags.contains(&"--no-verify") {
+            command.args(["--resend-after", "1s"]);
         }
         let shown = run(&command);
         let ledger = fs::read_to_string(folder.path().join(LEDGER)).unwrap_or_default();
@@ -138,7 +138,7 @@ fn sixty_four_answers_without_end_at_once_fit_into_little_memory() {
     let head =
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"Response\":{\"Error\":{\"Message\":\""
             .to_vec();
-    let ended = play(64, &["--no-read-back"], switches(Reply::Endless(head, vec![b'x'; 16_384]), 64));
+    let ended = play(64, &["--no-verify"], switches(Reply::Endless(head, vec![b'x'; 16_384]), 64));
     ended.expect(4, "larger than 262144 bytes");
     assert_eq!(ended.switches, 64, "each is sent once");
     println!("64 answers without end: {} MiB", ended.peak / 1024);
@@ -177,7 +177,7 @@ fn an_answer_that_is_not_the_service_speaking_leaves_the_engine_unknown_and_is_s
         Reply::http("502 Bad Gateway", "content-type: text/html", "<html>\u{1b}[2J</html>"),
         Reply::BytesThenEnd(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{}".to_vec()),
     ] {
-        let ended = play(2, &["--no-read-back"], switches(reply, 2));
+        let ended = play(2, &["--no-verify"], switches(reply, 2));
         ended.expect(4, "unknown");
         assert_eq!(ended.switches, 2);
         assert!(!ended.ledger.contains("\"kind\":\"accepted\""));
@@ -195,7 +195,7 @@ fn a_listing_that_lies_costs_few_requests_and_sends_nothing_that_it_does_not_sho
     assert_eq!(ended.switches, 3);
     assert!(ended.listings <= 80, "{} listings", ended.listings);
     let two = r#"{"DataEngineId":"DataEngine-0","State":2,"ImageVersionId":"a"},{"DataEngineId":"DataEngine-0","State":2,"ImageVersionId":"image-new"}"#;
-    let ended = play(1, &["--wait-timeout", "1s", "--settle", "0s"], move |_| {
+    let ended = play(1, &["--wait-timeout", "1s", "--min-ready", "0s"], move |_| {
         Reply::json(format!(r#"{{"Response":{{"RequestId":"r","DataEngines":[{two}]}}}}"#))
     });
     ended.expect(4, "not-started");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dlc_fleet::cloud::{Cloud, Fault};
+use dlc_fleet::cloud::{CallError, Cloud};
 
 use super::answers::{Answer, Believed, CUT, NO_JSON, RECEIPT, cloud, key};
 use super::server::{Reply, Server, block_on};
@@ -405,7 +405,7 @@ fn a_redirect_takes_no_signed_request_elsewhere() {
             let header = location.clone();
             let server = Server::start(move |_| Reply::http(status, &header, "")).await;
             let result = cloud(&server, Duration::from_secs(30)).switch(&key("DataEngine-a")).await;
-            assert!(matches!(result, Err(Fault::NoAnswer { .. })), "{status}: {result:?}");
+            assert!(matches!(result, Err(CallError::NoResponse { .. })), "{status}: {result:?}");
         }
         assert_eq!(elsewhere.connections(), 0);
     });

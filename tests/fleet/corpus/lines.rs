@@ -101,19 +101,22 @@ fn fields() -> Vec<BadFile> {
         ),
         at(
             "a job without a region",
-            second(line(2, r#""kind":"already","data_engine_id":"a","new_image_version_id":"i""#)),
+            second(line(2, r#""kind":"up-to-date","data_engine_id":"a","new_image_version_id":"i""#)),
             2,
             "missing field `region`",
         ),
         at(
             "a region that is a number",
-            second(line(2, r#""kind":"already","region":1,"data_engine_id":"a","new_image_version_id":"i""#)),
+            second(line(
+                2,
+                r#""kind":"up-to-date","region":1,"data_engine_id":"a","new_image_version_id":"i""#,
+            )),
             2,
             "invalid type",
         ),
         at(
             "a region twice",
-            second(job(2, r#""kind":"already","region":"ap-beijing""#)),
+            second(job(2, r#""kind":"up-to-date","region":"ap-beijing""#)),
             2,
             "duplicate field `region`",
         ),
@@ -133,7 +136,7 @@ fn fields() -> Vec<BadFile> {
         at("no attempt", second(job(2, r#""kind":"sent""#)), 2, "missing field `attempt`"),
         at(
             "an HTTP status beyond sixteen bits",
-            sealed(&[run(), sent(2), job(3, r#""kind":"doubtful","message":"m","http_status":65536"#)]),
+            sealed(&[run(), sent(2), job(3, r#""kind":"unconfirmed","message":"m","http_status":65536"#)]),
             3,
             "invalid value",
         ),
@@ -152,14 +155,14 @@ fn fields() -> Vec<BadFile> {
 /// Steps that may not follow, under a check that holds.
 fn steps() -> Vec<BadFile> {
     let after_sent = |fields: &str| sealed(&[run(), sent(2), job(3, fields)]);
-    let accepted = r#""kind":"accepted","read_back":false"#;
+    let accepted = r#""kind":"accepted","verify":false"#;
     vec![
         at("sent twice", sealed(&[run(), sent(2), sent(3)]), 3, "cannot follow Sent"),
         at("accepted and never sent", second(job(2, accepted)), 2, "cannot follow nothing"),
         at("switched and never accepted", after_sent(r#""kind":"switched""#), 3, "cannot follow Sent"),
         at(
             "cleared without a doubt",
-            after_sent(r#""kind":"cleared","image_seen":"i""#),
+            after_sent(r#""kind":"not-applied","image_seen":"i""#),
             3,
             "cannot follow Sent",
         ),
@@ -171,9 +174,9 @@ fn steps() -> Vec<BadFile> {
         ),
         at(
             "already, and then sent",
-            sealed(&[run(), job(2, r#""kind":"already""#), sent(3)]),
+            sealed(&[run(), job(2, r#""kind":"up-to-date""#), sent(3)]),
             3,
-            "cannot follow Already",
+            "cannot follow UpToDate",
         ),
         at(
             "accepted twice",

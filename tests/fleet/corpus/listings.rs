@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dlc_fleet::cloud::{
-    EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, Fault, Fleet, ImageRecord,
+    CallError, EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, Fleet, ImageRecord,
 };
 use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, Job, Region};
 use dlc_fleet::ledger::Work;
-use dlc_fleet::run::{Blind, FleetView, Forecast, Reader, Rules, forecast};
+use dlc_fleet::run::{Decision, FleetView, Reader, RunOptions, SurveyError, decide};
 use serde_json::Value;
 
 use super::answers::{cloud, key};
@@ -62,8 +62,8 @@ impl Listing {
     async fn meet(self) -> Result<Class, String> {
         let page = Arc::clone(&self.page);
         let server = Server::start(move |received| page(&asked(received))).await;
-        let rules = Rules { max_attempts: 1, ..Rules::default() };
-        let reader = Reader::new(Arc::new(cloud(&server, Duration::from_secs(30))), rules);
+        let options = RunOptions { max_attempts: 1, ..RunOptions::default() };
+        let reader = Reader::new(Arc::new(cloud(&server, Duration::from_secs(30))), options);
         let result = reader.survey(&[job(ENGINE)]).await;
         let requests = server.received().len();
         if requests > self.most {
@@ -72,11 +72,12 @@ impl Listing {
         self.judge(&result).map_err(|()| format!("{result:?}").chars().take(500).collect())
     }
 
-    fn judge(&self, result: &Result<FleetView, Blind>) -> Result<Class, ()> {
+    fn judge(&self, result: &Result<FleetView, SurveyError>) -> Result<Class, ()> {
         let view = match (self.seen, result) {
-            (Seen::Failure(words), Err(Blind::Unread { fault: Fault::NoAnswer { cause, .. }, .. }))
-                if cause.contains(words) =>
-            {
+            (
+                Seen::Failure(words),
+                Err(SurveyError::Unread { fault: CallError::NoResponse { cause, .. }, .. }),
+            ) if cause.contains(words) => {
                 return Ok(Class::NotRead);
             }
             (_, Ok(view)) => view,
@@ -84,7 +85,7 @@ impl Listing {
         };
         let engine = view.engine(&key(ENGINE));
         let unsent = Work::Send { open_elsewhere: None, sent_before: false, image_before: None };
-        let unclear = forecast(&job(ENGINE), &unsent, Some(view)) == Forecast::Unclear;
+        let unclear = decide(&job(ENGINE), &unsent, Some(view)) == Decision::Unclear;
         let fits = match (self.seen, engine) {
             (Seen::Missing, None) => true,
             (Seen::Unclear, Some(_)) => unclear,
@@ -315,7 +316,7 @@ fn counts() -> Vec<Listing> {
 struct Endless(AtomicUsize);
 
 impl Fleet for Endless {
-    async fn engines(&self, _: &Region, page: EnginePage) -> Result<EngineListing, Fault> {
+    async fn engines(&self, _: &Region, page: EnginePage) -> Result<EngineListing, CallError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         let record = |number: u32| EngineRecord {
             data_engine_id: DataEngineId::new(format!("DataEngine-{number}")),
@@ -336,15 +337,19 @@ impl Fleet for Endless {
         _: &Region,
         _: EngineKind,
         _: &[DataEngineId],
-    ) -> Result<EngineListing, Fault> {
+    ) -> Result<EngineListing, CallError> {
         Ok(EngineListing::default())
     }
 
-    async fn engine_by_name(&self, _: &Region, _: &DataEngineName) -> Result<Option<EngineRecord>, Fault> {
+    async fn engine_by_name(
+        &self,
+        _: &Region,
+        _: &DataEngineName,
+    ) -> Result<Option<EngineRecord>, CallError> {
         Ok(None)
     }
 
-    async fn images(&self, _: &Region, _: &str) -> Result<Vec<ImageRecord>, Fault> {
+    async fn images(&self, _: &Region, _: &str) -> Result<Vec<ImageRecord>, CallError> {
         Ok(Vec::new())
     }
 }
@@ -355,7 +360,7 @@ fn endless() -> Case {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         runtime.expect("a runtime").block_on(async {
             let fleet = Arc::new(Endless(AtomicUsize::new(0)));
-            let view = Reader::new(Arc::clone(&fleet), Rules::default()).survey(&[job(ENGINE)]).await;
+            let view = Reader::new(Arc::clone(&fleet), RunOptions::default()).survey(&[job(ENGINE)]).await;
             let (requests, view) =
                 (fleet.0.load(Ordering::Relaxed), view.map_err(|blind| format!("{blind:?}"))?);
             // four kinds, and once more for the engine that is missing

@@ -18,12 +18,12 @@ fn sound(name: &'static str, content: &str) -> BadFile {
 }
 
 /// A scenario with one spell, at line 3.
-fn spell(keys: &str) -> String {
-    format!("seed: 1\nspells:\n  - {{{keys}}}\n")
+fn rule(keys: &str) -> String {
+    format!("seed: 1\nfaults:\n  - {{{keys}}}\n")
 }
 
 pub fn files() -> Vec<BadFile> {
-    [numbers(), times(), spells(), forms(), whole_files()].concat()
+    [numbers(), times(), faults(), forms(), whole_files()].concat()
 }
 
 fn numbers() -> Vec<BadFile> {
@@ -72,62 +72,62 @@ fn times() -> Vec<BadFile> {
     ]
 }
 
-fn spells() -> Vec<BadFile> {
+fn faults() -> Vec<BadFile> {
     vec![
-        at("spells that are text", "seed: 1\nspells: rain\n", 2, ""),
-        at("a spell that is text", "spells:\n  - rain\n", 2, ""),
-        at("a spell without a fate", spell("times: 1"), 3, "fate"),
-        at("a fate that there is not", spell("fate: frogs"), 3, "frogs"),
-        at("an HTTP status of two digits", spell("fate: http-99"), 3, "http-99"),
-        at("an HTTP status of letters", spell("fate: http-abc"), 3, "http-abc"),
-        at("an undocumented fate without a code", spell("fate: undocumented"), 3, "undocumented"),
-        at("an undocumented fate with an empty code", spell("fate: 'undocumented '"), 3, "code is missing"),
-        at("an unknown way to apply", spell("fate: fin, applied: maybe"), 3, "use never, before or late 5s"),
-        at("late by nothing", spell("fate: fin, applied: late"), 3, "use never, before or late 5s"),
-        at("late in the past", spell("fate: fin, applied: late -5s"), 3, "is in the past; remove the minus"),
+        at("faults that are text", "seed: 1\nfaults: rain\n", 2, ""),
+        at("a spell that is text", "faults:\n  - rain\n", 2, ""),
+        at("a spell without a fate", rule("times: 1"), 3, "fault"),
+        at("a fate that there is not", rule("fault: frogs"), 3, "frogs"),
+        at("an HTTP status of two digits", rule("fault: http-99"), 3, "http-99"),
+        at("an HTTP status of letters", rule("fault: http-abc"), 3, "http-abc"),
+        at("an undocumented fate without a code", rule("fault: undocumented"), 3, "undocumented"),
+        at("an undocumented fate with an empty code", rule("fault: 'undocumented '"), 3, "code is missing"),
+        at("an unknown way to apply", rule("fault: fin, applied: maybe"), 3, "use never, before or late 5s"),
+        at("late by nothing", rule("fault: fin, applied: late"), 3, "use never, before or late 5s"),
+        at("late in the past", rule("fault: fin, applied: late -5s"), 3, "is in the past; remove the minus"),
         at(
             "applied where nothing arrives",
-            spell("fate: no-connection, applied: before"),
+            rule("fault: no-connection, applied: before"),
             3,
             "applied has no meaning; remove it",
         ),
-        at("more than all engines", spell("fate: fin, engines: 101%"), 3, "selects no engines"),
-        at("fewer than no engines", spell("fate: fin, engines: -3%"), 3, "selects no engines"),
-        at("a share that is no number", spell("fate: fin, engines: NaN%"), 3, "selects no engines"),
-        at("an endless share", spell("fate: fin, engines: inf%"), 3, "selects no engines"),
-        at("no engines", spell("fate: fin, engines: 0"), 3, "selects no engines"),
-        at("some engines", spell("fate: fin, engines: some"), 3, "selects no engines"),
-        at("engines in lists of lists", spell("fate: fin, engines: [[a]]"), 3, ""),
-        at("engines that are a mapping", spell("fate: fin, engines: {a: b}"), 3, ""),
+        at("more than all engines", rule("fault: fin, engines: 101%"), 3, "selects no engines"),
+        at("fewer than no engines", rule("fault: fin, engines: -3%"), 3, "selects no engines"),
+        at("a share that is no number", rule("fault: fin, engines: NaN%"), 3, "selects no engines"),
+        at("an endless share", rule("fault: fin, engines: inf%"), 3, "selects no engines"),
+        at("no engines", rule("fault: fin, engines: 0"), 3, "selects no engines"),
+        at("some engines", rule("fault: fin, engines: some"), 3, "selects no engines"),
+        at("engines in lists of lists", rule("fault: fin, engines: [[a]]"), 3, ""),
+        at("engines that are a mapping", rule("fault: fin, engines: {a: b}"), 3, ""),
         at(
             "calls that nobody takes",
-            spell("fate: fin, takes: 3"),
+            rule("fault: fin, requests_per_second: 3"),
             3,
             "takes is for the fate other-client; remove it",
         ),
-        at("another client that takes nothing", spell("fate: other-client"), 3, "other-client needs takes"),
+        at("another client that takes nothing", rule("fault: other-client"), 3, "other-client needs takes"),
         at(
             "another client of one engine",
-            spell("fate: other-client, takes: 3, engines: [a]"),
+            rule("fault: other-client, requests_per_second: 3, engines: [a]"),
             3,
             "remove engines and times",
         ),
-        at("never", spell("fate: fin, times: 0"), 3, "times is 0; give 1 or more"),
-        at("over before it begins", spell("fate: fin, from: 5s, until: 3s"), 3, "until is not after from"),
+        at("never", rule("fault: fin, times: 0"), 3, "times is 0; give 1 or more"),
+        at("over before it begins", rule("fault: fin, from: 5s, until: 3s"), 3, "until is not after from"),
         at(
             "an action that there is not",
-            spell("fate: fin, action: DropDatabase"),
+            rule("fault: fin, action: DropDatabase"),
             3,
             "there is no action DropDatabase",
         ),
         at(
             "engines where none are named",
-            spell("fate: fin, action: DescribeDataEngines, engines: [a]"),
+            rule("fault: fin, action: DescribeDataEngines, engines: [a]"),
             3,
             "names no engine",
         ),
-        at("an unknown key in a spell", spell("fate: fin, luck: bad"), 3, "luck"),
-        at("a fate that steers the terminal", spell("fate: \"\\e[31mfin\""), 3, ""),
+        at("an unknown key in a spell", rule("fault: fin, luck: bad"), 3, "luck"),
+        at("a fate that steers the terminal", rule("fault: \"\\e[31mfin\""), 3, ""),
     ]
 }
 
@@ -140,19 +140,19 @@ fn forms() -> Vec<BadFile> {
         at("a key twice", "seed: 1\nseed: 2\n", 2, "seed"),
         at("a list", "- seed: 1\n", 1, ""),
         at("a text", "storm\n", 1, ""),
-        at("a bracket that stays open", "spells: [\n", 1, "unclosed bracket"),
-        at("a tab that indents", "spells:\n\t- {fate: fin}\n", 2, ""),
+        at("a bracket that stays open", "faults: [\n", 1, "unclosed bracket"),
+        at("a tab that indents", "faults:\n\t- {fault: fin}\n", 2, ""),
         at("a second document", "seed: 1\n---\nseed: 2\n", 3, "one scenario in each file"),
         at("a use of no anchor", "seed: *nowhere\n", 1, ""),
         at("an alias bomb", bomb, 1, ""),
-        at("a hundred thousand brackets", format!("spells: {}", "[".repeat(100_000)), 1, ""),
+        at("a hundred thousand brackets", format!("faults: {}", "[".repeat(100_000)), 1, ""),
         at("a NUL", "seed: 1\0\n", 1, ""),
         at("CSV", "data_engine_id,region\n", 1, ""),
         sound("an empty file", ""),
         sound("comments alone", "# fine\n"),
         sound("null", "~\n"),
         sound("an empty mapping", "{}\n"),
-        sound("no spells", "spells: []\n"),
+        sound("no faults", "faults: []\n"),
     ]
 }
 

@@ -4,16 +4,16 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use dlc_fleet::ledger::{self, Check, LedgerError, Line, Lock, Memory, read_from};
+use dlc_fleet::ledger::{self, Check, History, LedgerError, Line, Lock, read_from};
 use proptest::prelude::*;
 
 use super::mutation::{mutated, noise};
-use crate::torture::{Oracle, Verdict, story};
+use crate::torture::{JobResult, Oracle, story};
 
 const LINES: [&str; 5] = [
     r#"{"seq":1,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"run","schema":"dlc-fleet.ledger/1","tool_version":"0","plan":"p","plan_digest":"0","regions":["ap-a"],"endpoint":"e","simulated":true,"rate":20}"#,
     r#"{"seq":2,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"sent","attempt":1,"image_before":"i","region":"ap-a","data_engine_id":"a","new_image_version_id":"n"}"#,
-    r#"{"seq":3,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"doubtful","message":"m","http_status":502,"region":"ap-a","data_engine_id":"a","new_image_version_id":"n"}"#,
+    r#"{"seq":3,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"unconfirmed","message":"m","http_status":502,"region":"ap-a","data_engine_id":"a","new_image_version_id":"n"}"#,
     r#"{"seq":4,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"failed","code":"C","message":"m","request_id":"i","latency_ms":7,"region":"ap-a","data_engine_id":"a","new_image_version_id":"n"}"#,
     r#"{"seq":5,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"closed","outcomes":{"failed":1},"stopped":"s"}"#,
 ];
@@ -71,25 +71,25 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-fn read(bytes: &[u8]) -> Result<ledger::Recalled, LedgerError> {
+fn read(bytes: &[u8]) -> Result<ledger::LoadedLedger, LedgerError> {
     read_from(bytes, Path::new("plan.ledger.jsonl"))
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_a_ledger_whose_bytes_add_up_or_are_refused(bytes in noise(&PIECES)) {
-        if let Ok(recalled) = read(&bytes) {
+        if let Ok(loaded) = read(&bytes) {
             let lines = bytes.split(|byte| *byte == b'\n').count() as u64 - 1;
-            prop_assert_eq!(recalled.memory.lines, lines);
-            prop_assert_eq!(recalled.whole_bytes + recalled.torn.len() as u64, bytes.len() as u64);
-            prop_assert!(!recalled.torn.contains(&b'\n'));
+            prop_assert_eq!(loaded.history.lines, lines);
+            prop_assert_eq!(loaded.whole_bytes + loaded.torn.len() as u64, bytes.len() as u64);
+            prop_assert!(!loaded.torn.contains(&b'\n'));
         }
     }
 
     #[test]
     fn whatever_is_done_to_a_whole_ledger_it_resumes_truly_or_is_refused(bytes in prop_oneof![damaged(), torn()]) {
-        let verdict = ORACLE.judge(&bytes);
-        prop_assert!(!matches!(verdict, Verdict::Changed(_) | Verdict::Panicked), "{:?}", verdict);
+        let result = ORACLE.judge(&bytes);
+        prop_assert!(!matches!(result, JobResult::Changed(_) | JobResult::Panicked), "{:?}", result);
     }
 
     #[test]
@@ -108,17 +108,17 @@ proptest! {
     ) {
         let changed: Vec<String> = lines.iter().map(|line| String::from_utf8_lossy(line).replace('\n', " ")).collect();
         let all = LINES.iter().take(good).map(|line| (*line).to_owned()).chain(changed);
-        let (mut check, mut text, mut memory) = (Check::default(), String::new(), Ok(Memory::default()));
+        let (mut check, mut text, mut history) = (Check::default(), String::new(), Ok(History::default()));
         for (number, line) in all.enumerate() {
             let (sealed, next) = check.seal(&line);
-            memory = memory.and_then(|mut memory: Memory| {
-                let taken = Line::from_json(&sealed).and_then(|line| memory.take(&line));
-                taken.map(|()| memory).map_err(|_| number as u64 + 1)
+            history = history.and_then(|mut history: History| {
+                let taken = Line::from_json(&sealed).and_then(|line| history.take(&line));
+                taken.map(|()| history).map_err(|_| number as u64 + 1)
             });
             (check, text) = (next, text + &sealed + "\n");
         }
-        match (read(text.as_bytes()), memory) {
-            (Ok(recalled), Ok(memory)) => prop_assert_eq!(recalled.memory, memory),
+        match (read(text.as_bytes()), history) {
+            (Ok(loaded), Ok(history)) => prop_assert_eq!(loaded.history, history),
             (Err(LedgerError::Damaged { line, .. } | LedgerError::Newer { line, .. }), Err(due)) => {
                 prop_assert_eq!(line, due);
             }
@@ -136,9 +136,9 @@ proptest! {
         if let Ok(Some(repaired)) = repaired {
             prop_assert!(bytes.starts_with(&kept) && kept.len() < bytes.len());
             prop_assert_eq!(fs::read(repaired.copy).expect("a copy"), bytes);
-            prop_assert_eq!(ledger::read(&path).expect("whole").memory.lines, repaired.kept_lines);
+            prop_assert_eq!(ledger::read(&path).expect("whole").history.lines, repaired.kept_lines);
         } else {
-            let is_whole = ledger::read(&path).is_ok_and(|recalled| recalled.torn.is_empty());
+            let is_whole = ledger::read(&path).is_ok_and(|loaded| loaded.torn.is_empty());
             prop_assert_eq!((kept, repaired.is_ok()), (bytes, is_whole));
         }
     }

@@ -5,7 +5,7 @@ use std::fs;
 
 use dlc_fleet::job::Region;
 use dlc_fleet::plan::{self, MAX_JOBS, Plan, PlanError, is_region};
-use dlc_fleet::sim::{Engines, Scenario};
+use dlc_fleet::simulator::{Engines, Scenario};
 use proptest::prelude::*;
 
 use super::mutation::{mutated, noise};
@@ -70,12 +70,12 @@ const YAML_PIECES: [&str; 24] = [
 ];
 
 const SCENARIOS: [&str; 2] = [
-    "seed: 7\nlatency: {median: 120ms, worst: 600ms}\nswitching: {least: 2s, most: 4s}\nimage_changes: at-start\nwindow: fixed\nlimit: 15\nskew: -10m\nclock: {settle: 1s}\n",
-    "spells:\n  - {fate: InternalError, engines: 3%, times: 1}\n  - {fate: fin, applied: late 5s, engines: [x], from: 1s, until: 2s}\n  - {fate: other-client, takes: 3}\n  - {fate: undocumented A.B, action: any}\n",
+    "seed: 7\nlatency: {median: 120ms, worst: 600ms}\nswitching: {least: 2s, most: 4s}\nimage_changes: at-start\nwindow: fixed\nlimit: 15\nskew: -10m\nclock: {min_ready: 1s}\n",
+    "faults:\n  - {fault: InternalError, engines: 3%, times: 1}\n  - {fault: fin, applied: late 5s, engines: [x], from: 1s, until: 2s}\n  - {fault: other-client, requests_per_second: 3}\n  - {fault: undocumented A.B, action: any}\n",
 ];
 
 const SCENARIO_PIECES: [&str; 20] = [
-    "fate: ",
+    "fault: ",
     "undocumented ",
     "http-599",
     "engines: ",
@@ -176,18 +176,15 @@ fn judge_scenario(text: &str) {
         Ok(scenario) => {
             assert!(scenario.latency.median <= scenario.latency.worst && scenario.limit > 0);
             assert!(scenario.switching.0 <= scenario.switching.1);
-            for spell in &scenario.spells {
-                assert!(spell.times.is_none_or(|times| times > 0), "{spell:?}");
-                assert!(
-                    spell.until.is_none_or(|until| spell.from.is_none_or(|from| from < until)),
-                    "{spell:?}"
-                );
-                match spell.engines {
-                    Engines::Share(share) => assert!((0.0..=100.0).contains(&share), "{spell:?}"),
-                    Engines::First(number) => assert!(number > 0, "{spell:?}"),
+            for rule in &scenario.faults {
+                assert!(rule.times.is_none_or(|times| times > 0), "{rule:?}");
+                assert!(rule.until.is_none_or(|until| rule.from.is_none_or(|from| from < until)), "{rule:?}");
+                match rule.engines {
+                    Engines::Share(share) => assert!((0.0..=100.0).contains(&share), "{rule:?}"),
+                    Engines::First(number) => assert!(number > 0, "{rule:?}"),
                     Engines::All | Engines::Listed(_) => {}
                 }
-                assert!(!format!("{:?}", spell.fate).contains("\"\""), "a refusal has a code: {spell:?}");
+                assert!(!format!("{:?}", rule.fault).contains("\"\""), "a refusal has a code: {rule:?}");
             }
         }
         Err(error) => {

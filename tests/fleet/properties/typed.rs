@@ -7,9 +7,9 @@ use dlc_fleet::cli::{Cli, Command};
 use dlc_fleet::cloud::catalogue::look_up;
 use dlc_fleet::cloud::credentials::environment::{SECRET_ID, SECRET_KEY, TOKEN, read};
 use dlc_fleet::cloud::endpoint::Endpoint;
+use dlc_fleet::format;
 use dlc_fleet::plan::is_region;
-use dlc_fleet::sim::Fate;
-use dlc_fleet::words;
+use dlc_fleet::simulator::SimulatedFault;
 use proptest::prelude::*;
 
 use super::mutation::{mutated, noise};
@@ -50,11 +50,11 @@ const FLAGS: [&str; 26] = [
     "--concurrency",
     "--max-attempts",
     "--request-timeout",
-    "--grace",
+    "--resend-after",
     "--wait-timeout",
-    "--settle",
+    "--min-ready",
     "--no-wait",
-    "--no-read-back",
+    "--no-verify",
     "--simulate",
     "--simulate=",
     "--endpoint",
@@ -88,7 +88,7 @@ fn arguments() -> impl Strategy<Value = Vec<String>> {
 }
 
 pub fn is_one_line(text: &str) -> bool {
-    text.chars().all(words::is_printable)
+    text.chars().all(format::is_printable)
 }
 
 proptest! {
@@ -116,7 +116,7 @@ proptest! {
             prop_assert!(limits.max_attempts.is_none_or(|count| (1..=100).contains(&count)));
             let positive = [limits.request_timeout, limits.wait_timeout];
             prop_assert!(positive.into_iter().flatten().all(|time| time > Duration::ZERO));
-            let times = positive.into_iter().chain([limits.grace, limits.settle]);
+            let times = positive.into_iter().chain([limits.resend_after, limits.min_ready]);
             prop_assert!(times.flatten().all(|time| time <= Duration::from_secs(7 * 24 * 3600)));
         }
     }
@@ -163,8 +163,8 @@ proptest! {
     #[test]
     fn any_word_is_a_fate_or_an_error_with_a_remedy(bytes in mutated(&FATES, &["undocumented ", "http-", " ", "-"])) {
         let text = String::from_utf8_lossy(&bytes);
-        match text.parse::<Fate>() {
-            Ok(Fate::Refused(code)) => prop_assert!(!code.is_empty() && code.trim() == code, "{:?}", code),
+        match text.parse::<SimulatedFault>() {
+            Ok(SimulatedFault::Refused(code)) => prop_assert!(!code.is_empty() && code.trim() == code, "{:?}", code),
             Ok(_) => {}
             Err(what) => prop_assert!(what.contains("; "), "{}", what),
         }
@@ -172,12 +172,12 @@ proptest! {
 
     #[test]
     fn foreign_text_is_one_bounded_line_before_people_see_it(text in "(?s).{0,200}", longest in 0usize..60) {
-        let text = words::printable(&text);
+        let text = format::printable(&text);
         prop_assert!(is_one_line(&text));
-        prop_assert_eq!(&words::printable(&text), &text, "a second time");
-        let quoted = words::quoted(&text, longest);
+        prop_assert_eq!(&format::printable(&text), &text, "a second time");
+        let quoted = format::quoted(&text, longest);
         prop_assert!(is_one_line(&quoted) && quoted.chars().count() <= longest.max(1) + 2, "{}", quoted);
-        prop_assert!(words::cut(&text, longest).chars().count() <= longest.max(1));
+        prop_assert!(format::cut(&text, longest).chars().count() <= longest.max(1));
         prop_assert!(!look_up(&text).remedy.is_empty());
     }
 }

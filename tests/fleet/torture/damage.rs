@@ -1,6 +1,6 @@
 //! What can be done to a ledger, and what has to come of it.
 
-use super::oracle::{Oracle, Verdict};
+use super::oracle::{JobResult, Oracle};
 
 /// What a byte is turned into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,23 +115,23 @@ impl Damage {
     }
 
     /// What has to come of it: the lines before it, or the first line that no longer fits.
-    pub fn expected(&self, oracle: &Oracle) -> Verdict {
+    pub fn expected(&self, oracle: &Oracle) -> JobResult {
         let last = oracle.lines();
-        let refused = |line: usize| Verdict::Refused(line as u64);
+        let refused = |line: usize| JobResult::Refused(line as u64);
         match self {
-            Self::Cut(at) => Verdict::Resumed(oracle.whole_before(*at)),
+            Self::Cut(at) => JobResult::Resumed(oracle.whole_before(*at)),
             Self::Flip(at, flip) => {
                 let (line, byte) = (oracle.line_at(*at), flip.of(oracle.bytes()[*at]));
                 if *at + 1 == oracle.bytes().len() {
                     // without its LF the last line is torn, which loses it but changes nothing
-                    return Verdict::Resumed(last - 1);
+                    return JobResult::Resumed(last - 1);
                 }
                 let is_newer =
                     byte == b'9' && oracle.bytes()[..*at].ends_with(b"\"schema\":\"dlc-fleet.ledger/");
-                if is_newer { Verdict::Newer(line as u64) } else { refused(line) }
+                if is_newer { JobResult::Newer(line as u64) } else { refused(line) }
             }
             // no file can tell that its last line is gone
-            Self::Drop(line) if *line == last => Verdict::Resumed(last - 1),
+            Self::Drop(line) if *line == last => JobResult::Resumed(last - 1),
             Self::Repeat(line) | Self::RepeatAll(_, line) => refused(line + 1),
             // the first line of another ledger follows from nothing, as every first line does
             Self::Insert(1, _) | Self::Replace(1, _) => refused(2),

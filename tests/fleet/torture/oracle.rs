@@ -5,14 +5,14 @@ use std::path::Path;
 
 use dlc_fleet::job::Job;
 use dlc_fleet::ledger::{
-    Entry, LedgerError, Line, Memory, Recalled, Retry, RunOpened, Work, read_from, remaining_work,
+    Entry, History, LedgerError, Line, LoadedLedger, Retry, RunStarted, Work, read_from, remaining_work,
 };
 
 use super::story;
 
 /// What came of reading a damaged ledger, or has to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum JobResult {
     /// Read as so many whole lines, with the truth about every job.
     Resumed(usize),
     /// Refused as damaged at this line.
@@ -30,7 +30,7 @@ pub struct Oracle {
     bytes: Vec<u8>,
     /// Where each line ends, its LF included; zero for none.
     ends: Vec<usize>,
-    memories: Vec<Memory>,
+    memories: Vec<History>,
     plan: Vec<Job>,
     work: Vec<[Vec<Work>; 2]>,
 }
@@ -38,16 +38,16 @@ pub struct Oracle {
 impl Oracle {
     pub fn new(bytes: Vec<u8>) -> Self {
         let plan = story::plan();
-        let (mut ends, mut memories) = (vec![0], vec![Memory::default()]);
+        let (mut ends, mut memories) = (vec![0], vec![History::default()]);
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = std::str::from_utf8(line).expect("UTF-8");
             let line = Line::from_json(text).expect("a line");
-            let mut memory = memories[memories.len() - 1].clone();
-            memory.take(&line).expect("a line that may follow");
-            memories.push(memory);
+            let mut history = memories[memories.len() - 1].clone();
+            history.take(&line).expect("a line that may follow");
+            memories.push(history);
             ends.push(ends[ends.len() - 1] + text.len());
         }
-        let work = memories.iter().map(|memory| work(&plan, memory)).collect();
+        let work = memories.iter().map(|history| work(&plan, history)).collect();
         Self { bytes, ends, memories, plan, work }
     }
 
@@ -89,47 +89,47 @@ impl Oracle {
         begins.iter().copied().zip(ends).collect()
     }
 
-    pub fn memory_after(&self, lines: usize) -> &Memory {
+    pub fn memory_after(&self, lines: usize) -> &History {
         &self.memories[lines]
     }
 
     /// The first line of a run that goes on after so many lines.
     pub fn next_run(&self, lines: usize) -> Entry {
-        let first = self.memories.last().and_then(|memory| memory.latest_run.clone()).expect("a run").1;
+        let first = self.memories.last().and_then(|history| history.latest_run.clone()).expect("a run").1;
         let parent_run = self.memories[lines].latest_run.as_ref().map(|(run, _)| run.clone());
-        Entry::Opened(RunOpened { parent_run, ..first })
+        Entry::RunStarted(RunStarted { parent_run, ..first })
     }
 
     /// Reads a damaged ledger, and compares every job and all that is left to do with the truth.
-    pub fn judge(&self, bytes: &[u8]) -> Verdict {
+    pub fn judge(&self, bytes: &[u8]) -> JobResult {
         match catch_unwind(AssertUnwindSafe(|| read_from(bytes, Path::new("plan.ledger.jsonl")))) {
-            Err(_) => Verdict::Panicked,
-            Ok(Err(LedgerError::Damaged { line, .. })) => Verdict::Refused(line),
-            Ok(Err(LedgerError::Newer { line, .. })) => Verdict::Newer(line),
-            Ok(Err(other)) => Verdict::Changed(other.to_string()),
-            Ok(Ok(recalled)) => self.compare(bytes, &recalled),
+            Err(_) => JobResult::Panicked,
+            Ok(Err(LedgerError::Damaged { line, .. })) => JobResult::Refused(line),
+            Ok(Err(LedgerError::Newer { line, .. })) => JobResult::Newer(line),
+            Ok(Err(other)) => JobResult::Changed(other.to_string()),
+            Ok(Ok(loaded)) => self.compare(bytes, &loaded),
         }
     }
 
-    fn compare(&self, bytes: &[u8], recalled: &Recalled) -> Verdict {
-        let lines = usize::try_from(recalled.memory.lines).expect("few lines");
-        let Some(memory) = self.memories.get(lines) else {
-            return Verdict::Changed(format!("{lines} lines where there are {}", self.lines()));
+    fn compare(&self, bytes: &[u8], loaded: &LoadedLedger) -> JobResult {
+        let lines = usize::try_from(loaded.history.lines).expect("few lines");
+        let Some(history) = self.memories.get(lines) else {
+            return JobResult::Changed(format!("{lines} lines where there are {}", self.lines()));
         };
         let (whole, torn) = bytes.split_at(self.ends[lines].min(bytes.len()));
-        let is_prefix = whole == &self.bytes[..self.ends[lines]] && recalled.torn == torn;
-        let is_true = recalled.memory == *memory
-            && recalled.whole_bytes == self.ends[lines] as u64
-            && work(&self.plan, &recalled.memory) == self.work[lines];
+        let is_prefix = whole == &self.bytes[..self.ends[lines]] && loaded.torn == torn;
+        let is_true = loaded.history == *history
+            && loaded.whole_bytes == self.ends[lines] as u64
+            && work(&self.plan, &loaded.history) == self.work[lines];
         if is_prefix && is_true {
-            Verdict::Resumed(lines)
+            JobResult::Resumed(lines)
         } else {
-            Verdict::Changed(format!("after {lines} lines"))
+            JobResult::Changed(format!("after {lines} lines"))
         }
     }
 }
 
 /// What is left to do, with failures tried again and left alone.
-fn work(plan: &[Job], memory: &Memory) -> [Vec<Work>; 2] {
-    [true, false].map(|failed| remaining_work(plan, memory, Retry { failed, moved: false }))
+fn work(plan: &[Job], history: &History) -> [Vec<Work>; 2] {
+    [true, false].map(|failed| remaining_work(plan, history, Retry { failed, moved: false }))
 }

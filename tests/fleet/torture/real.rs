@@ -7,16 +7,16 @@ use std::sync::Mutex;
 use dlc_fleet::cloud::EngineState;
 
 use super::damage::{Damage, Flip};
-use super::oracle::{Oracle, Verdict};
+use super::oracle::{JobResult, Oracle};
 use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, wait_for, wait_until};
 
 const ENGINES: usize = 16;
 
 /// Refusals, throttles and lost answers, so that many kinds of line are in the ledger.
-const WEATHER: &str = "latency: {median: 30ms, worst: 90ms}\nswitching: {least: 300ms, most: 900ms}\nspells:\n\
-                       \x20 - {fate: InternalError, engines: 20%, times: 1}\n\
-                       \x20 - {fate: RequestLimitExceeded, engines: 10%, times: 1}\n\
-                       \x20 - {fate: reset-after-reading, engines: [DataEngine-0002], times: 1}\n";
+const WEATHER: &str = "latency: {median: 30ms, worst: 90ms}\nswitching: {least: 300ms, most: 900ms}\nfaults:\n\
+                       \x20 - {fault: InternalError, engines: 20%, times: 1}\n\
+                       \x20 - {fault: RequestLimitExceeded, engines: 10%, times: 1}\n\
+                       \x20 - {fault: reset-after-reading, engines: [DataEngine-0002], times: 1}\n";
 
 /// A fleet in the middle of its move: one run was killed, the next one too.
 struct Scene {
@@ -28,7 +28,7 @@ impl Scene {
     fn new() -> Self {
         let stage = Stage::new(&rows(ENGINES), WEATHER);
         for sent in [ENGINES / 3, ENGINES - 2] {
-            let child = stage.command(&["--yes", "--grace", "1s"]).spawn().expect("it starts");
+            let child = stage.command(&["--yes", "--resend-after", "1s"]).spawn().expect("it starts");
             wait_until("requests arrive", || stage.requests() >= sent);
             signal(child.id(), "KILL");
             wait_for(child);
@@ -66,7 +66,7 @@ impl Scene {
         fs::write(self.stage.path(LEDGER), &damaged).expect("written");
         let verified = self.ledger("verify");
         match damage.expected(&self.oracle) {
-            Verdict::Resumed(lines) => {
+            JobResult::Resumed(lines) => {
                 assert_eq!(verified.code, Some(0), "{damage:?}: {}", verified.stderr);
                 assert!(
                     verified.stdout.contains(&format!("{lines} line")),
@@ -74,7 +74,7 @@ impl Scene {
                     verified.stdout
                 );
             }
-            Verdict::Refused(line) => {
+            JobResult::Refused(line) => {
                 for ran in [verified, self.stage.run(&[])] {
                     assert_eq!(ran.code, Some(6), "{damage:?}: {}", ran.stderr);
                     assert!(ran.stderr.contains(&format!("at line {line}:")), "{damage:?}: {}", ran.stderr);
@@ -118,7 +118,7 @@ impl Scene {
                 .simulator
                 .with_world(|world| world.engines().all(|engine| engine.state == EngineState::RUNNING))
         });
-        let ran = self.stage.run(&["--grace", "1s"]);
+        let ran = self.stage.run(&["--resend-after", "1s"]);
         assert_eq!(ran.code, Some(0), "{damage:?}: {}{}", ran.stdout, ran.stderr);
         let stats = self.stage.simulator.stats();
         assert_eq!(stats.applied_by_engine.len(), ENGINES, "{damage:?}");

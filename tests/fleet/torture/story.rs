@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region};
-use dlc_fleet::ledger::{Entry, Refused, RunClosed, RunOpened, SCHEMA, Step, open};
+use dlc_fleet::ledger::{Entry, RecordedReason, RunEnded, RunStarted, SCHEMA, Step, open};
 
 /// Jobs that live each life.
 const JOBS_A_LIFE: usize = 4;
@@ -48,11 +48,11 @@ fn sent() -> Step {
 
 fn accepted() -> Step {
     let request_id = Some("7f2a4c1e-0b6d-4d0c-9a55-3e7f1d2b8c90".to_owned());
-    Step::Accepted { request_id, latency_ms: Some(118), read_back: false }
+    Step::Accepted { request_id, latency_ms: Some(118), verified: false }
 }
 
 fn seen() -> Step {
-    Step::Accepted { request_id: None, latency_ms: None, read_back: true }
+    Step::Accepted { request_id: None, latency_ms: None, verified: true }
 }
 
 fn switched() -> Step {
@@ -64,18 +64,18 @@ fn switched() -> Step {
 }
 
 /// A refusal in words that JSON has to escape and that a cut can tear within a character.
-fn refused(code: &str) -> Refused {
-    Refused {
+fn refused(code: &str) -> RecordedReason {
+    RecordedReason {
         code: code.to_owned(),
         message: Some("引擎 \"busy\" \\ try\nlater é".to_owned()),
         request_id: Some("id-1".to_owned()),
         latency_ms: Some(7),
-        until_released: code == "moved-by-somebody-else",
+        needs_release: code == "moved-by-another-client",
     }
 }
 
-fn doubtful() -> Step {
-    Step::Doubtful {
+fn unconfirmed() -> Step {
+    Step::Unconfirmed {
         code: None,
         request_id: None,
         message: "connection reset".to_owned(),
@@ -85,7 +85,7 @@ fn doubtful() -> Step {
 }
 
 fn cleared() -> Step {
-    Step::Cleared { image_seen: ImageVersionId::new("image-old") }
+    Step::NotApplied { image_seen: ImageVersionId::new("image-old") }
 }
 
 fn throttled() -> Step {
@@ -108,40 +108,46 @@ fn words(words: &str) -> String {
 fn lives() -> Vec<Life> {
     let not_sent = || Step::NotSent { message: words("no route to host") };
     let unknown = || Step::Unknown { message: words("not settled in time") };
-    let unconverged = || Step::Unconverged { message: words("not seen in time") };
+    let timed_out = || Step::TimedOut { message: words("not seen in time") };
     let none = Vec::new;
     vec![
         [vec![sent(), accepted(), switched()], none(), none(), none(), none()],
-        [vec![Step::Already], none(), none(), none(), none()],
+        [vec![Step::UpToDate], none(), none(), none(), none()],
         [vec![sent(), throttled(), sent(), accepted()], vec![switched()], none(), none(), none()],
         [vec![sent(), busy(), sent(), accepted(), switched()], none(), none(), none(), none()],
         [
             vec![sent(), not_sent(), sent(), failed()],
-            vec![sent(), accepted(), unconverged()],
-            vec![doubtful(), seen(), switched()],
+            vec![sent(), accepted(), timed_out()],
+            vec![unconfirmed(), seen(), switched()],
             none(),
             none(),
         ],
-        [vec![sent(), doubtful(), cleared(), sent(), accepted(), switched()], none(), none(), none(), none()],
         [
-            vec![sent(), doubtful(), unknown()],
-            vec![doubtful(), cleared(), sent(), accepted()],
+            vec![sent(), unconfirmed(), cleared(), sent(), accepted(), switched()],
+            none(),
+            none(),
+            none(),
+            none(),
+        ],
+        [
+            vec![sent(), unconfirmed(), unknown()],
+            vec![unconfirmed(), cleared(), sent(), accepted()],
             none(),
             vec![switched()],
             none(),
         ],
-        [none(), vec![failed()], vec![sent()], vec![doubtful(), seen(), switched()], none()],
+        [none(), vec![failed()], vec![sent()], vec![unconfirmed(), seen(), switched()], none()],
         [
-            vec![sent(), busy(), sent(), doubtful(), unknown()],
-            vec![doubtful(), seen(), switched()],
+            vec![sent(), busy(), sent(), unconfirmed(), unknown()],
+            vec![unconfirmed(), seen(), switched()],
             none(),
             none(),
             none(),
         ],
         [none(), vec![sent(), throttled()], vec![failed()], none(), vec![failed()]],
-        [none(), none(), vec![sent(), doubtful(), cleared()], vec![unknown()], vec![doubtful()]],
-        [none(), none(), none(), vec![sent(), accepted()], vec![unconverged()]],
-        [none(), none(), none(), none(), vec![sent(), doubtful()]],
+        [none(), none(), vec![sent(), unconfirmed(), cleared()], vec![unknown()], vec![unconfirmed()]],
+        [none(), none(), none(), vec![sent(), accepted()], vec![timed_out()]],
+        [none(), none(), none(), none(), vec![sent(), unconfirmed()]],
     ]
 }
 
@@ -153,14 +159,14 @@ pub fn write(path: &Path, prefix: &str) {
         let run = format!("{prefix}-run-{}", number + 1);
         let (mut writer, set_aside) = open(path, &run).expect("a ledger that can be gone on with");
         assert_eq!(set_aside, None);
-        writer.append(vec![Entry::Opened(opened(parent.take()))]).expect("written");
+        writer.append(vec![Entry::RunStarted(opened(parent.take()))]).expect("written");
         for entry in steps_of(&lives, number) {
             writer.append(vec![entry]).expect("written");
         }
         let stopped = matches!(end, End::Stopped).then(|| words("the run was stopped by SIGINT"));
         if !matches!(end, End::Killed) {
             let outcomes = BTreeMap::from([(Outcome::Switched, 3), (Outcome::Failed, 1)]);
-            writer.append(vec![Entry::Closed(RunClosed { outcomes, stopped })]).expect("written");
+            writer.append(vec![Entry::RunEnded(RunEnded { outcomes, stopped })]).expect("written");
         }
         parent = Some(run);
     }
@@ -178,8 +184,8 @@ fn steps_of(lives: &[Life], run: usize) -> Vec<Entry> {
         .collect()
 }
 
-fn opened(parent_run: Option<String>) -> RunOpened {
-    RunOpened {
+fn opened(parent_run: Option<String>) -> RunStarted {
+    RunStarted {
         schema: SCHEMA.to_owned(),
         parent_run,
         tool_version: words("0.1.0"),

@@ -7,14 +7,14 @@ use crate::world::World;
 
 /// Codes under which the tool holds back an engine that is not where a request brought it.
 pub const HELD: [&str; 5] =
-    ["moved-by-somebody-else", "engine-broke", "moved-by-another-client", "engine-failed", "left-target"];
+    ["moved-by-another-client", "engine-failed", "moved-by-another-client", "engine-failed", "left-target"];
 
 impl World {
     /// Judges a request that leaves the tool now.
     pub fn check_departure(&mut self, key: &Key) {
         let run = self.process.run;
         self.trace.say("request", || format!("{} to {} leaves in run {run}", key.1, key.2));
-        let (now, rate) = (self.moment, self.process.rules.rate.per_second() as usize);
+        let (now, rate) = (self.moment, self.process.options.rate.per_second() as usize);
         let in_a_second = self.process.switches.start(now);
         if in_a_second > rate {
             self.violate(Rule::TooFast, format!("{in_a_second} starts in a second where {rate} are allowed"));

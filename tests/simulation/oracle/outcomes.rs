@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use dlc_fleet::job::{ImageVersionId, Outcome, Verdict};
+use dlc_fleet::job::{ImageVersionId, JobResult, Outcome};
 
 use crate::oracle::Rule;
 use crate::oracle::departures::HELD;
 use crate::plan::Row;
 use crate::records::{ACCEPTED, FAILED};
 use crate::requests::Reply;
-use crate::sights::Sight;
+use crate::sights::Observation;
 use crate::world::World;
 
 /// Codes that the tool gives for an engine that is not there.
@@ -19,24 +19,24 @@ const MISSING: [&str; 1] = ["engine-not-found"];
 const UNSERVED: &str = "UnsupportedRegion";
 
 /// Codes for an engine that is in a state in which it cannot be switched.
-const BROKEN: [&str; 3] = ["engine-broke", "engine-unfit", "engine-failed"];
+const BROKEN: [&str; 3] = ["engine-failed", "engine-not-switchable", "engine-failed"];
 
 /// Codes for an engine that is on another image than it should be.
 const MOVED: [&str; 4] =
-    ["moved-by-somebody-else", "moved-by-another-client", "unexpected-image", "left-target"];
+    ["moved-by-another-client", "moved-by-another-client", "unexpected-image", "left-target"];
 
 /// The one of them that is about what the plan expects.
 const UNEXPECTED: &str = "unexpected-image";
 
 /// Codes for an end that time brought about.
-const TIMEOUTS: [&str; 3] = ["not-converged", "not-read-back", "not-verified"];
+const TIMEOUTS: [&str; 3] = ["target-not-reached", "not-verified", "not-verified"];
 
 /// Codes of failures that say nothing about whether a request was applied.
-const OTHERS: [&str; 5] = [UNSERVED, "earlier-request-still-open", "wrong-name", "held-back", "drifted"];
+const OTHERS: [&str; 5] = [UNSERVED, "earlier-request-open", "wrong-name", "held-back", "drifted"];
 
 impl World {
     /// Judges the end of a row.
-    pub fn judge_outcome(&mut self, row: usize, verdict: &Verdict) {
+    pub fn judge_outcome(&mut self, row: usize, result: &JobResult) {
         self.catch_up();
         self.figures.outcomes += 1;
         let Some(planned) = self.process.rows.get(row).cloned() else {
@@ -44,27 +44,27 @@ impl World {
             return;
         };
         self.process.endings[row] += 1;
-        self.process.codes[row] = Some((verdict.outcome, code_of(verdict).to_owned()));
-        match verdict.outcome {
-            Outcome::Switched => self.judge_switched(&planned, verdict),
-            Outcome::Already => self.judge_already(&planned, verdict),
+        self.process.codes[row] = Some((result.outcome, code_of(result).to_owned()));
+        match result.outcome {
+            Outcome::Switched => self.judge_switched(&planned, result),
+            Outcome::UpToDate => self.judge_already(&planned, result),
             Outcome::Accepted => self.judge_accepted(&planned),
-            Outcome::Failed => self.judge_failed(&planned, verdict),
+            Outcome::Failed => self.judge_failed(&planned, result),
             Outcome::NotStarted => {
                 self.judge_not_started(&planned);
-                self.judge_timeout(&planned, verdict);
+                self.judge_timeout(&planned, result);
             }
-            Outcome::Unconverged | Outcome::Unknown => self.judge_timeout(&planned, verdict),
+            Outcome::TimedOut | Outcome::Unknown => self.judge_timeout(&planned, result),
         }
     }
 
-    fn judge_switched(&mut self, row: &Row, verdict: &Verdict) {
-        if verdict.earlier {
+    fn judge_switched(&mut self, row: &Row, result: &JobResult) {
+        if result.from_earlier_run {
             return self.judge_earlier(row, &["switched"]);
         }
         let wave = &mut self.process.switched[row.wave];
         *wave = Some(self.moment);
-        let apart = self.process.rules.settle;
+        let apart = self.process.options.min_ready;
         if !self.sights.prove(row.engine, &row.target, apart) {
             let sights = self.sights.of(row.engine);
             let what =
@@ -87,9 +87,9 @@ impl World {
         }
     }
 
-    fn judge_already(&mut self, row: &Row, verdict: &Verdict) {
-        if verdict.earlier {
-            return self.judge_earlier(row, &["already", "up-to-date"]);
+    fn judge_already(&mut self, row: &Row, result: &JobResult) {
+        if result.from_earlier_run {
+            return self.judge_earlier(row, &["up-to-date", "up-to-date"]);
         }
         let shown = self
             .sights
@@ -122,9 +122,9 @@ impl World {
         }
     }
 
-    fn judge_failed(&mut self, row: &Row, verdict: &Verdict) {
-        let code = code_of(verdict);
-        if verdict.earlier {
+    fn judge_failed(&mut self, row: &Row, result: &JobResult) {
+        let code = code_of(result);
+        if result.from_earlier_run {
             if !HELD.contains(&code) {
                 let what = format!("engine {} is left alone because of {code}", row.engine);
                 self.violate(Rule::HeldForAnotherReason, what);
@@ -137,13 +137,13 @@ impl World {
         if HELD.contains(&code) && is_told_again {
             return;
         }
-        if let Some((rule, what)) = self.contradiction(row, code, verdict) {
+        if let Some((rule, what)) = self.contradiction(row, code, result) {
             self.violate(rule, format!("engine {} {what}", row.engine));
         }
     }
 
     /// What the world knows better than a failure of this code says.
-    fn contradiction(&self, row: &Row, code: &str, verdict: &Verdict) -> Option<(Rule, &'static str)> {
+    fn contradiction(&self, row: &Row, code: &str, result: &JobResult) -> Option<(Rule, &'static str)> {
         let sights = self.sights.of(row.engine);
         let since = self.process.began.saturating_sub(self.faults.longest_staleness);
         if MISSING.contains(&code) {
@@ -154,17 +154,17 @@ impl World {
             return (!sights.is_empty()).then_some((Rule::RegionIsServed, "was shown"));
         }
         if MOVED.contains(&code) {
-            let before = verdict.image_before.as_ref().map(ImageVersionId::as_str);
+            let before = result.image_before.as_ref().map(ImageVersionId::as_str);
             // the plan may expect another image than the one before the request
             let usual =
                 if code == UNEXPECTED { row.expected.as_deref() } else { before.or(row.expected.as_deref()) };
-            let is_elsewhere = |sight: &Sight| {
+            let is_elsewhere = |sight: &Observation| {
                 !sight.is_on(&row.target) && sight.image.as_deref().is_none_or(|image| Some(image) != usual)
             };
             let what = "was always shown on its old image or on its target";
             return (!sights.iter().any(is_elsewhere)).then_some((Rule::MovedUnseen, what));
         }
-        let is_unseen = BROKEN.contains(&code) && !sights.iter().any(Sight::is_lost);
+        let is_unseen = BROKEN.contains(&code) && !sights.iter().any(Observation::is_broken);
         is_unseen.then_some((Rule::BrokenUnseen, "was never shown broken"))
     }
 
@@ -181,45 +181,45 @@ impl World {
     }
 
     /// No row ends by the passing of time in which the tool could not look, or after it has seen all it wants.
-    fn judge_timeout(&mut self, row: &Row, verdict: &Verdict) {
-        if !TIMEOUTS.contains(&code_of(verdict)) {
+    fn judge_timeout(&mut self, row: &Row, result: &JobResult) {
+        if !TIMEOUTS.contains(&code_of(result)) {
             return;
         }
-        self.judge_shown(row, verdict);
+        self.judge_shown(row, result);
         let Some((since, line)) = self.process.stood_still_until else { return };
         let key = self.key_of_row(row);
         let decided = self.platter.with_records(|records| records.last(&key).map_or(0, |record| record.line));
-        if verdict.outcome != Outcome::NotStarted && decided <= line {
+        if result.outcome != Outcome::NotStarted && decided <= line {
             // it was on record before, and is only told now
             return;
         }
         let engine = &self.engines[row.engine];
         let read = self.sights.was_covered_since(row.engine, (&engine.region, engine.kind), since);
         // where no read comes back at all, the job ends once there was time for one
-        let rules = &self.process.rules;
-        let enough = rules.wait_timeout.min((rules.request_timeout + rules.sweep_every) * 2);
+        let options = &self.process.options;
+        let enough = options.wait_timeout.min((options.request_timeout + options.poll_interval) * 2);
         if !read && self.moment < since + enough {
             let what = format!(
-                "engine {}: {} without one read since the standstill",
+                "engine {}: {} without one read since the suspension",
                 row.engine,
-                verdict.outcome.word()
+                result.outcome.word()
             );
             self.violate(Rule::EndedUnread, what);
         }
     }
 
     /// Two reads showed the engine running its target, long enough ago for the tool to have taken them in.
-    fn judge_shown(&mut self, row: &Row, verdict: &Verdict) {
-        let rules = &self.process.rules;
+    fn judge_shown(&mut self, row: &Row, result: &JobResult) {
+        let options = &self.process.options;
         let sights = self.sights.of(row.engine);
         // reads of other parts of the fleet may hang, and are taken in together with this one
-        let long_ago = rules.request_timeout * 6 + Duration::from_secs(120);
+        let long_ago = options.request_timeout * 6 + Duration::from_secs(120);
         let latest = sights.last().map_or(self.moment, |sight| sight.delivered);
         let is_there = self.engines[row.engine].existed_since(self.process.began);
         let is_taken_in =
             is_there && latest + long_ago < self.moment && self.process.stood_still_until.is_none();
-        if is_taken_in && self.sights.prove(row.engine, &row.target, rules.settle) {
-            let what = format!("engine {} is called {} and was shown", row.engine, verdict.outcome);
+        if is_taken_in && self.sights.prove(row.engine, &row.target, options.min_ready) {
+            let what = format!("engine {} is called {} and was shown", row.engine, result.outcome);
             self.violate(Rule::ShownInTime, what);
         }
     }
@@ -251,6 +251,6 @@ impl World {
     }
 }
 
-fn code_of(verdict: &Verdict) -> &str {
-    verdict.reason.as_ref().map_or("", |reason| reason.code.as_str())
+fn code_of(result: &JobResult) -> &str {
+    result.reason.as_ref().map_or("", |reason| reason.code.as_str())
 }

@@ -3,10 +3,10 @@
 use zeroize::Zeroizing;
 
 use super::super::file::{self, Looked};
-use super::super::{CredentialsError, Surroundings};
+use super::super::{CredentialsError, Environment};
 use super::fields::Fields;
 use super::place::Place;
-use crate::words::shown_path;
+use crate::format::shown_path;
 
 /// Region and endpoint of a profile, as they stand there.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,16 +27,16 @@ pub struct Setting {
 }
 
 /// Refuses a profile that was asked for on the command line and does not exist, by the name of those that do.
-pub fn must_exist(surroundings: &Surroundings<'_>) -> Result<(), CredentialsError> {
-    match Place::of(surroundings)? {
+pub fn must_exist(environment: &Environment<'_>) -> Result<(), CredentialsError> {
+    match Place::of(environment)? {
         Some(place) if place.was_demanded() && !place.exists() => place.demand("not there"),
         _ => Ok(()),
     }
 }
 
 /// Reads the settings of the profile that was asked for, else of the default one.
-pub fn configure(surroundings: &Surroundings<'_>) -> Result<Configure, CredentialsError> {
-    let Some(place) = Place::of(surroundings)? else { return Ok(Configure::default()) };
+pub fn configure(environment: &Environment<'_>) -> Result<Configure, CredentialsError> {
+    let Some(place) = Place::of(environment)? else { return Ok(Configure::default()) };
     let path = place.configure();
     let text = match file::read(&path)? {
         Looked::Text(text) => text,
@@ -70,7 +70,7 @@ mod tests {
         let folder = home.path().join(".tccli");
         std::fs::create_dir(&folder).expect("a folder");
         std::fs::write(folder.join("default.configure"), text).expect("written");
-        let read = configure(&Surroundings::new(&|_| None, Some(home.path().to_owned()), None))?;
+        let read = configure(&Environment::new(&|_| None, Some(home.path().to_owned()), None))?;
         Ok([read.region, read.endpoint].map(|setting| {
             setting.map(|Setting { place, value }| {
                 let file = format!("{}: ", folder.join("default.configure").display());
@@ -129,8 +129,8 @@ mod tests {
         let read = |flag: Option<&str>, variable: Option<&'static str>| {
             let lookup = |_: &str| variable.map(str::to_owned);
             let home = Some(home.path().to_owned());
-            let surroundings = Surroundings::new(&lookup, home, flag.map(str::to_owned));
-            must_exist(&surroundings).and_then(|()| configure(&surroundings))
+            let environment = Environment::new(&lookup, home, flag.map(str::to_owned));
+            must_exist(&environment).and_then(|()| configure(&environment))
         };
         assert_eq!(read(Some("prod"), None), Ok(Configure::default()));
         assert_eq!(read(None, None), Ok(Configure::default()));

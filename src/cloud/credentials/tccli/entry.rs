@@ -7,7 +7,7 @@ use super::place::Place;
 use crate::cloud::credentials::file::wrong;
 use crate::cloud::credentials::value::checked;
 use crate::cloud::credentials::{Credentials, CredentialsError};
-use crate::words::shown_path;
+use crate::format::shown_path;
 
 /// What a profile asks for.
 pub enum Entry {

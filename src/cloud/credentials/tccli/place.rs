@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::super::file::wrong;
-use super::super::{CredentialsError, Surroundings};
-use crate::words::{for_shell, is_printable, printable, quoted, shown_path};
+use super::super::{CredentialsError, Environment};
+use crate::format::{for_shell, is_printable, printable, quoted, shown_path};
 
 /// Variables that name the profile where the command line does not: of tccli (`action_caller.py`), and of the vendor's
 /// Terraform provider, which reads the same files. The first that is set counts.
@@ -38,9 +38,9 @@ pub(super) struct Place {
 
 impl Place {
     /// The profile that is meant; none where there is no home to look in, and nobody asked.
-    pub(super) fn of(surroundings: &Surroundings<'_>) -> Result<Option<Self>, CredentialsError> {
-        let named = || PROFILES.iter().find_map(|name| Some((*name, surroundings.value_of(name)?)));
-        let (asked_by, name) = match (surroundings.profile.clone(), named()) {
+    pub(super) fn of(environment: &Environment<'_>) -> Result<Option<Self>, CredentialsError> {
+        let named = || PROFILES.iter().find_map(|name| Some((*name, environment.value_of(name)?)));
+        let (asked_by, name) = match (environment.profile.clone(), named()) {
             (Some(name), _) => (AskedBy::Flag, name),
             (None, Some((variable, name))) => (AskedBy::Variable(variable), name),
             (None, None) => (AskedBy::Nobody, DEFAULT.to_owned()),
@@ -48,12 +48,12 @@ impl Place {
         if name.is_empty() || name.chars().any(|sign| !is_printable(sign) || "/\\".contains(sign)) {
             return Err(refused(asked_by, &name, "is no name of a profile: write one such as default"));
         }
-        if let Some(folder) = surroundings.value_of(FOLDER) {
+        if let Some(folder) = environment.value_of(FOLDER) {
             return Ok(Some(Self { name, asked_by, folder: folder.into() }));
         }
-        let Some(home) = &surroundings.home else {
+        let Some(home) = &environment.home else {
             if asked_by == AskedBy::Nobody {
-                surroundings.looked_at("~/.tccli (there is no home directory: set HOME)");
+                environment.looked_at("~/.tccli (there is no home directory: set HOME)");
                 return Ok(None);
             }
             return Err(refused(asked_by, &name, "cannot be found without a home directory: set HOME"));

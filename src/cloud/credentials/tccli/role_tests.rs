@@ -2,11 +2,11 @@
 
 use tempfile::TempDir;
 
+use super::super::fixtures::{NOBODY, session, sts_at};
 use super::super::role::ROLE_ARNS;
-use super::super::staging::{NOBODY, session, sts_at};
 use super::*;
 use crate::cloud::credentials::{self, WantedRole};
-use crate::cloud::misbehaving::Server;
+use crate::cloud::faulty_server::Server;
 
 const WITH_ROLE: &str =
     r#"{"secretId": "AKID-A", "secretKey": "K", "role-arn": "arn-a", "role-session-name": "night"}"#;
@@ -23,8 +23,8 @@ fn default(text: &str) -> TempDir {
 async fn a_role_in_a_profile_is_assumed_with_the_keys_of_the_profile() {
     let server = Server::start([session(1)]).await;
     let home = default(WITH_ROLE);
-    let surroundings = Surroundings::new(&|_| None, Some(home.path().to_owned()), None);
-    let source = find(&surroundings, &sts_at(&server.url())).expect("sound").expect("a source");
+    let environment = Environment::new(&|_| None, Some(home.path().to_owned()), None);
+    let source = find(&environment, &sts_at(&server.url())).expect("sound").expect("a source");
     assert!(source.renews() && source.name().contains("arn-a") && source.name().contains("profile default"));
     assert_eq!(source.fetch(&ServiceClock::default()).await.expect("keys").secret_id(), "id-1");
     let body = String::from_utf8_lossy(&server.received()[0].body).into_owned();
@@ -43,9 +43,9 @@ async fn a_role_of_the_environment_replaces_that_of_the_default_profile_and_one_
         let server = Server::start([session(1), session(2)]).await;
         let lookup = |name: &str| variable.filter(|_| name == ROLE_ARNS[0]).map(str::to_owned);
         let folder = Some(home.path().to_owned());
-        let surroundings = Surroundings::new(&lookup, folder, profile.map(str::to_owned));
+        let environment = Environment::new(&lookup, folder, profile.map(str::to_owned));
         let typed = typed.map(|arn: &str| WantedRole { arn: arn.to_owned(), session_name: None });
-        let source = credentials::find(&surroundings, typed, &sts_at(&server.url())).expect("a source");
+        let source = credentials::find(&environment, typed, &sts_at(&server.url())).expect("a source");
         source.fetch(&ServiceClock::default()).await.expect("keys");
         let assumed: Vec<String> = server
             .received()
@@ -61,8 +61,8 @@ async fn a_role_of_the_environment_replaces_that_of_the_default_profile_and_one_
 async fn a_profile_that_asks_for_the_role_of_the_machine_is_named_where_there_is_none() {
     let home = default(r#"{"type": "cvm-role"}"#);
     let lookup = |name: &str| (name == "DLC_FLEET_METADATA_ENDPOINT").then(|| NOBODY.to_owned());
-    let surroundings = Surroundings::new(&lookup, Some(home.path().to_owned()), None);
-    let source = find(&surroundings, &sts_at(NOBODY)).expect("sound").expect("a source");
+    let environment = Environment::new(&lookup, Some(home.path().to_owned()), None);
+    let source = find(&environment, &sts_at(NOBODY)).expect("sound").expect("a source");
     let error = source.fetch(&ServiceClock::default()).await.expect_err("nobody answers").to_string();
     for part in ["default.credential asks for the role of this machine", "nobody answers", "another profile"]
     {
@@ -81,8 +81,8 @@ fn the_profile_and_the_folder_of_terraform_are_read_as_well() {
         let lookup = |name: &str| {
             set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
         };
-        let surroundings = Surroundings::new(&lookup, Some(home.path().to_owned()), None);
-        read(&surroundings)
+        let environment = Environment::new(&lookup, Some(home.path().to_owned()), None);
+        read(&environment)
             .map(|profile| profile.expect("a profile").keys().expect("keys").secret_id().to_owned())
     };
     let shared = ("TENCENTCLOUD_SHARED_CREDENTIALS_DIR", folder.as_str());

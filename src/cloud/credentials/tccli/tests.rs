@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::{ProptestConfig, prop, proptest};
 use tempfile::TempDir;
 
-use super::super::staging::{NOBODY, sts_at};
+use super::super::fixtures::{NOBODY, sts_at};
 use super::*;
 use crate::cloud::credentials::Keyring;
 
@@ -41,8 +41,8 @@ impl Home {
     ) -> (Result<Option<Profile>, CredentialsError>, Vec<String>) {
         let lookup = |name: &str| variable.filter(|_| name == "TCCLI_PROFILE").map(str::to_owned);
         let home = Some(self.folder.path().to_owned());
-        let surroundings = Surroundings::new(&lookup, home, flag.map(str::to_owned));
-        (read(&surroundings), surroundings.take_looked_at())
+        let environment = Environment::new(&lookup, home, flag.map(str::to_owned));
+        (read(&environment), environment.take_looked_at())
     }
 
     fn keys(&self, flag: Option<&str>, variable: Option<&str>) -> String {
@@ -313,7 +313,7 @@ proptest! {
 
 fn source(home: &Home) -> Box<dyn Source> {
     let folder = Some(home.folder.path().to_owned());
-    find(&Surroundings::new(&|_| None, folder, None), &sts_at(NOBODY)).expect("sound").expect("a source")
+    find(&Environment::new(&|_| None, folder, None), &sts_at(NOBODY)).expect("sound").expect("a source")
 }
 
 #[tokio::test]
@@ -362,9 +362,9 @@ fn a_file_of_the_sdks_that_is_passed_over_is_warned_of() {
     let warnings = |flag: Option<&str>, variable: &str| {
         let lookup = |name: &str| (name == variable).then(|| "elsewhere".to_owned());
         let folder = Some(home.folder.path().to_owned());
-        let surroundings = Surroundings::new(&lookup, folder, flag.map(str::to_owned));
-        find(&surroundings, &sts_at(NOBODY)).expect("sound").expect("a source");
-        surroundings.warnings()
+        let environment = Environment::new(&lookup, folder, flag.map(str::to_owned));
+        find(&environment, &sts_at(NOBODY)).expect("sound").expect("a source");
+        environment.warnings()
     };
     let told = warnings(None, "TENCENTCLOUD_CREDENTIALS_FILE");
     assert!(told.concat().contains("not those that TENCENTCLOUD_CREDENTIALS_FILE names"), "{told:?}");

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::cloud::misbehaving::Received;
+use crate::cloud::faulty_server::Received;
 use crate::cloud::sign::Signable;
 
 /// Signs again what arrived, from its own headers and bytes.

@@ -1,0 +1,30 @@
+//! Refuses a plan with rows that nothing may be sent for, and names them.
+
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::format::plural;
+use crate::job::{Job, JobIndex, Reason};
+use crate::ledger::Work;
+use crate::plan::Plan;
+use crate::run::Preflight;
+
+/// Rows that are named one by one.
+const NAMED: usize = 20;
+
+/// Refuses a plan with blocked rows.
+pub(super) fn check(plan: &Plan, work: &[Work], preflight: &Preflight) -> Result<(), Failure> {
+    let blocked = preflight.blocked(&plan.jobs, work);
+    let Some((_, first)) = blocked.first() else { return Ok(()) };
+    let are = if blocked.len() == 1 { "is" } else { "are" };
+    let what = format!("{} {are} blocked: {}", plural(blocked.len(), "row"), first.cause);
+    let mut next = vec!["nothing was sent".to_owned()];
+    next.extend(blocked.iter().take(NAMED).map(|(JobIndex(index), reason)| row(&plan.jobs[*index], reason)));
+    next.extend((blocked.len() > NAMED).then(|| format!("and {} more", blocked.len() - NAMED)));
+    next.push(first.remedy.clone());
+    Err(Failure::new(Exit::Refused, what).next(next.join("\n       ")))
+}
+
+fn row(job: &Job, reason: &Reason) -> String {
+    let why = reason.message.as_ref().unwrap_or(&reason.cause);
+    format!("{} in {}: {why}", job.key.data_engine_id, job.key.region)
+}

@@ -1,0 +1,175 @@
+//! `dlc-fleet ledger`: looks at a ledger, checks it, mends it, or turns it into a table for other tools.
+
+use std::path::Path;
+
+use super::{print_outcome, print_result};
+use crate::cli::{LedgerArgs, LedgerCommand, LedgerFormat};
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::format::{plural, shown_path};
+use crate::job::JobKey;
+use crate::ledger::{self, History, JobHistory, LedgerError, Repaired};
+use crate::report::print::to_stderr;
+use crate::report::{Columns, table};
+
+pub(super) fn ledger(args: &LedgerArgs) -> Result<Exit, Failure> {
+    match &args.command {
+        LedgerCommand::Check { file } => verify(file),
+        LedgerCommand::Repair { file } => repair(file),
+        LedgerCommand::Show { file, failed, json } => show(file, *failed, *json),
+        LedgerCommand::Export { file, format } => export(file, *format),
+    }
+}
+
+/// A ledger that has to exist: a missing one is empty for a run, but a slip of the pen here.
+fn recall(file: &Path) -> Result<ledger::LoadedLedger, Failure> {
+    if !file.exists() {
+        let what = format!("there is no ledger {}: check the path", shown_path(file));
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    ledger::read(file).map_err(|error| explained(error, false))
+}
+
+/// The same error as in a run, where what to do next is another thing.
+fn explained(error: LedgerError, repairing: bool) -> Failure {
+    let next = match &error {
+        LedgerError::Io { .. } => "check the path, and who may read and write there",
+        LedgerError::Locked { .. } => "wait until that run has ended, or stop it",
+        LedgerError::Newer { .. } => "use the version of dlc-fleet that wrote it",
+        LedgerError::Damaged { .. } if repairing => "restore the file from a copy",
+        LedgerError::Damaged { .. } => {
+            "restore the file from a copy, or set the damaged end aside with `dlc-fleet ledger repair`"
+        }
+    };
+    Failure::from(error).next(next)
+}
+
+fn verify(file: &Path) -> Result<Exit, Failure> {
+    let loaded = recall(file)?;
+    let history = &loaded.history;
+    let torn = match loaded.torn.len() {
+        0 => String::new(),
+        bytes => format!("; {bytes} bytes of a torn last line follow, which the next run sets aside"),
+    };
+    print_result(&format!(
+        "{}: {} of {} about {}: the chain of checks holds{torn}\n",
+        shown_path(file),
+        plural(usize::try_from(history.lines).unwrap_or(usize::MAX), "line"),
+        plural(history.runs.len(), "run"),
+        plural(history.jobs.len(), "job"),
+    ))?;
+    Ok(Exit::Success)
+}
+
+fn repair(file: &Path) -> Result<Exit, Failure> {
+    recall_if_only_damaged(file)?;
+    match ledger::repair(file).map_err(|error| explained(error, true))? {
+        None => print_outcome(&format!("{}: nothing to repair\n", shown_path(file))),
+        Some(Repaired { kept_lines, copy, named }) => {
+            print_outcome(&format!(
+                "{}: {} kept; everything after them is set aside, and {} holds the whole file as it was\n",
+                shown_path(file),
+                plural(usize::try_from(kept_lines).unwrap_or(usize::MAX), "line"),
+                shown_path(&copy),
+            ));
+            if !named.is_empty() {
+                let engines: Vec<String> = named.into_iter().collect();
+                to_stderr(&format!(
+                    "note: what was set aside names {}, which may have been sent: {}\n next: wait longer than the \
+                     --request-timeout and --resend-after of that run, and until nothing is switching; only then run the same \
+                     command again, without --no-verify: it reads the fleet before anything is sent\n",
+                    plural(engines.len(), "engine"),
+                    engines.join(", "),
+                ));
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Lets a damaged ledger through, and nothing else that keeps it from being read.
+fn recall_if_only_damaged(file: &Path) -> Result<(), Failure> {
+    match ledger::read(file) {
+        Err(LedgerError::Damaged { .. }) => Ok(()),
+        _ => recall(file).map(|_| ()),
+    }
+}
+
+fn show(file: &Path, failed: bool, json: bool) -> Result<Exit, Failure> {
+    let loaded = recall(file)?;
+    let jobs = loaded.history.jobs.iter().filter(|(_, job)| !failed || !job.standing.is_good());
+    if json {
+        let lines = jobs.map(|(key, job)| serde_json::to_string(&Row::of(key, job)));
+        let text: String = lines.filter_map(Result::ok).map(|line| line + "\n").collect();
+        print_result(&text)?;
+        return Ok(Exit::Success);
+    }
+    let rows: Vec<Vec<String>> = jobs
+        .map(|(key, job)| {
+            let row = Row::of(key, job);
+            vec![
+                row.data_engine_id.to_owned(),
+                row.region.to_owned(),
+                row.standing,
+                row.attempts.to_string(),
+                row.code.unwrap_or_default().to_owned(),
+                row.request_id.unwrap_or_default().to_owned(),
+            ]
+        })
+        .collect();
+    let header = ["engine", "region", "standing", "attempts", "code", "RequestId"];
+    let runs = loaded.history.runs.len();
+    let title = format!("{}: {} in {}\n\n", shown_path(file), plural(rows.len(), "job"), plural(runs, "run"));
+    print_result(&(title + &table(&header, &rows, Columns::Texts)))?;
+    Ok(Exit::Success)
+}
+
+fn export(file: &Path, format: LedgerFormat) -> Result<Exit, Failure> {
+    let LedgerFormat::Csv = format;
+    let loaded = recall(file)?;
+    let text = to_csv(&loaded.history)
+        .map_err(|error| Failure::new(Exit::Defect, format!("the table could not be written: {error}")))?;
+    print_result(&text)?;
+    Ok(Exit::Success)
+}
+
+fn to_csv(history: &History) -> Result<String, Box<dyn std::error::Error>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for (key, job) in &history.jobs {
+        writer.serialize(Row::of(key, job))?;
+    }
+    Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// One job as other tools read it.
+#[derive(serde::Serialize)]
+struct Row<'a> {
+    region: &'a str,
+    data_engine_id: &'a str,
+    new_image_version_id: &'a str,
+    standing: String,
+    attempts: u64,
+    image_version_id_before: Option<&'a str>,
+    code: Option<&'a str>,
+    message: Option<&'a str>,
+    request_id: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    fn of(key: &'a JobKey, job: &'a JobHistory) -> Self {
+        let last_error = job.last_error.as_ref();
+        Self {
+            region: key.region.as_str(),
+            data_engine_id: key.data_engine_id.as_str(),
+            new_image_version_id: key.new_image_version_id.as_str(),
+            standing: job.standing.word().to_owned(),
+            attempts: job.attempts,
+            image_version_id_before: job.image_before.as_ref().map(super::super::job::ImageVersionId::as_str),
+            code: last_error.map(|last_error| last_error.code.as_str()).filter(|code| !code.is_empty()),
+            message: last_error.and_then(|last_error| last_error.message.as_deref()),
+            request_id: last_error
+                .and_then(|last_error| last_error.request_id.as_deref())
+                .or(job.request_id.as_deref()),
+        }
+    }
+}

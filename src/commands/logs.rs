@@ -1,0 +1,144 @@
+//! Sets up what `tracing` records: to stderr by -v or `RUST_LOG`, and to a file with --log-file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::cli::{Cli, Command, Everywhere};
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::format;
+use crate::ledger;
+use crate::report::{Screen, log_writer};
+
+/// What goes to the log file: everything of ours, and what its libraries find worth a warning.
+const FILE_FILTER: &str = "warn,dlc_fleet=trace";
+
+/// Refuses a log file that is the plan or the ledger: appending to either would damage it.
+pub(super) fn check(cli: &Cli) -> Result<(), Failure> {
+    let Some(log_file) = &cli.everywhere.log_file else { return Ok(()) };
+    let others: Vec<PathBuf> = match &cli.command {
+        Command::Run(args) => [Some(args.plan.clone()), args.ledger.clone()]
+            .into_iter()
+            .flatten()
+            .chain(args.target.simulate.iter().map(PathBuf::from))
+            .chain(["ledger.jsonl", "simulated.ledger.jsonl"].map(|ending| args.plan.with_extension(ending)))
+            .collect(),
+        Command::Check(args) => vec![args.plan.clone()],
+        Command::Whoami(_) => Vec::new(),
+        Command::Ledger(args) => vec![args.file().to_owned()],
+        Command::Simulate(args) => args.plan.iter().chain(&args.scenario).cloned().collect(),
+    };
+    let names = |other: &Path| [real(other), real(&PathBuf::from(format!("{}.lock", other.display())))];
+    if others.iter().any(|other| names(other).contains(&real(log_file))) {
+        let what = format!(
+            "--log-file {}: that file has another use in this run: choose another place",
+            log_file.display()
+        );
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    Ok(())
+}
+
+/// Where a file is or will be, however its path is spelt.
+fn real(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let whole = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(whole).unwrap_or_else(|| path.to_owned())
+}
+
+/// Starts recording. Lines to stderr go around the bars, so that neither tears the other.
+pub(super) fn start(flags: &Everywhere, screen: &Screen) -> Result<(), Failure> {
+    let spoken = match flags.verbose {
+        0 => "error",
+        1 => "warn,dlc_fleet=info",
+        2 => "warn,dlc_fleet=debug",
+        _ => "debug,dlc_fleet=trace",
+    };
+    let filter = match super::env_var("RUST_LOG").filter(|filter| !filter.is_empty()) {
+        Some(filter) => filter.parse::<EnvFilter>().map_err(|error| {
+            Failure::new(Exit::Usage, format!("RUST_LOG: {error}: write a filter such as dlc_fleet=debug"))
+        })?,
+        None => EnvFilter::new(spoken),
+    };
+    let to_stderr =
+        fmt::layer().with_writer(log_writer(screen)).with_ansi(screen.can_draw()).with_filter(filter);
+    let to_file = match &flags.log_file {
+        None => None,
+        Some(path) => {
+            let file = LogFile::begin(path, screen).map_err(|error| {
+                let what = format!("--log-file {}: {error}: choose another place", path.display());
+                Failure::new(Exit::Usage, what)
+            })?;
+            let layer = fmt::layer().with_writer(file).with_ansi(false);
+            Some(layer.with_filter(EnvFilter::new(FILE_FILTER)))
+        }
+    };
+    // only a second call in one process fails here, and then the first one's choice stands
+    let _ = tracing_subscriber::registry().with(to_stderr).with(to_file).try_init();
+    Ok(())
+}
+
+/// A file that log lines are appended to. The ledger is what counts: once the log cannot be written any more, that is
+/// said and the run goes on without it.
+struct LogFile {
+    path: PathBuf,
+    file: Mutex<Option<File>>,
+    screen: Screen,
+}
+
+impl LogFile {
+    /// Opens the file and writes its first line, so that a place that takes nothing is found before anything is sent.
+    fn begin(path: &Path, screen: &Screen) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        // a log names engines, as the ledger does
+        ledger::private(&mut options);
+        let mut file = options.open(path)?;
+        let (now, version, process) = (Timestamp::now(), env!("CARGO_PKG_VERSION"), std::process::id());
+        file.write_all(format!("{now} dlc-fleet {version} begins as process {process}\n").as_bytes())?;
+        Ok(Self { path: path.to_owned(), file: Mutex::new(Some(file)), screen: screen.clone() })
+    }
+
+    fn append(&self, line: &[u8]) {
+        let failed = {
+            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            let failed = file.as_mut().and_then(|file| file.write_all(line).err());
+            if failed.is_some() {
+                *file = None;
+            }
+            failed
+        };
+        if let Some(error) = failed {
+            let path = format::shown_path(&self.path);
+            self.screen.print(&format!("note: --log-file {path}: {error}; nothing more is logged there\n"));
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogFile {
+    type Writer = &'a LogFile;
+
+    fn make_writer(&'a self) -> &'a LogFile {
+        self
+    }
+}
+
+impl Write for &LogFile {
+    /// Never fails: tracing would keep the error to itself.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.append(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! The composition root: one file for each subcommand, and what they share.
+
+mod blocked;
+mod caller;
+mod check;
+mod command_line;
+mod confirm;
+mod core_dumps;
+mod descriptors;
+mod dry_run;
+mod guard;
+mod ledger;
+mod logs;
+mod run;
+mod service;
+mod signals;
+mod simulate;
+mod sites;
+mod slow_read;
+mod unrecorded;
+mod whoami;
+
+use std::io::ErrorKind;
+
+use crate::cli::{Cli, Color, Command};
+use crate::cloud::credentials::Environment;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::format::{is_printable, printable};
+use crate::report::print::{to_stderr, to_stdout, to_whoever_reads};
+use crate::report::{ColorChoice, Screen, set_color};
+
+/// Runs one command from start to end.
+pub fn main(cli: &Cli) -> Exit {
+    core_dumps::forbid_core_dumps();
+    set_color(match cli.everywhere.color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    });
+    let screen = Screen::on_stderr();
+    let done = descriptors::check().and_then(|()| logs::check(cli)).and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| {
+            Failure::new(Exit::Refused, format!("no threads could be started: {error}"))
+                .next("nothing was sent; raise the limits of this user (ulimit -u, ulimit -n)")
+        })?;
+        let done = runtime.block_on(command(cli, &screen));
+        // a request that is still under way must not keep a second Ctrl-C waiting
+        runtime.shutdown_background();
+        done
+    });
+    done.unwrap_or_else(|failure| fail(&failure))
+}
+
+async fn command(cli: &Cli, screen: &Screen) -> Result<Exit, Failure> {
+    signals::outlive_file_size_limit();
+    logs::start(&cli.everywhere, screen)?;
+    match &cli.command {
+        Command::Run(args) => run::run(args, screen).await,
+        Command::Check(args) => check::check(args),
+        Command::Whoami(args) => whoami::whoami(args).await,
+        Command::Simulate(args) => simulate::simulate(args).await,
+        Command::Ledger(args) => ledger::ledger(args),
+    }
+}
+
+/// Ends after a panic.
+pub fn defect() -> Exit {
+    to_stderr(
+        "error: this is a defect of dlc-fleet\n next: what was written to the ledger is valid and the same \
+         command resumes; please report the message above\n",
+    );
+    Exit::Defect
+}
+
+/// Looks up an environment variable; one that is not Unicode counts as its lossy text and fails later, by name.
+fn env_var(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// What keys, region and endpoint are looked for in, with the profile that was asked for.
+fn environment(profile: Option<&str>) -> Environment<'static> {
+    // a service may be started without HOME, and then the system knows where its user is at home
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+    Environment::new(&env_var, home, profile.map(str::to_owned))
+}
+
+/// Prints what somebody asked to read. A reader that went away (`| head`) has read what it wanted. Where it is lost
+/// otherwise, that is an error: what is cut short must not pass for the whole.
+fn print_result(text: &str) -> Result<(), Failure> {
+    match to_stdout(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let what = format!("the result could not be written to stdout, or only a part of it: {error}");
+            Err(Failure::new(Exit::Unprinted, what).next("make room for it and run the same command again"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints what became of something that was done, which is known only now: where stdout does not take it, stderr may.
+fn print_outcome(text: &str) {
+    if let Err(error) = to_stdout(text) {
+        to_stderr(&format!("note: stdout takes nothing ({error}), so the result stands here\n{text}"));
+    }
+}
+
+/// Prints what was asked for with --help or --version, or else what is wrong with the command line.
+pub fn answer(said: &clap::Error) -> Exit {
+    let said_plainly = said.render().to_string();
+    let text = if said_plainly.chars().all(|letter| letter == '\n' || is_printable(letter)) {
+        said.render().ansi().to_string()
+    } else {
+        // it repeats what was typed
+        said_plainly.lines().map(|line| printable(line) + "\n").collect()
+    };
+    if said.use_stderr() {
+        to_stderr(&text);
+        return Exit::Usage;
+    }
+    let printed = print_result(&text).map(|()| Exit::Success);
+    printed.unwrap_or_else(|failure| fail(&failure))
+}
+
+/// Tells why a command ended without doing what it was asked to.
+fn fail(failure: &Failure) -> Exit {
+    to_whoever_reads(&format!("{failure}\n"));
+    failure.exit
+}
