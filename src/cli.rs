@@ -32,7 +32,7 @@ Exit codes:
   1    some rows failed
   2    the command line or the plan is invalid; nothing was sent
   3    refused before the first write: credentials, another account or region than expected, read rights, no service to be reached, or no confirmation
-  4    no failures, but rows are unknown, unconverged, not started, or were moved away since
+  4    no failures, but rows are unknown, timed-out, not started, or were moved away since
   5    stopped early by an account-wide refusal, or by a wave that did not come through its soak
   6    the ledger is locked, damaged or not writable
   70   a defect of dlc-fleet

@@ -15,7 +15,7 @@ pub enum Exit {
     /// Refused before the first write: credentials, another account or region than expected, read rights, no service to
     /// be reached, too few file descriptors, or no confirmation.
     Refused = 3,
-    /// No failures, but rows are unknown, unconverged, not started, or were moved away since.
+    /// No failures, but rows are unknown, timed-out, not started, or were moved away since.
     Incomplete = 4,
     /// Stopped early by an account-wide refusal, or by a wave that did not come through its soak.
     Stopped = 5,

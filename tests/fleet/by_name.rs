@@ -286,7 +286,7 @@ fn lost_answers_and_kills_are_settled_by_name() {
     let ran = stage.run(&["--resend-after", "1s"]);
     assert_done(&stage, 40, &ran);
     assert!(stage.ledger().contains("\"kind\":\"unconfirmed\""));
-    assert!(stage.ledger().contains("\"kind\":\"cleared\""));
+    assert!(stage.ledger().contains("\"kind\":\"not-applied\""));
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn no_key_shows_in_any_other_command_nor_when_a_run_is_killed() {
         &["check", "plan.csv"],
         &["run", "plan.csv", "--simulate", "--ledger", "other.jsonl"],
         &["run", "plan.csv", "--dry-run", "--offline", "--endpoint", "http://127.0.0.1:1"],
-        &["ledger", "verify", LEDGER],
+        &["ledger", "check", LEDGER],
         &["ledger", "show", LEDGER, "--json"],
         &["ledger", "export", LEDGER],
         &["ledger", "repair", LEDGER],

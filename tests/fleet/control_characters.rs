@@ -255,7 +255,7 @@ fn play(within: Within, text: &str, all_commands: bool) -> String {
         }
     });
     if folder.path().join(LEDGER).exists() {
-        for line in [&["show"][..], &["show", "--json"], &["export"], &["verify"]] {
+        for line in [&["show"][..], &["show", "--json"], &["export"], &["check"]] {
             let mut command = executable(folder.path());
             command.arg("ledger").args(line).arg(LEDGER);
             assert_all_clean(folder.path(), &finish(command), &format!("{within:?} ledger {line:?}"));
@@ -323,7 +323,7 @@ fn nothing_that_is_typed_or_set_is_written_raw() {
         &["check", &text],
         &["simulate", "--region", "ap-guangzhou", "--listen", &text],
         &["simulate", "--region", "ap-guangzhou", "--scenario", &text],
-        &["ledger", "verify", &text],
+        &["ledger", "check", &text],
         &["ledger", "show", "plan.csv", &text],
         &[&text],
     ] {

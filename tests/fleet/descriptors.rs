@@ -53,7 +53,7 @@ fn every_command_says_that_there_are_too_few_before_anything_is_sent_and_works_w
         &["whoami", "--endpoint", &endpoint],
         &["run", "plan.csv", "--dry-run", "--endpoint", &endpoint],
         &["run", "plan.csv", "--yes", "--simulate=quick.yaml", "--ledger", "rehearsal.jsonl"],
-        &["ledger", "verify", &ledger],
+        &["ledger", "check", &ledger],
         &["ledger", "show", &ledger],
         &["ledger", "export", &ledger],
         // the last one, because it changes what the others see

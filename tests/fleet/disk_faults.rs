@@ -60,7 +60,7 @@ fn engine(line: &Value) -> String {
 /// True where a line says what came back for a request.
 fn is_answer(line: &Value) -> bool {
     match line["kind"].as_str() {
-        Some("accepted") => line["verify"] == false,
+        Some("accepted") => line["verified"] == false,
         Some(kind) => ["refused", "unconfirmed", "throttled"].contains(&kind),
         None => false,
     }

@@ -1,4 +1,4 @@
-//! `dlc-fleet ledger`: verify, repair, show and export, on ledgers that real runs wrote.
+//! `dlc-fleet ledger`: check, repair, show and export, on ledgers that real runs wrote.
 
 use std::process::Command;
 
@@ -27,7 +27,7 @@ fn after_a_run(count: usize) -> Stage {
 #[test]
 fn a_whole_ledger_verifies_and_shows_where_each_job_stands() {
     let stage = after_a_run(4);
-    let ran = ledger(&stage, &["verify", LEDGER]);
+    let ran = ledger(&stage, &["check", LEDGER]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stdout.contains("the chain of checks holds"), "{}", ran.stdout);
     let ran = ledger(&stage, &["show", LEDGER]);
@@ -55,7 +55,7 @@ fn a_damaged_ledger_is_refused_by_line_repaired_and_then_resumed() {
     let lines: Vec<&str> = whole.lines().collect();
     let damaged = whole.replacen(lines[9], &lines[9].replace("\"run\":", "\"RUN\":"), 1);
     std::fs::write(stage.path(LEDGER), &damaged).expect("written");
-    let ran = ledger(&stage, &["verify", LEDGER]);
+    let ran = ledger(&stage, &["check", LEDGER]);
     assert_eq!(ran.code, Some(6));
     assert!(ran.stderr.contains("line 10:") && ran.stderr.contains("ledger repair"), "{}", ran.stderr);
     let ran = ledger(&stage, &["repair", LEDGER]);
@@ -83,7 +83,7 @@ fn what_is_no_ledger_or_comes_from_a_later_version_is_never_cut() {
     assert_eq!(std::fs::read_to_string(stage.path("plan.csv")).expect("a plan"), plan);
     let newer = stage.ledger().replacen("dlc-fleet.ledger/1", "dlc-fleet.ledger/2", 1);
     std::fs::write(stage.path(LEDGER), &newer).expect("written");
-    for command in ["verify", "repair", "show"] {
+    for command in ["check", "repair", "show"] {
         let ran = ledger(&stage, &[command, LEDGER]);
         assert_eq!(ran.code, Some(6), "{command}");
         assert!(
@@ -99,7 +99,7 @@ fn what_is_no_ledger_or_comes_from_a_later_version_is_never_cut() {
 #[test]
 fn a_ledger_that_is_not_there_is_a_slip_of_the_pen() {
     let stage = Stage::new(&rows(1), CALM);
-    for command in ["verify", "repair", "show", "export"] {
+    for command in ["check", "repair", "show", "export"] {
         let ran = ledger(&stage, &[command, "nowhere.jsonl"]);
         assert_eq!(ran.code, Some(2), "{command}: {}", ran.stderr);
         assert!(!stage.path("nowhere.jsonl").exists());

@@ -54,7 +54,7 @@ fn a_ledger_that_is_written_to_can_be_read_and_not_repaired() {
     assert!(repair.stderr.contains(&format!("process {}", run.id())), "{}", repair.stderr);
     let mut reads = 0;
     while run.try_wait().expect("a child").is_none() {
-        for command in ["verify", "show"] {
+        for command in ["check", "show"] {
             let read = about(&stage, command);
             assert_eq!(read.code, Some(0), "{command}: {}", read.stderr);
         }
@@ -66,5 +66,5 @@ fn a_ledger_that_is_written_to_can_be_read_and_not_repaired() {
     }
     assert!(reads > 0);
     assert_eq!(wait_for(run).code, Some(0));
-    assert_eq!(stage.ledger().matches("\"kind\":\"closed\"").count(), 1);
+    assert_eq!(stage.ledger().matches("\"kind\":\"run-ended\"").count(), 1);
 }

@@ -20,7 +20,7 @@ const QUESTIONS: [&[&str]; 9] = [
     &["ledger", "show", LEDGER],
     &["ledger", "show", LEDGER, "--json"],
     &["ledger", "export", LEDGER],
-    &["ledger", "verify", LEDGER],
+    &["ledger", "check", LEDGER],
     &["--help"],
     &["--version"],
 ];
@@ -116,7 +116,7 @@ fn mistakes_told_to_nobody_end_with_their_usual_codes() {
     for (mistake, code) in [
         (&["run"][..], 2),
         (&["run", "nowhere.csv"], 2),
-        (&["ledger", "verify", "nowhere.jsonl"], 2),
+        (&["ledger", "check", "nowhere.jsonl"], 2),
         (&[], 2),
     ] {
         let mut command = asked(&stage, mistake);

@@ -212,7 +212,7 @@ fn judge(stage: &Stage, phase: &Phase, event: &Event, cell: &mut Cell) {
     must(cell.code == Some(event.code), "another exit code");
     must(!cell.printed.contains("panicked"), "a panic");
     let mut verify = executable(stage.folder.path());
-    verify.args(["ledger", "verify", LEDGER]);
+    verify.args(["ledger", "check", LEDGER]);
     if phase.untouched && event.code != 0 {
         let left = std::fs::read_dir(stage.folder.path()).expect("a folder").count();
         must((left, cell.requests) == (1, 0), "something was sent or written");

@@ -109,7 +109,7 @@ async fn an_engine_that_leaves_its_image_during_the_soak_stops_the_run_before_th
     assert_eq!(told.tally.overall().on_target(), 4);
     let closed = told.ledger.last().expect("a last line");
     let stopped = "wave wave-0 did not come through its soak: DataEngine-0003 is on rolled-back";
-    assert!(closed.contains("\"kind\":\"closed\"") && closed.contains(stopped), "{closed}");
+    assert!(closed.contains("\"kind\":\"run-ended\"") && closed.contains(stopped), "{closed}");
 }
 
 #[tokio::test(start_paused = true)]

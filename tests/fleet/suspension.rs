@@ -111,7 +111,7 @@ fn an_engine_that_was_busy_before_a_standstill_is_switched() {
     };
     set_all(EngineState::INITIALISING);
     let child = command(&stage, &[]).spawn().expect("it starts");
-    wait_until("the run has begun", || stage.ledger().contains(r#""kind":"run""#));
+    wait_until("the run has begun", || stage.ledger().contains(r#""kind":"run-started""#));
     stand_still(&stage, &child, || set_all(EngineState::RUNNING));
     assert_all_switched(&stage, &wait_for(child), ENGINES);
 }

@@ -11,7 +11,7 @@ const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300
 /// Asserts that the ledger is valid and that the same command brings every engine to its target, each by one switch.
 fn all_ends_well(stage: &Stage, engines: u64) {
     let mut verify = executable(stage.folder.path());
-    verify.args(["ledger", "verify", LEDGER]);
+    verify.args(["ledger", "check", LEDGER]);
     let verified = finish(verify);
     assert_eq!(verified.code, Some(0), "{}", verified.stderr);
     let ran = stage.run(&["--resend-after", "1s"]);
@@ -78,7 +78,7 @@ fn a_run_that_leads_the_session_of_a_terminal_that_is_gone_leaves_in_good_order(
     run.hang_up();
     let ledger = stage.ledger();
     let last = ledger.lines().last().expect("a line");
-    assert!(last.contains("\"kind\":\"closed\"") && last.contains("the run was stopped by SIGHUP"), "{last}");
+    assert!(last.contains("\"kind\":\"run-ended\"") && last.contains("the run was stopped by SIGHUP"), "{last}");
     assert!(stage.requests() < 20);
     all_ends_well(&stage, 20);
 }

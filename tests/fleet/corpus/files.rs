@@ -192,7 +192,7 @@ impl BadFile {
         command.args(["--color", "always"]);
         match self.kind {
             Kind::Scenario => command.args(["run", "good.csv", "--dry-run", &format!("--simulate={file}")]),
-            Kind::Ledger => command.args(["ledger", "verify", file]),
+            Kind::Ledger => command.args(["ledger", "check", file]),
             _ => command.args(["check", file]),
         };
         let shown = super::limits::run(&command);

@@ -76,7 +76,7 @@ fn play(
         let shown = run(&command);
         let ledger = fs::read_to_string(folder.path().join(LEDGER)).unwrap_or_default();
         let mut verify = executable(folder.path());
-        verify.args(["ledger", "verify", LEDGER]);
+        verify.args(["ledger", "check", LEDGER]);
         let verified = (!ledger.is_empty()).then(|| finish(verify).code).flatten();
         let received = server.received();
         let switches =
@@ -117,7 +117,7 @@ fn a_message_of_two_hundred_thousand_characters_fails_one_engine_and_not_the_led
     let ended = play(2, &[], switches(refusal("FailedOperation", &"é".repeat(100_000)), 2));
     ended.expect(1, "FailedOperation");
     assert!(ended.ledger.len() < 20_000, "{} bytes", ended.ledger.len());
-    assert!(ended.ledger.contains("\"kind\":\"closed\""));
+    assert!(ended.ledger.contains("\"kind\":\"run-ended\""));
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub fn sealed(lines: &[String]) -> String {
 
 /// A run's first line.
 pub fn run() -> String {
-    format!(r#"{{"seq":1,{AT},"run":"r1","kind":"run",{RUN}}}"#)
+    format!(r#"{{"seq":1,{AT},"run":"r1","kind":"run-started",{RUN}}}"#)
 }
 
 /// A line with these fields after number, time and run.

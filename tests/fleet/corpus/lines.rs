@@ -11,9 +11,9 @@ fn runs() -> Vec<BadFile> {
     let next = |run: &str, parent: &str| {
         let fields =
             RUN.replacen(r#","tool_version""#, &format!(r#","parent_run":{parent},"tool_version""#), 1);
-        format!(r#"{{"seq":2,{AT},"run":"{run}","kind":"run",{fields}}}"#)
+        format!(r#"{{"seq":2,{AT},"run":"{run}","kind":"run-started",{fields}}}"#)
     };
-    let closed = line(2, r#""kind":"closed","outcomes":{}"#);
+    let closed = line(2, r#""kind":"run-ended","outcomes":{}"#);
     vec![
         at("a job before any run", sealed(&[sent(1)]), 1, "which is not open here"),
         at(
@@ -51,20 +51,20 @@ fn runs() -> Vec<BadFile> {
         ),
         at(
             "a run of an unknown outcome",
-            second(line(2, r#""kind":"closed","outcomes":{"lucky":1}"#)),
+            second(line(2, r#""kind":"run-ended","outcomes":{"lucky":1}"#)),
             2,
             "unknown variant",
         ),
         at(
             "a run of fewer than no outcomes",
-            second(line(2, r#""kind":"closed","outcomes":{"failed":-1}"#)),
+            second(line(2, r#""kind":"run-ended","outcomes":{"failed":-1}"#)),
             2,
             "invalid value",
         ),
-        at("outcomes in a list", second(line(2, r#""kind":"closed","outcomes":[]"#)), 2, "invalid type"),
+        at("outcomes in a list", second(line(2, r#""kind":"run-ended","outcomes":[]"#)), 2, "invalid type"),
         at(
             "a stop that is a number",
-            second(line(2, r#""kind":"closed","outcomes":{},"stopped":1"#)),
+            second(line(2, r#""kind":"run-ended","outcomes":{},"stopped":1"#)),
             2,
             "invalid type",
         ),
@@ -155,7 +155,7 @@ fn fields() -> Vec<BadFile> {
 /// Steps that may not follow, under a check that holds.
 fn steps() -> Vec<BadFile> {
     let after_sent = |fields: &str| sealed(&[run(), sent(2), job(3, fields)]);
-    let accepted = r#""kind":"accepted","verify":false"#;
+    let accepted = r#""kind":"accepted","verified":false"#;
     vec![
         at("sent twice", sealed(&[run(), sent(2), sent(3)]), 3, "cannot follow Sent"),
         at("accepted and never sent", second(job(2, accepted)), 2, "cannot follow nothing"),

@@ -103,9 +103,9 @@ fn faults() -> Vec<BadFile> {
             "calls that nobody takes",
             rule("fault: fin, requests_per_second: 3"),
             3,
-            "takes is for the fate other-client; remove it",
+            "requests_per_second is only for the fault other-client; remove it",
         ),
-        at("another client that takes nothing", rule("fault: other-client"), 3, "other-client needs takes"),
+        at("another client that takes nothing", rule("fault: other-client"), 3, "other-client needs requests_per_second"),
         at(
             "another client of one engine",
             rule("fault: other-client, requests_per_second: 3, engines: [a]"),

@@ -11,11 +11,11 @@ use super::mutation::{mutated, noise};
 use crate::torture::{JobResult, Oracle, story};
 
 const LINES: [&str; 5] = [
-    r#"{"seq":1,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"run","schema":"dlc-fleet.ledger/1","tool_version":"0","plan":"p","plan_digest":"0","regions":["ap-a"],"endpoint":"e","simulated":true,"rate":20}"#,
+    r#"{"seq":1,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"run-started","schema":"dlc-fleet.ledger/1","tool_version":"0","plan":"p","plan_digest":"0","regions":["ap-a"],"endpoint":"e","simulated":true,"rate":20}"#,
     r#"{"seq":2,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"sent","attempt":1,"image_before":"i","region":"ap-a","data_engine_id":"a","new_image_version_id":"n"}"#,
     r#"{"seq":3,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"unconfirmed","message":"m","http_status":502,"region":"ap-a","data_engine_id":"a","new_image_version_id":"n"}"#,
     r#"{"seq":4,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"failed","code":"C","message":"m","request_id":"i","latency_ms":7,"region":"ap-a","data_engine_id":"a","new_image_version_id":"n"}"#,
-    r#"{"seq":5,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"closed","outcomes":{"failed":1},"stopped":"s"}"#,
+    r#"{"seq":5,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"run-ended","outcomes":{"failed":1},"stopped":"s"}"#,
 ];
 
 const PIECES: [&str; 24] = [
@@ -34,8 +34,8 @@ const PIECES: [&str; 24] = [
     "\\u0000",
     "\\ud800",
     "\"kind\":\"switched\",",
-    "\"kind\":\"already\",",
-    "\"kind\":\"cleared\",\"image_seen\":\"i\",",
+    "\"kind\":\"up-to-date\",",
+    "\"kind\":\"not-applied\",\"image_seen\":\"i\",",
     "\"seq\":1,",
     "\"check\":\"0\",",
     "\"parent_run\":\"r1\",",

@@ -64,7 +64,7 @@ impl Scene {
     fn meet(&self, damage: &Damage) {
         let damaged = damage.inflict(&self.oracle);
         fs::write(self.stage.path(LEDGER), &damaged).expect("written");
-        let verified = self.ledger("verify");
+        let verified = self.ledger("check");
         match damage.expected(&self.oracle) {
             JobResult::Resumed(lines) => {
                 assert_eq!(verified.code, Some(0), "{damage:?}: {}", verified.stderr);
@@ -108,7 +108,7 @@ impl Scene {
             "{damage:?}: every line before the damage"
         );
         assert_eq!(self.copy(), damaged, "{damage:?}");
-        assert_eq!(self.ledger("verify").code, Some(0), "{damage:?}");
+        assert_eq!(self.ledger("check").code, Some(0), "{damage:?}");
     }
 
     /// Does as the repair says: waits until nothing is switching, then runs the same command again.
