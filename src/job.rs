@@ -187,6 +187,43 @@ pub struct Reason {
     pub request_id: Option<String>,
 }
 
+/// What is done about a job next. The dry run prints it, and the run carries it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing: an earlier run ended it.
+    Keep {
+        /// How.
+        outcome: Outcome,
+        /// Why, where it did not reach its target.
+        reason: Option<Reason>,
+        /// Where the engine is now, if an earlier run brought it to its target and it has left it: `on 5f2c11aa`,
+        /// `not listed`.
+        drift: Option<String>,
+    },
+    /// Nothing: its engine is on its target.
+    UpToDate,
+    /// A request of an earlier run was accepted: wait until the engine reaches its target.
+    Watch,
+    /// A request of an earlier run may have been applied: verify the engine before another one is sent.
+    Verify {
+        /// The image version that the engine had before that request, if it is known.
+        image_before: Option<ImageVersionId>,
+    },
+    /// A request is sent.
+    Send {
+        /// The image version that the engine leaves, if it is known.
+        from: Option<ImageVersionId>,
+    },
+    /// Nothing yet: the engine is read again.
+    Wait(Reason),
+    /// Nothing, and it stays not started: a later request for the same engine may still be applied.
+    Block(Reason),
+    /// Nothing, and it fails.
+    Fail(Reason),
+    /// Nothing for any row of the plan: the run is refused because of this one.
+    Refuse(Reason),
+}
+
 /// The end of one job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobResult {

@@ -193,6 +193,7 @@ impl RunSettings {
             wait: verify && !self.limits.no_wait,
             verify,
             delays,
+            retry: self.retry,
         }
     }
 }

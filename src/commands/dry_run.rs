@@ -4,42 +4,39 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::guard::{check_account, check_regions, expected, tell_unchecked};
-use super::service::{check_ledger_fits, clock, reach, request_gap};
-use super::slow_read::with_slow_read_note;
-use super::{print_result, sites};
+use super::guard::{expected, tell_unchecked};
+use super::service::{clock, request_gap};
+use super::{print_result, setup};
 use crate::cli::Output;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::job::{Job, Outcome, Wave};
-use crate::ledger::{self, LoadedLedger, Work, remaining_work};
+use crate::job::{Decision, Job, Outcome, Reason, Wave};
+use crate::ledger::{self, LoadedLedger, Past};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Preview, PreviewRow, preview_json};
-use crate::run::preview::{Prediction, foresee_soaks, predict};
-use crate::run::{Preflight, Reader};
+use crate::run::{ENGINE_NOT_FOUND, Preflight, Reader, foresee_soaks};
 use crate::settings::{self, DryRun, RunSettings};
 use crate::simulator::FastClock;
 
 pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -> Result<Exit, Failure> {
-    check_regions(plan)?;
-    sites::check_plan_fits(&settings.target, &plan.jobs)?;
+    setup::check_plan(settings, plan)?;
     let loaded = ledger::read(&settings.ledger)?;
-    check_ledger_fits(&settings.target, &settings.ledger, &loaded.history)?;
-    let work = remaining_work(&plan.jobs, &loaded.history, settings.retry);
-    let (seen, endpoint, clock) = look_around(settings, plan, mode, &loaded, &work).await?;
-    let predictions = predict(&plan.jobs, &work, seen.as_ref());
+    let pasts = setup::past_of(settings, plan, &loaded.history)?;
+    let (preflight, endpoint, clock) = read_fleet(settings, plan, mode, &loaded, &pasts).await?;
     let options = settings.options(clock.as_ref());
     let (waves, _) = settings::waves(plan.waves.clone(), clock.as_ref());
     let (history, now) = (&loaded.history, Timestamp::now());
     let left = ledger::remaining_soaks(&plan.jobs, &waves, history, options.verifies(), now);
-    let foreseen = foresee_soaks(&plan.jobs, &waves, &predictions, seen.as_ref(), &left, options.verifies());
-    let exit = match exit_of(&predictions) {
+    let (decisions, view) = (&preflight.decisions, preflight.view.as_ref());
+    let foreseen = foresee_soaks(&plan.jobs, &waves, decisions, view, &left, options.verifies());
+    let rows: Vec<PreviewRow> =
+        plan.jobs.iter().zip(decisions).map(|(job, decision)| row(plan, job, decision, &preflight)).collect();
+    let exit = match exit_of(&rows) {
         Exit::Success if foreseen.failure.is_some() => Exit::Incomplete,
         exit => exit,
     };
     let soaks = waves.into_iter().zip(foreseen.times).map(|(wave, soak)| Wave { soak, ..wave });
-    let rows = plan.jobs.iter().zip(predictions).map(|(job, prediction)| row(plan, job, prediction));
     let preview = Preview {
         plan: plan.path.clone(),
         endpoint,
@@ -47,7 +44,7 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
         gap: request_gap(options.rate),
         soaks: soaks.collect(),
         soak_failure: foreseen.failure,
-        rows: rows.collect(),
+        rows,
     };
     print_result(&match settings.output {
         Output::Human => report::preview(&preview),
@@ -56,75 +53,81 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     Ok(exit)
 }
 
-/// What the fleet looks like, as far as it may be looked at, what the service is called, and a simulator's clock.
-async fn look_around(
+/// What is read and decided, as far as reading is allowed; the name of the service; and a simulator's clock.
+async fn read_fleet(
     settings: &RunSettings,
     plan: &Plan,
     mode: DryRun,
     loaded: &LoadedLedger,
-    work: &[Work],
-) -> Result<(Option<Preflight>, String, Option<FastClock>), Failure> {
+    pasts: &[Past],
+) -> Result<(Preflight, String, Option<FastClock>), Failure> {
     let expected = expected(Some(plan), settings.expect_account.as_deref());
     if mode == DryRun::Offline {
         tell_unchecked(&expected, "--offline asks nobody");
     }
     if mode == DryRun::Offline || !settings.verifies() && expected.is_empty() {
-        return Ok((None, settings.target.name(), clock(&settings.target)?));
+        let preflight = Preflight::of_ledger(&plan.jobs, pasts, settings.retry);
+        return Ok((preflight, settings.target.name(), clock(&settings.target)?));
     }
-    let service = reach(settings, &plan.jobs, &loaded.history.jobs).await?;
-    check_account(settings, plan, &service).await?;
+    let service = setup::connect_guarded(settings, plan, &loaded.history).await?;
     let options = settings.options(service.clock.as_ref());
     let (name, clock) = (service.name.clone(), service.clock);
-    if !settings.verifies() {
-        return Ok((None, name, clock));
-    }
     let reader = Reader::new(Arc::new(service.fleet(options.request_timeout)?), options);
-    let seen = with_slow_read_note(
-        plan.jobs.len(),
-        reader.preflight(&plan.jobs, work, !settings.allow_unlisted_images),
-    )
-    .await?;
+    let preflight = setup::preflight(settings, plan, pasts, &reader).await?;
     if let Some(note) = report::clock_note(reader.clock_ahead()) {
         to_stderr(&format!("{note}\n"));
     }
-    Ok((Some(seen), name, clock))
+    Ok((preflight, name, clock))
 }
 
-fn row(plan: &Plan, job: &Job, prediction: Prediction) -> PreviewRow {
-    let (prediction, detail) = match prediction {
-        Prediction::Done(outcome) => (report::Prediction::Done(outcome), None),
-        Prediction::LeftFailed(why) => (report::Prediction::Done(Outcome::Failed), Some(why)),
-        Prediction::Drifted(seen) => (report::Prediction::Drifted, Some(seen)),
-        Prediction::UpToDate => (report::Prediction::UpToDate, None),
-        Prediction::Watch => (report::Prediction::Watch, None),
-        Prediction::Settle => (report::Prediction::InDoubt, None),
-        Prediction::Switch { from } => (report::Prediction::Switch { from: Some(from) }, None),
-        Prediction::NotFound => (report::Prediction::NotFound, None),
-        Prediction::Blocked(why) => (report::Prediction::Blocked, Some(why)),
-        Prediction::Unfit(why) => (report::Prediction::WouldFail, Some(why)),
-        Prediction::CannotTell(why) => (report::Prediction::CannotTell, Some(why)),
+fn row(plan: &Plan, job: &Job, decision: &Decision, preflight: &Preflight) -> PreviewRow {
+    let text = |reason: &Reason| reason.message.clone().unwrap_or_else(|| reason.cause.clone());
+    let (prediction, detail) = match decision {
+        Decision::Keep { drift: Some(seen), .. } => (report::Prediction::Drifted, Some(seen.clone())),
+        Decision::Keep { outcome, reason, .. } => {
+            let why = |reason: &Reason| format!("{}: {}; {}", reason.code, reason.cause, reason.remedy);
+            (report::Prediction::Done(*outcome), reason.as_ref().map(why))
+        }
+        Decision::UpToDate => (report::Prediction::UpToDate, None),
+        Decision::Watch => (report::Prediction::Watch, None),
+        Decision::Verify { .. } => (report::Prediction::InDoubt, None),
+        Decision::Send { from } => match (from, preflight.warning(job)) {
+            (Some(from), None) => (report::Prediction::Switch { from: Some(from.clone()) }, None),
+            (_, Some(warning)) => {
+                (report::Prediction::CannotTell, Some(format!("{warning}, and the service may refuse it")))
+            }
+            (None, None) if preflight.view.is_some() => {
+                let why = "the service does not say which image the engine is on";
+                (report::Prediction::CannotTell, Some(why.to_owned()))
+            }
+            (None, None) => (report::Prediction::CannotTell, Some("the fleet was not read".to_owned())),
+        },
+        Decision::Wait(reason) => (report::Prediction::CannotTell, Some(text(reason))),
+        Decision::Block(reason) | Decision::Fail(reason) if reason.code == ENGINE_NOT_FOUND => {
+            (report::Prediction::NotFound, Some(text(reason)))
+        }
+        Decision::Block(reason) | Decision::Fail(reason) => {
+            (report::Prediction::WouldFail, Some(text(reason)))
+        }
+        Decision::Refuse(reason) => (report::Prediction::Blocked, Some(text(reason))),
     };
     let wave = plan.waves.get(job.wave).map_or_else(String::new, |wave| wave.name.clone());
     PreviewRow { key: job.key.clone(), wave, prediction, detail, note: job.note.clone() }
 }
 
 /// Success where every row is, or can be brought, on its target as far as can be told from here.
-fn exit_of(predictions: &[Prediction]) -> Exit {
-    let fails = |prediction: &Prediction| {
-        matches!(prediction, Prediction::NotFound | Prediction::Unfit(_) | Prediction::LeftFailed(_))
-    };
-    if predictions.iter().any(|prediction| matches!(prediction, Prediction::Blocked(_))) {
+fn exit_of(rows: &[PreviewRow]) -> Exit {
+    use report::Prediction;
+    let any = |is_meant: fn(&Prediction) -> bool| rows.iter().any(|row| is_meant(&row.prediction));
+    if any(|prediction| matches!(prediction, Prediction::Blocked)) {
         Exit::Refused
-    } else if predictions.iter().any(fails) {
+    } else if any(|prediction| {
+        matches!(prediction, Prediction::NotFound | Prediction::WouldFail | Prediction::Done(Outcome::Failed))
+    }) {
         Exit::Failed
-    } else if predictions.iter().any(is_open) {
+    } else if any(|prediction| matches!(prediction, Prediction::CannotTell | Prediction::Drifted)) {
         Exit::Incomplete
     } else {
         Exit::Success
     }
-}
-
-/// Rows of which nobody can say that they are, or will be, on their target.
-fn is_open(prediction: &Prediction) -> bool {
-    matches!(prediction, Prediction::CannotTell(_) | Prediction::Drifted(_))
 }

@@ -7,7 +7,7 @@ use crate::cli::{LedgerArgs, LedgerCommand, LedgerFormat};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::format::{plural, shown_path};
-use crate::job::JobKey;
+use crate::job::{ImageVersionId, JobKey};
 use crate::ledger::{self, History, JobHistory, LedgerError, Repaired};
 use crate::report::print::to_stderr;
 use crate::report::{Columns, table};
@@ -97,7 +97,7 @@ fn recall_if_only_damaged(file: &Path) -> Result<(), Failure> {
 
 fn show(file: &Path, failed: bool, json: bool) -> Result<Exit, Failure> {
     let loaded = recall(file)?;
-    let jobs = loaded.history.jobs.iter().filter(|(_, job)| !failed || !job.standing.is_good());
+    let jobs = loaded.history.jobs.iter().filter(|(_, job)| !failed || !job.record.standing.is_good());
     if json {
         let lines = jobs.map(|(key, job)| serde_json::to_string(&Row::of(key, job)));
         let text: String = lines.filter_map(Result::ok).map(|line| line + "\n").collect();
@@ -157,19 +157,19 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn of(key: &'a JobKey, job: &'a JobHistory) -> Self {
-        let last_error = job.last_error.as_ref();
+        let record = &job.record;
+        let last_error = record.last_error.as_ref();
+        let request_id = last_error.and_then(|last_error| last_error.request_id.as_deref());
         Self {
             region: key.region.as_str(),
             data_engine_id: key.data_engine_id.as_str(),
             new_image_version_id: key.new_image_version_id.as_str(),
-            standing: job.standing.word().to_owned(),
+            standing: record.standing.word().to_owned(),
             attempts: job.attempts,
-            image_version_id_before: job.image_before.as_ref().map(super::super::job::ImageVersionId::as_str),
-            code: last_error.map(|last_error| last_error.code.as_str()).filter(|code| !code.is_empty()),
+            image_version_id_before: record.image_before.as_ref().map(ImageVersionId::as_str),
+            code: last_error.and_then(|last_error| last_error.code.as_deref()),
             message: last_error.and_then(|last_error| last_error.message.as_deref()),
-            request_id: last_error
-                .and_then(|last_error| last_error.request_id.as_deref())
-                .or(job.request_id.as_deref()),
+            request_id: request_id.or(record.request_id.as_deref()),
         }
     }
 }

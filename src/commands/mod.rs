@@ -13,6 +13,7 @@ mod ledger;
 mod logs;
 mod run;
 mod service;
+mod setup;
 mod signals;
 mod simulate;
 mod sites;

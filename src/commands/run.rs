@@ -6,11 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::confirm::{Question, confirm};
-use super::service::{Service, check_ledger_fits, reach};
-use super::slow_read::with_slow_read_note;
-use super::{
-    blocked, command_line, descriptors, environment, guard, print_outcome, signals, sites, unrecorded,
-};
+use super::{blocked, command_line, descriptors, environment, print_outcome, setup, signals, unrecorded};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
 use crate::cloud::http::HttpCloud;
@@ -18,14 +14,12 @@ use crate::error::Failure;
 use crate::event::{RunHeader, StopReason};
 use crate::exit::Exit;
 use crate::format::{duration, plural, shown_path};
-use crate::job::{Job, JobIndex, Outcome, Wave};
-use crate::ledger::{self, RunStarted, Work, Writer, remaining_work};
+use crate::job::{Decision, Job, JobIndex, Outcome, Wave};
+use crate::ledger::{self, Past, RunStarted, Writer};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Closing, Reporter, Screen};
-use crate::run::{
-    Decision, Ended, FleetView, Reader, RunOptions, Signal, Signals, Start, decide, execute, may_be_sent,
-};
+use crate::run::{Ended, Preflight, Reader, RunOptions, Signal, Signals, Start, execute};
 use crate::settings::{self, RunSettings, Target};
 use crate::simulator::FastClock;
 use crate::tally::Tally;
@@ -75,41 +69,29 @@ async fn load(settings: &RunSettings) -> Result<Option<Plan>, Failure> {
     loaded.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
-/// Finds the service and keys for it, and sees that they are those of the expected account.
-async fn reach_guarded(
-    settings: &RunSettings,
-    plan: &Plan,
-    history: &ledger::History,
-) -> Result<Service, Failure> {
-    let service = reach(settings, &plan.jobs, &history.jobs).await?;
-    guard::check_account(settings, plan, &service).await?;
-    Ok(service)
-}
-
 async fn switch(
     settings: &RunSettings,
     mut plan: Plan,
     screen: &Screen,
     mut signals: Signals,
 ) -> Result<Exit, Failure> {
-    guard::check_regions(&plan)?;
-    sites::check_plan_fits(&settings.target, &plan.jobs)?;
+    setup::check_plan(settings, &plan)?;
     let run_id = ledger::new_run_id();
     let (writer, set_aside) = ledger::open(&settings.ledger, &run_id)?;
     if let Some(aside) = set_aside {
         let (ledger, aside) = (shown_path(&settings.ledger), shown_path(&aside));
         to_stderr(&format!("note: the last line of {ledger} was torn and is set aside in {aside}\n"));
     }
-    check_ledger_fits(&settings.target, &settings.ledger, writer.history())?;
-    let work = remaining_work(&plan.jobs, writer.history(), settings.retry);
-    let service = unless_signalled(&mut signals, reach_guarded(settings, &plan, writer.history())).await?;
+    let pasts = setup::past_of(settings, &plan, writer.history())?;
+    let connected = setup::connect_guarded(settings, &plan, writer.history());
+    let service = unless_signalled(&mut signals, connected).await?;
     let options = within_descriptors(settings.options(service.clock.as_ref()));
     plan.waves = soaks_of_this_run(plan.waves, service.clock.as_ref());
     let endpoint = service.name.clone();
     let cloud = Arc::new(HttpCloud::new(service.fleet(options.request_timeout)?));
     let reader = Reader::new(Arc::clone(&cloud), options);
-    let leave = Box::pin(survey_and_ask(settings, &plan, &work, &reader, &endpoint));
-    let view = unless_signalled(&mut signals, leave).await?;
+    let confirmed = Box::pin(preflight_and_ask(settings, &plan, &pasts, &reader, &endpoint));
+    let preflight = unless_signalled(&mut signals, confirmed).await?;
     let soaks_left = ledger::remaining_soaks(
         &plan.jobs,
         &plan.waves,
@@ -125,9 +107,9 @@ async fn switch(
         reader,
         header: Arc::clone(&header),
         run_line,
-        work,
+        pasts,
         soaks_left,
-        view,
+        preflight,
         writer,
         options,
         listener: Box::new(reporter),
@@ -159,54 +141,38 @@ fn soaks_of_this_run(waves: Vec<Wave>, clock: Option<&FastClock>) -> Vec<Wave> {
     waves
 }
 
-/// Reads the fleet and asks for confirmation; returns what the fleet looks like.
-async fn survey_and_ask<F: Fleet>(
+/// Reads the fleet and asks for confirmation.
+async fn preflight_and_ask<F: Fleet>(
     settings: &RunSettings,
     plan: &Plan,
-    work: &[Work],
+    pasts: &[Past],
     reader: &Reader<F>,
     endpoint: &str,
-) -> Result<Option<FleetView>, Failure> {
-    let view = preflight(settings, plan, work, reader).await?;
-    if ask(settings, plan, work, view.as_ref(), endpoint).await? {
-        // the answer may have taken long, and the fleet may have changed since
-        return preflight(settings, plan, work, reader).await;
+) -> Result<Preflight, Failure> {
+    let preflight = setup::preflight(settings, plan, pasts, reader).await?;
+    blocked::check(plan, &preflight)?;
+    if !ask(settings, plan, &preflight.decisions, endpoint).await? {
+        return Ok(preflight);
     }
-    Ok(view)
+    // the answer may have taken long, and the fleet may have changed since
+    let preflight = setup::preflight(settings, plan, pasts, reader).await?;
+    blocked::check(plan, &preflight)?;
+    Ok(preflight)
 }
 
-/// Reads the fleet once, and refuses a plan with blocked rows. Nothing is read with `--no-verify`.
-async fn preflight<F: Fleet>(
-    settings: &RunSettings,
-    plan: &Plan,
-    work: &[Work],
-    reader: &Reader<F>,
-) -> Result<Option<FleetView>, Failure> {
-    if !settings.verifies() {
-        return Ok(None);
-    }
-    let preflight = with_slow_read_note(
-        plan.jobs.len(),
-        reader.preflight(&plan.jobs, work, !settings.allow_unlisted_images),
-    )
-    .await?;
-    blocked::check(plan, work, &preflight)?;
-    Ok(Some(preflight.view))
-}
-
-/// Asks for leave where a service would be written to; false where nobody had to be asked.
+/// Asks for confirmation where a service would be written to; false where no question was needed.
 async fn ask(
     settings: &RunSettings,
     plan: &Plan,
-    work: &[Work],
-    view: Option<&FleetView>,
+    decisions: &[Decision],
     endpoint: &str,
 ) -> Result<bool, Failure> {
     // an unconfirmed request may be sent again
-    let is_asked_for = |(job, work): &(&Job, &Work)| {
-        may_be_sent(job, work, view) || matches!(decide(job, work, view), Decision::Verify { .. })
+    let may_be_sent = |decision: &Decision| {
+        matches!(decision, Decision::Send { .. } | Decision::Wait(_) | Decision::Verify { .. })
     };
-    let sent: Vec<&Job> = plan.jobs.iter().zip(work).filter(is_asked_for).map(|(job, _)| job).collect();
+    let rows = plan.jobs.iter().zip(decisions);
+    let sent: Vec<&Job> = rows.filter(|row| may_be_sent(row.1)).map(|(job, _)| job).collect();
     if settings.yes || sent.is_empty() || matches!(settings.target, Target::Simulator { .. }) {
         return Ok(false);
     }

@@ -76,7 +76,7 @@ pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, history: &Histor
 }
 
 /// Finds the service, or starts a simulator that holds the plan's engines as the ledger left them.
-pub(super) async fn reach(
+pub(super) async fn connect(
     settings: &RunSettings,
     jobs: &[Job],
     history: &BTreeMap<JobKey, JobHistory>,
@@ -155,7 +155,7 @@ fn scenario_text(path: &Path) -> io::Result<String> {
 /// The plan's engines. Those that an earlier rehearsal moved are where it left them.
 pub(super) fn world(scenario: &Scenario, jobs: &[Job], history: &BTreeMap<JobKey, JobHistory>) -> World {
     let moved = |key: &JobKey| {
-        let standing = history.get(key).map(|job| job.standing);
+        let standing = history.get(key).map(|job| job.record.standing);
         matches!(
             standing,
             Some(Standing::Accepted | Standing::Switched | Standing::UpToDate | Standing::TimedOut)

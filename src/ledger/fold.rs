@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::entry::{Entry, Line, RecordedReason, RunStarted, SCHEMA, Step};
+use super::entry::{Entry, Line, RunStarted, SCHEMA, Step};
 use crate::job::{ImageVersionId, JobKey};
 
 /// Where a job stands after its last line.
@@ -70,68 +70,92 @@ impl Standing {
     }
 }
 
-/// The one table of legal steps.
-fn next(from: Option<Standing>, step: &Step) -> Option<Standing> {
-    use Standing as S;
-    let (allowed, to): (&[S], S) = match step {
-        Step::UpToDate => {
-            (&[S::Throttled, S::Refused, S::NotSent, S::NotApplied, S::Failed, S::Superseded], S::UpToDate)
+impl From<&Step> for Standing {
+    /// Where a step leads.
+    fn from(step: &Step) -> Self {
+        match step {
+            Step::UpToDate => Self::UpToDate,
+            Step::Sent { .. } => Self::Sent,
+            Step::Accepted { .. } => Self::Accepted,
+            Step::Throttled(_) => Self::Throttled,
+            Step::Refused(_) => Self::Refused,
+            Step::NotSent { .. } => Self::NotSent,
+            Step::Unconfirmed { .. } => Self::Unconfirmed,
+            Step::NotApplied { .. } => Self::NotApplied,
+            Step::Switched { .. } => Self::Switched,
+            Step::Failed(_) => Self::Failed,
+            Step::TimedOut { .. } => Self::TimedOut,
+            Step::Unknown { .. } => Self::Unknown,
         }
-        Step::Sent { .. } => {
-            (&[S::Throttled, S::Refused, S::NotSent, S::NotApplied, S::Failed, S::Superseded], S::Sent)
-        }
-        Step::Accepted { .. } => {
-            (&[S::Sent, S::Throttled, S::Refused, S::NotSent, S::Unconfirmed, S::NotApplied], S::Accepted)
-        }
-        Step::Throttled(_) => (&[S::Sent], S::Throttled),
-        Step::Refused(_) => (&[S::Sent], S::Refused),
-        Step::NotSent { .. } => (&[S::Sent], S::NotSent),
-        Step::Unconfirmed { .. } => {
-            (&[S::Sent, S::NotApplied, S::Failed, S::TimedOut, S::Unknown], S::Unconfirmed)
-        }
-        Step::NotApplied { .. } => (&[S::Unconfirmed], S::NotApplied),
-        Step::Switched { .. } => (&[S::Accepted], S::Switched),
-        Step::Failed(_) => (
-            &[
-                S::Sent,
-                S::Throttled,
-                S::Refused,
-                S::NotSent,
-                S::Unconfirmed,
-                S::NotApplied,
-                S::Accepted,
-                S::Failed,
-                S::Unknown,
-                S::Superseded,
-            ],
-            S::Failed,
-        ),
-        Step::TimedOut { .. } => (&[S::Accepted, S::Unconfirmed], S::TimedOut),
-        Step::Unknown { .. } => (&[S::Throttled, S::NotSent, S::Unconfirmed, S::NotApplied], S::Unknown),
-    };
-    let starts = matches!(step, Step::UpToDate | Step::Sent { .. } | Step::Failed(_));
-    from.map_or(starts, |standing| allowed.contains(&standing)).then_some(to)
+    }
 }
 
-/// What the ledger knows of one job.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JobHistory {
+/// The one table of legal steps.
+fn may_follow(from: Option<Standing>, to: Standing) -> bool {
+    use Standing as S;
+    let Some(from) = from else { return matches!(to, S::UpToDate | S::Sent | S::Failed) };
+    match to {
+        S::UpToDate | S::Sent => {
+            matches!(from, S::Throttled | S::Refused | S::NotSent | S::NotApplied | S::Failed | S::Superseded)
+        }
+        S::Accepted => {
+            matches!(from, S::Sent | S::Throttled | S::Refused | S::NotSent | S::Unconfirmed | S::NotApplied)
+        }
+        S::Throttled | S::Refused | S::NotSent => from == S::Sent,
+        S::Unconfirmed => {
+            matches!(from, S::Sent | S::NotApplied | S::Failed | S::TimedOut | S::Unknown)
+        }
+        S::NotApplied => from == S::Unconfirmed,
+        S::Switched => from == S::Accepted,
+        S::Failed => !matches!(from, S::UpToDate | S::Switched | S::TimedOut),
+        S::TimedOut => matches!(from, S::Accepted | S::Unconfirmed),
+        S::Unknown => matches!(from, S::Throttled | S::NotSent | S::Unconfirmed | S::NotApplied),
+        S::Superseded => false,
+    }
+}
+
+/// Why the latest request did not switch its engine, as far as the ledger tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// The API's code, or a code of this tool; none where no response could be read.
+    pub code: Option<String>,
+    /// What the service, the network or the parser said.
+    pub message: Option<String>,
+    /// `RequestId`, where the service gave one.
+    pub request_id: Option<String>,
+}
+
+/// What the ledger proves about one job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRecord {
     /// Where it stands.
     pub standing: Standing,
-    /// Since when: the time of its last line.
+    /// The image version of the engine before the last request.
+    pub image_before: Option<ImageVersionId>,
+    /// `RequestId` of the latest response that accepted a request.
+    pub request_id: Option<String>,
+    /// The last refusal or unconfirmed request, reported again where the job is left alone.
+    pub last_error: Option<LastError>,
+    /// True where it failed and stays failed until it is released; a request that is sent or accepted ends that.
+    pub needs_release: bool,
+}
+
+/// What the ledger knows of one job over all runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobHistory {
+    /// What its lines prove together.
+    pub record: JobRecord,
+    /// The time of its last line.
     pub at: Timestamp,
-    /// Requests that left, over all runs.
+    /// Requests that were sent, over all runs.
     pub attempts: u64,
     /// Number of the line that announced the latest request; zero where none was.
     pub sent_line: u64,
-    /// The image the engine was on before the last request.
-    pub image_before: Option<ImageVersionId>,
-    /// `RequestId` of the latest accepting answer.
-    pub request_id: Option<String>,
-    /// The last refusal or doubt, to be told again where the job is left alone.
-    pub last_error: Option<RecordedReason>,
-    /// True where it failed and stays failed until it is released; a request that is sent or accepted ends that.
-    pub needs_release: bool,
+}
+
+/// The name of a run in a message.
+fn run_name(run: Option<&String>) -> &str {
+    run.map_or("none", String::as_str)
 }
 
 /// What the ledger knows: the fold over all its lines.
@@ -178,7 +202,11 @@ impl History {
         }
         let parent = self.latest_run.as_ref().map(|(run, _)| run);
         if opened.parent_run.as_ref() != parent {
-            return Err(format!("it goes on from run {:?} where {parent:?} is due", opened.parent_run));
+            return Err(format!(
+                "its parent_run is {} instead of {}",
+                run_name(opened.parent_run.as_ref()),
+                run_name(parent)
+            ));
         }
         if !self.runs.insert(line.run.clone()) {
             return Err(format!("run {} was opened before", line.run));
@@ -189,25 +217,22 @@ impl History {
     }
 
     fn step(&mut self, key: &JobKey, step: &Step, at: Timestamp) -> Result<(), String> {
-        let before = self.jobs.get(key).map(|job| job.standing);
-        let Some(standing) = next(before, step) else {
-            let before = before.map_or_else(|| "nothing".to_owned(), |standing| format!("{standing:?}"));
-            return Err(format!("{step:?} cannot follow {before} for {key}"));
-        };
+        let before = self.jobs.get(key).map(|job| &job.record);
+        let record = JobRecord::after(before, step).ok_or_else(|| {
+            let before = before.map_or("nothing", |record| record.standing.word());
+            format!("`{}` cannot follow `{before}` for {key}", Standing::from(step).word())
+        })?;
         let job = self.jobs.entry(key.clone()).or_insert(JobHistory {
-            standing,
+            record: record.clone(),
             at,
             attempts: 0,
             sent_line: 0,
-            image_before: None,
-            request_id: None,
-            last_error: None,
-            needs_release: false,
         });
-        job.standing = standing;
+        job.record = record;
         job.at = at;
-        job.remember(step, self.lines + 1);
         if matches!(step, Step::Sent { .. }) {
+            job.attempts += 1;
+            job.sent_line = self.lines + 1;
             self.supersede(key);
         }
         Ok(())
@@ -218,18 +243,34 @@ impl History {
         let first = JobKey { new_image_version_id: ImageVersionId::new(""), ..by.clone() };
         let same_engine = |key: &JobKey| key.region == by.region && key.data_engine_id == by.data_engine_id;
         let of_engine = self.jobs.range_mut(first..).take_while(|(key, _)| same_engine(key));
-        for (_, job) in of_engine.filter(|(key, job)| *key != by && job.standing.is_open()) {
-            job.standing = Standing::Superseded;
+        for (_, job) in of_engine.filter(|(key, job)| *key != by && job.record.standing.is_open()) {
+            job.record.standing = Standing::Superseded;
         }
     }
 }
 
-impl JobHistory {
-    fn remember(&mut self, step: &Step, line: u64) {
+impl JobRecord {
+    /// The record of a job after one more step; none where the step may not follow.
+    pub fn after(before: Option<&Self>, step: &Step) -> Option<Self> {
+        let standing = Standing::from(step);
+        if !may_follow(before.map(|record| record.standing), standing) {
+            return None;
+        }
+        let mut record = before.cloned().unwrap_or(Self {
+            standing,
+            image_before: None,
+            request_id: None,
+            last_error: None,
+            needs_release: false,
+        });
+        record.standing = standing;
+        record.note(step);
+        Some(record)
+    }
+
+    fn note(&mut self, step: &Step) {
         match step {
             Step::Sent { image_before, .. } => {
-                self.attempts += 1;
-                self.sent_line = line;
                 self.needs_release = false;
                 self.last_error = None;
                 self.request_id = None;
@@ -242,30 +283,25 @@ impl JobHistory {
             Step::Unconfirmed { .. } | Step::NotApplied { .. } | Step::Unknown { .. }
                 if self.needs_release => {}
             Step::Throttled(refused) | Step::Refused(refused) | Step::Failed(refused) => {
-                self.last_error = Some(refused.clone());
+                self.last_error = Some(LastError {
+                    code: Some(refused.code.clone()),
+                    message: refused.message.clone(),
+                    request_id: refused.request_id.clone(),
+                });
                 self.needs_release |= refused.needs_release;
             }
             Step::Unconfirmed { code, message, request_id, .. } => {
-                self.last_error = Some(RecordedReason {
-                    code: code.clone().unwrap_or_default(),
+                self.last_error = Some(LastError {
+                    code: code.clone(),
                     message: Some(message.clone()),
                     request_id: request_id.clone(),
-                    latency_ms: None,
-                    needs_release: false,
                 });
             }
-            // what was refused or lost says more than that it could not be verified
+            // a refusal or a lost response says more than that the engine could not be verified
             Step::TimedOut { .. } | Step::Unknown { .. } if self.last_error.is_some() => {}
             Step::NotSent { message } | Step::TimedOut { message } | Step::Unknown { message } => {
-                let code = String::new();
-                let message = Some(message.clone());
-                self.last_error = Some(RecordedReason {
-                    code,
-                    message,
-                    request_id: None,
-                    latency_ms: None,
-                    needs_release: false,
-                });
+                self.last_error =
+                    Some(LastError { code: None, message: Some(message.clone()), request_id: None });
             }
             Step::Accepted { request_id, .. } => {
                 // a read that shows the engine on its target ends the hold as well
@@ -284,8 +320,8 @@ impl JobHistory {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::entry::RunEnded;
     use super::super::entry::tests::{key, step};
+    use super::super::entry::{RecordedReason, RunEnded};
     use super::*;
 
     fn opened() -> RunStarted {
@@ -331,9 +367,9 @@ mod tests {
     fn the_usual_life_of_a_job_ends_switched() {
         let history = fold(&[(1, sent()), (1, accepted()), (1, switched())]).expect("legal");
         let job = &history.jobs[&key(1)];
-        assert_eq!(job.standing, Standing::Switched);
+        assert_eq!(job.record.standing, Standing::Switched);
         assert_eq!(job.attempts, 1);
-        assert_eq!(job.image_before, Some(ImageVersionId::new("old")));
+        assert_eq!(job.record.image_before, Some(ImageVersionId::new("old")));
     }
 
     #[test]
@@ -368,9 +404,9 @@ mod tests {
             needs_release: true,
         });
         let history = fold(&[(1, sent()), (1, accepted.clone()), (1, failed.clone())]).expect("legal");
-        assert_eq!(history.jobs[&key(1)].request_id.as_deref(), Some("id"));
+        assert_eq!(history.jobs[&key(1)].record.request_id.as_deref(), Some("id"));
         let history = fold(&[(1, sent()), (1, accepted), (1, failed), (1, sent())]).expect("legal");
-        assert_eq!(history.jobs[&key(1)].request_id, None);
+        assert_eq!(history.jobs[&key(1)].record.request_id, None);
     }
 
     #[test]
@@ -384,9 +420,13 @@ mod tests {
         };
         let steps = [(1, sent()), (1, Step::Failed(refused)), (1, sent())];
         let history = fold(&steps[..2]).expect("legal");
-        assert!(history.jobs[&key(1)].needs_release && history.jobs[&key(1)].last_error.is_some());
+        assert!(
+            history.jobs[&key(1)].record.needs_release && history.jobs[&key(1)].record.last_error.is_some()
+        );
         let history = fold(&steps).expect("legal");
-        assert!(!history.jobs[&key(1)].needs_release && history.jobs[&key(1)].last_error.is_none());
+        assert!(
+            !history.jobs[&key(1)].record.needs_release && history.jobs[&key(1)].record.last_error.is_none()
+        );
     }
 
     #[test]
@@ -406,8 +446,8 @@ mod tests {
             latency_ms: None,
         };
         let steps = [(1, sent()), (1, Step::Failed(moved)), (1, unconfirmed), (1, accepted())];
-        assert!(fold(&steps[..3]).expect("legal").jobs[&key(1)].needs_release);
-        assert!(!fold(&steps).expect("legal").jobs[&key(1)].needs_release);
+        assert!(fold(&steps[..3]).expect("legal").jobs[&key(1)].record.needs_release);
+        assert!(!fold(&steps).expect("legal").jobs[&key(1)].record.needs_release);
     }
 
     #[test]
@@ -415,8 +455,8 @@ mod tests {
         let mut history = fold(&[(1, sent()), (1, accepted()), (2, sent())]).expect("legal");
         let other = JobKey { new_image_version_id: ImageVersionId::new("other"), ..key(1) };
         history.take(&line(5, Entry::Job { key: other.clone(), step: sent() })).expect("legal");
-        assert_eq!(history.jobs[&key(1)].standing, Standing::Superseded);
-        assert_eq!(history.jobs[&key(2)].standing, Standing::Sent, "another engine");
+        assert_eq!(history.jobs[&key(1)].record.standing, Standing::Superseded);
+        assert_eq!(history.jobs[&key(2)].record.standing, Standing::Sent, "another engine");
         history.take(&line(6, Entry::Job { key: other, step: accepted() })).expect("legal");
         history.take(&line(7, Entry::Job { key: key(1), step: sent() })).expect("it goes back");
     }
@@ -424,7 +464,7 @@ mod tests {
     #[test]
     fn jobs_do_not_disturb_each_other() {
         let history = fold(&[(1, sent()), (2, sent()), (2, accepted()), (1, accepted())]).expect("legal");
-        assert!(history.jobs.values().all(|job| job.standing == Standing::Accepted));
+        assert!(history.jobs.values().all(|job| job.record.standing == Standing::Accepted));
     }
 
     #[test]

@@ -58,12 +58,12 @@ mod write;
 pub use chain::Check;
 pub use disk::{Disk, private};
 pub use entry::{Entry, Line, RecordedReason, RunEnded, RunStarted, SCHEMA, Step};
-pub use fold::{History, JobHistory, Standing};
+pub use fold::{History, JobHistory, JobRecord, LastError, Standing};
 pub use lock::{Holder, Lock};
 pub use read::{LoadedLedger, read, read_from};
 pub use recover::Recovered;
 pub use repair::{Repaired, repair};
-pub use resume::{Retry, Work, remaining_work};
+pub use resume::{Past, Retry, pasts};
 pub use soak::remaining_soaks;
 pub use write::{Writer, new_run_id, open};
 

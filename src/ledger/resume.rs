@@ -1,68 +1,10 @@
-//! What is left to do: pure, from the plan and what the ledger knows.
+//! What the ledger proves about each row of a plan: pure.
 
 use std::collections::HashMap;
 
-use super::entry::RecordedReason;
-use super::fold::{History, JobHistory, Standing};
-use crate::job::{ImageVersionId, Job, Outcome};
-
-/// What one job still needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// Nothing is on record that forbids sending it.
-    Send {
-        /// Unless this target of an earlier request for the same engine is still open.
-        open_elsewhere: Option<ImageVersionId>,
-        /// True where a request left in an earlier run.
-        sent_before: bool,
-        /// The image the engine has to be on, where a request left in an earlier run: the one that the plan expects, else
-        /// the one before that request, if it was the latest for the engine. On another one, another client moved it.
-        image_before: Option<ImageVersionId>,
-    },
-    /// Nothing until it is released: another client moved the engine, or it failed after its switch.
-    Held {
-        /// Where the ledger stands.
-        standing: Standing,
-        /// True with `--retry-moved`. The plan also releases it by expecting the image version that the engine has now.
-        released: bool,
-        /// The image the engine was on before.
-        image_before: Option<ImageVersionId>,
-        /// What went wrong.
-        last_error: Option<RecordedReason>,
-    },
-    /// Nothing can be done: a later request for the same engine is still open.
-    Blocked {
-        /// The target of that request.
-        by: ImageVersionId,
-    },
-    /// A request may have been applied: read back before anything is sent.
-    Settle {
-        /// Where the ledger stands; tells whether a line must say first that the job is in doubt.
-        standing: Standing,
-        /// The image the engine was on before that request.
-        image_before: Option<ImageVersionId>,
-        /// `RequestId`, where the service took it.
-        request_id: Option<String>,
-        /// What went wrong last.
-        last_error: Option<RecordedReason>,
-    },
-    /// The service took it: watch it converge.
-    Watch {
-        /// The image the engine was on before.
-        image_before: Option<ImageVersionId>,
-        /// `RequestId` of the accepting answer.
-        request_id: Option<String>,
-    },
-    /// Nothing: an earlier run ended it.
-    Nothing {
-        /// How it ended.
-        outcome: Outcome,
-        /// The image the engine was on before.
-        image_before: Option<ImageVersionId>,
-        /// What went wrong, where something did.
-        last_error: Option<RecordedReason>,
-    },
-}
+use super::entry::Step;
+use super::fold::{History, JobRecord, Standing};
+use crate::job::{DataEngineId, ImageVersionId, Job, Region};
 
 /// Which failures of earlier runs are sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,86 +21,114 @@ impl Default for Retry {
     }
 }
 
-/// What each job of a plan still needs, in plan order.
-pub fn remaining_work(jobs: &[Job], history: &History, retry: Retry) -> Vec<Work> {
-    // the latest request for each engine that has not come to its end; the ones before it did, or it would not
-    // have been sent
-    let mut open: HashMap<_, (u64, &ImageVersionId)> = HashMap::new();
-    for (key, job) in history.jobs.iter().filter(|(_, job)| job.standing.is_open()) {
-        let latest = open.entry((&key.region, &key.data_engine_id)).or_insert((0, &key.new_image_version_id));
-        if job.sent_line >= latest.0 {
-            *latest = (job.sent_line, &key.new_image_version_id);
+/// What the ledger proves about one row of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// The record of its job; none where no line is about it.
+    pub record: Option<JobRecord>,
+    /// The image version of the engine before the latest request, as the record or a read of this run tells.
+    pub image_before: Option<ImageVersionId>,
+    /// True where no other request for the same engine came after the job's own.
+    pub is_latest: bool,
+    /// True once a request of this run is on record.
+    pub is_of_this_run: bool,
+    /// The target of a later request for the same engine that may still be applied.
+    pub open_elsewhere: Option<ImageVersionId>,
+}
+
+impl Past {
+    /// Where the job stands.
+    pub fn standing(&self) -> Option<Standing> {
+        self.record.as_ref().map(|record| record.standing)
+    }
+
+    /// True where a request of the job was sent and its outcome is not on record, or was not applied.
+    pub fn was_sent(&self) -> bool {
+        !matches!(
+            self.standing(),
+            None | Some(
+                Standing::UpToDate
+                    | Standing::Accepted
+                    | Standing::Switched
+                    | Standing::Failed
+                    | Standing::Superseded
+            )
+        )
+    }
+
+    /// True where nothing is sent until the job is released: another client moved its engine, or the engine failed after
+    /// its switch. A job that was released and not sent again is not released any more.
+    pub fn needs_release(&self, retry: Retry) -> bool {
+        let Some(record) = &self.record else { return false };
+        record.needs_release && self.is_latest && (record.standing == Standing::Failed || !retry.moved)
+    }
+
+    /// The image version that the engine still has to be on before another request, if one is known.
+    pub fn image_to_leave(&self, retry: Retry) -> Option<&ImageVersionId> {
+        let is_checked = self.is_latest && (self.is_of_this_run || !retry.moved);
+        self.image_before.as_ref().filter(|_| is_checked)
+    }
+
+    /// Takes in a step of this run. A step that may not follow leaves the record as it is: the ledger refuses it.
+    pub fn apply(&mut self, step: &Step) {
+        if let Some(record) = JobRecord::after(self.record.as_ref(), step) {
+            self.record = Some(record);
+        }
+        if matches!(step, Step::Sent { .. }) {
+            (self.is_latest, self.is_of_this_run, self.open_elsewhere) = (true, true, None);
         }
     }
-    // the line of the latest request for each engine, whatever its target was
-    let mut latest_sent: HashMap<_, u64> = HashMap::new();
+
+    /// The job is released: it is verified and sent again like any other.
+    pub fn release(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.needs_release = false;
+        }
+    }
+}
+
+/// What the ledger proves about each row of a plan, in plan order.
+pub fn pasts(jobs: &[Job], history: &History) -> Vec<Past> {
+    type Engine<'a> = (&'a Region, &'a DataEngineId);
+    // the line of the latest request for each engine, and the latest one that may still be applied: earlier requests
+    // have ended, or the later one would not have been sent
+    let mut latest: HashMap<Engine<'_>, u64> = HashMap::new();
+    let mut open: HashMap<Engine<'_>, (u64, &ImageVersionId)> = HashMap::new();
     for (key, job) in &history.jobs {
-        let line = latest_sent.entry((&key.region, &key.data_engine_id)).or_default();
+        let engine = (&key.region, &key.data_engine_id);
+        let line = latest.entry(engine).or_default();
         *line = job.sent_line.max(*line);
-    }
-    let one = |job: &Job| {
-        let known = history.jobs.get(&job.key);
-        let own_line = known.map_or(0, |known| known.sent_line);
-        let is_latest = latest_sent.get(&(&job.key.region, &job.key.data_engine_id)) == Some(&own_line);
-        let work = known.map_or_else(unsent, |known| work_of(job, known, retry, is_latest));
-        let later = open
-            .get(&(&job.key.region, &job.key.data_engine_id))
-            .filter(|(line, target)| **target != job.key.new_image_version_id && *line > own_line);
-        match (work, later) {
-            (work, None) => work,
-            (Work::Send { sent_before, image_before, .. }, Some((_, other))) => {
-                Work::Send { open_elsewhere: Some((*other).clone()), sent_before, image_before }
+        if job.record.standing.is_open() {
+            let line = open.entry(engine).or_insert((0, &key.new_image_version_id));
+            if job.sent_line >= line.0 {
+                *line = (job.sent_line, &key.new_image_version_id);
             }
-            (_, Some((_, other))) => Work::Blocked { by: (*other).clone() },
-        }
-    };
-    jobs.iter().map(one).collect()
-}
-
-fn unsent() -> Work {
-    Work::Send { open_elsewhere: None, sent_before: false, image_before: None }
-}
-
-/// `is_latest` is false where a later request for the same engine had another target.
-fn work_of(row: &Job, job: &JobHistory, retry: Retry, is_latest: bool) -> Work {
-    let (image_before, request_id) = (job.image_before.clone(), job.request_id.clone());
-    let last_error = job.last_error.clone();
-    let again = |sent_before| Work::Send {
-        open_elsewhere: None,
-        sent_before,
-        image_before: image_before
-            .clone()
-            .filter(|_| is_latest && !retry.moved)
-            .map(|before| row.expected_image_version_id.clone().unwrap_or(before)),
-    };
-    match job.standing {
-        Standing::Switched => Work::Nothing { outcome: Outcome::Switched, image_before, last_error: None },
-        Standing::UpToDate => Work::Nothing { outcome: Outcome::UpToDate, image_before, last_error: None },
-        Standing::Failed if !retry.failed => {
-            Work::Nothing { outcome: Outcome::Failed, image_before, last_error }
-        }
-        // what a released run has not sent again is held again
-        standing if job.needs_release && is_latest && (standing == Standing::Failed || !retry.moved) => {
-            Work::Held { standing, released: retry.moved, image_before, last_error }
-        }
-        Standing::Failed | Standing::Superseded => again(false),
-        Standing::Throttled | Standing::Refused | Standing::NotSent | Standing::NotApplied => again(true),
-        Standing::Accepted => Work::Watch { image_before, request_id },
-        standing @ (Standing::Sent | Standing::Unconfirmed | Standing::TimedOut | Standing::Unknown) => {
-            Work::Settle { standing, image_before, request_id, last_error }
         }
     }
+    let past = |job: &Job| {
+        let known = history.jobs.get(&job.key);
+        let engine = (&job.key.region, &job.key.data_engine_id);
+        let own_line = known.map_or(0, |known| known.sent_line);
+        let open = open.get(&engine);
+        let later =
+            open.filter(|(line, target)| **target != job.key.new_image_version_id && *line > own_line);
+        Past {
+            record: known.map(|known| known.record.clone()),
+            image_before: known.and_then(|known| known.record.image_before.clone()),
+            is_latest: latest.get(&engine) == Some(&own_line),
+            is_of_this_run: false,
+            open_elsewhere: later.map(|(_, target)| (*target).clone()),
+        }
+    };
+    jobs.iter().map(past).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use jiff::Timestamp;
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::job::{DataEngineId, JobKey, Region};
+    use crate::job::JobKey;
+    use crate::ledger::JobHistory;
+    use jiff::Timestamp;
 
     const STANDINGS: [Standing; 13] = [
         Standing::UpToDate,
@@ -176,12 +146,12 @@ mod tests {
         Standing::Superseded,
     ];
 
-    fn job(number: usize) -> Job {
+    fn job(engine: &str, target: &str) -> Job {
         Job {
             key: JobKey {
                 region: Region::new("ap-guangzhou"),
-                data_engine_id: DataEngineId::new(format!("DataEngine-{number}")),
-                new_image_version_id: ImageVersionId::new("new"),
+                data_engine_id: DataEngineId::new(engine),
+                new_image_version_id: ImageVersionId::new(target),
             },
             wave: 0,
             data_engine_name: None,
@@ -190,115 +160,70 @@ mod tests {
         }
     }
 
-    /// What a person would say, one word for each standing.
-    fn expected(standing: Option<Standing>, skip_failed: bool) -> &'static str {
-        match standing {
-            None => "send",
-            Some(standing) => match (format!("{standing:?}").as_str(), skip_failed) {
-                ("Switched" | "UpToDate", _) | ("Failed", true) => "nothing",
-                ("Accepted", _) => "watch",
-                ("Sent" | "Unconfirmed" | "TimedOut" | "Unknown", _) => "settle",
-                _ => "send",
-            },
-        }
-    }
-
-    fn word(work: &Work) -> &'static str {
-        match work {
-            Work::Send { .. } => "send",
-            Work::Settle { .. } => "settle",
-            Work::Watch { .. } => "watch",
-            Work::Nothing { .. } => "nothing",
-            Work::Held { .. } => "held",
-            Work::Blocked { .. } => "blocked",
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_row_gets_the_work_its_own_standing_asks_for(
-            standings in proptest::collection::vec(proptest::option::of(0usize..13), 1..30),
-            skip_failed: bool,
-            rotation in 0usize..30,
-        ) {
-            let standings: Vec<Option<Standing>> = standings.into_iter().map(|at| at.map(|at| STANDINGS[at])).collect();
-            let mut jobs = BTreeMap::new();
-            for (number, standing) in standings.iter().enumerate() {
-                if let Some(standing) = *standing {
-                    jobs.insert(job(number).key, history(standing, 2));
-                }
-            }
-            // rows in another order than the ledger's, so that position cannot matter
-            let mut order: Vec<usize> = (0..standings.len()).collect();
-            order.rotate_left(rotation % standings.len());
-            let plan: Vec<Job> = order.iter().map(|number| job(*number)).collect();
-            let history = History { jobs, ..History::default() };
-            let work = remaining_work(&plan, &history, Retry { failed: !skip_failed, moved: false });
-            for (number, work) in order.iter().zip(&work) {
-                prop_assert_eq!(word(work), expected(standings[*number], skip_failed));
-            }
-        }
-    }
-
-    fn history(standing: Standing, sent_line: u64) -> JobHistory {
-        let at = Timestamp::UNIX_EPOCH;
-        JobHistory {
-            standing,
-            at,
-            attempts: 1,
-            sent_line,
-            image_before: None,
-            request_id: None,
-            last_error: None,
-            needs_release: false,
-        }
-    }
-
-    fn to(target: &str) -> Job {
-        let mut job = job(1);
-        job.key.new_image_version_id = ImageVersionId::new(target);
-        job
+    fn history(jobs: &[(&Job, Standing, u64)]) -> History {
+        let known = |(job, standing, sent_line): &(&Job, Standing, u64)| {
+            let record = JobRecord {
+                standing: *standing,
+                image_before: Some(ImageVersionId::new("old")),
+                request_id: None,
+                last_error: None,
+                needs_release: false,
+            };
+            let at = Timestamp::UNIX_EPOCH;
+            (job.key.clone(), JobHistory { record, at, attempts: 1, sent_line: *sent_line })
+        };
+        History { jobs: jobs.iter().map(known).collect(), ..History::default() }
     }
 
     #[test]
-    fn a_changed_target_waits_for_the_request_that_is_still_open() {
+    fn a_row_is_found_by_its_key_and_not_by_its_position() {
+        let (first, second) = (job("a", "new"), job("b", "new"));
+        let history = history(&[(&first, Standing::Switched, 2), (&second, Standing::Failed, 3)]);
+        let standings = |plan: &[Job]| pasts(plan, &history).iter().map(Past::standing).collect::<Vec<_>>();
+        let plan = [second, job("c", "new"), first];
+        assert_eq!(standings(&plan), [Some(Standing::Failed), None, Some(Standing::Switched)]);
+    }
+
+    #[test]
+    fn another_target_is_open_where_its_request_may_still_be_applied() {
         for standing in STANDINGS {
-            let history =
-                History { jobs: [(to("a").key, history(standing, 2))].into(), ..History::default() };
-            let open = ["Sent", "Unconfirmed", "Accepted", "TimedOut", "Unknown"];
-            let open_elsewhere =
-                open.contains(&format!("{standing:?}").as_str()).then(|| ImageVersionId::new("a"));
-            let work = remaining_work(&[to("b"), job(2)], &history, Retry::default());
-            assert_eq!(
-                work[0],
-                Work::Send { open_elsewhere, sent_before: false, image_before: None },
-                "{standing:?}"
-            );
-            assert_eq!(work[1], unsent());
-        }
-    }
-
-    #[test]
-    fn of_several_open_requests_the_latest_counts_whatever_its_name() {
-        for (first, second) in [("a", "z"), ("z", "a")] {
-            let jobs = [
-                (to(first).key, history(Standing::TimedOut, 2)),
-                (to(second).key, history(Standing::Unconfirmed, 5)),
+            let history = history(&[(&job("a", "first"), standing, 2)]);
+            let pasts = pasts(&[job("a", "second"), job("b", "second")], &history);
+            let open = [
+                Standing::Sent,
+                Standing::Unconfirmed,
+                Standing::Accepted,
+                Standing::TimedOut,
+                Standing::Unknown,
             ];
-            let history = History { jobs: jobs.into(), ..History::default() };
-            let open_elsewhere = Some(ImageVersionId::new(second));
-            let work = remaining_work(&[to("m"), to(first), to(second)], &history, Retry::default());
-            assert_eq!(work[0], Work::Send { open_elsewhere, sent_before: false, image_before: None });
-            assert_eq!(work[1], Work::Blocked { by: ImageVersionId::new(second) });
-            assert!(matches!(work[2], Work::Settle { .. }), "the latest one itself is settled");
+            let expected = open.contains(&standing).then(|| ImageVersionId::new("first"));
+            assert_eq!(pasts[0].open_elsewhere, expected, "{standing:?}");
+            assert_eq!(pasts[1].open_elsewhere, None, "another engine");
         }
     }
 
     #[test]
-    fn a_row_that_is_done_is_not_called_done_while_a_later_request_is_open() {
-        let jobs = [(to("a").key, history(Standing::Switched, 2)), (to("b").key, history(Standing::Sent, 5))];
-        let history = History { jobs: jobs.into(), ..History::default() };
-        let work = remaining_work(&[to("a")], &history, Retry::default());
-        assert_eq!(work, [Work::Blocked { by: ImageVersionId::new("b") }]);
+    fn of_several_open_requests_the_latest_one_counts() {
+        for (first, second) in [("a", "z"), ("z", "a")] {
+            let jobs = [job("x", "m"), job("x", first), job("x", second)];
+            let history = history(&[(&jobs[1], Standing::TimedOut, 2), (&jobs[2], Standing::Unconfirmed, 5)]);
+            let pasts = pasts(&jobs, &history);
+            let second = Some(ImageVersionId::new(second));
+            assert_eq!(pasts[0].open_elsewhere, second);
+            assert_eq!((&pasts[1].open_elsewhere, pasts[1].is_latest), (&second, false));
+            assert_eq!((&pasts[2].open_elsewhere, pasts[2].is_latest), (&None, true));
+        }
+    }
+
+    #[test]
+    fn a_request_of_this_run_ends_the_open_one_and_the_need_for_a_release() {
+        let mut past = Past { open_elsewhere: Some(ImageVersionId::new("other")), ..Past::default() };
+        let image_before = Some(ImageVersionId::new("old"));
+        past.image_before.clone_from(&image_before);
+        past.apply(&Step::Sent { attempt: 1, image_before: image_before.clone() });
+        let retry = Retry { failed: true, moved: true };
+        assert_eq!((past.standing(), past.open_elsewhere.clone()), (Some(Standing::Sent), None));
+        assert_eq!(past.image_to_leave(retry), image_before.as_ref(), "of this run, so it is checked");
+        assert!(past.was_sent() && !past.needs_release(retry));
     }
 }

@@ -20,7 +20,9 @@ pub fn remaining_soaks(
     let mut latest: BTreeMap<usize, Timestamp> = BTreeMap::new();
     for job in jobs {
         let Some(known) = history.jobs.get(&job.key) else { continue };
-        if known.standing == Standing::Switched || (known.standing == Standing::Accepted && !waits) {
+        if known.record.standing == Standing::Switched
+            || (known.record.standing == Standing::Accepted && !waits)
+        {
             let latest = latest.entry(job.wave).or_insert(known.at);
             *latest = known.at.max(*latest);
         }

@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(set_aside, None);
         writer.append(vec![opened_after(Some("run-1")), accepted(1)]).expect("written");
         let loaded = read(&path).expect("whole");
-        let standings: Vec<Standing> = loaded.history.jobs.values().map(|job| job.standing).collect();
+        let standings: Vec<Standing> = loaded.history.jobs.values().map(|job| job.record.standing).collect();
         assert_eq!(standings, [Standing::Accepted, Standing::Accepted, Standing::Accepted, Standing::Sent]);
         assert_eq!(loaded.history.latest_run.map(|(run, _)| run), Some("run-2".into()));
     }

@@ -9,23 +9,24 @@ use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::RunOptions;
 use super::attempt::attempt;
-use super::fleet_view::{Decision, FleetView, decide, drift};
+use super::fleet_view::FleetView;
 use super::job_state::Response;
 use super::job_state::Snapshot;
 use super::job_state::{Change, JobState, Phase};
 use super::job_table::JobTable;
 use super::ledger_writer::LedgerWriter;
+use super::options::RunOptions;
 use super::poll::{PollResult, Poller};
+use super::preflight::Preflight;
 use super::reasons::{RUN_ENDED, SOAK_FAILED, reading_failed};
 use super::start::{Ended, Start};
 use super::stop::{Signal, Signals, Stopping};
 use super::waves::Waves;
 use crate::cloud::{CallError, Cloud, Fleet};
 use crate::event::{Event, Listener, RunHeader, StopReason};
-use crate::job::{JobIndex, Outcome};
-use crate::ledger::{Entry, RunEnded, RunStarted, Work};
+use crate::job::{Decision, JobIndex, Outcome};
+use crate::ledger::{Entry, Past, RunEnded, RunStarted, Standing};
 use crate::rate::{RateLimiter, until};
 
 /// Between two ticks that listeners hear.
@@ -89,17 +90,17 @@ struct Dispatcher<C> {
 impl<C: Cloud> Dispatcher<C> {
     fn new(start: Start<C>) -> (Self, Vec<Decision>, RunStarted) {
         let now = Instant::now();
+        let Preflight { decisions, view, .. } = start.preflight;
+        let accepted_any = start.pasts.iter().any(was_accepted);
         let jobs = &start.header.jobs;
-        let judge = |(job, work)| decide(job, work, start.view.as_ref());
-        let decisions = jobs.iter().zip(&start.work).map(judge).collect();
         let waves = Waves::new(Arc::clone(&start.header.waves), jobs, &start.soaks_left, now);
         let dispatcher = Self {
-            job_table: JobTable::new(Arc::clone(jobs), &start.work, waves),
+            job_table: JobTable::new(Arc::clone(jobs), start.pasts, waves),
             cloud: start.cloud,
             header: start.header,
             options: start.options,
-            poller: Poller::new(start.reader, start.view.as_ref().is_some_and(FleetView::is_by_name)),
-            view: start.view.unwrap_or_default(),
+            poller: Poller::new(start.reader, view.as_ref().is_some_and(FleetView::is_by_name)),
+            view: view.unwrap_or_default(),
             limiter: RateLimiter::new(start.options.rate),
             ledger_writer: LedgerWriter::new(start.writer),
             listener: start.listener,
@@ -112,7 +113,7 @@ impl<C: Cloud> Dispatcher<C> {
             stopped: None,
             throttled: None,
             clock_ahead: 0,
-            accepted_any: start.work.iter().any(was_accepted),
+            accepted_any,
             denied_in_a_row: 0,
             begun: now,
             next_tick: now + TICK,
@@ -129,16 +130,15 @@ impl<C: Cloud> Dispatcher<C> {
         // the survey may have learned it
         self.tell_clock();
         self.tell(&Event::WaveStarted { wave: 0 });
-        let decisions_by_job = self.job_table.jobs.iter().zip(&decisions).enumerate();
-        for (number, (job, decision)) in decisions_by_job.filter(|_| self.options.verify) {
-            if let Some(seen) = drift(job, decision, &self.view) {
-                self.listener.on_event(self.begun.elapsed(), &Event::Drifted { job: JobIndex(number), seen });
+        for (number, decision) in decisions.iter().enumerate() {
+            if let Decision::Keep { drift: Some(seen), .. } = decision {
+                self.tell(&Event::Drifted { job: JobIndex(number), seen: seen.clone() });
             }
         }
         let now = Instant::now();
-        let begin =
-            |(job_state, decision): (&JobState, Decision)| job_state.begin(decision, now, &self.options);
-        let changes = self.job_table.job_states.iter().zip(decisions).map(begin).collect();
+        let carry_out =
+            |(job_state, decision): (&JobState, Decision)| job_state.carry_out(decision, now, &self.options);
+        let changes = self.job_table.job_states.iter().zip(decisions).map(carry_out).collect();
         self.apply(changes).await;
     }
 
@@ -413,8 +413,8 @@ async fn wait_for_limiter<F: Fleet>(fleet: &F, limiter: &mut RateLimiter) -> Res
 }
 
 /// Whether the service ever took a request for this job, so that a denial cannot concern every engine.
-fn was_accepted(work: &Work) -> bool {
-    matches!(work, Work::Watch { .. } | Work::Nothing { outcome: Outcome::Switched, .. })
+fn was_accepted(past: &Past) -> bool {
+    matches!(past.standing(), Some(Standing::Accepted | Standing::Switched))
 }
 
 /// A task that broke down has an outcome nobody knows.

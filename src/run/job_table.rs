@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::RunOptions;
 use super::fleet_view::FleetView;
 use super::job_state::Snapshot;
 use super::job_state::{Change, JobState, Phase};
-use super::poll::Query;
+use super::options::RunOptions;
+use super::poll::queries_for;
+use super::query::Query;
 use super::reasons::{self, found};
 use super::waves::Waves;
 use crate::job::{DataEngineId, ImageVersionId, Job, JobIndex, Reason, Region};
-use crate::ledger::Work;
+use crate::ledger::Past;
 
 /// The jobs and where each of them is. A plan may have a hundred thousand rows, and a turn of the dispatcher must
 /// not look at all of them: it looks at queues, counts and the jobs that are under way.
@@ -40,12 +41,12 @@ pub(super) struct JobTable {
 }
 
 impl JobTable {
-    pub(super) fn new(jobs: Arc<[Job]>, work: &[Work], waves: Waves) -> Self {
+    pub(super) fn new(jobs: Arc<[Job]>, pasts: Vec<Past>, waves: Waves) -> Self {
         Self {
             job_states: (0..jobs.len())
                 .map(JobIndex)
-                .zip(work)
-                .map(|(index, work)| JobState::new(index, work))
+                .zip(pasts)
+                .map(|(index, past)| JobState::new(index, past))
                 .collect(),
             jobs,
             again: VecDeque::new(),
@@ -212,7 +213,7 @@ impl JobTable {
             if by_id.is_some_and(|ids| !ids.contains(&job.key.data_engine_id)) {
                 return false;
             }
-            let queries = Query::of(job, known);
+            let queries = queries_for(job, known);
             !queries.is_empty() && queries.iter().all(|query| read.contains(query))
         };
         self.waves.on_observation(snapshot, &self.jobs, covers, options);

@@ -12,21 +12,44 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::RunOptions;
-use super::fleet_view::{Decision, FleetView, decide};
+use super::decide::decide;
+use super::fleet_view::FleetView;
 use super::job_state::Response;
 use super::job_state::Snapshot;
 use super::job_state::{Change, Effect, JobState, Phase};
 use super::job_table::JobTable;
-use super::poll::Query;
+use super::options::RunOptions;
+use super::query::Query;
 use super::reasons;
 use super::waves::Waves;
 use crate::cloud::catalogue::Class;
 use crate::cloud::{CallError, ConnectionProblem, EngineKind, EngineRecord, EngineState, Receipt, Refusal};
-use crate::job::{DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
-use crate::ledger::{Entry, History, Line, RunStarted, SCHEMA, Standing, Step, Work};
+use crate::job::{DataEngineId, Decision, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
+use crate::ledger::{
+    Entry, History, JobRecord, LastError, Line, Past, Retry, RunStarted, SCHEMA, Standing, Step,
+};
 
-const UNSENT: Work = Work::Send { open_elsewhere: None, sent_before: false, image_before: None };
+/// What the ledger proves of a job whose latest request was sent while its engine was on the image `old`.
+fn past(standing: Standing) -> Past {
+    let image_before = Some(ImageVersionId::new("old"));
+    let record = JobRecord {
+        standing,
+        image_before: image_before.clone(),
+        request_id: None,
+        last_error: None,
+        needs_release: false,
+    };
+    Past { record: Some(record), image_before, is_latest: true, ..Past::default() }
+}
+
+/// Decides about a job as a run without `--skip-failed` and `--retry-moved` does.
+fn decided(past: &Past, view: Option<&FleetView>) -> Decision {
+    decide(&job(), past, view, Retry::default())
+}
+
+fn carried_out(past: Past, decision: Decision, options: &RunOptions) -> Change {
+    JobState::new(JobIndex(0), past).carry_out(decision, Instant::now(), options)
+}
 
 fn job() -> Job {
     Job {
@@ -72,8 +95,9 @@ impl Stage {
     fn in_flight(options: RunOptions) -> Self {
         let now = Instant::now();
         let from = Some(ImageVersionId::new("old"));
-        let job_state =
-            JobState::new(JobIndex(0), &UNSENT).begin(Decision::Send { from }, now, &options).job_state;
+        let job_state = JobState::new(JobIndex(0), Past::default())
+            .carry_out(Decision::Send { from }, now, &options)
+            .job_state;
         let job_state = job_state.prepare_send().job_state.mark_sent().job_state;
         Self { job_state, options, now, steps: Vec::new(), effect: None }
     }

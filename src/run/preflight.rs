@@ -1,24 +1,27 @@
-//! What has to be known before the first write: the fleet, the image versions, and the rows that nothing may be sent for.
+//! What has to be known before the first write: the fleet, the image versions, and the decision about each row.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::fleet_view::{Decision, FleetView, decide};
-use super::poll::Reader;
-use super::poll::SurveyError;
+use super::decide::decide;
+use super::fleet_view::FleetView;
+use super::observation::state_text;
+use super::poll::{Reader, SurveyError};
 use super::reasons::{IMAGE_NOT_LISTED, found, reading_failed};
-use crate::cloud::{EngineRecord, Fleet, ImageRecord};
-use crate::job::{ImageVersionId, Job, JobIndex, Reason, Region};
-use crate::ledger::Work;
+use crate::cloud::{EngineRecord, EngineState, Fleet, ImageRecord};
+use crate::job::{Decision, ImageVersionId, Job, Reason, Region};
+use crate::ledger::{Past, Retry};
 
 /// Engine types whose images are listed where an engine does not tell its own (document 1342/99270).
 const ENGINE_TYPES: [&str; 5] = ["SparkSQL", "PrestoSQL", "SparkBatch", "StandardSpark", "StandardPresto"];
 
-/// What is known before the first write.
-#[derive(Debug)]
+/// What is known before the first write. The dry run prints the decisions, and the run carries them out.
+#[derive(Debug, Default)]
 pub struct Preflight {
-    /// The fleet.
-    pub view: FleetView,
-    /// None where targets are not checked.
+    /// The decision about each row, in plan order.
+    pub decisions: Vec<Decision>,
+    /// The fleet; none where it was not read.
+    pub view: Option<FleetView>,
+    /// The image versions; none where targets are not checked.
     images: Option<Images>,
 }
 
@@ -36,20 +39,25 @@ struct Images {
 
 impl<F: Fleet> Reader<F> {
     /// Reads the engines of a plan and, where targets are to be checked, the image versions for the types of those that
-    /// may be switched. A row whose request is unconfirmed was checked by the run that sent it.
+    /// may be switched, and decides about each row. A row whose request is unconfirmed was checked by the run that sent
+    /// it.
     pub async fn preflight(
         &self,
         jobs: &[Job],
-        work: &[Work],
+        pasts: &[Past],
         check_targets: bool,
     ) -> Result<Preflight, SurveyError> {
         let view = self.survey(jobs).await?;
+        let retry = self.options.retry;
+        let mut decisions: Vec<Decision> =
+            jobs.iter().zip(pasts).map(|(job, past)| decide(job, past, Some(&view), retry)).collect();
         if !check_targets {
-            return Ok(Preflight { view, images: None });
+            return Ok(Preflight { decisions, view: Some(view), images: None });
         }
         let mut images = Images { listed: BTreeMap::new(), run_by: run_by(&view) };
-        for (job, _) in jobs.iter().zip(work).filter(|(job, work)| may_be_sent(job, work, Some(&view))) {
-            for engine_type in engine_types(view.engine(&job.key)) {
+        for (job, decision) in jobs.iter().zip(&mut decisions).filter(|row| may_be_sent(row.1)) {
+            let engine = view.engine(&job.key);
+            for engine_type in engine_types(engine) {
                 let place = (job.key.region.clone(), engine_type);
                 if images.listed.contains_key(&place) {
                     continue;
@@ -62,32 +70,37 @@ impl<F: Fleet> Reader<F> {
                 };
                 images.listed.insert(place, listed);
             }
+            if let Some(reason) = images.objection(job, engine) {
+                *decision = Decision::Refuse(reason);
+            }
         }
-        Ok(Preflight { view, images: Some(images) })
+        Ok(Preflight { decisions, view: Some(view), images: Some(images) })
     }
 }
 
 impl Preflight {
-    /// The rows that may be sent and whose target is no image version that the engine can have, as far as the service
-    /// and the engines' own records tell.
-    pub fn blocked(&self, jobs: &[Job], work: &[Work]) -> Vec<(JobIndex, Reason)> {
-        let Some(images) = &self.images else { return Vec::new() };
-        let rows = (0..).map(JobIndex).zip(jobs.iter().zip(work));
-        let may_be_sent = rows.filter(|(_, (job, work))| may_be_sent(job, work, Some(&self.view)));
-        let objection = |job: &Job| images.objection(job, self.view.engine(&job.key));
-        may_be_sent.filter_map(|(index, (job, _))| Some((index, objection(job)?))).collect()
+    /// Decides from the ledger alone: the fleet is not read.
+    pub fn of_ledger(jobs: &[Job], pasts: &[Past], retry: Retry) -> Self {
+        let decisions = jobs.iter().zip(pasts).map(|(job, past)| decide(job, past, None, retry)).collect();
+        Self { decisions, view: None, images: None }
     }
 
-    /// A fleet for which no image versions were read.
-    #[cfg(test)]
-    pub(super) fn of(view: FleetView) -> Self {
-        Self { view, images: None }
+    /// Why the service may refuse a request that is sent for a job, as far as the fleet tells.
+    pub fn warning(&self, job: &Job) -> Option<String> {
+        let engine = self.view.as_ref()?.engine(&job.key);
+        let types = engine_types(engine);
+        let image = self.images.as_ref().and_then(|images| images.find(job, &types));
+        if image.and_then(|image| image.state).is_some_and(|state| state != ImageRecord::ONLINE) {
+            return Some(format!("image version {} is not online", job.key.new_image_version_id));
+        }
+        let state = engine?.state.filter(|state| *state != EngineState::RUNNING)?;
+        Some(format!("the engine is {}", state_text(state)))
     }
+}
 
-    /// What the service lists of a job's target; none where it does not list it for this engine.
-    pub(super) fn image(&self, job: &Job) -> Option<&ImageRecord> {
-        self.images.as_ref()?.find(job, &engine_types(self.view.engine(&job.key)))
-    }
+/// True where a new request may be sent for a job, for the first time or after an earlier one has ended.
+fn may_be_sent(decision: &Decision) -> bool {
+    matches!(decision, Decision::Send { .. } | Decision::Wait(_))
 }
 
 impl Images {
@@ -140,14 +153,6 @@ fn run_by(view: &FleetView) -> HashMap<(Region, ImageVersionId), HashSet<Option<
         }
     }
     run_by
-}
-
-/// True where a new request may leave for a job in this run, for the first time or after an earlier one has ended.
-pub fn may_be_sent(job: &Job, work: &Work, view: Option<&FleetView>) -> bool {
-    matches!(
-        decide(job, work, view),
-        Decision::Send { .. } | Decision::Busy | Decision::Unclear | Decision::Arriving
-    )
 }
 
 /// The type of an engine; all documented ones where it does not tell.

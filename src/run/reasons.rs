@@ -3,12 +3,15 @@
 use crate::cloud::catalogue::{self, Class};
 use crate::cloud::{CallError, ConnectionProblem, Refusal};
 use crate::job::{Origin, Reason};
-use crate::ledger::RecordedReason;
+use crate::ledger::{LastError, RecordedReason};
 
 /// An end of our own finding: code, cause, remedy.
 type Finding = (&'static str, &'static str, &'static str);
 
-pub(super) const ENGINE_NOT_FOUND: &str = "engine-not-found";
+pub(super) const ENGINE_UNCLEAR: &str = "engine-unclear";
+pub(super) const ENGINE_INITIALISING: &str = "engine-initialising";
+/// The code of a row whose engine does not exist.
+pub const ENGINE_NOT_FOUND: &str = "engine-not-found";
 pub(super) const WRONG_NAME: &str = "wrong-name";
 pub(super) const ENGINE_NOT_SWITCHABLE: &str = "engine-not-switchable";
 pub(super) const ENGINE_FAILED: &str = "engine-failed";
@@ -29,6 +32,16 @@ pub(super) const IMAGE_NOT_LISTED: &str = "image-not-listed";
 pub(super) const EARLIER_REQUEST_OPEN: &str = "earlier-request-open";
 
 const FINDINGS: &[Finding] = &[
+    (
+        ENGINE_UNCLEAR,
+        "the responses of the service do not show the engine clearly",
+        "run the same command again; if this repeats, look at the engine in the console",
+    ),
+    (
+        ENGINE_INITIALISING,
+        "the engine is initialising, perhaps because of another switch",
+        "run the same command again once the engine is running",
+    ),
     (
         ENGINE_NOT_FOUND,
         "the service shows no such engine in this region",
@@ -137,10 +150,9 @@ pub(super) fn refused(refusal: &Refusal) -> Reason {
     described(&refusal.code, Some(refusal.message.clone()), refusal.request_id.clone())
 }
 
-/// A reason as the ledger remembers it.
-pub(super) fn remembered(last_error: &RecordedReason) -> Reason {
-    let code = if last_error.code.is_empty() { NO_RESPONSE } else { &last_error.code };
-    described(code, last_error.message.clone(), last_error.request_id.clone())
+/// The reason for the last error on record.
+pub(super) fn recorded_error(error: &LastError) -> Reason {
+    described(error.code.as_deref().unwrap_or(NO_RESPONSE), error.message.clone(), error.request_id.clone())
 }
 
 /// Any fault of a call that reads.

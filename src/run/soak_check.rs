@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::RunOptions;
-use super::fleet_view::{Observation, state_text};
 use super::job_state::Snapshot;
 use super::job_state::spell;
+use super::observation::{Observation, state_text};
+use super::options::RunOptions;
 use crate::cloud::EngineState;
 use crate::job::{Job, JobIndex};
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::RunOptions;
-use super::fleet_view::FleetView;
+use super::options::RunOptions;
 use super::poll::Reader;
+use super::preflight::Preflight;
 use super::stop::Signals;
 use crate::event::{Listener, RunHeader, StopReason};
-use crate::ledger::{Line, Recovered, RunStarted, Work, Writer};
+use crate::ledger::{Line, Past, Recovered, RunStarted, Writer};
 
 /// Everything a run begins with.
 pub struct Start<C> {
@@ -20,12 +20,12 @@ pub struct Start<C> {
     pub header: Arc<RunHeader>,
     /// The same, as the ledger remembers it.
     pub run_line: RunStarted,
-    /// What each job still needs.
-    pub work: Vec<Work>,
+    /// What the ledger proves about each row.
+    pub pasts: Vec<Past>,
     /// What earlier runs left of the soak of each wave; none where they switched nothing in it.
     pub soaks_left: Vec<Option<Duration>>,
-    /// What the survey showed; none with `--no-verify`.
-    pub view: Option<FleetView>,
+    /// What was read and decided before the first write.
+    pub preflight: Preflight,
     /// The ledger.
     pub writer: Writer,
     /// What the run keeps to.

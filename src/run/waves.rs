@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::RunOptions;
 use super::job_state::Snapshot;
 use super::job_state::{Change, Phase};
 use super::job_table::JobTable;
+use super::options::RunOptions;
 use super::soak_check::{DriftedEngines, SoakCheck, SoakResult};
 use crate::event::{Event, SoakFailure, StopReason};
 use crate::job::{Job, JobIndex, Outcome, Wave};

@@ -8,9 +8,7 @@ use std::time::Duration;
 use dlc_fleet::cloud::Cloud;
 use dlc_fleet::event::{Event, Listener, RunHeader};
 use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region, Wave};
-use dlc_fleet::ledger::{
-    self, Check, Disk, History, Line, Retry, RunStarted, Standing, Writer, remaining_work,
-};
+use dlc_fleet::ledger::{self, Check, Disk, History, Line, RunStarted, Standing, Writer, pasts};
 use dlc_fleet::run::{Ended, Reader, RunOptions, Signal, Start, execute};
 use dlc_fleet::simulator::{Scenario, Simulator, World};
 use dlc_fleet::tally::Tally;
@@ -180,7 +178,8 @@ impl Staging {
         simulator.with_world(self.change_world);
         let cloud = Arc::new(make(simulator.clone()));
         let reader = Reader::new(Arc::clone(&cloud), self.options);
-        let view = Some(reader.survey(&self.jobs).await.expect("a survey"));
+        let pasts = pasts(&self.jobs, &self.history);
+        let preflight = reader.preflight(&self.jobs, &pasts, false).await.expect("a preflight");
         let header = Arc::new(self.header());
         let soaks_left = self.soaks_left(&header);
         let story = Story { tally: Tally::new(&header), events: vec![], moments: vec![] };
@@ -201,7 +200,6 @@ impl Staging {
                 simulator.with_world(act);
             });
         }
-        let work = remaining_work(&self.jobs, &self.history, Retry::default());
         let memory_before = self.history.clone();
         let disk = Box::new(self.disk.clone());
         let path = Path::new("ledger");
@@ -213,9 +211,9 @@ impl Staging {
             reader,
             header,
             run_line,
-            work,
+            pasts,
             soaks_left,
-            view,
+            preflight,
             writer,
             options,
             listener,
@@ -228,7 +226,7 @@ impl Staging {
     }
 
     fn is_switched(&self, key: &JobKey) -> bool {
-        self.history.jobs.get(key).is_some_and(|job| job.standing == Standing::Switched)
+        self.history.jobs.get(key).is_some_and(|job| job.record.standing == Standing::Switched)
     }
 
     fn soaks_left(&self, header: &RunHeader) -> Vec<Option<Duration>> {

@@ -10,9 +10,9 @@ use dlc_fleet::cloud::{
     Refusal, SWITCH,
 };
 use dlc_fleet::event::{Event, StopReason};
-use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Outcome, Region};
-use dlc_fleet::ledger::{History, Retry, remaining_work};
-use dlc_fleet::run::{Decision, Reader, RunOptions, Signal, decide};
+use dlc_fleet::job::{DataEngineId, DataEngineName, Decision, ImageVersionId, JobKey, Outcome, Region};
+use dlc_fleet::ledger::{History, pasts};
+use dlc_fleet::run::{Reader, RunOptions, Signal};
 use dlc_fleet::simulator::{Arrival, Scenario, Simulator, World};
 
 use crate::staging::{Staging, jobs};
@@ -245,10 +245,9 @@ async fn a_region_that_is_not_served_fails_its_own_rows_and_no_others() {
     far.key.region = Region::new("xx-nowhere-1");
     let plan = [near, vec![far]].concat();
     let reader = Reader::new(Arc::new(OneRegionRefused(simulator)), RunOptions::default());
-    let view = reader.survey(&plan).await.expect("the other regions are read");
-    let work = remaining_work(&plan, &History::default(), Retry::default());
-    let decisions: Vec<Decision> =
-        plan.iter().zip(&work).map(|(job, work)| decide(job, work, Some(&view))).collect();
+    let pasts = pasts(&plan, &History::default());
+    let preflight = reader.preflight(&plan, &pasts, false).await.expect("the other regions are read");
+    let decisions = preflight.decisions;
     assert!(decisions[..3].iter().all(|decision| matches!(decision, Decision::Send { .. })));
     assert!(matches!(&decisions[3], Decision::Fail(reason) if reason.code == "UnsupportedRegion"));
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dlc_fleet::event::{RunHeader, StopReason};
-use dlc_fleet::job::{Job, Wave};
-use dlc_fleet::ledger::{self, History, Retry, RunStarted, Writer, remaining_work};
-use dlc_fleet::run::{Reader, RunOptions, Signals, Start, execute};
+use dlc_fleet::job::{Decision, Job, Wave};
+use dlc_fleet::ledger::{self, History, Retry, RunStarted, Writer, pasts};
+use dlc_fleet::run::{Preflight, Reader, RunOptions, Signals, Start, execute};
 
 use crate::clock::WallClock;
 use crate::disk::Platter;
@@ -50,8 +50,8 @@ pub enum Ended {
 /// Runs the command.
 pub async fn command(setup: Setup) -> Ended {
     let Setup { run, service, platter, ledger, jobs, waves, options, clock, signals, .. } = setup;
-    let (allow_unlisted, retry) =
-        (setup.allow_unlisted, Retry { moved: setup.retry_moved, ..Retry::default() });
+    let allow_unlisted = setup.allow_unlisted;
+    let options = RunOptions { retry: Retry { moved: setup.retry_moved, ..Retry::default() }, ..options };
     let path = Path::new("plan.ledger.jsonl");
     let loaded = match ledger::read_from(&ledger[..], path) {
         Ok(loaded) => loaded,
@@ -60,22 +60,22 @@ pub async fn command(setup: Setup) -> Ended {
     let clock_of_lines = clock.clone();
     let writer = Writer::new(Box::new(platter), path, &run, loaded.history, loaded.check)
         .with_clock(move || clock_of_lines.now());
-    let work = remaining_work(&jobs, writer.history(), retry);
+    let pasts = pasts(&jobs, writer.history());
     let cloud = Arc::new(service.clone());
     let reader = Reader::new(Arc::clone(&cloud), options);
-    let view = if options.verify {
-        let preflight = match reader.preflight(&jobs, &work, !allow_unlisted).await {
+    let preflight = if options.verify {
+        match reader.preflight(&jobs, &pasts, !allow_unlisted).await {
             Ok(preflight) => preflight,
-            Err(blind) => return Ended::Refused(format!("{blind:?}")),
-        };
-        let blocked = preflight.blocked(&jobs, &work);
-        if !blocked.is_empty() {
-            return Ended::Refused(format!("blocked: {blocked:?}"));
+            Err(error) => return Ended::Refused(format!("{error:?}")),
         }
-        Some(preflight.view)
     } else {
-        None
+        Preflight::of_ledger(&jobs, &pasts, options.retry)
     };
+    if let Some(Decision::Refuse(reason)) =
+        preflight.decisions.iter().find(|decision| matches!(decision, Decision::Refuse(_)))
+    {
+        return Ended::Refused(format!("blocked: {reason:?}"));
+    }
     let soaks_left =
         ledger::remaining_soaks(&jobs, &waves, writer.history(), options.verifies(), clock.now());
     let (header, run_line) = introduce(&run, jobs, waves, writer.history(), &options);
@@ -85,9 +85,9 @@ pub async fn command(setup: Setup) -> Ended {
         reader,
         header: Arc::new(header),
         run_line,
-        work,
+        pasts,
         soaks_left,
-        view,
+        preflight,
         writer,
         options,
         listener: Box::new(witness.clone()),

@@ -14,13 +14,12 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::RunOptions;
-use super::fleet_view::Decision;
-use super::reasons::{self, found, recorded};
+use super::options::RunOptions;
+use super::reasons::{self, found, recorded, recorded_error};
 use crate::cloud::catalogue::{Class, look_up};
 use crate::event::Event;
-use crate::job::{ImageVersionId, JobIndex, JobResult, Origin, Outcome, Reason};
-use crate::ledger::{Standing, Step, Work};
+use crate::job::{Decision, ImageVersionId, JobIndex, JobResult, Origin, Outcome, Reason};
+use crate::ledger::{Past, Standing, Step};
 
 /// Where a job is.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,27 +81,24 @@ pub(super) fn unconfirmed(
     }
 }
 
-/// One job on its way.
+/// The state of one job in a run.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct JobState {
     pub(super) job: JobIndex,
     pub(super) phase: Phase,
+    /// What the ledger proves, the steps of this run included.
+    pub(super) past: Past,
     /// Attempts of this run that count.
     pub(super) attempts: u32,
-    pub(super) image_before: Option<ImageVersionId>,
-    /// What went wrong last.
+    /// The last error of this run, or of the earlier run whose request is verified.
     pub(super) last_error: Option<Reason>,
-    /// `RequestId` of the accepting answer.
+    /// `RequestId` of the latest response that accepted a request.
     pub(super) request_id: Option<String>,
     /// The class of the latest refusal, until the next request is on record.
     pub(super) refused: Option<Class>,
     /// True once a request of this run was refused for the time or the token of its signature.
     pub(super) signature_expired: bool,
-    /// True once a request left, in this run or in one that is on record.
-    pub(super) sent: bool,
-    /// What earlier runs left of it. Holds until a request leaves.
-    pub(super) work: Work,
-    /// When this process went on after a suspension, until a read that was asked for since then shows the engine's part
+    /// When this process continued after a suspension, until a read that was started since then shows the engine's part
     /// of the fleet.
     pub(super) suspended_at: Option<Instant>,
 }
@@ -148,23 +144,17 @@ impl Change {
 }
 
 impl JobState {
-    /// A job before anything is known of it.
-    pub(super) fn new(job: JobIndex, work: &Work) -> Self {
-        let image_before = match work {
-            Work::Send { image_before, .. } => image_before.clone(),
-            _ => None,
-        };
+    /// A job before anything was read.
+    pub(super) fn new(job: JobIndex, past: Past) -> Self {
         Self {
             job,
             phase: Phase::Queued,
+            past,
             attempts: 0,
-            image_before,
             last_error: None,
             request_id: None,
             refused: None,
             signature_expired: false,
-            sent: matches!(work, Work::Send { sent_before: true, .. } | Work::Settle { .. }),
-            work: work.clone(),
             suspended_at: None,
         }
     }
@@ -186,9 +176,13 @@ impl JobState {
         matches!(self.phase, Phase::Ended(_))
     }
 
-    /// A change that only moves the job to another phase.
+    /// A change that moves the job to another phase, with the steps that say so.
     pub(super) fn to(&self, phase: Phase, steps: Vec<Step>) -> Change {
-        Change { job_state: Self { phase, ..self.clone() }, steps, events: Vec::new(), effect: None }
+        let mut job_state = Self { phase, ..self.clone() };
+        for step in &steps {
+            job_state.past.apply(step);
+        }
+        Change { job_state, steps, events: Vec::new(), effect: None }
     }
 
     /// A change that leaves the job in its phase.
@@ -198,8 +192,12 @@ impl JobState {
 
     /// A change that ends the job.
     pub(super) fn end(&self, outcome: Outcome, reason: Option<Reason>, steps: Vec<Step>) -> Change {
-        let result =
-            JobResult { outcome, reason, from_earlier_run: false, image_before: self.image_before.clone() };
+        let result = JobResult {
+            outcome,
+            reason,
+            from_earlier_run: false,
+            image_before: self.past.image_before.clone(),
+        };
         let event = Event::JobEnded { job: self.job, result: result.clone() };
         Change { events: vec![event], ..self.to(Phase::Ended(result), steps) }
     }
@@ -210,34 +208,46 @@ impl JobState {
         self.end(Outcome::Failed, Some(reason), steps)
     }
 
-    /// What the first judgement makes of a job.
-    pub(super) fn begin(&self, decision: Decision, now: Instant, options: &RunOptions) -> Change {
+    /// Carries out a decision.
+    pub(super) fn carry_out(&self, decision: Decision, now: Instant, options: &RunOptions) -> Change {
         match decision {
-            Decision::Keep { outcome, image_before, last_error } => {
-                let reason = last_error.as_ref().map(reasons::remembered);
+            Decision::Keep { outcome, reason, .. } => {
+                let image_before = self.past.image_before.clone();
                 let result = JobResult { outcome, reason, from_earlier_run: true, image_before };
                 let event = Event::JobEnded { job: self.job, result: result.clone() };
-                Change { events: vec![event], ..self.to(Phase::Ended(result), Vec::new()) }
+                self.to(Phase::Ended(result), Vec::new()).telling(event)
             }
-            Decision::UpToDate if self.sent => self.found_on_target(false, now, options),
+            Decision::UpToDate if self.past.was_sent() => self.found_on_target(false, now, options),
             Decision::UpToDate => self.end(Outcome::UpToDate, None, vec![Step::UpToDate]),
-            Decision::Arriving | Decision::Busy | Decision::Unclear => {
-                self.to(Phase::AwaitingRead { since: now, due: now + options.poll_interval }, Vec::new())
+            Decision::Watch => {
+                let request_id = self.past.record.as_ref().and_then(|record| record.request_id.clone());
+                Self { request_id, ..self.clone() }.watch(now, options)
             }
-            Decision::Blocked(reason) => self.end(Outcome::NotStarted, Some(reason), Vec::new()),
+            Decision::Verify { image_before } => self.with_image(image_before).verify_earlier(now, options),
+            Decision::Send { .. } if self.attempts >= options.max_attempts => {
+                self.fail(self.last_error_or_default(), None, Vec::new())
+            }
+            Decision::Send { from } => self.with_image(from).to(Phase::Ready, Vec::new()),
+            Decision::Wait(_) => {
+                let since = match self.phase {
+                    // the time that it may take continues
+                    Phase::AwaitingRead { since, .. } => since,
+                    _ => now,
+                };
+                self.to(Phase::AwaitingRead { since, due: now + options.poll_interval }, Vec::new())
+            }
+            Decision::Block(reason) | Decision::Refuse(reason) => {
+                self.end(Outcome::NotStarted, Some(reason), Vec::new())
+            }
             Decision::Fail(reason) => self.fail(reason, None, Vec::new()),
-            Decision::Send { from } => {
-                Self { image_before: from, ..self.clone() }.to(Phase::Ready, Vec::new())
-            }
-            Decision::Watch { image_before, request_id } => {
-                Self { image_before, request_id, ..self.clone() }.watch(now, options)
-            }
-            Decision::Verify { standing, image_before, request_id, last_error } => {
-                let last_error = last_error.as_ref().map(reasons::remembered);
-                Self { image_before, last_error, request_id, ..self.clone() }
-                    .verify_earlier(standing, now, options)
-            }
         }
+    }
+
+    /// The same job with the image version that its engine has before the next request.
+    pub(super) fn with_image(&self, image_before: Option<ImageVersionId>) -> Self {
+        let mut job_state = self.clone();
+        job_state.past.image_before = image_before;
+        job_state
     }
 
     /// An earlier run's accepted request.
@@ -251,42 +261,44 @@ impl JobState {
     }
 
     /// An earlier run's request that may have been applied.
-    fn verify_earlier(&self, standing: Standing, now: Instant, options: &RunOptions) -> Change {
+    fn verify_earlier(&self, now: Instant, options: &RunOptions) -> Change {
         if !options.verify {
             let reason = found(reasons::VERIFY_OFF, "");
             return self.end(Outcome::Unknown, Some(reason), Vec::new());
         }
-        let phase = Phase::Unconfirmed {
-            since: now,
-            old_image_since: None,
-            accepted: standing == Standing::TimedOut,
-        };
-        // a code stands in the ledger only where the service refused
-        let refusal =
-            self.last_error.as_ref().filter(|last_error| last_error.origin == Origin::Service).cloned();
+        let record = self.past.record.as_ref();
+        let standing = self.past.standing();
+        let accepted = standing == Some(Standing::TimedOut);
+        let phase = Phase::Unconfirmed { since: now, old_image_since: None, accepted };
+        let last_error = record.and_then(|record| record.last_error.as_ref()).map(recorded_error);
+        // a code of the service stands there only where it refused
+        let refusal = last_error.filter(|error| error.origin == Origin::Service);
         let refused = refusal.as_ref().map(|refusal| look_up(&refusal.code).class);
         let cause = match standing {
-            Standing::Sent => "an earlier run ended before an answer was recorded",
-            Standing::TimedOut => "an earlier run gave up waiting for the engine",
-            Standing::Failed | Standing::NotApplied => {
+            Some(Standing::Sent) => "an earlier run ended before an answer was recorded",
+            Some(Standing::TimedOut) => "an earlier run gave up waiting for the engine",
+            Some(Standing::Failed | Standing::NotApplied) => {
                 "the row is released, and the request of an earlier run may still be applied"
             }
-            _ => "an earlier run could not settle it",
+            _ => "an earlier run could not verify it",
         };
         let steps = match standing {
-            Standing::Unconfirmed => Vec::new(),
+            Some(Standing::Unconfirmed) => Vec::new(),
             _ => vec![unconfirmed(refusal.as_ref(), cause, None, None)],
         };
         let reason = refusal.unwrap_or_else(|| found(reasons::NO_RESPONSE, cause));
         let event = Event::Unconfirmed { job: self.job, reason: reason.clone() };
-        Self { last_error: Some(reason), refused, sent: true, ..self.clone() }.to(phase, steps).telling(event)
+        let request_id = record.and_then(|record| record.request_id.clone());
+        let mut job_state = Self { last_error: Some(reason), refused, request_id, ..self.clone() };
+        job_state.past.release();
+        job_state.to(phase, steps).telling(event)
     }
 
     /// The intent to send goes on record. That comes before the wait for the gate, so that the time the disk
     /// takes does not add to the gap between two requests.
     pub(super) fn prepare_send(&self) -> Change {
         let attempts = self.attempts + 1;
-        let step = Step::Sent { attempt: attempts, image_before: self.image_before.clone() };
+        let step = Step::Sent { attempt: attempts, image_before: self.past.image_before.clone() };
         Self { attempts, refused: None, request_id: None, ..self.clone() }
             .to(Phase::AwaitingLimiter, vec![step])
     }
@@ -294,7 +306,7 @@ impl JobState {
     /// The request leaves.
     pub(super) fn mark_sent(&self) -> Change {
         let event = Event::Sent { job: self.job, attempt: self.attempts };
-        Self { sent: true, ..self.clone() }.to(Phase::InFlight, Vec::new()).telling(event)
+        self.to(Phase::InFlight, Vec::new()).telling(event)
     }
 
     /// The request does not leave after all.
@@ -335,7 +347,7 @@ impl JobState {
             Phase::AwaitingRead { since, .. } if late(*since) => Some(match self.refused {
                 // what refused it proves that it was not applied
                 Some(_) => self.fail(self.last_error_or_default(), None, Vec::new()),
-                None if self.sent => self.not_verified(options.wait_timeout, unread),
+                None if self.past.was_sent() => self.not_verified(options.wait_timeout, unread),
                 None => {
                     let waited = format!(
                         "not seen at rest within {}, so nothing was sent",

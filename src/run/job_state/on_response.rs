@@ -10,7 +10,7 @@ use crate::cloud::{CallError, Receipt, Refusal};
 use crate::event::Event;
 use crate::job::{Outcome, Reason};
 use crate::ledger::Step;
-use crate::run::RunOptions;
+use crate::run::options::RunOptions;
 use crate::run::reasons::{self, found, recorded};
 
 /// What came back for one request.

@@ -92,7 +92,7 @@ proptest! {
         let line = Line { seq: 1, at: Timestamp::UNIX_EPOCH, run: "run-1".into(), entry: opened };
         history.take(&line).map_err(TestCaseError::fail)?;
         let mut stage = Stage::in_flight(RunOptions { wait_timeout: Duration::from_secs(600), ..RunOptions::default() });
-        stage.job_state = JobState { phase: Phase::Ready, attempts: 0, sent: false, ..stage.job_state.clone() };
+        stage.job_state = JobState { phase: Phase::Ready, ..JobState::new(JobIndex(0), Past::default()) };
         for number in numbers {
             happen(&mut stage, number, &mut history).map_err(TestCaseError::fail)?;
         }

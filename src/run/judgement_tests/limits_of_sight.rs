@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::job::DataEngineName;
-use crate::run::fleet_view::drift;
 
 #[test]
 fn without_read_back_nothing_in_doubt_is_sent_again() {
@@ -23,15 +22,16 @@ fn a_sweep_that_did_not_cover_an_engine_says_nothing_about_it() {
     let options = RunOptions::default();
     let now = Instant::now();
     let ready_since = Some(now);
-    let mut job_table = JobTable::new([job()].into(), &[UNSENT], Waves::new([].into(), &[job()], &[], now));
+    let mut job_table =
+        JobTable::new([job()].into(), vec![Past::default()], Waves::new([].into(), &[job()], &[], now));
     let converging = Phase::Converging { since: now, ready_since };
     job_table.commit(job_table.job_state(JobIndex(0)).to(converging, Vec::new()).job_state);
     let known = view("new", 2);
     let later = now + Duration::from_secs(1);
     let nothing = Snapshot { view: &FleetView::default(), started: later, finished: later };
-    let elsewhere = BTreeSet::from([Query::Listing(Region::new("ap-guangzhou"), EngineKind::ALL[1])]);
+    let elsewhere = BTreeSet::from([Query::List(Region::new("ap-guangzhou"), EngineKind::ALL[1])]);
     assert!(job_table.on_observation(nothing, (None, None), &elsewhere, &known, &options).is_empty());
-    let here = BTreeSet::from([Query::Listing(Region::new("ap-guangzhou"), EngineKind::ALL[0])]);
+    let here = BTreeSet::from([Query::List(Region::new("ap-guangzhou"), EngineKind::ALL[0])]);
     assert!(
         job_table.on_observation(nothing, (None, None), &here, &known, &options).is_empty(),
         "a listing can leave an engine out"
@@ -50,28 +50,31 @@ fn shown(id: &str) -> FleetView {
     let mut job = job();
     job.data_engine_name = Some(DataEngineName::new("night"));
     let mut shown = FleetView::by_name();
-    shown.record_named(&Query::named(&job).expect("a name"), Some(record));
+    shown.record_named(&Query::by_name(&job).expect("a name"), Some(record));
     shown
 }
 
 #[test]
 fn an_engine_that_answers_to_a_name_with_another_id_is_another_engine() {
-    let forecast_of = |view: &FleetView| decide(&job(), &UNSENT, Some(view));
-    assert!(matches!(forecast_of(&shown("DataEngine-1")), Decision::Send { .. }));
+    let decision_for = |view: &FleetView| decided(&Past::default(), Some(view));
+    assert!(matches!(decision_for(&shown("DataEngine-1")), Decision::Send { .. }));
     assert!(
-        matches!(forecast_of(&shown("DataEngine-2")), Decision::Fail(reason) if reason.code == "wrong-name")
+        matches!(decision_for(&shown("DataEngine-2")), Decision::Fail(reason) if reason.code == "wrong-name")
     );
     let mut known = shown("DataEngine-1");
     known.merge(shown("DataEngine-2"));
     assert!(
-        matches!(forecast_of(&known), Decision::Fail(_)),
+        matches!(decision_for(&known), Decision::Fail(_)),
         "what was known before is not believed any more"
     );
     known.merge(shown("DataEngine-1"));
-    assert!(matches!(forecast_of(&known), Decision::Send { .. }));
-    let done = Decision::Keep { outcome: Outcome::Switched, image_before: None, last_error: None };
-    assert_eq!(drift(&job(), &done, &shown("DataEngine-1")), Some("on old".into()));
-    assert_eq!(drift(&job(), &done, &shown("DataEngine-2")), None, "nobody knows where it is");
+    assert!(matches!(decision_for(&known), Decision::Send { .. }));
+    let drift = |view: &FleetView| match decided(&past(Standing::Switched), Some(view)) {
+        Decision::Keep { drift, .. } => drift,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(drift(&shown("DataEngine-1")), Some("on old".into()));
+    assert_eq!(drift(&shown("DataEngine-2")), None, "it is not known where it is");
 }
 
 #[test]
@@ -82,7 +85,7 @@ fn a_listing_that_gives_an_engine_another_name_than_the_plan_contradicts_it() {
         record.name = theirs.map(DataEngineName::new);
         listed.take(&job().key.region, vec![record]);
         let job = Job { data_engine_name: ours.map(DataEngineName::new), ..job() };
-        matches!(decide(&job, &UNSENT, Some(&listed)), Decision::Send { .. })
+        matches!(decide(&job, &Past::default(), Some(&listed), Retry::default()), Decision::Send { .. })
     };
     assert!(named(Some("night"), Some("night")) && named(Some("night"), None) && named(None, Some("night")));
     assert!(!named(Some("night"), Some("Night")));

@@ -7,7 +7,7 @@ mod scope;
 mod survey;
 
 pub use reader::Reader;
-pub(super) use scope::Query;
+pub(super) use scope::queries_for;
 pub use survey::SurveyError;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,10 +16,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::RunOptions;
 use super::fleet_view::FleetView;
 use super::job_state::JobState;
 use super::job_table::JobTable;
+use super::options::RunOptions;
+use super::query::Query;
 use super::reasons::reading_failed;
 use crate::cloud::Fleet;
 use crate::job::{DataEngineId, JobIndex, Reason, Region};
@@ -195,7 +196,7 @@ impl<F: Fleet> Poller<F> {
         due.sort_unstable();
         for (_, index) in due.into_iter().take(self.free()) {
             let job = job_table.job(index);
-            if Query::named(job).is_none() {
+            if Query::by_name(job).is_none() {
                 continue;
             }
             self.engines.entry(index).or_default().busy = true;

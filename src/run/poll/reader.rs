@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::listing::Listing;
-use super::scope::{Query, Scope};
+use super::scope::Scope;
 use crate::cloud::catalogue::{Class, Reach, is_definitive, look_up};
 use crate::cloud::{
     CallError, EngineKind, EngineListing, EnginePage, EngineRecord, Fleet, ImageRecord, MAX_IDS_PER_CALL,
@@ -17,8 +17,9 @@ use crate::cloud::{
 };
 use crate::job::{DataEngineId, Region};
 use crate::rate::{Rate, RateLimiter, until};
-use crate::run::RunOptions;
 use crate::run::fleet_view::FleetView;
+use crate::run::options::RunOptions;
+use crate::run::query::Query;
 
 /// Throttled reads in a row that are borne before a reading is given up.
 const MAX_THROTTLES: u32 = 100;
@@ -135,7 +136,7 @@ impl<F: Fleet> Reader<F> {
         }
         let complete = |region: &Region| {
             EngineKind::ALL.into_iter().all(|kind| {
-                let query = Query::Listing(region.clone(), kind);
+                let query = Query::List(region.clone(), kind);
                 read_fleet.read.contains(&query) && listings.get(&query).is_some_and(Listing::is_complete)
             })
         };
@@ -221,12 +222,12 @@ impl<F: Fleet> Reader<F> {
 
     async fn call(&self, query: &Query, offset: u32, attempts: u32) -> Result<Shown, CallError> {
         match query {
-            Query::Listing(region, kind) => {
+            Query::List(region, kind) => {
                 let page = EnginePage { kind: *kind, offset, limit: MAX_PAGE_SIZE };
                 let call = || self.fleet.engines(region, page);
                 self.with_retries(&self.listing, attempts, call).await.map(Shown::Page)
             }
-            Query::Named(region, _, name) => {
+            Query::Engine(region, _, name) => {
                 let call = || self.fleet.engine_by_name(region, name);
                 match self.with_retries(&self.naming, attempts, call).await {
                     Err(CallError::Refused(refusal)) if refusal.code == NO_SUCH_ENGINE => {
@@ -315,7 +316,7 @@ fn left_out(scope: &Scope, read_fleet: &ReadResult, view: &FleetView) -> BTreeMa
     let is_listed = |region: &Region| {
         let mut queries = scope.queries.iter().filter(|query| query.region() == region).peekable();
         queries.peek().is_some()
-            && queries.all(|query| matches!(query, Query::Listing(..)) && read_fleet.read.contains(query))
+            && queries.all(|query| matches!(query, Query::List(..)) && read_fleet.read.contains(query))
     };
     let mut left_out: BTreeMap<Region, Vec<DataEngineId>> = BTreeMap::new();
     for (region, id) in &scope.engines {

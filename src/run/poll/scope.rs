@@ -1,33 +1,35 @@
-//! The parts of a fleet that one look covers.
+//! What one read of the fleet covers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cloud::EngineKind;
-use crate::job::{DataEngineId, DataEngineName, Job, Region};
+use crate::job::{DataEngineId, Job, Region};
 use crate::run::fleet_view::FleetView;
+use crate::run::query::Query;
 
-/// A part of a fleet. Sites that list their engines are looked at kind by kind, the others engine by engine.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::run) enum Query {
-    /// Every engine of a kind.
-    Listing(Region, EngineKind),
-    /// One engine, which is asked for by its name and proves by its id that it is the one.
-    Named(Region, DataEngineId, DataEngineName),
+/// The queries that may show a job's engine, by what is known of the fleet. An engine that was never seen may be listed
+/// under any kind. Where engines are queried by name, there is none for an engine without a name.
+pub(in crate::run) fn queries_for(job: &Job, known: &FleetView) -> Vec<Query> {
+    if known.is_by_name() {
+        return Query::by_name(job).into_iter().collect();
+    }
+    let kind = known.engine(&job.key).and_then(|record| record.kind);
+    let kinds = kind.map_or_else(|| EngineKind::ALL.to_vec(), |kind| vec![kind]);
+    kinds.into_iter().map(|kind| Query::List(job.key.region.clone(), kind)).collect()
 }
 
-/// What to look at.
+/// What to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::run) struct Scope {
-    /// The parts of the fleet.
     pub(in crate::run) queries: BTreeSet<Query>,
-    /// The engines that are looked for in them. One that a listing leaves out is asked for by its id.
+    /// The engines that the read is for. One that a listing leaves out is queried by its id.
     pub(in crate::run) engines: BTreeSet<(Region, DataEngineId)>,
 }
 
 impl Scope {
-    /// Adds what has to be looked at for a job.
+    /// Adds the queries for a job.
     pub(in crate::run) fn add(&mut self, job: &Job, known: &FleetView) {
-        self.queries.extend(Query::of(job, known));
+        self.queries.extend(queries_for(job, known));
         self.engines.insert((job.key.region.clone(), job.key.data_engine_id.clone()));
     }
 
@@ -52,30 +54,5 @@ impl Scope {
             }
         }
         regions
-    }
-}
-
-impl Query {
-    /// Where a look may show a job's engine, by what is known of the fleet. A listing may show an engine that was
-    /// never seen under any kind; where engines are asked for by name, one without a name is nowhere to be seen.
-    pub(in crate::run) fn of(job: &Job, known: &FleetView) -> Vec<Self> {
-        if known.is_by_name() {
-            return Self::named(job).into_iter().collect();
-        }
-        let kind = known.engine(&job.key).and_then(|record| record.kind);
-        let kinds = kind.map_or_else(|| EngineKind::ALL.to_vec(), |kind| vec![kind]);
-        kinds.into_iter().map(|kind| Self::Listing(job.key.region.clone(), kind)).collect()
-    }
-
-    /// A job's engine, asked for by its name.
-    pub(in crate::run) fn named(job: &Job) -> Option<Self> {
-        let name = job.data_engine_name.clone()?;
-        Some(Self::Named(job.key.region.clone(), job.key.data_engine_id.clone(), name))
-    }
-
-    pub(in crate::run) fn region(&self) -> &Region {
-        match self {
-            Self::Listing(region, _) | Self::Named(region, ..) => region,
-        }
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use dlc_fleet::cloud::{
     CallError, EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, Fleet, ImageRecord,
 };
-use dlc_fleet::job::{DataEngineId, DataEngineName, ImageVersionId, Job, Region};
-use dlc_fleet::ledger::Work;
-use dlc_fleet::run::{Decision, FleetView, Reader, RunOptions, SurveyError, decide};
+use dlc_fleet::job::{DataEngineId, DataEngineName, Decision, ImageVersionId, Job, Region};
+use dlc_fleet::ledger::{Past, Retry};
+use dlc_fleet::run::{FleetView, Reader, RunOptions, SurveyError, decide};
 use serde_json::Value;
 
 use super::answers::{cloud, key};
@@ -84,8 +84,8 @@ impl Listing {
             _ => return Err(()),
         };
         let engine = view.engine(&key(ENGINE));
-        let unsent = Work::Send { open_elsewhere: None, sent_before: false, image_before: None };
-        let unclear = decide(&job(ENGINE), &unsent, Some(view)) == Decision::Unclear;
+        let decision = decide(&job(ENGINE), &Past::default(), Some(view), Retry::default());
+        let unclear = matches!(decision, Decision::Wait(reason) if reason.code == "engine-unclear");
         let fits = match (self.seen, engine) {
             (Seen::Missing, None) => true,
             (Seen::Unclear, Some(_)) => unclear,

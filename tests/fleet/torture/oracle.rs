@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dlc_fleet::job::Job;
 use dlc_fleet::ledger::{
-    Entry, History, LedgerError, Line, LoadedLedger, Retry, RunStarted, Work, read_from, remaining_work,
+    Entry, History, LedgerError, Line, LoadedLedger, Past, RunStarted, pasts, read_from,
 };
 
 use super::story;
@@ -32,7 +32,7 @@ pub struct Oracle {
     ends: Vec<usize>,
     memories: Vec<History>,
     plan: Vec<Job>,
-    work: Vec<[Vec<Work>; 2]>,
+    pasts: Vec<Vec<Past>>,
 }
 
 impl Oracle {
@@ -47,8 +47,8 @@ impl Oracle {
             memories.push(history);
             ends.push(ends[ends.len() - 1] + text.len());
         }
-        let work = memories.iter().map(|history| work(&plan, history)).collect();
-        Self { bytes, ends, memories, plan, work }
+        let pasts = memories.iter().map(|history| pasts(&plan, history)).collect();
+        Self { bytes, ends, memories, plan, pasts }
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -120,16 +120,11 @@ impl Oracle {
         let is_prefix = whole == &self.bytes[..self.ends[lines]] && loaded.torn == torn;
         let is_true = loaded.history == *history
             && loaded.whole_bytes == self.ends[lines] as u64
-            && work(&self.plan, &loaded.history) == self.work[lines];
+            && pasts(&self.plan, &loaded.history) == self.pasts[lines];
         if is_prefix && is_true {
             JobResult::Resumed(lines)
         } else {
             JobResult::Changed(format!("after {lines} lines"))
         }
     }
-}
-
-/// What is left to do, with failures tried again and left alone.
-fn work(plan: &[Job], history: &History) -> [Vec<Work>; 2] {
-    [true, false].map(|failed| remaining_work(plan, history, Retry { failed, moved: false }))
 }

@@ -1,0 +1,158 @@
+//! Decides what is done about a job next: pure, from what the ledger proves and what a read shows.
+
+use super::fleet_view::FleetView;
+use super::observation::{Observation, state_text};
+use super::reasons::{self, found, recorded_error};
+use crate::cloud::EngineState;
+use crate::job::{Decision, ImageVersionId, Job, Outcome, Reason};
+use crate::ledger::{Past, Retry, Standing};
+
+/// Decides about a job for which no request of this run is under way or unconfirmed. Without a view of the fleet, as with
+/// `--no-verify`, the ledger alone decides.
+pub fn decide(job: &Job, past: &Past, view: Option<&FleetView>, retry: Retry) -> Decision {
+    let keep = |outcome| keep(job, past, view, outcome);
+    let needs_release = past.needs_release(retry);
+    let decision = match past.standing() {
+        Some(Standing::Failed) if !retry.failed => keep(Outcome::Failed),
+        Some(standing) if needs_release => {
+            release(job, standing, view, retry).unwrap_or_else(|| match (standing, last_error(past)) {
+                // an earlier run released it and sent no request: it needs a release again, on record
+                (Standing::Unconfirmed | Standing::NotApplied | Standing::Unknown, Some(error)) => {
+                    Decision::Fail(error)
+                }
+                _ => keep(Outcome::Failed),
+            })
+        }
+        Some(Standing::Switched) => keep(Outcome::Switched),
+        Some(Standing::UpToDate) => keep(Outcome::UpToDate),
+        Some(Standing::Accepted) => Decision::Watch,
+        Some(Standing::Sent | Standing::Unconfirmed | Standing::TimedOut | Standing::Unknown) => {
+            Decision::Verify { image_before: past.image_before.clone() }
+        }
+        None
+        | Some(
+            Standing::Throttled
+            | Standing::Refused
+            | Standing::NotSent
+            | Standing::NotApplied
+            | Standing::Failed
+            | Standing::Superseded,
+        ) => return send(job, past, view, retry),
+    };
+    match &past.open_elsewhere {
+        Some(other) => Decision::Block(still_open(other)),
+        None => decision,
+    }
+}
+
+/// Leaves a job as an earlier run ended it.
+fn keep(job: &Job, past: &Past, view: Option<&FleetView>, outcome: Outcome) -> Decision {
+    let is_on_target = outcome != Outcome::Failed;
+    let drift = view.filter(|_| is_on_target).and_then(|view| drift(job, view));
+    Decision::Keep { outcome, reason: last_error(past).filter(|_| !is_on_target), drift }
+}
+
+/// Where an engine is that an earlier run brought to its target, if it has left it.
+fn drift(job: &Job, view: &FleetView) -> Option<String> {
+    if view.unreadable(&job.key).is_some() {
+        return None;
+    }
+    match view.observe(&job.key, None) {
+        Observation::Missing => Some(view.absence_text().to_owned()),
+        Observation::Broken(state) => Some(state_text(state)),
+        Observation::OldImage { image, .. } | Observation::OtherImage(image) => Some(format!("on {image}")),
+        Observation::Target { .. }
+        | Observation::NoImage
+        | Observation::Contradictory
+        | Observation::NotShown => None,
+    }
+}
+
+/// Decides about a job that needs a release; none where it is not released. The request of the earlier run may still be
+/// applied, so a released job is verified like one that is unconfirmed.
+fn release(job: &Job, standing: Standing, view: Option<&FleetView>, retry: Retry) -> Option<Decision> {
+    let verify = |image_before| Decision::Verify { image_before };
+    let is_released = standing == Standing::Failed && retry.moved;
+    let Some(view) = view else { return is_released.then(|| verify(None)) };
+    let expected = job.expected_image_version_id.as_ref();
+    match view.observe(&job.key, None) {
+        Observation::Target { .. } if matches!(standing, Standing::Failed | Standing::NotApplied) => {
+            Some(send(job, &Past::default(), Some(view), retry))
+        }
+        Observation::Target { .. } => Some(verify(None)),
+        Observation::OldImage { image, .. }
+            if expected.map_or(is_released, |expected| view.is_on(&job.key, expected)) =>
+        {
+            Some(verify(Some(image)))
+        }
+        _ => None,
+    }
+}
+
+/// Decides whether a request is sent for a job, none of whose requests may still be applied.
+fn send(job: &Job, past: &Past, view: Option<&FleetView>, retry: Retry) -> Decision {
+    let Some(view) = view else {
+        return match &past.open_elsewhere {
+            Some(other) => Decision::Fail(still_open(other)),
+            None => Decision::Send { from: None },
+        };
+    };
+    if let Some(reason) = view.objection(job) {
+        return Decision::Fail(reason);
+    }
+    let expected = job.expected_image_version_id.as_ref();
+    // what is unclear about an engine to which a request was sent may be the effect of that request
+    let was_sent = past.was_sent();
+    match view.observe(&job.key, expected.or(past.image_to_leave(retry))) {
+        Observation::Contradictory | Observation::NotShown => wait(reasons::ENGINE_UNCLEAR),
+        Observation::Missing => Decision::Fail(found(reasons::ENGINE_NOT_FOUND, "")),
+        Observation::Broken(state) => {
+            let seen = format!("the engine is {}", state_text(state));
+            Decision::Fail(found(reasons::ENGINE_NOT_SWITCHABLE, seen))
+        }
+        Observation::Target { state: Some(EngineState::INITIALISING) } if !was_sent => {
+            wait(reasons::ENGINE_INITIALISING)
+        }
+        Observation::Target { .. } => Decision::UpToDate,
+        Observation::OtherImage(image) if expected.is_none() => Decision::Fail(moved(&image)),
+        Observation::OtherImage(image) => Decision::Fail(unexpected(&format!("it is on {image}"), expected)),
+        Observation::NoImage if was_sent => wait(reasons::ENGINE_UNCLEAR),
+        Observation::NoImage if expected.is_some() => {
+            Decision::Fail(unexpected("the service does not say which image it is on", expected))
+        }
+        Observation::NoImage => Decision::Send { from: None },
+        Observation::OldImage { image, state } => {
+            let has_arrived =
+                |other: &&ImageVersionId| view.is_on(&job.key, other) && state == Some(EngineState::RUNNING);
+            match past.open_elsewhere.as_ref().filter(|other| !has_arrived(other)) {
+                Some(other) => Decision::Fail(still_open(other)),
+                None if state == Some(EngineState::INITIALISING) => wait(reasons::ENGINE_INITIALISING),
+                None if was_sent && state.is_none() => wait(reasons::ENGINE_UNCLEAR),
+                None => Decision::Send { from: Some(image) },
+            }
+        }
+    }
+}
+
+fn wait(code: &'static str) -> Decision {
+    Decision::Wait(found(code, ""))
+}
+
+fn last_error(past: &Past) -> Option<Reason> {
+    past.record.as_ref()?.last_error.as_ref().map(recorded_error)
+}
+
+/// Another client moved the engine.
+pub(super) fn moved(to: &ImageVersionId) -> Reason {
+    found(reasons::MOVED_BY_ANOTHER_CLIENT, format!("it is on {to}"))
+}
+
+/// The engine is not on the image version that the plan expects.
+fn unexpected(seen: &str, expected: Option<&ImageVersionId>) -> Reason {
+    let expected = expected.map_or_else(String::new, |expected| format!(", and was expected on {expected}"));
+    found(reasons::UNEXPECTED_IMAGE, format!("{seen}{expected}"))
+}
+
+fn still_open(other: &ImageVersionId) -> Reason {
+    found(reasons::EARLIER_REQUEST_OPEN, format!("the earlier request was for {other}"))
+}
