@@ -304,14 +304,16 @@ impl JobRecord {
                     Some(LastError { code: None, message: Some(message.clone()), request_id: None });
             }
             Step::Accepted { request_id, .. } => {
-                // a read that shows the engine on its target ends the hold as well
+                // a read that shows the engine on its target releases it as well
                 self.needs_release = false;
                 self.request_id.clone_from(request_id);
                 self.last_error = None;
             }
-            Step::UpToDate | Step::NotApplied { .. } | Step::Switched { .. } => {
+            Step::UpToDate => {
+                self.needs_release = false;
                 self.last_error = None;
             }
+            Step::NotApplied { .. } | Step::Switched { .. } => self.last_error = None,
         }
     }
 }

@@ -114,8 +114,8 @@ fn every_error_has_its_place_and_a_remedy() {
     assert_eq!(place("instance_role: a/b\n"), (1, 16));
     assert_eq!(place("session_duration: 25h\n"), (1, 19));
     assert_eq!(place("unsupported_actions: [DescribeDataEngine, DescribeEngines]\n"), (1, 43));
-    assert_eq!(place("clock:\n  min_ready: 25h\n"), (2, 11));
-    assert_eq!(place("clock:\n  min_ready: -1s\n"), (2, 11));
+    assert_eq!(place("clock:\n  min_ready: 25h\n"), (2, 14));
+    assert_eq!(place("clock:\n  min_ready: -1s\n"), (2, 14));
     assert_eq!(place("skew: -9223372036854775808s\n"), (1, 7));
     assert_eq!(place("faults:\n  - {fault: InternalErorr}\n"), (2, 12));
     assert_eq!(place("faults:\n  - {fault: fin, engines: 101%}\n"), (2, 26));
