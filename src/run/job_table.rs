@@ -10,10 +10,10 @@ use super::fleet_view::FleetView;
 use super::job_state::Snapshot;
 use super::job_state::{Change, JobState, Phase};
 use super::options::RunOptions;
-use super::poll::queries_for;
+use super::poll::scope::queries_for;
 use super::query::Query;
 use super::reasons::{self, found};
-use super::waves::Waves;
+use super::waves::{WaveStep, Waves};
 use crate::job::{DataEngineId, ImageVersionId, Job, JobIndex, Reason, Region};
 use crate::ledger::Past;
 
@@ -169,18 +169,36 @@ impl JobTable {
         self.job_states.iter().filter(|job_state| !job_state.has_ended())
     }
 
-    /// Lets the jobs of a wave go that has opened. They are looked at again first, since time has passed.
-    pub(super) fn open_wave(&mut self, wave: usize, now: Instant, options: &RunOptions) {
+    /// Takes the current wave one step further, where one is due.
+    pub(super) fn advance_wave(
+        &mut self,
+        now: Instant,
+        is_stopping: bool,
+        options: &RunOptions,
+    ) -> Option<WaveStep> {
+        let (jobs, job_states) = (&self.jobs, &self.job_states);
+        let results = job_states.iter().filter_map(|state| match &state.phase {
+            Phase::Ended(result) => Some((state.job, result.outcome)),
+            _ => None,
+        });
+        let step = self.waves.advance(jobs, results, now, is_stopping, options)?;
+        if let Some(wave) = step.started {
+            self.start_wave(wave, now, options);
+        }
+        Some(step)
+    }
+
+    /// Lets the jobs of a wave that has started be sent. They are read again first, since time has passed.
+    fn start_wave(&mut self, wave: usize, now: Instant, options: &RunOptions) {
         let phase = if options.verify { JobState::looking(now) } else { Phase::Ready };
-        let opens =
-            |job_state: &&JobState| self.job(job_state.job).wave == wave && job_state.phase == Phase::Queued;
-        let header: Vec<JobState> = self
+        let starts = |state: &&JobState| self.job(state.job).wave == wave && state.phase == Phase::Queued;
+        let starting: Vec<JobState> = self
             .job_states
             .iter()
-            .filter(opens)
-            .map(|job_state| job_state.to(phase.clone(), Vec::new()).job_state)
+            .filter(starts)
+            .map(|state| state.to(phase.clone(), Vec::new()).job_state)
             .collect();
-        for job_state in header {
+        for job_state in starting {
             self.commit(job_state);
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::cloud::catalogue::{self, Class};
 use crate::cloud::{CallError, ConnectionProblem, Refusal};
+use crate::event::SoakFailure;
 use crate::job::{Origin, Reason};
 use crate::ledger::{LastError, RecordedReason};
 
@@ -211,4 +212,11 @@ fn described(code: &str, message: Option<String>, request_id: Option<String>) ->
         needs_release: [MOVED_BY_ANOTHER_CLIENT, ENGINE_FAILED].contains(&code),
         request_id,
     }
+}
+
+/// Why no wave starts after this one, for the ledger and for the jobs that are not started.
+pub(super) fn soak_failed(failure: &SoakFailure) -> String {
+    let SoakFailure { wave, engines, first, seen } = failure;
+    let others = if *engines > 1 { format!(" (and {} more)", engines - 1) } else { String::new() };
+    format!("wave {wave} did not pass its soak check: {first} is {seen}{others}")
 }

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::job_state::Snapshot;
 use super::job_state::{Change, Phase};
-use super::job_table::JobTable;
 use super::options::RunOptions;
 use super::soak_check::{DriftedEngines, SoakCheck, SoakResult};
 use crate::event::{Event, SoakFailure, StopReason};
@@ -41,12 +40,14 @@ pub(super) struct Waves {
     stage: Stage,
 }
 
-/// What one step of the open wave means for everybody else.
+/// One step of the current wave.
 #[derive(Debug, Default)]
-pub(super) struct Turn {
-    /// What there is to tell.
+pub(super) struct WaveStep {
+    /// What happened.
     pub(super) events: Vec<Event>,
-    /// Why the next wave must not open.
+    /// The wave that has started.
+    pub(super) started: Option<usize>,
+    /// Why no later wave may start.
     pub(super) stop: Option<StopReason>,
 }
 
@@ -107,6 +108,75 @@ impl Waves {
         self.inherited[self.open].filter(|until| *until > now || !self.none_left(self.open + 1..))
     }
 
+    /// Takes the current wave one step further, where one is due. A run that is stopping starts no wave and waits for no
+    /// soak. `results` are the outcomes of the jobs that have ended.
+    pub(super) fn advance(
+        &mut self,
+        jobs: &[Job],
+        results: impl Iterator<Item = (JobIndex, Outcome)>,
+        now: Instant,
+        is_stopping: bool,
+        options: &RunOptions,
+    ) -> Option<WaveStep> {
+        let wave = self.open;
+        match &self.stage {
+            Stage::Going => self.none_left(..=wave).then(|| self.end_wave(now, is_stopping, options)),
+            _ if is_stopping => None,
+            Stage::Soaking { until } if now >= *until => Some(if options.verifies() {
+                let of_wave = results.filter(|(job, _)| jobs[job.0].wave == wave);
+                self.stage = Stage::Checking(SoakCheck::new(of_wave.filter_map(to_check).collect(), now));
+                WaveStep::default()
+            } else {
+                self.stage = Stage::Over;
+                WaveStep::of(Event::SoakEnded { wave, verify: false })
+            }),
+            Stage::Soaking { .. } => None,
+            Stage::Checking(soak_check) => {
+                let step = match soak_check.result(now, options) {
+                    SoakResult::Pending => return None,
+                    SoakResult::Passed => WaveStep::of(Event::SoakEnded { wave, verify: true }),
+                    SoakResult::Failed(drifted) => self.soak_failed(&drifted, jobs),
+                };
+                self.stage = Stage::Over;
+                Some(step)
+            }
+            Stage::Over if wave + 1 >= self.unfinished.len() => None,
+            Stage::Over => {
+                self.open += 1;
+                self.stage = Stage::Going;
+                let started = Some(self.open);
+                Some(WaveStep { started, ..WaveStep::of(Event::WaveStarted { wave: self.open }) })
+            }
+        }
+    }
+
+    fn end_wave(&mut self, now: Instant, is_stopping: bool, options: &RunOptions) -> WaveStep {
+        let wave = self.open;
+        let mut step = WaveStep::of(Event::WaveEnded { wave });
+        self.stage = Stage::Over;
+        if let Some(until) = self.soaks_until(now).filter(|_| !is_stopping) {
+            let left = until.saturating_duration_since(now);
+            self.stage = Stage::Soaking { until };
+            step.events.push(Event::SoakStarted { wave, left, verify: options.verifies() });
+        }
+        step
+    }
+
+    fn soak_failed(&self, drifted: &DriftedEngines, jobs: &[Job]) -> WaveStep {
+        let event = |(job, seen): &(JobIndex, String)| Event::Drifted { job: *job, seen: seen.clone() };
+        let failure = SoakFailure {
+            wave: self.plan.get(self.open).map_or_else(String::new, |wave| wave.name.clone()),
+            engines: drifted.count,
+            first: jobs[drifted.first.0].key.data_engine_id.clone(),
+            seen: drifted.seen.clone(),
+        };
+        WaveStep {
+            events: drifted.drifted.iter().map(event).collect(),
+            stop: Some(StopReason::SoakFailed(failure)),
+            started: None,
+        }
+    }
+
     /// When time alone takes the open wave further.
     pub(super) fn deadline(&self, options: &RunOptions) -> Option<Instant> {
         match &self.stage {
@@ -146,86 +216,18 @@ impl Waves {
     }
 }
 
-impl JobTable {
-    /// Takes the open wave one step further, where one is due. A run that is stopping opens no wave and waits for no
-    /// soak.
-    pub(super) fn turn_wave(
-        &mut self,
-        now: Instant,
-        is_stopping: bool,
-        options: &RunOptions,
-    ) -> Option<Turn> {
-        let wave = self.waves.open;
-        match &self.waves.stage {
-            Stage::Going => self.waves.none_left(..=wave).then(|| self.close_wave(now, is_stopping, options)),
-            _ if is_stopping => None,
-            Stage::Soaking { until } if now >= *until => Some(if options.verifies() {
-                let engines = self.engines_to_keep(wave);
-                self.waves.stage = Stage::Checking(SoakCheck::new(engines, now));
-                Turn::default()
-            } else {
-                self.waves.stage = Stage::Over;
-                Turn::of(Event::SoakEnded { wave, verify: false })
-            }),
-            Stage::Soaking { .. } => None,
-            Stage::Checking(verify) => {
-                let turn = match verify.result(now, options) {
-                    SoakResult::Pending => return None,
-                    SoakResult::Passed => Turn::of(Event::SoakEnded { wave, verify: true }),
-                    SoakResult::Failed(drifted) => self.failed(wave, &drifted),
-                };
-                self.waves.stage = Stage::Over;
-                Some(turn)
-            }
-            Stage::Over if wave + 1 >= self.waves.unfinished.len() => None,
-            Stage::Over => {
-                self.waves.open += 1;
-                self.waves.stage = Stage::Going;
-                self.open_wave(self.waves.open, now, options);
-                Some(Turn::of(Event::WaveStarted { wave: self.waves.open }))
-            }
-        }
-    }
-
-    fn close_wave(&mut self, now: Instant, is_stopping: bool, options: &RunOptions) -> Turn {
-        let wave = self.waves.open;
-        let mut turn = Turn::of(Event::WaveEnded { wave });
-        self.waves.stage = Stage::Over;
-        if let Some(until) = self.waves.soaks_until(now).filter(|_| !is_stopping) {
-            let left = until.saturating_duration_since(now);
-            self.waves.stage = Stage::Soaking { until };
-            turn.events.push(Event::SoakStarted { wave, left, verify: options.verifies() });
-        }
-        turn
-    }
-
-    /// The jobs of a wave whose engines are on their target, and whether they must be running as well: an engine to
-    /// which nothing was sent may have been suspended all along.
-    fn engines_to_keep(&self, wave: usize) -> Vec<(JobIndex, bool)> {
-        let of_wave = self.job_states.iter().filter(|job_state| self.job(job_state.job).wave == wave);
-        let kept = of_wave.filter_map(|job_state| match &job_state.phase {
-            Phase::Ended(result) if result.outcome == Outcome::Switched => Some((job_state.job, true)),
-            Phase::Ended(result) if result.outcome == Outcome::UpToDate => Some((job_state.job, false)),
-            _ => None,
-        });
-        kept.collect()
-    }
-
-    fn failed(&self, wave: usize, drifted: &DriftedEngines) -> Turn {
-        let event = |(job, seen): &(JobIndex, String)| Event::Drifted { job: *job, seen: seen.clone() };
-        let events = drifted.drifted.iter().map(event).collect();
-        let failure = SoakFailure {
-            wave: self.waves.plan.get(wave).map_or_else(String::new, |wave| wave.name.clone()),
-            engines: drifted.count,
-            first: self.job(drifted.first).key.data_engine_id.clone(),
-            seen: drifted.seen.clone(),
-        };
-        Turn { events, stop: Some(StopReason::SoakFailed(failure)) }
+impl WaveStep {
+    fn of(event: Event) -> Self {
+        Self { events: vec![event], ..Self::default() }
     }
 }
 
-impl Turn {
-    fn of(event: Event) -> Self {
-        Self { events: vec![event], stop: None }
+/// A job whose engine is on its target, and whether it must be running as well: an engine to which nothing was sent may
+/// have been suspended all along.
+fn to_check((job, outcome): (JobIndex, Outcome)) -> Option<(JobIndex, bool)> {
+    match outcome {
+        Outcome::Switched => Some((job, true)),
+        Outcome::UpToDate => Some((job, false)),
+        _ => None,
     }
 }

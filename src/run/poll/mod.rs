@@ -3,11 +3,10 @@
 
 mod listing;
 mod reader;
-mod scope;
+pub(super) mod scope;
 mod survey;
 
 pub use reader::Reader;
-pub(super) use scope::queries_for;
 pub use survey::SurveyError;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
