@@ -9,6 +9,7 @@ mod connect_proxy;
 mod control_characters;
 mod corpus;
 #[cfg(target_os = "linux")]
+mod decisions;
 mod descriptors;
 mod disk_faults;
 mod endings;

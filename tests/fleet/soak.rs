@@ -220,24 +220,24 @@ async fn an_engine_to_which_nothing_was_sent_may_be_suspended_but_not_elsewhere(
         assert!(world.set_state(&region(), &engine(0), EngineState::SUSPENDED));
     };
     let mut staging = canary_soaks();
-    staging.change_world = on_target;
+    staging.change_world(on_target);
     let told = staging.run().await;
     assert_eq!((told.count(Outcome::UpToDate), told.count(Outcome::Switched)), (1, 9));
     let mut staging = meddled(|world| {
         assert!(world.set_image(&region(), &engine(0), Some(ImageVersionId::new("rolled-back"))));
     });
-    staging.change_world = on_target;
+    staging.change_world(on_target);
     assert_eq!(soak_failure(&staging.run().await).first, engine(0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wave_in_which_nothing_is_switched_does_not_soak() {
     let mut staging = canary_soaks();
-    staging.change_world = |world| {
+    staging.change_world(|world| {
         for number in 0..5 {
             assert!(world.set_image(&region(), &engine(number), Some(ImageVersionId::new("image-new"))));
         }
-    };
+    });
     let told = staging.run().await;
     assert_eq!((told.count(Outcome::UpToDate), told.count(Outcome::Switched)), (5, 5));
     assert_eq!(soaks(&told), []);
@@ -367,9 +367,9 @@ async fn where_nobody_waits_the_rest_of_the_soak_is_counted_from_what_was_accept
 #[tokio::test(start_paused = true)]
 async fn a_soak_that_failed_while_nobody_ran_stops_the_resumed_run_too() {
     let mut staging = resumed(SignedDuration::from_hours(1)).await;
-    staging.change_world = |world| {
+    staging.change_world(|world| {
         assert!(world.set_image(&region(), &engine(3), Some(ImageVersionId::new("rolled-back"))));
-    };
+    });
     let told = staging.run().await;
     assert_eq!(soak_failure(&told).seen, "on rolled-back");
     assert_eq!(told.simulator.stats().action(SWITCH).received, 0);

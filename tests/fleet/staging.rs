@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dlc_fleet::cloud::Cloud;
 use dlc_fleet::event::{Event, Listener, RunHeader};
-use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region, Wave};
+use dlc_fleet::job::{DataEngineId, Decision, ImageVersionId, Job, JobKey, Outcome, Region, Wave};
 use dlc_fleet::ledger::{self, Check, Disk, History, Line, RunStarted, Standing, Writer, pasts};
 use dlc_fleet::run::{Ended, Reader, RunOptions, Signal, Start, execute};
 use dlc_fleet::simulator::{Scenario, Simulator, World};
@@ -70,6 +70,8 @@ pub struct Told {
     pub ended: Ended,
     pub ledger: Vec<String>,
     memory_before: History,
+    /// What was decided about each row before the first write.
+    pub decisions: Vec<Decision>,
 }
 
 impl Told {
@@ -129,7 +131,7 @@ pub struct Staging {
     pub disk: Memo,
     /// Signals, and when they come.
     pub signals: Vec<(Duration, Signal)>,
-    pub change_world: fn(&mut World),
+    change_world: Box<dyn FnOnce(&mut World) + Send>,
     /// What somebody else does to the world, and when.
     pub meddle: Option<Meddling>,
     /// So many of the last rows name engines that the world does not have.
@@ -152,7 +154,7 @@ impl Staging {
             options,
             disk: Memo::default(),
             signals: vec![],
-            change_world: |_| {},
+            change_world: Box::new(|_| {}),
             meddle: None,
             missing: 0,
             soaks: vec![],
@@ -161,12 +163,17 @@ impl Staging {
         }
     }
 
+    /// Changes the world before the run.
+    pub fn change_world(&mut self, change: impl FnOnce(&mut World) + Send + 'static) {
+        self.change_world = Box::new(change);
+    }
+
     pub async fn run(self) -> Told {
         self.run_in(|simulator| simulator).await
     }
 
     /// Runs in a cloud that is made of the simulator.
-    pub async fn run_in<C: Cloud>(self, make: impl FnOnce(Simulator) -> C) -> Told {
+    pub async fn run_in<C: Cloud>(mut self, make: impl FnOnce(Simulator) -> C) -> Told {
         let rows: Vec<(JobKey, bool)> = self
             .jobs
             .iter()
@@ -175,11 +182,12 @@ impl Staging {
             .collect();
         let world = World::holding(self.scenario.seed, &rows);
         let simulator = Simulator::new(world, self.scenario.clone());
-        simulator.with_world(self.change_world);
+        simulator.with_world(std::mem::replace(&mut self.change_world, Box::new(|_| {})));
         let cloud = Arc::new(make(simulator.clone()));
         let reader = Reader::new(Arc::clone(&cloud), self.options);
         let pasts = pasts(&self.jobs, &self.history);
         let preflight = reader.preflight(&self.jobs, &pasts, false).await.expect("a preflight");
+        let decisions = preflight.decisions.clone();
         let header = Arc::new(self.header());
         let soaks_left = self.soaks_left(&header);
         let story = Story { tally: Tally::new(&header), events: vec![], moments: vec![] };
@@ -222,7 +230,7 @@ impl Staging {
         let ended = execute(start).await;
         let Story { tally, events, moments } = heard.0.lock().expect("no panic").clone();
         let ledger = self.disk.lines.lock().expect("no panic").clone();
-        Told { simulator, tally, events, moments, ended, ledger, memory_before }
+        Told { simulator, tally, events, moments, ended, ledger, memory_before, decisions }
     }
 
     fn is_switched(&self, key: &JobKey) -> bool {

@@ -182,11 +182,11 @@ async fn the_first_signal_drains_and_the_second_leaves_at_once() {
 #[tokio::test(start_paused = true)]
 async fn engines_on_their_target_or_missing_are_told_before_anything_is_sent() {
     let mut staging = Staging::new(jobs(12, 1), "seed: 1\n");
-    staging.change_world = |world| {
+    staging.change_world(|world| {
         let region = Region::new("ap-guangzhou");
         let on_target = DataEngineId::new("DataEngine-0001");
         world.set_image(&region, &on_target, Some(ImageVersionId::new("image-new")));
-    };
+    });
     staging.jobs[8].expected_image_version_id = Some(ImageVersionId::new("another"));
     staging.missing = 2;
     let told = staging.run().await;
