@@ -273,7 +273,7 @@ fn listen_for_signals() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let _entered = runtime.enter();
     for kind in [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit()] {
-        tokio::signal::unix::signal(kind).expect("a signal can be listened for");
+        let _listening = tokio::signal::unix::signal(kind).expect("a signal can be listened for");
     }
 }
 
