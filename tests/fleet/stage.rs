@@ -249,7 +249,7 @@ fn shows_a_key(text: &str, handed_out: &[String]) -> bool {
 
 /// The executable, with keys and nothing else of this machine's environment.
 pub fn executable(folder: &Path) -> Command {
-    heed_hang_ups();
+    restore_signals();
     let mut command = Command::new(env!("CARGO_BIN_EXE_dlc-fleet"));
     // whoever runs the tests may have profiles in their own home
     command.current_dir(folder).env_clear().env("HOME", folder);
@@ -261,16 +261,20 @@ pub fn executable(folder: &Path) -> Command {
     command
 }
 
-/// Lets what is started from here heed SIGHUP, also where these tests were started by `nohup`: a signal somebody listens
-/// for is back at its default in a new program, an ignored one stays ignored.
-fn heed_hang_ups() {
+/// Restores the default of the signals that a shell makes its background jobs ignore (`nohup`, `&`): a program that is
+/// started inherits what is ignored, and not what is listened for.
+fn restore_signals() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let _entered = runtime.enter();
-        let _listening =
-            tokio::signal::unix::signal(SignalKind::hangup()).expect("SIGHUP can be listened for");
-    });
+    // a thread of its own, since a test may be asynchronous, and no runtime is dropped inside another
+    ONCE.call_once(|| std::thread::spawn(listen_for_signals).join().expect("signals can be listened for"));
+}
+
+fn listen_for_signals() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _entered = runtime.enter();
+    for kind in [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit()] {
+        let _listening = tokio::signal::unix::signal(kind).expect("a signal can be listened for");
+    }
 }
 
 /// Takes the keys out of a command's environment.
