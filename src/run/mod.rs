@@ -11,7 +11,7 @@
 //! ```
 //!
 //! One wave runs at a time (waves). Where it soaks, none of its engines is read before the soak is over, and then all of
-//! them are (soak_check).
+//! them are (`soak_check`).
 //!
 //! Only the dispatcher owns ledger and job states. Every change is made in the same order: a pure function proposes it, it
 //! is appended to the ledger and synced, then committed, then reported as an event. If the ledger cannot be written,
