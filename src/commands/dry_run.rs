@@ -19,7 +19,7 @@ use crate::report::{self, Preview, PreviewRow, preview_json};
 use crate::run::preview::{Prediction, foresee_soaks, predict};
 use crate::run::{Preflight, Reader};
 use crate::settings::{self, DryRun, RunSettings};
-use crate::simulator::FastClock;
+use crate::simulator::RunDefaults;
 
 pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -> Result<Exit, Failure> {
     check_regions(plan)?;
@@ -63,7 +63,7 @@ async fn look_around(
     mode: DryRun,
     loaded: &LoadedLedger,
     work: &[Work],
-) -> Result<(Option<Preflight>, String, Option<FastClock>), Failure> {
+) -> Result<(Option<Preflight>, String, Option<RunDefaults>), Failure> {
     let expected = expected(Some(plan), settings.expect_account.as_deref());
     if mode == DryRun::Offline {
         tell_unchecked(&expected, "--offline asks nobody");

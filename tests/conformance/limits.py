@@ -8,7 +8,7 @@ import sdk
 import stage
 from suite import case, case_for_each, holds, same
 
-QUICK = "latency: {median: 0ms, worst: 0ms}\n"
+QUICK = "latency: {median: 0ms, max: 0ms}\n"
 LARGEST_BODY = 10 * 1024 * 1024
 
 
@@ -37,7 +37,7 @@ def more_than_twenty_calls_a_second_are_throttled():
 
 @case
 def actions_do_not_share_a_limit():
-    with stage.simulated_with(QUICK + "limit: 1\n") as simulated:
+    with stage.simulated_with(QUICK + "rate_limit: 1\n") as simulated:
         client = sdk.client(simulated)
         same(sdk.outcome(lambda: sdk.engines(client)), "ok")
         same(sdk.outcome(lambda: sdk.images(client, "SparkSQL")), "ok")
@@ -82,7 +82,7 @@ def every_documented_code_reaches_the_sdk():
             ("http-502", "ServerNetworkError"),
             ("reset-before-reading", "ClientNetworkError"),
             ("reset-after-reading", "ClientNetworkError"),
-            ("fin", "ClientNetworkError"),
+            ("close-after-reading", "ClientNetworkError"),
         )
     ]
 )

@@ -21,9 +21,9 @@ PATIENCE = 120
 
 # Nothing to wait for, and so many calls a second that no case meets the limit by accident.
 CALM = """
-latency: {median: 0ms, worst: 0ms}
-switching: {least: 300ms, most: 300ms}
-limit: 100000
+latency: {median: 0ms, max: 0ms}
+switching: {min: 300ms, max: 300ms}
+rate_limit: 100000
 """
 
 
@@ -50,7 +50,7 @@ class Simulated:
         first_line = self.process.stdout.readline().strip()
         if not first_line:
             raise RuntimeError(f"the simulator did not start: {' '.join(command)}")
-        self.host = first_line.removeprefix("simulating on http://")
+        self.host = first_line.removeprefix("simulator listening on http://")
         self.port = int(self.host.rpartition(":")[2])
 
     def stats(self):

@@ -68,7 +68,7 @@ def the_answer_to_a_switch_is_what_the_model_documents():
 
 @case
 def an_engine_that_is_switching_takes_no_other_switch():
-    with stage.simulated_with("switching: {least: 1h, most: 1h}\n") as simulated:
+    with stage.simulated_with("switching: {min: 1h, max: 1h}\n") as simulated:
         own_client = sdk.client(simulated)
         engine = sdk.engines(own_client).DataEngines[0]
         images = sdk.images(own_client, engine.EngineTypeDetail, Asc=True)

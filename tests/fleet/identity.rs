@@ -9,7 +9,7 @@ use dlc_fleet::simulator::{METADATA, OK};
 
 use crate::stage::{Ran, Stage, executable, finish, rows};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 const ROLE: &str = "qcs::cam::uin/100000000001:roleName/fleet";
 const METADATA_ENDPOINT: &str = "DLC_FLEET_METADATA_ENDPOINT";
 

@@ -1,4 +1,4 @@
-//! The simulator over HTTP/1.1 on loopback, for everything that only a socket can show.
+//! Serves the simulator over HTTP/1.1 on loopback.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,63 +22,66 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::answer::{Dropped, JSON, render, response};
-use super::gateway::{self, Keys, Known, ServiceTime};
-use super::service::{Answer, Arriving};
+use super::authentication::{AcceptedKeys, Keys, ServiceTime, authenticate, text};
+use super::fault_rules::Received;
+use super::refusal::refuse;
+use super::response::{Disconnect, JSON, render, response};
+use super::service::{Reply, Simulator};
 use super::sts::Identity;
-use super::world::Objection;
-use super::{Simulator, metadata, sts_wire, wire};
+use super::{metadata, request};
+use crate::cloud::Refusal;
 
 /// Largest body of a request, in bytes (the vendor's platform text, document 306/75053).
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
 
-/// Wait after a failed accept: the likely cause is a lack of file descriptors, which passes.
+/// Wait after a failed accept: the likely cause, a lack of file descriptors, is temporary.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Listens on a loopback address and on no other: the simulator must not be mistaken for a service.
+/// Listens on a loopback address. Other addresses are refused: other machines must not take the simulator for the
+/// service.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    on_loopback(address)?;
+    check_loopback(address)?;
     TcpListener::bind(address).await
 }
 
-/// Serves until the future is dropped, which also ends every connection.
+/// Serves until the future is dropped, which also closes every connection.
 ///
-/// `POST /` is the API, DLC's and STS's; `GET /stats` answers [`super::Stats`] as JSON and needs no signature, and the
-/// paths of the metadata service answer as on a virtual machine.
+/// `POST /` is the API of DLC and STS; `GET /stats` returns [`super::Stats`] as JSON and needs no signature; the paths
+/// of the metadata service answer as on a virtual machine.
 pub async fn serve(listener: TcpListener, simulator: Simulator, keys: Keys) -> io::Result<Infallible> {
-    on_loopback(listener.local_addr()?)?;
+    check_loopback(listener.local_addr()?)?;
     let keys = Arc::new(keys);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    if simulator.lock().faults.closes_connection(Instant::now()) {
+                    if simulator.lock().rules.closes_connection(Instant::now()) {
                         drop(stream);
                     } else {
-                        connections.spawn(attend(stream, simulator.clone(), Arc::clone(&keys)));
+                        connections.spawn(serve_connection(stream, simulator.clone(), Arc::clone(&keys)));
                     }
                 }
                 Err(_) => sleep(ACCEPT_PAUSE).await,
             },
-            // forget connections that ended
+            // remove connections that have ended
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-fn on_loopback(address: SocketAddr) -> io::Result<()> {
+fn check_loopback(address: SocketAddr) -> io::Result<()> {
     if address.ip().is_loopback() {
         return Ok(());
     }
-    let what =
+    let message =
         format!("the simulator does not listen on {address}; use a loopback address such as 127.0.0.1");
-    Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
-/// Serves one connection until either side ends it.
-async fn attend(stream: TcpStream, simulator: Simulator, keys: Arc<Keys>) {
-    // answers are small and complete; waiting to fill a segment would only add to the latency
+/// Serves one connection until either side closes it.
+async fn serve_connection(stream: TcpStream, simulator: Simulator, keys: Arc<Keys>) {
+    // responses are small and complete; waiting for a full segment only adds latency
     let _ = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
     let socket = Socket { stream, reset: Arc::clone(&reset) };
@@ -86,9 +89,9 @@ async fn attend(stream: TcpStream, simulator: Simulator, keys: Arc<Keys>) {
         let at = Instant::now();
         let (simulator, keys, reset) = (simulator.clone(), Arc::clone(&keys), Arc::clone(&reset));
         async move {
-            let answered = respond(at, request, &simulator, &keys).await;
-            reset.store(answered.as_ref().err() == Some(&Dropped::Reset), Ordering::Release);
-            answered
+            let response = respond(at, request, &simulator, &keys).await;
+            reset.store(response.as_ref().err() == Some(&Disconnect::Reset), Ordering::Release);
+            response
         }
     });
     let served =
@@ -103,7 +106,7 @@ async fn respond(
     request: Request<Incoming>,
     simulator: &Simulator,
     keys: &Keys,
-) -> Result<Response<Full<Bytes>>, Dropped> {
+) -> Result<Response<Full<Bytes>>, Disconnect> {
     let now = || Timestamp::now().saturating_add(simulator.skew()).unwrap_or(Timestamp::MAX);
     let (head, body) = request.into_parts();
     if head.method == Method::GET && head.uri.path() == "/stats" {
@@ -115,76 +118,72 @@ async fn respond(
     {
         return Ok(response);
     }
-    let answer = match Limited::new(body, LARGEST_BODY).collect().await {
-        Ok(body) => answer(at, &head, &body.to_bytes(), simulator, keys, now()),
+    let reply = match Limited::new(body, LARGEST_BODY).collect().await {
+        Ok(body) => reply_to(at, &head, &body.to_bytes(), simulator, keys, now()),
         Err(error) if error.is::<LengthLimitError>() => {
-            let what = format!("the body is larger than {LARGEST_BODY} bytes");
-            turn_away(at, &head, simulator, Objection::new("RequestSizeLimitExceeded", what))
+            let message = format!("the body is larger than {LARGEST_BODY} bytes");
+            reply_with(at, &head, simulator, refuse("RequestSizeLimitExceeded", message))
         }
-        // the caller left in the middle of its request
-        Err(_) => return Err(Dropped::Closed),
+        // the client closed the connection in the middle of its request
+        Err(_) => return Err(Disconnect::Close),
     };
-    sleep_until(answer.due).await;
-    match render(&answer, now()) {
+    sleep_until(reply.due).await;
+    match render(&reply, now()) {
         Some(rendered) => rendered,
-        // hyper notices when the caller gives up, and drops this
+        // hyper drops this when the client closes the connection
         None => std::future::pending().await,
     }
 }
 
-fn answer(
+fn reply_to(
     at: Instant,
     head: &Parts,
     body: &[u8],
     simulator: &Simulator,
     keys: &Keys,
     now: Timestamp,
-) -> Answer {
+) -> Reply {
     let time =
         ServiceTime { now: now.as_second(), validity: simulator.scenario().signature_validity.as_secs() };
-    let caller = match check(head, body, simulator, keys, time) {
+    let caller = match caller(head, body, simulator, keys, time) {
         Ok(caller) => caller,
-        Err(objection) => return turn_away(at, head, simulator, objection),
+        Err(refusal) => return reply_with(at, head, simulator, refusal),
     };
     let action = action(head);
-    let engine = wire::engine_named(action, body);
-    let region = gateway::text(&head.headers, "x-tc-region");
-    let call = if sts_wire::ACTIONS.contains(&action) {
-        sts_wire::call(action, region, body, caller, time.now)
-    } else {
-        wire::call(action, region, body)
-    };
-    simulator.lock().receive(Arriving { at, action, engine: engine.as_ref() }, call)
+    let engine = request::engine_id(action, body);
+    let region = text(&head.headers, "x-tc-region");
+    let call = request::read(action, region, body, caller, time.now);
+    simulator.lock().process(Received { at, action, engine: engine.as_ref() }, call)
 }
 
-fn check(
+fn caller(
     head: &Parts,
     body: &[u8],
     simulator: &Simulator,
     keys: &Keys,
     time: ServiceTime,
-) -> Result<Identity, Objection> {
+) -> Result<Identity, Refusal> {
     if head.method != Method::POST {
-        let what = format!("{} is not served; use POST", head.method);
-        return Err(Objection::new("UnsupportedProtocol", what));
+        let message = format!("{} is not supported; use POST", head.method);
+        return Err(refuse("UnsupportedProtocol", message));
     }
     if head.uri.path() != "/" || head.uri.query().is_some() {
-        return Err(Objection::new("InvalidRequest", "the API is at / and takes no query"));
+        return Err(refuse("InvalidRequest", "the API is at / and has no query"));
     }
     let service = simulator.lock();
-    let known = Known { keys, sessions: &service.sessions, scenario: simulator.scenario() };
-    gateway::check(&head.headers, body, known, time)
+    let accepted = AcceptedKeys { keys, sessions: &service.sessions, scenario: simulator.scenario() };
+    authenticate(&head.headers, body, accepted, time)
 }
 
-fn turn_away(at: Instant, head: &Parts, simulator: &Simulator, objection: Objection) -> Answer {
-    simulator.lock().turn_away(Arriving { at, action: action(head), engine: None }, objection)
+fn reply_with(at: Instant, head: &Parts, simulator: &Simulator, refusal: Refusal) -> Reply {
+    simulator.lock().refuse(Received { at, action: action(head), engine: None }, refusal)
 }
 
 fn action(head: &Parts) -> &str {
-    gateway::text(&head.headers, "x-tc-action").unwrap_or_default()
+    text(&head.headers, "x-tc-action").unwrap_or_default()
 }
 
-/// A connection that can end in a reset.
+/// A connection that can end with a TCP reset.
 struct Socket {
     stream: TcpStream,
     reset: Arc<AtomicBool>,
@@ -193,7 +192,7 @@ struct Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.reset.load(Ordering::Acquire) {
-            // closing without lingering sends RST; without it the caller sees FIN, which is close enough
+            // closing without lingering sends RST; if this fails, the client gets FIN
             let _ = self.stream.set_zero_linger();
         }
     }
@@ -220,7 +219,7 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.reset.load(Ordering::Acquire) {
-            // a FIN first would turn the reset into an ordinary end
+            // a FIN before the RST would be a normal end
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(task)
@@ -228,9 +227,4 @@ impl AsyncWrite for Socket {
 }
 
 #[cfg(test)]
-#[path = "serve_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "serve_sts_tests.rs"]
-mod sts_tests;
