@@ -82,7 +82,7 @@ fn a_simulator_that_cannot_be_served_says_why() {
 
 #[test]
 fn a_run_with_few_descriptors_sends_fewer_requests_at_once_and_loses_none() {
-    let slow = "latency: {median: 1s, max: 2s}\nswitching: {min: 300ms, max: 600ms}\nlimit: 100\n";
+    let slow = "latency: {median: 1s, max: 2s}\nswitching: {min: 300ms, max: 600ms}\nrate_limit: 100\n";
     let stage = Stage::new(&rows(40), slow);
     let ran = finish(limited(&stage.command(&["--yes"]), 40));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

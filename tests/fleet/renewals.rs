@@ -205,7 +205,7 @@ fn keys_with_little_more_than_five_minutes_are_renewed_in_the_middle_of_a_run() 
 fn keys_expire_by_the_clock_of_the_service_and_not_by_that_of_this_machine() {
     // by this machine's clock they would seem to last ten minutes longer, or to have expired from the start
     let sets = ["10m", "-10m"].map(|skew| {
-        let sets = run_with_short_keys(&format!("session_duration: 310s\nskew: {skew}\n"), 230);
+        let sets = run_with_short_keys(&format!("session_duration: 310s\nclock_skew: {skew}\n"), 230);
         assert!(sets >= 2, "{skew}: {sets}");
         sets
     });

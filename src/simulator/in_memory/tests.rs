@@ -106,7 +106,7 @@ async fn an_engine_is_found_by_its_name() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unsupported_action_is_refused_and_does_not_count_against_the_rate_limit() {
-    let simulator = simulator(3, "unsupported_actions: [DescribeDataEngines]\nlimit: 1");
+    let simulator = simulator(3, "unsupported_actions: [DescribeDataEngines]\nrate_limit: 1");
     for _ in 0..3 {
         let page = EnginePage { kind: EngineKind::ALL[0], offset: 0, limit: 100 };
         assert_eq!(refused(simulator.engines(&region(), page).await), "InvalidAction");

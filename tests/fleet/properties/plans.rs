@@ -70,7 +70,7 @@ const YAML_PIECES: [&str; 24] = [
 ];
 
 const SCENARIOS: [&str; 2] = [
-    "seed: 7\nlatency: {median: 120ms, max: 600ms}\nswitching: {min: 2s, max: 4s}\nimage_changes: at-start\nwindow: fixed\nlimit: 15\nskew: -10m\nclock: {min_ready: 1s}\n",
+    "seed: 7\nlatency: {median: 120ms, max: 600ms}\nswitching: {min: 2s, max: 4s}\nimage_changes: at-start\nrate_limit_window: fixed\nrate_limit: 15\nclock_skew: -10m\nrun_defaults: {min_ready: 1s}\n",
     "faults:\n  - {fault: InternalError, engines: 3%, times: 1}\n  - {fault: close-after-reading, applied: after 5s, engines: [x], from: 1s, until: 2s}\n  - {fault: other-client, requests_per_second: 3}\n  - {fault: undocumented A.B, action: any}\n",
 ];
 
