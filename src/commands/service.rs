@@ -37,7 +37,7 @@ pub(super) struct Service {
     pub(super) name: String,
     /// False where nobody said whose engines these are, as in a simulator whose scenario names no account.
     pub(super) names_account: bool,
-    /// Waits that suit the simulator.
+    /// Defaults of the run that the scenario of the simulator replaces.
     pub(super) clock: Option<RunDefaults>,
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn reach(
     }
 }
 
-/// The clock of the simulator, without starting it; none where requests go to a service.
+/// The run defaults of the simulator, without starting it; none if requests go to a service.
 pub(super) fn clock(target: &Target) -> Result<Option<RunDefaults>, Failure> {
     match target {
         Target::Service(_) => Ok(None),
@@ -109,7 +109,7 @@ pub(super) fn clock(target: &Target) -> Result<Option<RunDefaults>, Failure> {
     }
 }
 
-/// The scenario of a simulator in this process.
+/// The scenario of a file, or the built-in one.
 fn scenario_or_built_in(scenario: Option<&Path>) -> Result<Scenario, Failure> {
     scenario.map_or_else(|| Ok(Scenario::built_in()), read_scenario)
 }
@@ -152,7 +152,7 @@ fn scenario_text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// The plan's engines. Those that an earlier rehearsal moved are where it left them.
+/// The engines of a plan. Engines that an earlier simulation switched run their target.
 pub(super) fn world(scenario: &Scenario, jobs: &[Job], history: &BTreeMap<JobKey, JobHistory>) -> World {
     let moved = |key: &JobKey| {
         let standing = history.get(key).map(|job| job.standing);

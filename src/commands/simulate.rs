@@ -29,7 +29,7 @@ pub(super) async fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
     let (keys, credentials) = keys()?;
     let mut signals = signals::listen().map_err(failed)?;
     print_outcome(&format!(
-        "simulator listening on http://{address}\nstatistics: http://{address}/stats\ncredentials: {credentials}\n"
+        "simulator listening on http://{address}\nstatistics: http://{address}/stats\n{credentials}\n"
     ));
     tokio::select! {
         result = serve(listener, Simulator::new(world, scenario), keys) => match result {
@@ -52,16 +52,20 @@ fn simulated_world(args: &SimulateArgs, scenario: &Scenario) -> Result<Option<Wo
     Ok(Some(World::generated(scenario.seed, engines, &region)))
 }
 
-/// The keys that the simulator accepts, and what a client must know about them.
+/// The keys that the simulator accepts, and what to print about them.
 fn keys() -> Result<(Keys, String), Failure> {
     let keys =
         environment::read(super::env_var).map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
     if let Some(keys) = keys {
         let token = keys.token().map(str::to_owned);
-        let credentials = "the keys of the environment".to_owned();
+        let credentials = "credentials: as in the environment of this command".to_owned();
         return Ok((Keys::new(keys.secret_id(), keys.secret_key(), token), credentials));
     }
     let (id, key) = ("AKIDexample", "example");
-    let credentials = format!("export {}={id} {}={key}", environment::SECRET_ID, environment::SECRET_KEY);
+    let credentials = format!(
+        "credentials for clients:\nexport {}={id} {}={key}",
+        environment::SECRET_ID,
+        environment::SECRET_KEY
+    );
     Ok((Keys::new(id, key, None), credentials))
 }

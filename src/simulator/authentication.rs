@@ -3,8 +3,8 @@
 use hyper::HeaderMap;
 use zeroize::Zeroizing;
 
+use super::api::{Api, DLC, STS};
 use super::refusal::{missing, refuse, unsupported_action};
-use super::request::{Api, DLC, STS};
 use super::scenario::Scenario;
 use super::sts::{Identity, Sessions, owner};
 use crate::cloud::sign::{ALGORITHM, Signable};
@@ -15,10 +15,6 @@ const UNSIGNED: &str = "SKIP";
 
 /// Headers that every signature must include (document 1155/48995).
 const MUST_BE_SIGNED: [&str; 2] = ["content-type", "host"];
-
-/// Value of `X-TC-Content-SHA256` that leaves the body out of the signature, and the text that is hashed instead
-/// (vendor's Python SDK, `abstract_client.py`).
-const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
 /// The permanent keys that the simulator accepts. Not `Debug`, so that no log contains them.
 pub struct Keys {
@@ -157,8 +153,6 @@ fn check_signature(
     let signed: Option<Vec<(&str, &str)>> =
         names.iter().map(|name| text(headers, name).map(|value| (*name, value))).collect();
     let signed = signed.ok_or_else(|| mismatch("a signed header is missing"))?;
-    let unsigned_payload = text(headers, "x-tc-content-sha256") == Some(UNSIGNED_PAYLOAD);
-    let body = if unsigned_payload { UNSIGNED_PAYLOAD.as_bytes() } else { body };
     let signable = Signable { service: api.service, headers: &signed, body, timestamp };
     if signable.signature(holder.secret_key) == authorization.signature {
         return Ok(api);

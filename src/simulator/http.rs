@@ -1,12 +1,11 @@
 //! Serves the simulator over HTTP/1.1 on loopback.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -17,7 +16,6 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -84,20 +82,25 @@ async fn serve_connection(stream: TcpStream, simulator: Simulator, keys: Arc<Key
     // responses are small and complete; waiting for a full segment only adds latency
     let _ = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
-    let socket = Socket { stream, reset: Arc::clone(&reset) };
+    let is_reset = Arc::clone(&reset);
     let service = service_fn(move |request| {
         let at = Instant::now();
         let (simulator, keys, reset) = (simulator.clone(), Arc::clone(&keys), Arc::clone(&reset));
-        async move {
+        Box::pin(async move {
             let response = respond(at, request, &simulator, &keys).await;
             reset.store(response.as_ref().err() == Some(&Disconnect::Reset), Ordering::Release);
             response
-        }
+        })
     });
-    let served =
-        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service).await;
-    if let Err(error) = served {
+    let mut connection =
+        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    // without the shutdown, which sends a FIN: a FIN before the RST is a normal end
+    if let Err(error) = poll_fn(|task| connection.poll_without_shutdown(task)).await {
         tracing::trace!(%error, "a connection to the simulator ended early");
+    }
+    if is_reset.load(Ordering::Acquire) {
+        // closing without lingering sends RST; if this fails, the client gets FIN
+        let _ = connection.into_parts().io.into_inner().set_zero_linger();
     }
 }
 
@@ -181,49 +184,6 @@ fn reply_with(at: Instant, head: &Parts, simulator: &Simulator, refusal: Refusal
 
 fn action(head: &Parts) -> &str {
     text(&head.headers, "x-tc-action").unwrap_or_default()
-}
-
-/// A connection that can end with a TCP reset.
-struct Socket {
-    stream: TcpStream,
-    reset: Arc<AtomicBool>,
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        if self.reset.load(Ordering::Acquire) {
-            // closing without lingering sends RST; if this fails, the client gets FIN
-            let _ = self.stream.set_zero_linger();
-        }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        task: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(task, buffer)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(task, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(task)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.reset.load(Ordering::Acquire) {
-            // a FIN before the RST would be a normal end
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.stream).poll_shutdown(task)
-    }
 }
 
 #[cfg(test)]

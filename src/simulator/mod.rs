@@ -7,6 +7,7 @@
 //! behaviour of the service is not documented, the simulator takes the reading that harms a careless client. It uses
 //! the clock of tokio, paused or not, and nothing runs in the background.
 
+mod api;
 mod authentication;
 mod engine_type;
 mod fault;

@@ -72,9 +72,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Error, Location};
 
+use super::api;
 use super::fault::{ResponseFault, SimulatedFault, Stage};
 use super::limit::Window;
-use super::request;
 use super::world::{ImageChanges, MinorVersions};
 use crate::cloud::SWITCH;
 use crate::job::DataEngineId;
@@ -485,10 +485,10 @@ impl TryFrom<String> for ActionName {
     type Error = String;
 
     fn try_from(action: String) -> Result<Self, String> {
-        if request::actions().any(|known| known == action) {
+        if api::actions().any(|known| known == action) {
             return Ok(Self(action));
         }
-        let known = request::actions().collect::<Vec<_>>().join(", ");
+        let known = api::actions().collect::<Vec<_>>().join(", ");
         Err(format!("the simulator does not support the action {action}; use one of {known}"))
     }
 }

@@ -192,8 +192,8 @@ fn each_problem_of_a_parameter_has_its_own_code() {
 #[test]
 fn the_format_of_a_region_is_checked() {
     let region = |region: &str| code(LIST_ENGINES, region, "{}");
-    for good in ["ap-guangzhou", "ap-shanghai-fsi", "na-siliconvalley", "eu-frankfurt"] {
-        assert_eq!(region(good), "passed", "{good}");
+    for valid in ["ap-guangzhou", "ap-shanghai-fsi", "na-siliconvalley", "eu-frankfurt"] {
+        assert_eq!(region(valid), "passed", "{valid}");
     }
     for wrong in ["guangzhou", "asia-guangzhou", "AP-guangzhou", "ap-", "ap_guangzhou", "ap--x"] {
         assert_eq!(region(wrong), "UnsupportedRegion", "{wrong}");
