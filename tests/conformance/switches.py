@@ -135,10 +135,10 @@ def an_image_of_another_type_does_not_match():
             {"DataEngineId": "x", "NewImageVersionId": "x", "DryRun": True},
             "UnknownParameter",
         ),
-        ("names in lower case", {"dataEngineId": "x", "newImageVersionId": "x"}, "UnknownParameter"),
+        ("names in lower case", {"dataEngineId": "x", "newImageVersionId": "x"}, "MissingParameter"),
     ]
 )
-def a_parameter_gets_the_code_of_what_is_wrong_with_it(parameters, code):
+def a_parameter_of_a_switch_gets_the_code_of_its_problem(parameters, code):
     same(sdk.outcome(lambda: client().call_json("SwitchDataEngineImage", parameters)), code)
 
 
