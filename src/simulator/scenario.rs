@@ -18,7 +18,7 @@
 //! instance_role: fleet                    # role of the metadata service; without it there is none
 //! unsupported_actions: [DescribeDataEngines]  # actions that are refused with InvalidAction
 //! run_defaults: {min_ready: 1s, soak: 2s} # shorter waits of dlc-fleet in `run --simulate`, see below
-//! faults:                                 # the fault rules; the first that applies to a request counts
+//! faults:                                 # the fault rules
 //!   - {fault: InternalError, engines: 3%, times: 1}
 //!   - {fault: reset-after-reading, applied: after 5s, engines: [DataEngine-x]}
 //!   - {fault: other-client, requests_per_second: 12, from: 3s, until: 6s}
@@ -55,6 +55,10 @@
 //! | `engine-fails` | an accepted switch that ends in State -1 on the old image | |
 //! | `other-image` | an accepted switch that ends on another image | |
 //! | `other-client` | less of the rate limit: another client uses up `requests_per_second` | |
+//!
+//! If several rules apply to a request, the first one counts, separately for three groups: faults before the request is
+//! processed (throttling codes, `no-connection`, `reset-before-reading`), other refusals and response faults, and faults
+//! of an accepted switch.
 //!
 //! `listing_faults` are shares of the records of each response: `omitted` records are left out, `repeated` records
 //! replace another record, and `uncounted` records are missing from `TotalCount`.

@@ -82,6 +82,15 @@ faults:
 }
 
 #[test]
+fn the_example_of_the_documentation_is_valid() {
+    let source = include_str!("../scenario.rs").split("```").nth(1).expect("the example");
+    let yaml: Vec<&str> = source.lines().skip(1).map(|line| line.trim_start_matches("//! ")).collect();
+    let scenario =
+        Scenario::parse(&yaml.join("\n"), "example.yaml").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(scenario.faults.len(), 3);
+}
+
+#[test]
 fn every_key_of_a_scenario_has_a_default() {
     for text in ["", "# only a comment\n", "{}", "seed: 1\n"] {
         assert_eq!(Scenario::parse(text, "scenario.yaml"), Ok(Scenario::default()), "{text:?}");
