@@ -81,7 +81,7 @@ impl FaultRules {
                 && self.selects(*index, &rule.engines, request)
                 && self.use_once(*index, rule, request)
         })?;
-        Some(InjectedFault { fault: rule.fault.clone(), applied: rule.applied })
+        Some(InjectedFault { fault: rule.fault.clone(), applied: rule.applied() })
     }
 
     /// True if a new connection is to be closed unread. Before a request is read its action and engine are unknown,

@@ -135,21 +135,25 @@ pub struct Scenario {
 
 /// A skewed distribution: half of the responses take up to `median`, none takes longer than `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "LatencyAsWritten")]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Latency {
     /// Half of the responses are faster.
+    #[serde(deserialize_with = "duration")]
     pub median: Duration,
     /// The slowest response.
+    #[serde(deserialize_with = "duration")]
     pub max: Duration,
 }
 
 /// How long an engine stays in State 0 after a switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "SwitchTimeAsWritten")]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct SwitchTime {
     /// Shortest time.
+    #[serde(deserialize_with = "duration")]
     pub min: Duration,
     /// Longest time.
+    #[serde(deserialize_with = "duration")]
     pub max: Duration,
 }
 
@@ -200,31 +204,38 @@ pub struct ListingFaults {
 
 /// A rule: what goes wrong, for which requests, and when.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "RuleAsWritten")]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct FaultRule {
     /// What goes wrong.
     pub fault: SimulatedFault,
     /// The action to which the rule applies; none means every action.
+    #[serde(default = "switch", deserialize_with = "action")]
     pub action: Option<String>,
     /// The engines to which the rule applies.
+    #[serde(default)]
     pub engines: Engines,
     /// How often the rule applies to the same engine; none means always.
+    #[serde(default, deserialize_with = "some_at_least_one")]
     pub times: Option<u32>,
     /// Start, as the time since the first switch request arrived.
+    #[serde(default, deserialize_with = "some_duration")]
     pub from: Option<Duration>,
     /// End, as the time since the first switch request arrived.
+    #[serde(default, deserialize_with = "some_duration")]
     pub until: Option<Duration>,
-    /// Whether a switch is applied in spite of the fault.
-    pub applied: Applied,
+    /// The key `applied`; see [`FaultRule::applied`].
+    applied: Option<Applied>,
     /// Requests of the other client in each second.
+    #[serde(default, deserialize_with = "at_least_one")]
     pub requests_per_second: u32,
 }
 
 /// The engines to which a rule applies.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(try_from = "EnginesAsWritten")]
 pub enum Engines {
     /// All engines.
+    #[default]
     All,
     /// This percentage, chosen by seed and id. Requests that name no engine are chosen one by one.
     Share(f64),
@@ -322,125 +333,93 @@ fn message(error: &Error, location: Option<Location>) -> String {
     if text.contains("; ") { text } else { format!("{text}; correct the scenario at this place") }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LatencyAsWritten {
-    #[serde(deserialize_with = "duration")]
-    median: Duration,
-    #[serde(deserialize_with = "duration")]
-    max: Duration,
-}
+// `remote = "Self"` makes the derived `deserialize` an associated function, so that the trait can check its result. The
+// error of a check has the location of the whole value.
 
-impl TryFrom<LatencyAsWritten> for Latency {
-    type Error = &'static str;
-
-    fn try_from(LatencyAsWritten { median, max }: LatencyAsWritten) -> Result<Self, Self::Error> {
-        if median > max { Err("median is longer than max; exchange them") } else { Ok(Self { median, max }) }
+impl<'de> Deserialize<'de> for Latency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let latency = Self::deserialize(deserializer)?;
+        in_order(latency.median, latency.max, "median is longer than max; exchange them")?;
+        Ok(latency)
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SwitchTimeAsWritten {
-    #[serde(deserialize_with = "duration")]
-    min: Duration,
-    #[serde(deserialize_with = "duration")]
-    max: Duration,
-}
-
-impl TryFrom<SwitchTimeAsWritten> for SwitchTime {
-    type Error = &'static str;
-
-    fn try_from(SwitchTimeAsWritten { min, max }: SwitchTimeAsWritten) -> Result<Self, Self::Error> {
-        if min > max { Err("min is longer than max; exchange them") } else { Ok(Self { min, max }) }
+impl<'de> Deserialize<'de> for SwitchTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let time = Self::deserialize(deserializer)?;
+        in_order(time.min, time.max, "min is longer than max; exchange them")?;
+        Ok(time)
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleAsWritten {
-    fault: SimulatedFault,
-    action: Option<String>,
-    engines: Option<Engines>,
-    #[serde(default, deserialize_with = "some_at_least_one")]
-    times: Option<u32>,
-    #[serde(default, deserialize_with = "some_duration")]
-    from: Option<Duration>,
-    #[serde(default, deserialize_with = "some_duration")]
-    until: Option<Duration>,
-    applied: Option<Applied>,
-    #[serde(default, deserialize_with = "some_at_least_one")]
-    requests_per_second: Option<u32>,
+impl<'de> Deserialize<'de> for FaultRule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let rule = Self::deserialize(deserializer)?;
+        rule.check().map_err(D::Error::custom)?;
+        Ok(rule)
+    }
 }
 
-impl TryFrom<RuleAsWritten> for FaultRule {
-    type Error = String;
+fn in_order<E: serde::de::Error>(low: Duration, high: Duration, message: &str) -> Result<(), E> {
+    if low > high { Err(E::custom(message)) } else { Ok(()) }
+}
 
-    fn try_from(rule: RuleAsWritten) -> Result<Self, String> {
-        if rule.until.is_some_and(|until| rule.from.unwrap_or_default() >= until) {
-            return Err("until is not after from; write a later time".to_owned());
-        }
-        rule.check_other_client()?;
-        let action = rule.checked_action()?;
-        Ok(Self {
-            applied: rule.checked_applied()?,
-            action,
-            engines: rule.engines.unwrap_or(Engines::All),
-            times: rule.times,
-            from: rule.from,
-            until: rule.until,
-            requests_per_second: rule.requests_per_second.unwrap_or_default(),
-            fault: rule.fault,
+impl FaultRule {
+    /// Whether a switch is applied in spite of the fault.
+    pub fn applied(&self) -> Applied {
+        self.applied.unwrap_or(match &self.fault {
+            _ if self.is_before_processing() => Applied::Never,
+            SimulatedFault::Refusal(_)
+            | SimulatedFault::Response(ResponseFault::Http(_) | ResponseFault::Html)
+            | SimulatedFault::OtherClient => Applied::Never,
+            SimulatedFault::Response(_) | SimulatedFault::Switch(_) => Applied::Before,
         })
     }
-}
 
-impl RuleAsWritten {
+    fn is_before_processing(&self) -> bool {
+        matches!(self.fault.stage(), Some(Stage::BeforeLimit) | None)
+    }
+
+    /// Checks the keys that depend on each other.
+    fn check(&self) -> Result<(), String> {
+        if self.until.is_some_and(|until| self.from.unwrap_or_default() >= until) {
+            return Err("until is not after from; write a later time".to_owned());
+        }
+        self.check_other_client()?;
+        self.check_action()?;
+        let is_switch_fault = matches!(self.fault, SimulatedFault::Switch(_));
+        let has_no_meaning =
+            |applied| is_switch_fault || self.is_before_processing() && applied != Applied::Never;
+        if self.applied.is_some_and(has_no_meaning) {
+            return Err(format!("applied has no meaning with the fault {}; remove it", self.fault));
+        }
+        Ok(())
+    }
+
     fn check_other_client(&self) -> Result<(), String> {
+        let selects_engines = self.engines != Engines::All || self.times.is_some();
         let message = match (&self.fault, self.requests_per_second) {
-            (SimulatedFault::OtherClient, None) => {
+            (SimulatedFault::OtherClient, 0) => {
                 "other-client needs requests_per_second; write how many requests it sends in each second"
             }
-            (SimulatedFault::OtherClient, Some(_)) if self.engines.is_some() || self.times.is_some() => {
+            (SimulatedFault::OtherClient, _) if selects_engines => {
                 "other-client applies to no single engine; remove engines and times"
             }
-            (SimulatedFault::OtherClient, _) | (_, None) => return Ok(()),
-            (_, Some(_)) => "requests_per_second is only for the fault other-client; remove it",
+            (SimulatedFault::OtherClient, _) | (_, 0) => return Ok(()),
+            _ => "requests_per_second is only for the fault other-client; remove it",
         };
         Err(message.to_owned())
     }
 
-    fn checked_action(&self) -> Result<Option<String>, String> {
-        let action = match self.action.as_deref() {
-            None | Some(SWITCH) => return Ok(Some(SWITCH.to_owned())),
-            Some(ANY_ACTION) => return Ok(None),
-            Some(action) => ActionName::try_from(action.to_owned())?.0,
-        };
-        if matches!(self.engines, Some(Engines::Listed(_) | Engines::First(_))) {
+    fn check_action(&self) -> Result<(), String> {
+        let Some(action) = self.action.as_deref().filter(|action| *action != SWITCH) else { return Ok(()) };
+        if matches!(self.engines, Engines::Listed(_) | Engines::First(_)) {
             return Err(format!("requests of {action} name no engine; use a share or remove engines"));
         }
         if matches!(self.fault, SimulatedFault::Switch(_)) {
             return Err(format!("the fault {} is for {SWITCH}; remove action", self.fault));
         }
-        Ok(Some(action))
-    }
-
-    fn checked_applied(&self) -> Result<Applied, String> {
-        let not_processed = matches!(self.fault.stage(), Some(Stage::BeforeLimit) | None);
-        let default = match &self.fault {
-            _ if not_processed => Applied::Never,
-            SimulatedFault::Refusal(_)
-            | SimulatedFault::Response(ResponseFault::Http(_) | ResponseFault::Html)
-            | SimulatedFault::OtherClient => Applied::Never,
-            SimulatedFault::Response(_) | SimulatedFault::Switch(_) => Applied::Before,
-        };
-        let is_switch_fault = matches!(self.fault, SimulatedFault::Switch(_));
-        match self.applied {
-            Some(applied) if is_switch_fault || not_processed && applied != Applied::Never => {
-                Err(format!("applied has no meaning with the fault {}; remove it", self.fault))
-            }
-            given => Ok(given.unwrap_or(default)),
-        }
+        Ok(())
     }
 }
 
@@ -533,6 +512,19 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
 
 fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     duration(deserializer).map(Some)
+}
+
+/// Default of `action`.
+#[expect(clippy::unnecessary_wraps, reason = "serde needs the type of the field")]
+fn switch() -> Option<String> {
+    Some(SWITCH.to_owned())
+}
+
+fn action<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    parsed(deserializer, |text| match text {
+        ANY_ACTION => Ok(None),
+        action => ActionName::try_from(action.to_owned()).map(|action| Some(action.0)),
+    })
 }
 
 fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {

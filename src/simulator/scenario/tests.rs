@@ -65,10 +65,10 @@ faults:
     };
     assert_eq!(refusal.fault, SimulatedFault::Refusal("InternalError".to_owned()));
     assert_eq!(
-        (&refusal.engines, refusal.times, refusal.applied),
+        (&refusal.engines, refusal.times, refusal.applied()),
         (&Engines::Share(3.0), Some(1), Applied::Never)
     );
-    assert_eq!(reset.applied, Applied::After(Duration::from_secs(5)));
+    assert_eq!(reset.applied(), Applied::After(Duration::from_secs(5)));
     assert_eq!(reset.engines, Engines::Listed(vec![DataEngineId::new("DataEngine-x")]));
     assert_eq!(
         (&page.fault, &page.action, &page.engines),
@@ -101,7 +101,7 @@ fn every_key_of_a_scenario_has_a_default() {
 fn a_switch_is_applied_by_default_unless_the_response_is_a_refusal_or_html() {
     let applied = |fault: &str| {
         Scenario::parse(&format!("faults: [{{fault: {fault}}}]"), "scenario.yaml").expect(fault).faults[0]
-            .applied
+            .applied()
     };
     for fault in [
         "reset-after-reading",
@@ -149,7 +149,7 @@ fn every_error_has_its_location_and_a_remedy() {
         ("faults:\n  - ", "{fault: other-client}\n"),
         ("faults:\n  - ", "{fault: html, requests_per_second: 3}\n"),
         ("faults:\n  - ", "{fault: other-client, requests_per_second: 3, times: 1}\n"),
-        ("faults:\n  - ", "{fault: html, action: RestartDataEngine}\n"),
+        ("faults:\n  - {fault: html, action: ", "RestartDataEngine}\n"),
         ("faults:\n  - ", "{fault: html, action: DescribeDataEngines, engines: [x]}\n"),
         ("faults:\n  - ", "{fault: other-image, action: DescribeDataEngines}\n"),
         ("faults:\n  - ", "{engines: all}\n"),
