@@ -103,7 +103,7 @@ impl FaultRules {
         self.scenario
             .faults
             .iter()
-            .filter(|rule| rule.action.as_deref().is_none_or(|ours| ours == action))
+            .filter(|rule| rule.action.as_deref().is_none_or(|of_rule| of_rule == action))
             .filter(|rule| self.is_active(rule, at))
             .fold(0, |sum, rule| sum.saturating_add(rule.requests_per_second))
     }

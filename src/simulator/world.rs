@@ -251,8 +251,9 @@ impl World {
         }
         if image.engine_type != engine.engine_type {
             let code = "InvalidParameter.ImageEngineTypeNotMatch";
-            let (theirs, ours) = (image.engine_type.detail, engine.engine_type.detail);
-            let message = format!("image version {target} is for {theirs}, engine {id} is {ours}");
+            let (image_type, engine_type) = (image.engine_type.detail, engine.engine_type.detail);
+            let message =
+                format!("image version {target} is for {image_type}, engine {id} has the type {engine_type}");
             return Err(refuse(code, message));
         }
         Ok(())
