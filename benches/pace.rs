@@ -14,7 +14,7 @@ use dlc_fleet::simulator::{Arrival, Keys, Scenario, Simulator, World, bind, serv
 const ENGINES: usize = 200;
 
 /// The README's weather: 120 ms median latency, and 3 % of the engines refused once.
-const WEATHER: &str = "latency: {median: 120ms, worst: 600ms}\nswitching: {least: 2s, most: 4s}\n\
+const WEATHER: &str = "latency: {median: 120ms, max: 600ms}\nswitching: {min: 2s, max: 4s}\n\
                        faults:\n  - {fault: InternalError, engines: 3%, times: 1}\n";
 
 fn main() -> ExitCode {
@@ -47,7 +47,7 @@ fn measure(seed: u64, faults: Faults, table: &mut String) -> bool {
     let (good_exit, simulator) = run(seed, faults);
     let stats = simulator.stats();
     let once = stats.applied_by_engine.values().filter(|times| **times == 1).count();
-    let worst = stats.action(SWITCH).peak_window;
+    let worst = stats.action(SWITCH).peak_requests_per_second;
     let arrivals: Vec<Arrival> = simulator.arrivals().into_iter().filter(|a| a.action == SWITCH).collect();
     let mut met = BTreeSet::new();
     let is_first = |arrival: &Arrival| met.insert(arrival.data_engine_id.clone());

@@ -85,7 +85,7 @@ pub enum Command {
     Check(CheckArgs),
     /// Tell whose keys a run would use, where it finds them, and when they expire; changes nothing
     Whoami(WhoamiArgs),
-    /// Serve the simulator on loopback, for rehearsals with real requests
+    /// Serve a simulated service on loopback until Ctrl-C
     Simulate(SimulateArgs),
     /// Check, mend or show a ledger
     Ledger(LedgerArgs),
@@ -223,7 +223,7 @@ pub struct TargetArgs {
     /// Trust the CA certificates of this PEM file too, beside the system's
     #[arg(long, value_name = "FILE", conflicts_with = "simulate")]
     pub ca_file: Option<PathBuf>,
-    /// Run against a simulator inside this process, with the weather of a scenario file or the built-in one; no profile is read
+    /// Run against a simulated service in this process, with the faults of a scenario file or of the built-in scenario; no profile is read
     #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub simulate: Option<String>,
 }
@@ -306,19 +306,19 @@ pub struct WhoamiArgs {
 /// Arguments of `simulate`.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
-    /// Loopback address to listen on; port 0 takes a free one
+    /// Loopback address to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: String,
-    /// Engines of the simulated fleet, named DataEngine-sim00001 and so on [default: 200]
+    /// Number of simulated engines, named DataEngine-sim00001 and so on [default: 200]
     #[arg(long, value_name = "N", conflicts_with = "plan", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub engines: Option<u32>,
-    /// Hold exactly the engines and images of a plan instead
+    /// Simulate exactly the engines and images of a plan
     #[arg(long, value_name = "PLAN")]
     pub plan: Option<PathBuf>,
-    /// The weather [default: calm]
+    /// How the service behaves and what goes wrong [default: a service without faults]
     #[arg(long, value_name = "SCENARIO")]
     pub scenario: Option<PathBuf>,
-    /// Region of the simulated fleet, and of rows that name none
+    /// Region of the simulated engines, and of plan rows without a region
     #[arg(long, value_name = "REGION", default_value = "ap-guangzhou")]
     pub region: String,
 }
@@ -356,13 +356,13 @@ mod tests {
     #[test]
     fn simulate_takes_a_scenario_only_after_an_equals_sign() {
         let plain = Cli::parse_from(["dlc-fleet", "run", "--simulate", "plan.csv"]);
-        let named = Cli::parse_from(["dlc-fleet", "run", "--simulate=storm.yaml", "plan.csv"]);
+        let named = Cli::parse_from(["dlc-fleet", "run", "--simulate=scenario.yaml", "plan.csv"]);
         let simulate = |cli: Cli| match cli.command {
             Command::Run(run) => (run.target.simulate, run.plan),
             other => panic!("{other:?}"),
         };
         assert_eq!(simulate(plain), (Some(String::new()), PathBuf::from("plan.csv")));
-        assert_eq!(simulate(named), (Some("storm.yaml".into()), PathBuf::from("plan.csv")));
+        assert_eq!(simulate(named), (Some("scenario.yaml".into()), PathBuf::from("plan.csv")));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::job::{Region, Wave};
 use crate::ledger::Retry;
 use crate::rate::{Delays, Rate, Schedule};
 use crate::run::RunOptions;
-use crate::simulator::FastClock;
+use crate::simulator::RunDefaults;
 
 /// Least time between two sweeps, however short the min-ready time.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -158,13 +158,13 @@ impl RunSettings {
     }
 
     /// What the run keeps to, with the simulator's faster clock where there is one.
-    pub fn options(&self, clock: Option<&FastClock>) -> RunOptions {
+    pub fn options(&self, clock: Option<&RunDefaults>) -> RunOptions {
         let defaults = RunOptions::default();
         let typed = &self.limits;
-        let fast = |choose: fn(&FastClock) -> Option<Duration>| clock.and_then(choose);
+        let fast = |choose: fn(&RunDefaults) -> Option<Duration>| clock.and_then(choose);
         let faster = |schedule: Schedule| Schedule {
             first: fast(|clock| clock.backoff).unwrap_or(schedule.first),
-            longest: fast(|clock| clock.longest_backoff).unwrap_or(schedule.longest),
+            longest: fast(|clock| clock.max_backoff).unwrap_or(schedule.longest),
         };
         let delays =
             Delays { transient: faster(defaults.delays.transient), busy: faster(defaults.delays.busy) };
@@ -200,7 +200,7 @@ impl RunSettings {
 
 /// The waves of a plan as a run takes them: a simulator's clock cuts their soaks short. Returns the longest soak that
 /// it leaves, where it cut one.
-pub fn waves(plan: Vec<Wave>, clock: Option<&FastClock>) -> (Vec<Wave>, Option<Duration>) {
+pub fn waves(plan: Vec<Wave>, clock: Option<&RunDefaults>) -> (Vec<Wave>, Option<Duration>) {
     let Some(longest) = clock.and_then(|clock| clock.soak) else { return (plan, None) };
     let is_cut = plan.iter().any(|wave| wave.soak > longest);
     let cut = |wave: Wave| Wave { soak: wave.soak.min(longest), ..wave };
@@ -250,12 +250,12 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_simulators_clock_and_that_over_defaults() {
-        let clock = FastClock {
+        let clock = RunDefaults {
             min_ready: Some(Duration::from_secs(1)),
             resend_after: Some(Duration::from_secs(2)),
             backoff: Some(Duration::from_millis(100)),
-            longest_backoff: Some(Duration::from_millis(700)),
-            ..FastClock::default()
+            max_backoff: Some(Duration::from_millis(700)),
+            ..RunDefaults::default()
         };
         let options = good("dlc-fleet run p.csv --simulate --resend-after 7s").options(Some(&clock));
         assert_eq!(
@@ -272,7 +272,7 @@ mod tests {
     fn a_rehearsal_cuts_soaks_short_and_makes_none_longer() {
         let soaks = [0, 2, 600].map(|soak| Wave { soak: Duration::from_secs(soak), ..Wave::named("w") });
         let cut = |longest: Option<u64>| {
-            let clock = FastClock { soak: longest.map(Duration::from_secs), ..FastClock::default() };
+            let clock = RunDefaults { soak: longest.map(Duration::from_secs), ..RunDefaults::default() };
             let (waves, told) = waves(soaks.to_vec(), Some(&clock));
             (waves.iter().map(|wave| wave.soak.as_secs()).collect::<Vec<_>>(), told)
         };

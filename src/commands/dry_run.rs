@@ -17,7 +17,7 @@ use crate::report::print::to_stderr;
 use crate::report::{self, Preview, PreviewRow, preview_json};
 use crate::run::{ENGINE_NOT_FOUND, Preflight, Reader, foresee_soaks};
 use crate::settings::{self, DryRun, RunSettings};
-use crate::simulator::FastClock;
+use crate::simulator::RunDefaults;
 
 pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -> Result<Exit, Failure> {
     setup::check_plan(settings, plan)?;
@@ -60,7 +60,7 @@ async fn read_fleet(
     mode: DryRun,
     loaded: &LoadedLedger,
     pasts: &[Past],
-) -> Result<(Preflight, String, Option<FastClock>), Failure> {
+) -> Result<(Preflight, String, Option<RunDefaults>), Failure> {
     let expected = expected(Some(plan), settings.expect_account.as_deref());
     if mode == DryRun::Offline {
         tell_unchecked(&expected, "--offline asks nobody");

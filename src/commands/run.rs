@@ -21,7 +21,7 @@ use crate::report::print::to_stderr;
 use crate::report::{self, Closing, Reporter, Screen};
 use crate::run::{Ended, Preflight, Reader, RunOptions, Signal, Signals, Start, execute};
 use crate::settings::{self, RunSettings, Target};
-use crate::simulator::FastClock;
+use crate::simulator::RunDefaults;
 use crate::tally::Tally;
 
 pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure> {
@@ -133,7 +133,7 @@ fn within_descriptors(options: RunOptions) -> RunOptions {
 }
 
 /// The waves with the soaks that this run keeps to, and a word where those are not the plan's.
-fn soaks_of_this_run(waves: Vec<Wave>, clock: Option<&FastClock>) -> Vec<Wave> {
+fn soaks_of_this_run(waves: Vec<Wave>, clock: Option<&RunDefaults>) -> Vec<Wave> {
     let (waves, longest) = settings::waves(waves, clock);
     if let Some(longest) = longest {
         to_stderr(&format!("note: this rehearsal cuts soaks short, to {}\n", duration(longest)));

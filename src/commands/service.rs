@@ -23,7 +23,7 @@ use crate::job::{Job, JobKey};
 use crate::ledger::{History, JobHistory, Standing};
 use crate::rate::{HEADROOM, Rate};
 use crate::settings::{RunSettings, SIMULATOR, Target};
-use crate::simulator::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
+use crate::simulator::{Keys, RunDefaults, Scenario, Simulator, World, bind, serve};
 
 /// Largest scenario; one that lists a hundred thousand engines takes 3 MB.
 const LARGEST_SCENARIO: u64 = 4 << 20;
@@ -37,8 +37,8 @@ pub(super) struct Service {
     pub(super) name: String,
     /// False where nobody said whose engines these are, as in a simulator whose scenario names no account.
     pub(super) names_account: bool,
-    /// Waits that suit the simulator.
-    pub(super) clock: Option<FastClock>,
+    /// Defaults of the run that the scenario of the simulator replaces.
+    pub(super) clock: Option<RunDefaults>,
 }
 
 impl Service {
@@ -94,31 +94,31 @@ pub(super) async fn connect(
             })
         }
         Target::Simulator { scenario } => {
-            let scenario = weather(scenario.as_deref())?;
+            let scenario = scenario_or_built_in(scenario.as_deref())?;
             let world = world(&scenario, jobs, history);
             start(settings, scenario, world).await
         }
     }
 }
 
-/// The clock of the simulator, without starting it; none where requests go to a service.
-pub(super) fn clock(target: &Target) -> Result<Option<FastClock>, Failure> {
+/// The run defaults of the simulator, without starting it; none if requests go to a service.
+pub(super) fn clock(target: &Target) -> Result<Option<RunDefaults>, Failure> {
     match target {
         Target::Service(_) => Ok(None),
-        Target::Simulator { scenario } => Ok(Some(weather(scenario.as_deref())?.clock)),
+        Target::Simulator { scenario } => Ok(Some(scenario_or_built_in(scenario.as_deref())?.run_defaults)),
     }
 }
 
-/// The scenario of a simulator in this process.
-fn weather(scenario: Option<&Path>) -> Result<Scenario, Failure> {
-    scenario.map_or_else(|| Ok(Scenario::simulation()), read_scenario)
+/// The scenario of a file, or the built-in one.
+fn scenario_or_built_in(scenario: Option<&Path>) -> Result<Scenario, Failure> {
+    scenario.map_or_else(|| Ok(Scenario::built_in()), read_scenario)
 }
 
 fn wanted<'a>(
     settings: &'a RunSettings,
     endpoint: &'a Endpoint,
     network: &'a Network,
-    clock: Option<&FastClock>,
+    clock: Option<&RunDefaults>,
 ) -> Wanted<'a> {
     Wanted {
         endpoint,
@@ -152,7 +152,7 @@ fn scenario_text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// The plan's engines. Those that an earlier rehearsal moved are where it left them.
+/// The engines of a plan. Engines that an earlier simulation switched run their target.
 pub(super) fn world(scenario: &Scenario, jobs: &[Job], history: &BTreeMap<JobKey, JobHistory>) -> World {
     let moved = |key: &JobKey| {
         let standing = history.get(key).map(|job| job.record.standing);
@@ -182,7 +182,7 @@ async fn start(settings: &RunSettings, scenario: Scenario, world: World) -> Resu
     };
     let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let (clock, names_account) = (scenario.clock, scenario.account.is_some());
+    let (clock, names_account) = (scenario.run_defaults, scenario.account.is_some());
     let mut random = fastrand::Rng::new();
     let mut key = || std::iter::repeat_with(|| random.alphanumeric()).take(32).collect::<String>();
     let (secret_id, secret_key) = (format!("AKID{}", key()), key());

@@ -1,4 +1,4 @@
-//! `dlc-fleet simulate`: serves the simulator alone, until it is stopped.
+//! `dlc-fleet simulate`: serves a simulated service until a signal arrives.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,35 +12,25 @@ use crate::exit::Exit;
 use crate::settings;
 use crate::simulator::{Keys, Scenario, Simulator, World, bind, serve};
 
-/// Engines where neither --engines nor --plan says how many.
+/// Number of engines without `--engines` and `--plan`.
 const ENGINES: u32 = 200;
 
 pub(super) async fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
-    let scenario = match &args.scenario {
-        Some(path) => read_scenario(path)?,
-        None => Scenario::calm(),
-    };
-    let region = settings::region(Some(&args.region), &super::environment(None))?;
-    let world = match (&args.plan, &region) {
-        (Some(path), region) => {
-            let Some(plan) = super::check::load(path, region.as_ref())? else { return Ok(Exit::Usage) };
-            world(&scenario, &plan.jobs, &BTreeMap::new())
-        }
-        (None, Some(region)) => {
-            World::generated(scenario.seed, args.engines.unwrap_or(ENGINES) as usize, region)
-        }
-        (None, None) => return Err(Failure::new(Exit::Usage, "--region: name one")),
-    };
+    let scenario = args.scenario.as_deref().map_or_else(|| Ok(Scenario::default()), read_scenario)?;
+    let Some(world) = simulated_world(args, &scenario)? else { return Ok(Exit::Usage) };
     let address: SocketAddr = args.listen.parse().map_err(|_| {
-        let what = format!("--listen: {:?} is no address: write one such as 127.0.0.1:8080", args.listen);
+        let what =
+            format!("--listen: {:?} is not an address; write, for example, 127.0.0.1:8080", args.listen);
         Failure::new(Exit::Usage, what)
     })?;
     let failed = |error: std::io::Error| Failure::new(Exit::Usage, format!("--listen {address}: {error}"));
     let listener = bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let (keys, exports) = keys()?;
+    let (keys, credentials) = keys()?;
     let mut signals = signals::listen().map_err(failed)?;
-    print_outcome(&format!("simulating on http://{address}\n{exports}"));
+    print_outcome(&format!(
+        "simulator listening on http://{address}\nstatistics: http://{address}/stats\n{credentials}\n"
+    ));
     tokio::select! {
         result = serve(listener, Simulator::new(world, scenario), keys) => match result {
             Ok(never) => match never {},
@@ -50,15 +40,32 @@ pub(super) async fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
     }
 }
 
-/// The keys that the simulator accepts: those of the environment, or example keys, with the lines that export them.
+/// The engines of the plan, or a generated fleet; none if the plan is invalid.
+fn simulated_world(args: &SimulateArgs, scenario: &Scenario) -> Result<Option<World>, Failure> {
+    let region = settings::region(Some(&args.region), &super::environment(None))?;
+    if let Some(path) = &args.plan {
+        let plan = super::check::load(path, region.as_ref())?;
+        return Ok(plan.map(|plan| world(scenario, &plan.jobs, &BTreeMap::new())));
+    }
+    let region = region.ok_or_else(|| Failure::new(Exit::Usage, "--region: write a region"))?;
+    let engines = args.engines.unwrap_or(ENGINES) as usize;
+    Ok(Some(World::generated(scenario.seed, engines, &region)))
+}
+
+/// The keys that the simulator accepts, and what to print about them.
 fn keys() -> Result<(Keys, String), Failure> {
-    let read =
+    let keys =
         environment::read(super::env_var).map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
-    if let Some(keys) = read {
+    if let Some(keys) = keys {
         let token = keys.token().map(str::to_owned);
-        return Ok((Keys::new(keys.secret_id(), keys.secret_key(), token), String::new()));
+        let credentials = "credentials: as in the environment of this command".to_owned();
+        return Ok((Keys::new(keys.secret_id(), keys.secret_key(), token), credentials));
     }
     let (id, key) = ("AKIDexample", "example");
-    let exports = format!("export {}={id} {}={key}\n", environment::SECRET_ID, environment::SECRET_KEY);
-    Ok((Keys::new(id, key, None), exports))
+    let credentials = format!(
+        "credentials for clients:\nexport {}={id} {}={key}",
+        environment::SECRET_ID,
+        environment::SECRET_KEY
+    );
+    Ok((Keys::new(id, key, None), credentials))
 }

@@ -1,4 +1,4 @@
-//! The types of engine there are, and the names their images bear.
+//! The documented engine types: how their engines are listed and how their images are named.
 
 use crate::cloud::{EngineExecType, EngineGeneration, EngineKind};
 
@@ -9,73 +9,68 @@ pub struct EngineType {
     pub detail: &'static str,
     /// `EngineType` of the engine.
     pub engine_type: &'static str,
-    /// Under which generation and execution type its engines are listed.
+    /// Generation and execution type under which its engines are listed.
     pub kind: EngineKind,
-    /// What the names of its images begin with (document 1342/85990).
+    /// First part of its image names (document 1342/85990).
     pub image_prefix: &'static str,
-    /// How many of a hundred engines are of this family in a generated world.
+    /// How many of a hundred generated engines are of this type.
     pub(super) share: usize,
 }
 
-/// A kind, spelled briefly.
-const fn kind(generation: EngineGeneration, exec_type: EngineExecType) -> EngineKind {
-    EngineKind { generation, exec_type }
-}
-
-/// All families. Every kind of engine has one at least.
-pub static FAMILIES: [EngineType; 5] = [
+/// All documented types. Every kind of engine has at least one.
+pub static ENGINE_TYPES: [EngineType; 5] = [
     EngineType {
         detail: "StandardSpark",
         engine_type: "spark",
-        kind: kind(EngineGeneration::Native, EngineExecType::Batch),
+        kind: EngineKind { generation: EngineGeneration::Native, exec_type: EngineExecType::Batch },
         image_prefix: "Standard-S",
         share: 40,
     },
     EngineType {
         detail: "SparkSQL",
         engine_type: "spark",
-        kind: kind(EngineGeneration::SuperSql, EngineExecType::Sql),
+        kind: EngineKind { generation: EngineGeneration::SuperSql, exec_type: EngineExecType::Sql },
         image_prefix: "SuperSQL-S",
         share: 25,
     },
     EngineType {
         detail: "SparkBatch",
         engine_type: "spark",
-        kind: kind(EngineGeneration::SuperSql, EngineExecType::Batch),
+        kind: EngineKind { generation: EngineGeneration::SuperSql, exec_type: EngineExecType::Batch },
         image_prefix: "Spark",
         share: 15,
     },
     EngineType {
         detail: "StandardPresto",
         engine_type: "presto",
-        kind: kind(EngineGeneration::Native, EngineExecType::Sql),
+        kind: EngineKind { generation: EngineGeneration::Native, exec_type: EngineExecType::Sql },
         image_prefix: "Standard-P",
         share: 10,
     },
     EngineType {
         detail: "PrestoSQL",
         engine_type: "presto",
-        kind: kind(EngineGeneration::SuperSql, EngineExecType::Sql),
+        kind: EngineKind { generation: EngineGeneration::SuperSql, exec_type: EngineExecType::Sql },
         image_prefix: "SuperSQL-P",
         share: 10,
     },
 ];
 
-/// The family with this `EngineTypeDetail`.
-pub(super) fn engine_type_of(detail: &str) -> Option<&'static EngineType> {
-    FAMILIES.iter().find(|engine_type| engine_type.detail == detail)
+/// The type with this `EngineTypeDetail`.
+pub(super) fn by_detail(detail: &str) -> Option<&'static EngineType> {
+    ENGINE_TYPES.iter().find(|engine_type| engine_type.detail == detail)
 }
 
-/// The family at this place of a hundred, by share.
-pub(super) fn engine_type_at(place: usize) -> &'static EngineType {
-    let mut passed = 0;
-    FAMILIES
+/// The type at a position from 0 to 99, according to the shares.
+pub(super) fn by_share(position: usize) -> &'static EngineType {
+    let mut end = 0;
+    ENGINE_TYPES
         .iter()
         .find(|engine_type| {
-            passed += engine_type.share;
-            place < passed
+            end += engine_type.share;
+            position < end
         })
-        .unwrap_or(&FAMILIES[0])
+        .unwrap_or(&ENGINE_TYPES[0])
 }
 
 #[cfg(test)]
@@ -83,10 +78,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shares_add_up_to_a_hundred_and_every_kind_has_a_family() {
-        assert_eq!(FAMILIES.iter().map(|engine_type| engine_type.share).sum::<usize>(), 100);
+    fn shares_add_up_to_100_and_every_kind_has_a_type() {
+        assert_eq!(ENGINE_TYPES.iter().map(|engine_type| engine_type.share).sum::<usize>(), 100);
         for kind in EngineKind::ALL {
-            assert!(FAMILIES.iter().any(|engine_type| engine_type.kind == kind), "{kind:?}");
+            assert!(ENGINE_TYPES.iter().any(|engine_type| engine_type.kind == kind), "{kind:?}");
         }
     }
 }

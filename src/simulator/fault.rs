@@ -1,89 +1,96 @@
-//! What can befall a call, and the words that scenarios use for it.
+//! What the simulated service can do wrong, and how scenarios name it.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::codes::{documented, is_throttle};
+use serde::Deserialize;
 
-/// What befalls a call that a spell strikes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use crate::cloud::catalogue::{self, Class};
+
+/// What happens to a request.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum SimulatedFault {
     /// The service refuses it with this code.
-    Refused(String),
-    /// The answer does not get through.
-    Broken(Break),
-    /// Another client uses up part of the limit.
+    Refusal(String),
+    /// The response does not arrive, or not as it was sent.
+    Response(ResponseFault),
+    /// The switch is accepted but does not end on its target.
+    Switch(SwitchFault),
+    /// Another client uses up a part of the rate limit.
     OtherClient,
-    /// The switch is taken, and then goes another way.
-    Derailed(WrongImage),
 }
 
-/// How an answer fails to get through.
+/// How a response is lost or damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Break {
+pub enum ResponseFault {
     /// The connection is closed before anything is read.
     NoConnection,
-    /// RST before the request is looked at.
+    /// RST before the request is processed.
     ResetBeforeReading,
-    /// RST after the request was read.
+    /// RST after the request was processed.
     ResetAfterReading,
-    /// The connection is closed in good order, without an answer.
-    Fin,
-    /// No answer, ever.
-    Hang,
-    /// A page of HTML with this HTTP status, as gateways answer.
+    /// The connection is closed normally (FIN), without a response.
+    CloseAfterReading,
+    /// No response, ever.
+    NoResponse,
+    /// An HTML page with this HTTP status, as gateways send it.
     Http(u16),
-    /// A page of HTML with HTTP 200, as captive portals answer.
+    /// An HTML page with HTTP 200, as captive portals send it.
     Html,
-    /// Half of the answer's JSON.
+    /// The first half of the JSON body.
     Truncated,
     /// HTTP 200 without a body.
     Empty,
-    /// The right JSON, called `text/plain` or `text/html`.
+    /// The correct JSON, labelled `text/plain` or `text/html`.
     WrongContentType,
 }
 
-/// Where a switch that was taken goes instead of its target.
+/// How an accepted switch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WrongImage {
-    /// The engine initialises for ever.
+pub enum SwitchFault {
+    /// The engine initialises without end.
     NeverSwitches,
     /// The engine ends in State -1, on its old image.
     EngineFails,
-    /// The engine ends running on an image that nobody asked for.
+    /// The engine ends running on an image that is neither the old one nor the target.
     OtherImage,
 }
 
-/// When in the life of a call a fate strikes.
+/// When a fault takes effect while a request is processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Before the call counts against the limit.
-    Door,
-    /// In place of the action, or after it.
+    /// Before the request counts against the rate limit.
+    BeforeLimit,
+    /// Instead of the action, or after it.
     Action,
-    /// Once a switch is taken.
-    Taken,
+    /// While an accepted switch is applied.
+    Switch,
 }
 
-impl Break {
-    const WORDS: [(Self, &'static str); 9] = [
-        (Self::NoConnection, "no-connection"),
-        (Self::ResetBeforeReading, "reset-before-reading"),
-        (Self::ResetAfterReading, "reset-after-reading"),
-        (Self::Fin, "fin"),
-        (Self::Hang, "hang"),
-        (Self::Html, "html"),
-        (Self::Truncated, "truncated"),
-        (Self::Empty, "empty"),
-        (Self::WrongContentType, "wrong-content-type"),
-    ];
+const NAMES: [(&str, SimulatedFault); 13] = [
+    ("no-connection", SimulatedFault::Response(ResponseFault::NoConnection)),
+    ("reset-before-reading", SimulatedFault::Response(ResponseFault::ResetBeforeReading)),
+    ("reset-after-reading", SimulatedFault::Response(ResponseFault::ResetAfterReading)),
+    ("close-after-reading", SimulatedFault::Response(ResponseFault::CloseAfterReading)),
+    ("no-response", SimulatedFault::Response(ResponseFault::NoResponse)),
+    ("html", SimulatedFault::Response(ResponseFault::Html)),
+    ("truncated", SimulatedFault::Response(ResponseFault::Truncated)),
+    ("empty", SimulatedFault::Response(ResponseFault::Empty)),
+    ("wrong-content-type", SimulatedFault::Response(ResponseFault::WrongContentType)),
+    ("never-switches", SimulatedFault::Switch(SwitchFault::NeverSwitches)),
+    ("engine-fails", SimulatedFault::Switch(SwitchFault::EngineFails)),
+    ("other-image", SimulatedFault::Switch(SwitchFault::OtherImage)),
+    ("other-client", SimulatedFault::OtherClient),
+];
 
-    /// True when the service never looks at the request.
+impl ResponseFault {
+    /// True if the service does not process the request.
     pub fn is_before_reading(self) -> bool {
         matches!(self, Self::NoConnection | Self::ResetBeforeReading)
     }
 
-    /// HTTP status that arrives, where one does.
+    /// HTTP status that the client receives, if any.
     pub fn http_status(self) -> Option<u16> {
         match self {
             Self::Http(status) => Some(status),
@@ -91,40 +98,53 @@ impl Break {
             Self::NoConnection
             | Self::ResetBeforeReading
             | Self::ResetAfterReading
-            | Self::Fin
-            | Self::Hang => None,
+            | Self::CloseAfterReading
+            | Self::NoResponse => None,
         }
     }
 }
 
-impl WrongImage {
-    const WORDS: [(Self, &'static str); 3] = [
-        (Self::NeverSwitches, "never-switches"),
-        (Self::EngineFails, "engine-fails"),
-        (Self::OtherImage, "other-image"),
-    ];
-}
-
 impl SimulatedFault {
+    /// When it takes effect; none for [`SimulatedFault::OtherClient`], which concerns no single request.
     pub(super) fn stage(&self) -> Option<Stage> {
         match self {
-            Self::Refused(code) if is_throttle(code) => Some(Stage::Door),
-            Self::Broken(how) if how.is_before_reading() => Some(Stage::Door),
-            Self::Refused(_) | Self::Broken(_) => Some(Stage::Action),
-            Self::Derailed(_) => Some(Stage::Taken),
-            // strikes nobody in particular
+            Self::Refusal(code) if is_throttling(code) => Some(Stage::BeforeLimit),
+            Self::Response(fault) if fault.is_before_reading() => Some(Stage::BeforeLimit),
+            Self::Refusal(_) | Self::Response(_) => Some(Stage::Action),
+            Self::Switch(_) => Some(Stage::Switch),
             Self::OtherClient => None,
         }
     }
 }
 
-impl fmt::Display for Break {
+/// True for every code that means "too many requests". Such requests do not count against the rate limit.
+fn is_throttling(code: &str) -> bool {
+    catalogue::look_up(code).class == Class::Throttled
+}
+
+/// Every documented code, once.
+pub(super) fn documented_codes() -> impl Iterator<Item = &'static str> {
+    catalogue::all().iter().map(|entry| entry.code)
+}
+
+impl fmt::Display for SimulatedFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self, Self::WORDS.iter().find(|(how, _)| how == self)) {
-            (Self::Http(status), _) => write!(formatter, "http-{status}"),
-            (_, Some((_, word))) => formatter.pad(word),
-            (_, None) => Ok(()),
+        match self {
+            Self::Refusal(code) => formatter.write_str(code),
+            Self::Response(ResponseFault::Http(status)) => write!(formatter, "http-{status}"),
+            Self::Response(_) | Self::Switch(_) | Self::OtherClient => {
+                let name = NAMES.iter().find(|(_, fault)| fault == self).map_or("", |(name, _)| name);
+                formatter.write_str(name)
+            }
         }
+    }
+}
+
+impl TryFrom<String> for SimulatedFault {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -132,53 +152,38 @@ impl FromStr for SimulatedFault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "other-client" {
-            return Ok(Self::OtherClient);
-        }
-        if let Some((how, _)) = Break::WORDS.iter().find(|(_, word)| *word == text) {
-            return Ok(Self::Broken(*how));
-        }
-        if let Some((how, _)) = WrongImage::WORDS.iter().find(|(_, word)| *word == text) {
-            return Ok(Self::Derailed(*how));
+        if let Some((_, fault)) = NAMES.iter().find(|(name, _)| *name == text) {
+            return Ok(fault.clone());
         }
         if let Some(status) = text.strip_prefix("http-") {
-            return http(status).ok_or_else(|| {
-                format!("{text} is no HTTP status that ends a request; write http-300 to http-599")
-            });
+            let status =
+                status.parse().ok().filter(|number| (300..600).contains(number) && status.len() == 3);
+            let fault = status.map(|status| Self::Response(ResponseFault::Http(status)));
+            return fault.ok_or_else(|| format!("{text:?} is not a fault; write http-300 to http-599"));
         }
-        if let Some(code) = text.strip_prefix("undocumented ") {
-            return match code.trim() {
-                "" => {
-                    Err("an undocumented code is missing; write it like 'undocumented Odd.Code'".to_owned())
-                }
-                code => Ok(Self::Refused(code.to_owned())),
+        if let Some(code) = text.strip_prefix("undocumented ").map(str::trim) {
+            return if code.is_empty() {
+                Err("the undocumented code is missing; write, for example, 'undocumented Odd.Code'"
+                    .to_owned())
+            } else {
+                Ok(Self::Refusal(code.to_owned()))
             };
         }
-        if documented().any(|code| code == text) {
-            return Ok(Self::Refused(text.to_owned()));
+        if documented_codes().any(|code| code == text) {
+            return Ok(Self::Refusal(text.to_owned()));
         }
-        Err(unknown_fate(text))
+        Err(unknown_fault(text))
     }
 }
 
-fn http(status: &str) -> Option<SimulatedFault> {
-    let number: u16 = status.parse().ok().filter(|_| status.len() == 3)?;
-    (300..600).contains(&number).then_some(SimulatedFault::Broken(Break::Http(number)))
-}
-
-fn unknown_fate(text: &str) -> String {
+fn unknown_fault(text: &str) -> String {
     if text.starts_with(|first: char| first.is_ascii_uppercase()) {
         return format!(
-            "{text} is not a documented code; correct it, or write 'undocumented {text}' if it is meant"
+            "{text} is not a documented error code; correct it, or write 'undocumented {text}' to use it anyway"
         );
     }
-    let words: Vec<&str> = Break::WORDS.iter().map(|(_, word)| *word).collect();
-    let derailments: Vec<&str> = WrongImage::WORDS.iter().map(|(_, word)| *word).collect();
-    format!(
-        "there is no fate {text}; use a documented code, {}, http-502 and the like, other-client, {}",
-        words.join(", "),
-        derailments.join(", "),
-    )
+    let names = NAMES.map(|(name, _)| name).join(", ");
+    format!("{text:?} is not a fault; use a documented error code, http-502 or another status, {names}")
 }
 
 #[cfg(test)]
@@ -186,24 +191,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_of_a_break_reads_back_as_itself() {
-        for (how, word) in Break::WORDS {
-            assert_eq!(how.to_string(), word);
-            assert_eq!(word.parse(), Ok(SimulatedFault::Broken(how)));
+    fn every_fault_name_is_read_and_printed() {
+        for (name, fault) in NAMES {
+            assert_eq!(fault.to_string(), name);
+            assert_eq!(name.parse(), Ok(fault));
         }
-        assert_eq!("http-504".parse(), Ok(SimulatedFault::Broken(Break::Http(504))));
-        assert_eq!(Break::Http(504).to_string(), "http-504");
+        let gateway_timeout = SimulatedFault::Response(ResponseFault::Http(504));
+        assert_eq!(gateway_timeout.to_string(), "http-504");
+        assert_eq!("http-504".parse(), Ok(gateway_timeout));
     }
 
     #[test]
-    fn every_documented_code_is_a_fate_and_a_misspelt_one_is_not() {
-        for code in documented() {
-            assert_eq!(code.parse(), Ok(SimulatedFault::Refused(code.to_owned())));
+    fn every_documented_code_is_a_fault_and_a_misspelt_code_is_not() {
+        for code in documented_codes() {
+            assert_eq!(code.parse(), Ok(SimulatedFault::Refusal(code.to_owned())));
         }
-        for wrong in ["InternalErorr", "reset", "http-200", "http-x", "http-+50", ""] {
+        for wrong in ["InternalErorr", "reset", "http-200", "http-x", "http-+50", "http-0500", ""] {
             assert!(wrong.parse::<SimulatedFault>().is_err(), "{wrong}");
         }
-        assert_eq!("undocumented Odd.Code".parse(), Ok(SimulatedFault::Refused("Odd.Code".to_owned())));
-        assert!("undocumented ".parse::<SimulatedFault>().is_err(), "a refusal has a code");
+        assert_eq!("undocumented Odd.Code".parse(), Ok(SimulatedFault::Refusal("Odd.Code".to_owned())));
+        assert!("undocumented ".parse::<SimulatedFault>().is_err());
     }
 }

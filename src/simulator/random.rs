@@ -1,15 +1,15 @@
-//! Seeded chance: the same seed and the same question give the same answer, in whatever order they are asked.
+//! Seeded random numbers that do not depend on the order in which concurrent requests arrive.
 
 use std::time::Duration;
 
 use fastrand::Rng;
 
-/// A source of chance of its own for each question, so that concurrent calls do not change each other's luck.
-pub(super) fn dice(seed: u64, question: &[&str], nth: u64) -> Rng {
-    // FNV-1a, then the finaliser of MurmurHash3: FNV alone leaves neighbouring ids too alike
-    let words = question.iter().flat_map(|word| word.bytes().chain([0xff]));
-    let hash = seed.to_le_bytes().into_iter().chain(nth.to_le_bytes()).chain(words);
-    let mut hash = hash.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+/// A generator for one purpose: the same seed, purpose and number give the same values.
+pub(super) fn generator(seed: u64, purpose: &[&str], number: u64) -> Rng {
+    // FNV-1a, then the finaliser of MurmurHash3: FNV alone leaves neighbouring ids too similar
+    let purpose = purpose.iter().flat_map(|part| part.bytes().chain([0xff]));
+    let bytes = seed.to_le_bytes().into_iter().chain(number.to_le_bytes()).chain(purpose);
+    let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -17,14 +17,14 @@ pub(super) fn dice(seed: u64, question: &[&str], nth: u64) -> Rng {
     Rng::with_seed(hash ^ (hash >> 33))
 }
 
-/// A length between the two, both possible; `least` where they are the wrong way round.
-pub(super) fn between(dice: &mut Rng, least: Duration, most: Duration) -> Duration {
-    least + most.saturating_sub(least).mul_f64(dice.f64())
+/// A duration in a range that includes both ends; `min` if `max` is less.
+pub(super) fn between(random: &mut Rng, min: Duration, max: Duration) -> Duration {
+    min + max.saturating_sub(min).mul_f64(random.f64())
 }
 
-/// Text in the shape of a UUID.
-pub(super) fn uuid(dice: &mut Rng) -> String {
-    let (high, low) = (dice.u64(..), dice.u64(..));
+/// A text in the format of a UUID.
+pub(super) fn uuid(random: &mut Rng) -> String {
+    let (high, low) = (random.u64(..), random.u64(..));
     format!(
         "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
         high >> 32,
@@ -40,15 +40,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_question_has_the_same_answer_and_another_has_another() {
-        let ask = |seed, words: &[&str], nth| uuid(&mut dice(seed, words, nth));
-        let first = ask(7, &["id", "DataEngine-a"], 0);
-        assert_eq!(first, ask(7, &["id", "DataEngine-a"], 0));
+    fn the_same_purpose_gives_the_same_values_and_another_purpose_gives_others() {
+        let uuid = |seed, purpose: &[&str], number| uuid(&mut generator(seed, purpose, number));
+        let first = uuid(7, &["id", "DataEngine-a"], 0);
+        assert_eq!(first, uuid(7, &["id", "DataEngine-a"], 0));
         for other in [
-            ask(8, &["id", "DataEngine-a"], 0),
-            ask(7, &["id", "DataEngine-b"], 0),
-            ask(7, &["idD", "ataEngine-a"], 0),
-            ask(7, &["id", "DataEngine-a"], 1),
+            uuid(8, &["id", "DataEngine-a"], 0),
+            uuid(7, &["id", "DataEngine-b"], 0),
+            uuid(7, &["idD", "ataEngine-a"], 0),
+            uuid(7, &["id", "DataEngine-a"], 1),
         ] {
             assert_ne!(first, other);
         }
@@ -56,11 +56,11 @@ mod tests {
     }
 
     #[test]
-    fn lengths_stay_between_their_ends() {
-        let (least, most) = (Duration::from_secs(2), Duration::from_secs(4));
-        for nth in 0..1_000 {
-            let length = between(&mut dice(1, &["length"], nth), least, most);
-            assert!((least..=most).contains(&length), "{length:?}");
+    fn a_random_duration_is_within_its_range() {
+        let (min, max) = (Duration::from_secs(2), Duration::from_secs(4));
+        for number in 0..1_000 {
+            let duration = between(&mut generator(1, &["duration"], number), min, max);
+            assert!((min..=max).contains(&duration), "{duration:?}");
         }
     }
 }

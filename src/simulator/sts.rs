@@ -1,44 +1,47 @@
-//! STS as the simulator plays it: who is calling, temporary keys for roles, and for how long they are good.
+//! The simulated STS: callers, temporary keys of roles, and how long the keys are valid.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::random::dice;
+use super::random::generator;
+use super::refusal::refuse;
 use super::scenario::Scenario;
-use super::world::Objection;
+use crate::cloud::Refusal;
 
-/// The account where a scenario names none.
-pub(super) const ACCOUNT: &str = "100000000001";
+/// The account if the scenario names none.
+const ACCOUNT: &str = "100000000001";
 
-/// Calls of `AssumeRole` that one second lets through (document 1081/48197); the scenario's limit stands for the others.
+/// Requests of `AssumeRole` that are accepted in one second (document 1081/48197).
 pub(super) const ASSUME_ROLE_LIMIT: u32 = 600;
 
-/// Seconds that keys of a role last where nobody says, and at most (document 1081/48197).
-const LASTS: (i64, i64) = (7_200, 43_200);
+/// Validity in seconds of the keys of a role: default and maximum (document 1081/48197).
+const DEFAULT_DURATION: i64 = 7_200;
+const MAX_DURATION: i64 = 43_200;
 
-/// Who is calling, in the shape of the answer of `GetCallerIdentity` (document 1312/66098).
+/// A caller, with the fields of the response of `GetCallerIdentity` (document 1312/66098).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) arn: String,
     pub(super) account_id: String,
     pub(super) user_id: String,
     pub(super) principal_id: String,
+    /// `Type`
     pub(super) kind: &'static str,
 }
 
-/// What a call of `AssumeRole` or its sister asks for.
+/// A request for the keys of a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RoleWanted {
+pub(super) struct RoleRequest {
     pub(super) arn: String,
     pub(super) session_name: String,
     pub(super) seconds: Option<i64>,
-    /// The account on whose behalf it is asked.
+    /// The account of the caller.
     pub(super) principal_id: String,
-    /// The service's time, in Unix seconds.
+    /// Clock of the service, in Unix seconds.
     pub(super) now: i64,
 }
 
-/// Temporary keys. Not `Debug`, so that no log can hold them.
+/// Temporary keys. The `Debug` output leaves them out, so that no log contains them.
 #[derive(Clone)]
 pub(super) struct Session {
     pub(super) secret_id: String,
@@ -47,13 +50,13 @@ pub(super) struct Session {
     /// Unix seconds.
     pub(super) expires: i64,
     pub(super) identity: Identity,
-    ended: bool,
+    revoked: bool,
 }
 
 impl Session {
-    /// Whether its token is accepted at this time.
-    pub(super) fn is_good(&self, now: i64) -> bool {
-        !self.ended && now < self.expires
+    /// True if its token is accepted at this time, in Unix seconds.
+    pub(super) fn is_valid(&self, now: i64) -> bool {
+        !self.revoked && now < self.expires
     }
 }
 
@@ -63,73 +66,64 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Every pair of temporary keys that was handed out, by `SecretId`.
+/// All temporary keys that were issued, by `SecretId`.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    handed_out: BTreeMap<String, Session>,
+    issued: BTreeMap<String, Session>,
 }
 
 impl Sessions {
     pub(super) fn get(&self, secret_id: &str) -> Option<&Session> {
-        self.handed_out.get(secret_id)
+        self.issued.get(secret_id)
     }
 
-    /// Whatever of them must never show: each `SecretId`, secret key and token.
+    /// Each `SecretId`, secret key and token that was issued.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
-        let sessions = self.handed_out.values();
+        let sessions = self.issued.values();
         sessions
             .flat_map(|session| [&session.secret_id, &session.secret_key, &session.token])
             .map(String::as_str)
     }
 
-    /// No token that was handed out so far is accepted any more, as when an administrator revokes them.
-    pub(super) fn end_all(&mut self) {
-        for session in self.handed_out.values_mut() {
-            session.ended = true;
+    /// Revokes all keys that were issued so far.
+    pub(super) fn revoke_all(&mut self) {
+        for session in self.issued.values_mut() {
+            session.revoked = true;
         }
     }
 
-    /// Hands out keys for a role.
-    pub(super) fn hand_out(
-        &mut self,
-        wanted: &RoleWanted,
-        scenario: &Scenario,
-    ) -> Result<Session, Objection> {
-        let (account, role) = role_of(&wanted.arn).ok_or_else(|| {
-            let what = format!("RoleArn {} is not the name of a role", wanted.arn);
-            Objection::new("InvalidParameter", what)
-        })?;
-        if !is_session_name(&wanted.session_name) {
-            return Err(Objection::new(
-                "InvalidParameter",
-                "RoleSessionName is too short, too long or strange",
-            ));
+    /// Issues keys for a role.
+    pub(super) fn issue(&mut self, request: &RoleRequest, scenario: &Scenario) -> Result<Session, Refusal> {
+        let invalid = |message: String| refuse("InvalidParameter", message);
+        let (account, role) = role_of(&request.arn)
+            .ok_or_else(|| invalid(format!("RoleArn {} is not the ARN of a role", request.arn)))?;
+        if !is_session_name(&request.session_name) {
+            return Err(invalid("RoleSessionName needs 2 to 128 letters, digits or +=,.@_-".to_owned()));
         }
-        let (usual, most) = LASTS;
-        let asked = wanted.seconds.unwrap_or(usual);
-        if !(1..=most).contains(&asked) {
-            return Err(Objection::new("InvalidParameter", "DurationSeconds is out of range"));
+        let seconds = request.seconds.unwrap_or(DEFAULT_DURATION);
+        if !(1..=MAX_DURATION).contains(&seconds) {
+            return Err(invalid(format!("DurationSeconds is not between 1 and {MAX_DURATION}")));
         }
-        let lasts = scenario.session_duration.map_or(asked, |lasts| lasts.as_secs().cast_signed());
-        let number = u64::try_from(self.handed_out.len()).unwrap_or(u64::MAX);
-        let mut dice = dice(scenario.seed, &["session"], number);
-        let mut letters =
-            |count| std::iter::repeat_with(|| dice.alphanumeric()).take(count).collect::<String>();
+        let seconds = scenario.session_duration.map_or(seconds, |time| time.as_secs().cast_signed());
+        let number = u64::try_from(self.issued.len()).unwrap_or(u64::MAX);
+        let mut random = generator(scenario.seed, &["session"], number);
+        let mut text =
+            |length| std::iter::repeat_with(|| random.alphanumeric()).take(length).collect::<String>();
         let session = Session {
-            secret_id: format!("AKID{}", letters(60)),
-            secret_key: letters(44),
-            token: letters(400),
-            expires: wanted.now.saturating_add(lasts),
+            secret_id: format!("AKID{}", text(60)),
+            secret_key: text(44),
+            token: text(400),
+            expires: request.now.saturating_add(seconds),
             identity: Identity {
                 arn: format!("qcs::sts:{account}:assumed-role/{role}"),
                 account_id: account.to_owned(),
-                user_id: format!("{role}:{}", wanted.session_name),
-                principal_id: wanted.principal_id.clone(),
+                user_id: format!("{role}:{}", request.session_name),
+                principal_id: request.principal_id.clone(),
                 kind: "CAMRole",
             },
-            ended: false,
+            revoked: false,
         };
-        self.handed_out.insert(session.secret_id.clone(), session.clone());
+        self.issued.insert(session.secret_id.clone(), session.clone());
         Ok(session)
     }
 }
@@ -146,7 +140,7 @@ pub(super) fn owner(scenario: &Scenario) -> Identity {
     }
 }
 
-/// The scenario's account.
+/// The main account of a scenario.
 pub(super) fn account(scenario: &Scenario) -> &str {
     scenario.account.as_deref().unwrap_or(ACCOUNT)
 }
@@ -159,7 +153,7 @@ fn role_of(arn: &str) -> Option<(&str, &str)> {
     (is_account && !role.is_empty()).then_some((account, role))
 }
 
-/// 2 to 128 of letters, digits and `+=,.@_-` (document 1081/48197).
+/// 2 to 128 letters, digits and `+=,.@_-` (document 1081/48197).
 fn is_session_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte);
     (2..=128).contains(&name.len()) && name.bytes().all(fits)
@@ -169,63 +163,66 @@ fn is_session_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn wanted(arn: &str) -> RoleWanted {
-        RoleWanted {
+    fn request(arn: &str) -> RoleRequest {
+        RoleRequest {
             arn: arn.to_owned(),
-            session_name: "night".to_owned(),
+            session_name: "session".to_owned(),
             seconds: None,
             principal_id: "7".to_owned(),
             now: 1_000,
         }
     }
 
-    fn lasting(seconds: Option<i64>, scenario: &str) -> Result<i64, String> {
+    fn validity(seconds: Option<i64>, scenario: &str) -> Result<i64, String> {
         let scenario = Scenario::parse(scenario, "test").expect("a scenario");
-        let wanted = RoleWanted { seconds, ..wanted("qcs::cam::uin/42:roleName/x") };
-        let session = Sessions::default().hand_out(&wanted, &scenario);
-        session.map(|session| session.expires - 1_000).map_err(|objection| objection.code)
+        let request = RoleRequest { seconds, ..request("qcs::cam::uin/42:roleName/x") };
+        let session = Sessions::default().issue(&request, &scenario);
+        session.map(|session| session.expires - 1_000).map_err(|refusal| refusal.code)
     }
 
     #[test]
-    fn keys_last_as_long_as_is_asked_for_unless_the_scenario_says_otherwise() {
-        assert_eq!(lasting(None, ""), Ok(7_200));
-        assert_eq!(lasting(Some(900), ""), Ok(900));
-        assert_eq!(lasting(Some(43_201), ""), Err("InvalidParameter".to_owned()));
-        assert_eq!(lasting(Some(0), ""), Err("InvalidParameter".to_owned()));
-        assert_eq!(lasting(Some(900), "session_duration: 310s"), Ok(310));
+    fn keys_are_valid_as_long_as_requested_unless_the_scenario_sets_a_duration() {
+        assert_eq!(validity(None, ""), Ok(7_200));
+        assert_eq!(validity(Some(900), ""), Ok(900));
+        assert_eq!(validity(Some(43_201), ""), Err("InvalidParameter".to_owned()));
+        assert_eq!(validity(Some(0), ""), Err("InvalidParameter".to_owned()));
+        assert_eq!(validity(Some(900), "session_duration: 310s"), Ok(310));
     }
 
     #[test]
-    fn a_session_belongs_to_the_account_of_the_role_and_no_two_are_alike() {
+    fn a_session_belongs_to_the_account_of_the_role_and_each_has_its_own_keys() {
         let mut sessions = Sessions::default();
-        let scenario = Scenario::calm();
-        let first = sessions.hand_out(&wanted("qcs::cam::uin/42:roleName/x"), &scenario).expect("keys");
-        let second = sessions.hand_out(&wanted("qcs::cam::uin/42:role/4611"), &scenario).expect("keys");
+        let scenario = Scenario::default();
+        let first = sessions.issue(&request("qcs::cam::uin/42:roleName/x"), &scenario).expect("keys");
+        let second = sessions.issue(&request("qcs::cam::uin/42:role/4611"), &scenario).expect("keys");
         assert_eq!(first.identity.account_id, "42");
-        assert_eq!((first.identity.user_id.as_str(), first.identity.principal_id.as_str()), ("x:night", "7"));
+        assert_eq!(
+            (first.identity.user_id.as_str(), first.identity.principal_id.as_str()),
+            ("x:session", "7")
+        );
         assert_ne!((&first.secret_id, &first.token), (&second.secret_id, &second.token));
-        assert_eq!(sessions.get(&first.secret_id).map(|session| session.is_good(1_000)), Some(true));
-        assert_eq!(sessions.get(&first.secret_id).map(|session| session.is_good(8_200)), Some(false));
-        sessions.end_all();
-        assert_eq!(sessions.get(&second.secret_id).map(|session| session.is_good(1_000)), Some(false));
+        assert_eq!(sessions.get(&first.secret_id).map(|session| session.is_valid(1_000)), Some(true));
+        assert_eq!(sessions.get(&first.secret_id).map(|session| session.is_valid(8_200)), Some(false));
+        sessions.revoke_all();
+        assert_eq!(sessions.get(&second.secret_id).map(|session| session.is_valid(1_000)), Some(false));
     }
 
     #[test]
-    fn what_is_no_role_or_no_name_of_a_session_is_refused() {
+    fn an_invalid_role_arn_or_session_name_is_refused() {
         for arn in
             ["", "x", "qcs::cam::uin/42:user/x", "qcs::cam::uin/x:roleName/x", "qcs::cam::uin/42:roleName/"]
         {
-            let refused = Sessions::default().hand_out(&wanted(arn), &Scenario::calm());
+            let refused = Sessions::default().issue(&request(arn), &Scenario::default());
             assert_eq!(
-                refused.err().map(|objection| objection.code).as_deref(),
+                refused.err().map(|refusal| refusal.code).as_deref(),
                 Some("InvalidParameter"),
                 "{arn}"
             );
         }
-        for (name, good) in
+        for (name, valid) in
             [("ab", true), ("a", false), ("a b", false), ("a+=,.@_-b", true), (&"x".repeat(129), false)]
         {
-            assert_eq!(is_session_name(name), good, "{name}");
+            assert_eq!(is_session_name(name), valid, "{name}");
         }
     }
 }

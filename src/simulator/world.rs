@@ -1,62 +1,63 @@
-//! The simulated fleet: engines and images, and what a switch does to them as time passes.
+//! The simulated fleet: engines and images, and how switches change them over time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::engine_type::EngineType;
-use super::random::{dice, uuid};
-use super::record::EngineRow;
-use crate::cloud::{EngineRecord, EngineState, ImageRecord};
+use super::random::{generator, uuid};
+use super::refusal::refuse;
+use crate::cloud::{EngineRecord, EngineState, ImageRecord, Refusal};
 use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 
 /// One engine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Engine {
-    /// Where it lives.
+    /// Its region.
     pub region: Region,
     /// `DataEngineId`
     pub data_engine_id: DataEngineId,
     /// `DataEngineName`
     pub name: DataEngineName,
-    /// Its type, which decides the kind it is listed under and the images it can run.
+    /// Its type: decides under which kind it is listed and which images it can run.
     pub engine_type: &'static EngineType,
+    /// A Kyuubi gateway: listed only if a request asks for `EngineType` `kyuubi`.
+    pub is_gateway: bool,
     /// `State`
     pub state: EngineState,
-    /// `ImageVersionId`; none on an engine whose kind has no image versions.
+    /// `ImageVersionId`; none for an engine that has no image versions.
     pub image_version_id: Option<ImageVersionId>,
-    /// The minor version it was switched to; none means the first one of its image.
+    /// The minor version it was switched to; none means the first minor version of its image.
     pub minor_version_id: Option<ImageVersionId>,
-    /// `CreateTime`, in Unix seconds.
-    pub created: i64,
+    /// Order of creation, from 1.
+    pub number: usize,
     /// How many switches were applied to it.
     pub applied: u64,
-    /// True between a switch and its end.
+    /// True while a switch is in progress.
     pub(super) switching: bool,
 }
 
 /// One image version in one region.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
-    /// Where it can be used.
+    /// Its region.
     pub region: Region,
     /// `ImageVersionId`
     pub image_version_id: ImageVersionId,
     /// `ImageVersion`, such as `Standard-S 1.1`.
     pub name: String,
-    /// The minor versions of this one, the first of which engines are on that were switched to the major version.
+    /// Its minor versions. An engine that is switched to the major version runs the first of them.
     pub minor_versions: [ImageVersionId; 2],
-    /// Which engines can run it.
+    /// Type of the engines that can run it.
     pub engine_type: &'static EngineType,
-    /// `InsertTime`, in Unix seconds.
-    pub inserted: i64,
     /// `State`: 1 initialising, 2 online, 3 offline.
     pub state: i64,
 }
 
 impl Image {
-    /// What a listing says of it.
+    /// The image as `DescribeDataEngineImageVersions` shows it.
     pub(super) fn record(&self) -> ImageRecord {
         ImageRecord {
             image_version_id: self.image_version_id.clone(),
@@ -68,8 +69,8 @@ impl Image {
 }
 
 impl Engine {
-    /// Shows a major version, and the minor one where it is not the first.
-    fn run(&mut self, versions: Option<(ImageVersionId, Option<ImageVersionId>)>) {
+    /// Sets the major version, and the minor version unless it is the first.
+    fn set_versions(&mut self, versions: Option<(ImageVersionId, Option<ImageVersionId>)>) {
         let (major, minor) = versions.unzip();
         (self.image_version_id, self.minor_version_id) = (major, minor.flatten());
     }
@@ -77,85 +78,67 @@ impl Engine {
 
 /// The minor versions of an image.
 pub(super) fn minor_versions(seed: u64, major: &ImageVersionId) -> [ImageVersionId; 2] {
-    [0, 1].map(|nth| ImageVersionId::new(uuid(&mut dice(seed, &["child", major.as_str()], nth))))
+    [0, 1].map(|number| {
+        ImageVersionId::new(uuid(&mut generator(seed, &["minor version", major.as_str()], number)))
+    })
 }
 
-/// The minor version that an engine is on unless it was switched to another, known image or not.
-fn first_minor_version(seed: u64, major: &ImageVersionId) -> ImageVersionId {
-    let [first, _] = minor_versions(seed, major);
-    first
-}
-
-/// A refusal before it has a `RequestId`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Objection {
-    /// `Error.Code`
-    pub code: String,
-    /// `Error.Message`
-    pub message: String,
-}
-
-impl Objection {
-    /// A refusal with this code and these words.
-    pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into() }
-    }
-}
-
-/// When a switching engine shows its new image. The service does not document it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// When an engine shows its new image during a switch. The service does not document it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ImageChanges {
-    /// As soon as the switch is applied, still initialising.
+    /// When the switch is applied, while the engine initialises.
     AtStart,
     /// When the engine runs again.
     #[default]
     AtEnd,
 }
 
-/// Whether `SwitchDataEngineImage` takes a minor version (`ChildImageVersionId`) as its target. The service does not
-/// document it; the evidence is for the major version alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Whether `SwitchDataEngineImage` accepts a minor version (`ChildImageVersionId`) as its target. The service does
+/// not document it; the evidence is only for the major version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum MinorVersions {
-    /// There is no such image: `ResourceNotFound.ImageVersionNotFound`.
+    /// `ResourceNotFound.ImageVersionNotFound`.
     #[default]
     Refused,
-    /// The engine goes to the minor version, and shows the major one that it belongs to as its `ImageVersionId`.
+    /// The engine runs the minor version and shows the major version that it belongs to as its `ImageVersionId`.
     Accepted,
 }
 
-/// How a switch that was applied goes on.
+/// What an applied switch does to its engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Course {
-    /// Time in [`EngineState::INITIALISING`]; none means for ever.
-    pub lasts: Option<Duration>,
-    /// The state after that.
-    pub ends: EngineState,
-    /// The image it goes to; none means that it stays on the old one.
+pub struct SwitchEffect {
+    /// Time in [`EngineState::INITIALISING`]; none means without end.
+    pub duration: Option<Duration>,
+    /// State after that time.
+    pub end_state: EngineState,
+    /// Image after the switch; none means the old image.
     pub image_version_id: Option<ImageVersionId>,
-    /// When that image shows.
+    /// When the engine shows that image.
     pub image_changes: ImageChanges,
 }
 
-type Place = (Region, DataEngineId);
+type EngineKey = (Region, DataEngineId);
 
-/// Something that is due later.
+/// A scheduled change of the world.
 #[derive(Debug)]
-enum Due {
-    /// A switch ends, unless the engine was interfered with since: it is then past its `nth` switch or at rest.
-    End { place: Place, nth: u64, course: Course },
-    /// A switch is applied after its answer.
-    Late { key: JobKey, course: Course },
+enum Event {
+    /// The switch that was the `number`th of its engine ends, unless the engine was changed in the meantime.
+    SwitchEnds { engine: EngineKey, number: u64, effect: SwitchEffect },
+    /// A switch is applied after its response.
+    SwitchStarts { key: JobKey, effect: SwitchEffect },
 }
 
-/// The engines and images of one account. Time is tokio's, so it runs under a paused clock.
+/// The engines and images of one account. It uses the clock of tokio, which tests can pause.
 #[derive(Debug)]
 pub struct World {
     pub(super) seed: u64,
-    pub(super) engines: BTreeMap<Place, Engine>,
+    pub(super) engines: BTreeMap<EngineKey, Engine>,
     pub(super) images: BTreeMap<(Region, ImageVersionId), Image>,
-    /// Whether one can be the target of a switch.
+    /// Whether a minor version can be the target of a switch.
     pub(super) minor_versions: MinorVersions,
-    due: BTreeMap<(Instant, u64), Due>,
+    events: BTreeMap<(Instant, u64), Event>,
     scheduled: u64,
 }
 
@@ -167,7 +150,7 @@ impl World {
             engines: BTreeMap::new(),
             images: BTreeMap::new(),
             minor_versions: MinorVersions::default(),
-            due: BTreeMap::new(),
+            events: BTreeMap::new(),
             scheduled: 0,
         }
     }
@@ -192,81 +175,91 @@ impl World {
         self.images.values()
     }
 
-    /// Puts an engine into a state and ends a switch under way; false when there is no such engine.
+    /// Sets the state of an engine and ends a switch in progress; false if the engine does not exist.
     pub fn set_state(&mut self, region: &Region, id: &DataEngineId, state: EngineState) -> bool {
-        self.interfere(region, id, |engine| engine.state = state)
+        self.change_engine(region, id, |engine| {
+            engine.switching = false;
+            engine.state = state;
+        })
     }
 
-    /// Puts an engine on an image version, major or minor, known or not, as somebody else might, and ends a switch under
-    /// way; false when there is no such engine. None makes it an engine whose kind has no image versions.
+    /// Sets the image version of an engine (major or minor, known or not), as another client can do, and ends a switch
+    /// in progress; false if the engine does not exist. None makes it an engine without image versions.
     pub fn set_image(&mut self, region: &Region, id: &DataEngineId, image: Option<ImageVersionId>) -> bool {
         let versions = image.map(|image| self.major_and_minor(region, image));
-        self.interfere(region, id, |engine| engine.run(versions))
+        self.change_engine(region, id, |engine| {
+            engine.switching = false;
+            engine.set_versions(versions);
+        })
     }
 
-    /// Calls an engine something else; false when there is no such engine.
+    /// Renames an engine; false if the engine does not exist.
     pub fn set_name(&mut self, region: &Region, id: &DataEngineId, name: DataEngineName) -> bool {
-        let engine = self.engines.get_mut(&(region.clone(), id.clone()));
-        engine.map(|engine| engine.name = name).is_some()
+        self.change_engine(region, id, |engine| engine.name = name)
     }
 
-    /// Puts an image into a state (1 initialising, 2 online, 3 offline); false when there is no such image.
+    /// Makes an engine a Kyuubi gateway; false if the engine does not exist.
+    pub fn set_gateway(&mut self, region: &Region, id: &DataEngineId) -> bool {
+        self.change_engine(region, id, |engine| engine.is_gateway = true)
+    }
+
+    /// Sets the state of an image (1 initialising, 2 online, 3 offline); false if the image does not exist.
     pub fn set_image_state(&mut self, region: &Region, id: &ImageVersionId, state: i64) -> bool {
         let image = self.images.get_mut(&(region.clone(), id.clone()));
         image.map(|image| image.state = state).is_some()
     }
 
-    fn interfere(&mut self, region: &Region, id: &DataEngineId, change: impl FnOnce(&mut Engine)) -> bool {
-        let engine = self.engines.get_mut(&(region.clone(), id.clone()));
-        engine
-            .map(|engine| {
-                engine.switching = false;
-                change(engine);
-            })
-            .is_some()
+    fn change_engine(
+        &mut self,
+        region: &Region,
+        id: &DataEngineId,
+        change: impl FnOnce(&mut Engine),
+    ) -> bool {
+        self.engines.get_mut(&(region.clone(), id.clone())).map(change).is_some()
     }
 
-    /// Whether the service would take this switch now, and if not, with which documented code it refuses
-    /// (document 1342/99266). Switching to the image an engine already runs is taken: what the service does
-    /// then is not documented, and a restart is the harmful reading.
-    pub fn judge(&self, key: &JobKey) -> Result<(), Objection> {
+    /// Whether the service accepts this switch now, and if not, the refusal with its documented code (document
+    /// 1342/99266). A switch to the image that an engine already runs is accepted: the service does not document
+    /// this case, and a restart is the harmful reading.
+    pub fn check_switch(&self, key: &JobKey) -> Result<(), Refusal> {
         let (id, target) = (&key.data_engine_id, &key.new_image_version_id);
         for (field, text) in [("DataEngineId", id.as_str()), ("NewImageVersionId", target.as_str())] {
             if text.is_empty() {
                 let code = "InvalidParameter.ParameterNotFoundOrBeNone";
-                return Err(Objection::new(code, format!("parameter {field} is empty")));
+                return Err(refuse(code, format!("parameter {field} is empty")));
             }
         }
         let engine = self.engine(&key.region, id).ok_or_else(|| {
             let code = "ResourceNotFound.DataEngineNotFound";
-            Objection::new(code, format!("there is no engine {id} in {}", key.region))
+            refuse(code, format!("engine {id} does not exist in {}", key.region))
         })?;
         if engine.image_version_id.is_none() {
             let code = "ResourceNotFound.DataEngineNotMultiVersion";
-            return Err(Objection::new(code, format!("engine {id} has no image versions")));
+            return Err(refuse(code, format!("engine {id} has no image versions")));
         }
         if engine.state != EngineState::RUNNING {
             let code = "ResourceNotFound.DataEngineNotActivity";
-            return Err(Objection::new(code, format!("engine {id} is {}", engine.state.word())));
+            return Err(refuse(code, format!("engine {id} is {}", engine.state.word())));
         }
         let image = self.image_to_switch_to(&key.region, target).ok_or_else(|| {
             let code = "ResourceNotFound.ImageVersionNotFound";
-            Objection::new(code, format!("there is no image version {target} in {}", key.region))
+            refuse(code, format!("image version {target} does not exist in {}", key.region))
         })?;
         if image.state != ImageRecord::ONLINE {
             let code = "ResourceNotFound.ImageVersionNotActivity";
-            return Err(Objection::new(code, format!("image version {target} is not online")));
+            return Err(refuse(code, format!("image version {target} is not online")));
         }
         if image.engine_type != engine.engine_type {
             let code = "InvalidParameter.ImageEngineTypeNotMatch";
-            let (theirs, ours) = (image.engine_type.detail, engine.engine_type.detail);
-            let message = format!("image version {target} is for {theirs}, engine {id} is {ours}");
-            return Err(Objection::new(code, message));
+            let (image_type, engine_type) = (image.engine_type.detail, engine.engine_type.detail);
+            let message =
+                format!("image version {target} is for {image_type}, engine {id} has the type {engine_type}");
+            return Err(refuse(code, message));
         }
         Ok(())
     }
 
-    /// The image that a switch to this version would lead to.
+    /// The image of a switch to this version.
     fn image_to_switch_to(&self, region: &Region, target: &ImageVersionId) -> Option<&Image> {
         let parent =
             || self.parent(region, target).filter(|_| self.minor_versions == MinorVersions::Accepted);
@@ -278,7 +271,7 @@ impl World {
         self.images().find(|image| image.region == *region && image.minor_versions.contains(minor))
     }
 
-    /// What an engine shows that runs this version: the major version, and the minor one where it was named.
+    /// The versions that an engine shows: the major version, and the minor version if `image` is one.
     fn major_and_minor(
         &self,
         region: &Region,
@@ -288,64 +281,64 @@ impl World {
         parent.map_or((image.clone(), None), |parent| (parent, Some(image)))
     }
 
-    /// Applies a switch at a moment; the caller has judged it.
-    pub(super) fn apply(&mut self, key: &JobKey, course: Course, at: Instant) {
-        let place = (key.region.clone(), key.data_engine_id.clone());
-        let shown_at_once =
-            course.image_version_id.clone().filter(|_| course.image_changes == ImageChanges::AtStart);
-        let versions = shown_at_once.map(|image| self.major_and_minor(&key.region, image));
-        let Some(engine) = self.engines.get_mut(&place) else { return };
+    /// Applies a switch at a point in time; the caller has checked it.
+    pub(super) fn apply(&mut self, key: &JobKey, effect: SwitchEffect, at: Instant) {
+        let engine_key = (key.region.clone(), key.data_engine_id.clone());
+        let shown_now =
+            effect.image_version_id.clone().filter(|_| effect.image_changes == ImageChanges::AtStart);
+        let versions = shown_now.map(|image| self.major_and_minor(&key.region, image));
+        let Some(engine) = self.engines.get_mut(&engine_key) else { return };
         engine.applied += 1;
         engine.switching = true;
         engine.state = EngineState::INITIALISING;
         if versions.is_some() {
-            engine.run(versions);
+            engine.set_versions(versions);
         }
-        if let Some(lasts) = course.lasts {
-            let nth = engine.applied;
-            self.schedule(at + lasts, Due::End { place, nth, course });
+        if let Some(duration) = effect.duration {
+            let number = engine.applied;
+            self.schedule(at + duration, Event::SwitchEnds { engine: engine_key, number, effect });
         }
     }
 
-    /// Applies a switch later, if the service would still take it then.
-    pub(super) fn apply_late(&mut self, key: JobKey, course: Course, at: Instant) {
-        self.schedule(at, Due::Late { key, course });
+    /// Applies a switch later, if the service still accepts it then.
+    pub(super) fn apply_late(&mut self, key: JobKey, effect: SwitchEffect, at: Instant) {
+        self.schedule(at, Event::SwitchStarts { key, effect });
     }
 
-    fn schedule(&mut self, at: Instant, due: Due) {
+    fn schedule(&mut self, at: Instant, event: Event) {
         self.scheduled += 1;
-        self.due.insert((at, self.scheduled), due);
+        self.events.insert((at, self.scheduled), event);
     }
 
-    /// Lets everything happen that is due by now. Nothing runs in the background: whoever looks settles first.
+    /// Carries out the events up to now. Nothing runs in the background: every reader calls this first.
     pub(super) fn advance(&mut self, now: Instant) {
-        while let Some(entry) = self.due.first_entry().filter(|entry| entry.key().0 <= now) {
-            let ((at, _), due) = entry.remove_entry();
-            match due {
-                Due::End { place, nth, course } => self.end(&place, nth, course),
-                Due::Late { key, course } => {
-                    if self.judge(&key).is_ok() {
-                        self.apply(&key, course, at);
+        while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ((at, _), event) = entry.remove_entry();
+            match event {
+                Event::SwitchEnds { engine, number, effect } => self.end_switch(&engine, number, effect),
+                Event::SwitchStarts { key, effect } => {
+                    if self.check_switch(&key).is_ok() {
+                        self.apply(&key, effect, at);
                     }
                 }
             }
         }
     }
 
-    fn end(&mut self, place: &Place, nth: u64, course: Course) {
-        let versions = course.image_version_id.map(|image| self.major_and_minor(&place.0, image));
-        let engine = self.engines.get_mut(place).filter(|engine| engine.switching && engine.applied == nth);
+    fn end_switch(&mut self, key: &EngineKey, number: u64, effect: SwitchEffect) {
+        let versions = effect.image_version_id.map(|image| self.major_and_minor(&key.0, image));
+        let engine = self.engines.get_mut(key).filter(|engine| engine.switching && engine.applied == number);
         if let Some(engine) = engine {
             engine.switching = false;
-            engine.state = course.ends;
+            engine.state = effect.end_state;
             if versions.is_some() {
-                engine.run(versions);
+                engine.set_versions(versions);
             }
         }
     }
 
-    /// An online image of the right type that is neither what the engine runs nor where it shall go.
-    pub(super) fn third_image(&self, key: &JobKey) -> Option<ImageVersionId> {
+    /// An online image of the same type that is neither the current image of the engine nor its target.
+    pub(super) fn other_image(&self, key: &JobKey) -> Option<ImageVersionId> {
         let engine = self.engine(&key.region, &key.data_engine_id)?;
         self.images()
             .filter(|image| image.region == key.region && image.engine_type == engine.engine_type)
@@ -355,17 +348,12 @@ impl World {
             .cloned()
     }
 
-    /// How the service shows an engine.
-    pub(super) fn row(&self, engine: &Engine) -> EngineRow {
-        EngineRow { record: self.record(engine), created: engine.created }
-    }
-
-    /// What a listing says of an engine.
+    /// An engine as `DescribeDataEngines` shows it.
     pub(super) fn record(&self, engine: &Engine) -> EngineRecord {
         let image_id = engine.image_version_id.as_ref();
         let image = image_id.and_then(|id| self.image(&engine.region, id));
-        let usual = image_id.map(|id| first_minor_version(self.seed, id));
-        let minor = engine.minor_version_id.clone().or(usual);
+        let first_minor = image_id.map(|id| minor_versions(self.seed, id)[0].clone());
+        let minor = engine.minor_version_id.clone().or(first_minor);
         EngineRecord {
             data_engine_id: engine.data_engine_id.clone(),
             name: Some(engine.name.clone()),
@@ -378,17 +366,20 @@ impl World {
         }
     }
 
-    /// What the service says of the engine of a name. How it says that there is none is not documented for this
-    /// action; a refusal is the reading that stops a careless client.
-    pub(super) fn show(&self, region: &Region, name: &DataEngineName) -> Result<EngineRow, Objection> {
-        let called = |engine: &&Engine| engine.region == *region && engine.name == *name;
-        self.engines().find(called).map(|engine| self.row(engine)).ok_or_else(|| {
+    /// The engine with a name. How the service answers if there is none is not documented for this action; a refusal
+    /// is the reading that stops a careless client.
+    pub(super) fn record_by_name(
+        &self,
+        region: &Region,
+        name: &DataEngineName,
+    ) -> Result<EngineRecord, Refusal> {
+        let has_name = |engine: &&Engine| engine.region == *region && engine.name == *name;
+        self.engines().find(has_name).map(|engine| self.record(engine)).ok_or_else(|| {
             let code = "ResourceNotFound.DataEngineNotFound";
-            Objection::new(code, format!("there is no engine named {name} in {region}"))
+            refuse(code, format!("no engine has the name {name} in {region}"))
         })
     }
 }
 
 #[cfg(test)]
-#[path = "world_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-"""Compares the error codes of our table with those of the vendor's SDK and of the vendor's list of common codes."""
+"""Compares the error codes of this tool with those of the vendor's SDK and of the vendor's list of common codes."""
 
 import re
 import textwrap
@@ -6,10 +6,10 @@ import textwrap
 from tencentcloud.dlc.v20210125 import errorcodes
 from tencentcloud.sts.v20180813 import errorcodes as sts_errorcodes
 
-import stage
+import processes
 from suite import case, same
 
-# Codes that any action may answer with (document 1342/53785).
+# Codes that every action may return (document 1342/53785).
 COMMON_CODES = """
 ActionOffline AuthFailure.InvalidAuthorization AuthFailure.InvalidSecretId AuthFailure.MFAFailure
 AuthFailure.SecretIdNotFound AuthFailure.SignatureExpire AuthFailure.SignatureFailure AuthFailure.TokenFailure
@@ -23,14 +23,14 @@ UnauthorizedOperation UnknownParameter UnsupportedOperation UnsupportedProtocol 
 
 
 def ours():
-    """Every code of our table."""
-    text = (stage.REPOSITORY / "src/cloud/catalogue/table.rs").read_text()
+    """Every code in the table of this tool."""
+    text = (processes.REPOSITORY / "src/cloud/catalogue/table.rs").read_text()
     return re.findall(r'^    "([\w.]+)" =>', text, re.MULTILINE)
 
 
 def ours_for_the_switch():
-    """The codes that we hold to be documented for SwitchDataEngineImage."""
-    text = (stage.REPOSITORY / "src/cloud/catalogue.rs").read_text()
+    """The codes that this tool lists for SwitchDataEngineImage."""
+    text = (processes.REPOSITORY / "src/cloud/catalogue.rs").read_text()
     block = re.search(r"SWITCH_CODES: \[&str; (\d+)\] = \[(.*?)\];", text, re.DOTALL)
     found = re.findall(r'"([\w.]+)"', block[2])
     same(len(found), int(block[1]))
@@ -53,7 +53,7 @@ def documented():
 
 
 @case
-def every_code_of_the_table_is_the_vendors():
+def every_code_of_the_table_is_documented_by_the_vendor():
     same(set(ours()) - theirs() - set(COMMON_CODES), set())
     only_ours, only_theirs = set(ours()) - theirs(), theirs() - set(ours())
     return (
@@ -64,7 +64,7 @@ def every_code_of_the_table_is_the_vendors():
 
 
 def listed(title, found):
-    """Codes for a person to look through."""
+    """Codes to print for review."""
     lines = textwrap.wrap(" ".join(sorted(found)), 110, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(["", f"    {title}: {len(found)}", *lines])
 
@@ -77,11 +77,11 @@ def every_code_of_the_switch_is_in_the_sdk():
 
 
 @case
-def every_common_code_has_a_line_of_its_own():
+def every_common_code_has_its_own_line():
     same([code for code in COMMON_CODES if code not in ours()], [])
     return f"{len(COMMON_CODES)} codes"
 
 
 @case
-def every_code_of_the_switch_has_a_line_of_its_own():
+def every_code_of_the_switch_has_its_own_line():
     same([code for code in ours_for_the_switch() if code not in ours()], [])

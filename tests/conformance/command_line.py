@@ -7,42 +7,42 @@ import subprocess
 import sys
 import tempfile
 
-import stage
+import processes
 import switches
 import tls
 from suite import case, case_for_each, holds, same
 
 TCCLI = str(pathlib.Path(sys.executable).parent / "tccli")
 REFUSED = re.compile(r"code:(\S*) message:.* requestId:(\S+)")
-KEYS = {"TENCENTCLOUD_SECRET_ID": stage.SECRET_ID, "TENCENTCLOUD_SECRET_KEY": stage.SECRET_KEY}
+KEYS = {"TENCENTCLOUD_SECRET_ID": processes.SECRET_ID, "TENCENTCLOUD_SECRET_KEY": processes.SECRET_KEY}
 
 OPEN = {}
 
 
 def front(token=None):
-    """TLS in front of the shared simulator."""
+    """A TLS server in front of the shared simulator."""
     if "authority" not in OPEN:
         OPEN["authority"] = tls.Authority()
     if token not in OPEN:
-        OPEN[token] = tls.Front(OPEN["authority"], stage.shared(token).port)
+        OPEN[token] = tls.Front(OPEN["authority"], processes.shared(token).port)
     return OPEN[token]
 
 
 def stop():
-    """Closes what this room opened."""
+    """Closes the TLS servers and the authority."""
     for opened in OPEN.values():
         opened.close()
 
 
 def run(*arguments, token=None, endpoint=None, trust=True, keys=KEYS, home=None):
-    """Runs `tccli` to its end, with keys from the environment unless told otherwise."""
+    """Runs `tccli` to its end, by default with keys from the environment."""
     endpoint = endpoint or front(token).host
     with tempfile.TemporaryDirectory() as empty:
         environment = {"PATH": "/usr/bin:/bin", "HOME": home or empty, **keys}
         if trust:
             environment["PYTHONPATH"] = OPEN["authority"].trust
-        command = [TCCLI, *arguments, "--region", stage.REGION, "--endpoint", endpoint]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=stage.PATIENCE)
+        command = [TCCLI, *arguments, "--region", processes.REGION, "--endpoint", endpoint]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=processes.TIMEOUT)
 
 
 def answer(*arguments, **more):
@@ -69,19 +69,19 @@ def engines_are_listed():
 
 
 @case
-def filters_are_taken_unfolded_and_as_json():
+def filters_are_accepted_as_arguments_and_as_json():
     engine = switches.fresh_engine()
     kind = ["--EngineGeneration", engine.EngineGeneration, "--EngineExecType", engine.EngineExecType]
     unfolded = ["--cli-unfold-argument", "--Filters.0.Name", "engine-id", "--Filters.0.Operator", "IN"]
-    unfolded += ["--Filters.0.Values", engine.DataEngineId, "DataEngine-nobody"]
-    as_json = json.dumps([{"Name": "engine-id", "Values": [engine.DataEngineId]}])
+    unfolded += ["--Filters.0.Values", engine.DataEngineId, "DataEngine-unknown"]
+    as_json = json.dumps([{"Name": "engine-id", "Operator": "IN", "Values": [engine.DataEngineId]}])
     for filters in (unfolded, ["--Filters", as_json]):
         listing = answer("dlc", "DescribeDataEngines", *kind, *filters)
         same([found["DataEngineId"] for found in listing["DataEngines"]], [engine.DataEngineId])
 
 
 @case
-def a_request_is_taken_from_a_file():
+def a_request_is_read_from_a_file():
     with tempfile.NamedTemporaryFile("w", suffix=".json") as request:
         json.dump({"EngineGeneration": "Native", "EngineExecType": "BATCH", "Limit": 1}, request)
         request.flush()
@@ -91,7 +91,7 @@ def a_request_is_taken_from_a_file():
 
 @case
 def images_are_listed():
-    listing = answer("dlc", "DescribeDataEngineImageVersions", "--EngineType", "StandardSpark", "--Asc", "true")
+    listing = answer("dlc", "DescribeDataEngineImageVersions", "--EngineType", "StandardSpark")
     same(listing["Total"], len(listing["ImageParentVersions"]))
 
 
@@ -102,9 +102,9 @@ def an_engine_is_switched_and_waited_for():
     ids = ["--DataEngineId", engine.DataEngineId, "--NewImageVersionId", target]
     holds(answer("dlc", "SwitchDataEngineImage", *ids)["RequestId"], "a RequestId")
     kind = ["--EngineGeneration", engine.EngineGeneration, "--EngineExecType", engine.EngineExecType]
-    by_id = ["--Filters", json.dumps([{"Name": "engine-id", "Values": [engine.DataEngineId]}])]
+    by_id = ["--Filters", json.dumps([{"Name": "engine-id", "Operator": "IN", "Values": [engine.DataEngineId]}])]
     expression = "join('@', [to_string(DataEngines[0].State), DataEngines[0].ImageVersionId])"
-    waiter = {"expr": expression, "to": f"2@{target}", "timeout": stage.PATIENCE, "interval": 1}
+    waiter = {"expr": expression, "to": f"2@{target}", "timeout": processes.TIMEOUT, "interval": 1}
     ran = run("dlc", "DescribeDataEngines", *kind, *by_id, "--waiter", repr(waiter))
     same(ran.returncode, 0)
     holds(switches.arrived(engine.DataEngineId, target), "the engine runs its new image")
@@ -112,7 +112,7 @@ def an_engine_is_switched_and_waited_for():
 
 @case_for_each(
     [
-        ("an engine that is not there", ["DataEngine-nobody", "x"], {}, "ResourceNotFound.DataEngineNotFound"),
+        ("an unknown engine", ["DataEngine-unknown", "x"], {}, "ResourceNotFound.DataEngineNotFound"),
         (
             "a wrong key",
             ["x", "x"],
@@ -122,39 +122,39 @@ def an_engine_is_switched_and_waited_for():
         (
             "an unknown key",
             ["x", "x"],
-            {"keys": {**KEYS, "TENCENTCLOUD_SECRET_ID": "AKIDnobody"}},
+            {"keys": {**KEYS, "TENCENTCLOUD_SECRET_ID": "AKIDunknown"}},
             "AuthFailure.SecretIdNotFound",
         ),
-        ("no token", ["x", "x"], {"token": stage.TOKEN}, "AuthFailure.TokenFailure"),
+        ("no token", ["x", "x"], {"token": processes.TOKEN}, "AuthFailure.TokenFailure"),
         (
             "another token",
             ["x", "x"],
-            {"token": stage.TOKEN, "keys": {**KEYS, "TENCENTCLOUD_TOKEN": "another-token"}},
+            {"token": processes.TOKEN, "keys": {**KEYS, "TENCENTCLOUD_TOKEN": "another-token"}},
             "AuthFailure.TokenFailure",
         ),
     ]
 )
-def a_refusal_is_told_with_its_code(ids, more, expected):
+def tccli_prints_the_code_of_a_refusal(ids, more, expected):
     engine_id, image_id = ids
     arguments = ["dlc", "SwitchDataEngineImage", "--DataEngineId", engine_id, "--NewImageVersionId", image_id]
     same(code(*arguments, **more), expected)
 
 
 @case
-def a_token_from_the_environment_is_taken():
-    keys = {**KEYS, "TENCENTCLOUD_TOKEN": stage.TOKEN}
-    same(len(answer("dlc", "DescribeDataEngines", token=stage.TOKEN, keys=keys)["DataEngines"]), 10)
+def a_token_from_the_environment_is_accepted():
+    keys = {**KEYS, "TENCENTCLOUD_TOKEN": processes.TOKEN}
+    same(len(answer("dlc", "DescribeDataEngines", token=processes.TOKEN, keys=keys)["DataEngines"]), 10)
 
 
 @case
-def keys_from_a_profile_are_taken():
+def keys_from_a_profile_are_accepted():
     with tempfile.TemporaryDirectory() as home:
         folder = pathlib.Path(home, ".tccli")
         folder.mkdir()
-        keys = {"secretId": stage.SECRET_ID, "secretKey": stage.SECRET_KEY, "token": stage.TOKEN}
-        folder.joinpath("night.credential").write_text(json.dumps(keys))
-        arguments = ["dlc", "DescribeDataEngines", "--profile", "night"]
-        same(len(answer(*arguments, token=stage.TOKEN, keys={}, home=home)["DataEngines"]), 10)
+        keys = {"secretId": processes.SECRET_ID, "secretKey": processes.SECRET_KEY, "token": processes.TOKEN}
+        folder.joinpath("test.credential").write_text(json.dumps(keys))
+        arguments = ["dlc", "DescribeDataEngines", "--profile", "test"]
+        same(len(answer(*arguments, token=processes.TOKEN, keys={}, home=home)["DataEngines"]), 10)
 
 
 @case
@@ -164,5 +164,5 @@ def a_certificate_that_is_not_trusted_is_refused_by_tccli():
 
 @case
 def an_endpoint_with_http_needs_no_tls():
-    endpoint = f"http://{stage.shared().host}"
+    endpoint = f"http://{processes.shared().host}"
     same(len(answer("dlc", "DescribeDataEngines", endpoint=endpoint)["DataEngines"]), 10)

@@ -1,14 +1,14 @@
-"""What the vendor's SDK makes of the simulator's limits, of every documented code, and of broken answers."""
+"""The vendor's SDK meets the limits of the simulator, every documented code, and lost responses."""
 
 import concurrent.futures
 import time
 
 import codes
+import processes
 import sdk
-import stage
 from suite import case, case_for_each, holds, same
 
-QUICK = "latency: {median: 0ms, worst: 0ms}\n"
+QUICK = "latency: {median: 0ms, max: 0ms}\n"
 LARGEST_BODY = 10 * 1024 * 1024
 
 
@@ -27,7 +27,7 @@ def many_at_once(simulated, count):
 
 @case
 def more_than_twenty_calls_a_second_are_throttled():
-    with stage.simulated_with(QUICK) as simulated:
+    with processes.simulated_with(QUICK) as simulated:
         outcomes, seconds = many_at_once(simulated, 200)
     passed, throttled = outcomes.count("ok"), outcomes.count("RequestLimitExceeded")
     same(passed + throttled, 200)
@@ -37,14 +37,14 @@ def more_than_twenty_calls_a_second_are_throttled():
 
 @case
 def actions_do_not_share_a_limit():
-    with stage.simulated_with(QUICK + "limit: 1\n") as simulated:
+    with processes.simulated_with(QUICK + "rate_limit: 1\n") as simulated:
         client = sdk.client(simulated)
         same(sdk.outcome(lambda: sdk.engines(client)), "ok")
         same(sdk.outcome(lambda: sdk.images(client, "SparkSQL")), "ok")
 
 
 def body_of(size):
-    """Parameters that the SDK writes as a body of so many bytes."""
+    """Parameters that the SDK writes as a body of this size in bytes."""
     around = len('{"DataEngineId": "", "NewImageVersionId": "x"}')
     return {"DataEngineId": "x" * (size - around), "NewImageVersionId": "x"}
 
@@ -57,7 +57,7 @@ def body_of(size):
     ]
 )
 def a_body_is_refused_by_its_size(size, code):
-    client = sdk.client(stage.shared())
+    client = sdk.client(processes.shared())
     same(sdk.outcome(lambda: client.call_json("SwitchDataEngineImage", body_of(size))), code)
 
 
@@ -65,7 +65,7 @@ def a_body_is_refused_by_its_size(size, code):
 def every_documented_code_reaches_the_sdk():
     ours = codes.ours()
     faults = [f"  - {{fault: {code}, engines: [DataEngine-sim{number:05}]}}\n" for number, code in enumerate(ours, 1)]
-    with stage.simulated_with(stage.CALM + "faults:\n" + "".join(faults)) as simulated:
+    with processes.simulated_with(processes.NO_FAULTS + "faults:\n" + "".join(faults)) as simulated:
         client = sdk.client(simulated)
         found = [
             sdk.outcome(lambda number=number: sdk.switch(client, f"DataEngine-sim{number:05}", "x"))
@@ -77,16 +77,16 @@ def every_documented_code_reaches_the_sdk():
 
 @case_for_each(
     [
-        (fate, fate, code)
-        for fate, code in (
+        (fault, fault, code)
+        for fault, code in (
             ("http-502", "ServerNetworkError"),
             ("reset-before-reading", "ClientNetworkError"),
             ("reset-after-reading", "ClientNetworkError"),
-            ("fin", "ClientNetworkError"),
+            ("close-after-reading", "ClientNetworkError"),
         )
     ]
 )
-def a_broken_answer_is_a_failure_of_the_network(fate, code):
-    with stage.simulated_with(f"{stage.CALM}faults: [{{fault: {fate}}}]\n") as simulated:
+def a_lost_response_is_a_network_error(fault, code):
+    with processes.simulated_with(f"{processes.NO_FAULTS}faults: [{{fault: {fault}}}]\n") as simulated:
         client = sdk.client(simulated)
         same(sdk.outcome(lambda: sdk.switch(client, "DataEngine-sim00001", "x")), code)

@@ -1,18 +1,18 @@
-"""The vendor's SDK lists engines and images: defaults that hide, filters, pages, and every field of every answer."""
+"""The vendor's SDK lists engines and images: defaults, pages, the filter by id, and refusals of everything else."""
 
 from tencentcloud.dlc.v20210125 import models
 
+import processes
 import sdk
 import shape
-import stage
 from suite import case, case_for_each, holds, same
 
 ENGINE_TYPES = ("SparkSQL", "PrestoSQL", "SparkBatch", "StandardSpark", "StandardPresto")
 
 
 def client():
-    """A client whose calls pass the gateway."""
-    return sdk.client(stage.shared())
+    """A client with valid keys."""
+    return sdk.client(processes.shared())
 
 
 def listed(**fields):
@@ -20,31 +20,25 @@ def listed(**fields):
     return sdk.engines(client(), Limit=100, **fields).DataEngines or []
 
 
-def all_engines():
-    """Every engine, as the SDK lists them."""
-    return sdk.every_engine(client())
-
-
-def of_no_kind(engines, **fields):
-    """Those that lack one of these values."""
+def different(engines, **fields):
+    """The engines that do not have all of these values."""
     return [engine for engine in engines if any(getattr(engine, name) != value for name, value in fields.items())]
 
 
 @case
-def four_kinds_together_show_every_engine_once():
-    seen = sorted(engine.DataEngineId for engine in all_engines())
-    there = sorted(sum(stage.shared().stats()["engines_by_image"].values(), []))
-    same(seen, there)
-    return f"{len(seen)} engines"
+def the_pages_of_the_four_kinds_show_every_engine_once():
+    listed_ids = sorted(engine.DataEngineId for engine in sdk.every_engine(client()))
+    all_ids = sorted(sum(processes.shared().stats()["engines_by_image"].values(), []))
+    same(listed_ids, all_ids)
+    return f"{len(all_ids)} engines"
 
 
 @case
-def an_empty_request_shows_ten_supersql_engines_for_sql_and_no_gateway():
+def an_empty_request_shows_ten_supersql_engines_of_type_sql():
     page = sdk.engines(client())
     same(len(page.DataEngines), 10)
-    same(of_no_kind(page.DataEngines, EngineGeneration="SuperSQL", EngineExecType="SQL"), [])
+    same(different(page.DataEngines, EngineGeneration="SuperSQL", EngineExecType="SQL"), [])
     holds(page.TotalCount > 10, "there are more than ten")
-    holds("kyuubi" not in {engine.EngineType for engine in page.DataEngines}, "a gateway is listed")
 
 
 @case_for_each(
@@ -54,170 +48,93 @@ def an_empty_request_shows_ten_supersql_engines_for_sql_and_no_gateway():
         for exec_type in ("SQL", "BATCH")
     ]
 )
-def a_kind_shows_only_itself(generation, exec_type):
+def a_listing_of_a_kind_shows_only_engines_of_this_kind(generation, exec_type):
     engines = listed(EngineGeneration=generation, EngineExecType=exec_type)
     holds(engines, "there are engines of this kind")
-    same(of_no_kind(engines, EngineGeneration=generation, EngineExecType=exec_type), [])
+    same(different(engines, EngineGeneration=generation, EngineExecType=exec_type), [])
 
 
 @case
-def types_narrow_the_listing():
-    engines = listed(EngineType="presto", EngineTypeDetail="PrestoSQL")
+def an_engine_type_limits_the_listing():
+    engines = listed(EngineType="presto")
     holds(engines, "there are presto engines")
-    same(of_no_kind(engines, EngineType="presto", EngineTypeDetail="PrestoSQL"), [])
+    same(different(engines, EngineType="presto"), [])
     same(listed(EngineType="kyuubi"), [])
 
 
 @case
-def a_page_beyond_the_end_is_empty_and_counts_all_the_same():
+def a_page_after_the_last_is_empty_and_has_the_total_count():
     page = sdk.engines(client(), Offset=10_000)
     same(page.DataEngines, None)
     same(page.TotalCount, sdk.engines(client()).TotalCount)
 
 
 @case
-def sorting_goes_the_wrong_way_round_as_documented():
-    def times(**fields):
-        return [engine.CreateTime for engine in listed(SortBy="create-time", **fields)]
-
-    same(times(Sorting="desc"), sorted(times()))
-    same(times(Sorting="asc"), sorted(times(), reverse=True))
-    same(times(), times(Sorting="asc"))
-    same(len(set(times())), len(listed()))
+def the_filter_by_id_shows_the_engines_of_its_values():
+    ids = [engine.DataEngineId for engine in listed()[:2]]
+    found = listed(Filters=[sdk.filter_of("engine-id", [*ids, "DataEngine-unknown"], "IN")])
+    same(sorted(engine.DataEngineId for engine in found), sorted(ids))
 
 
-def filters_of(engine):
-    """Every documented filter with a value that this engine has."""
-    return {
-        "data-engine-name": engine.DataEngineName,
-        "engine-type": engine.EngineType,
-        "state": str(engine.State),
-        "mode": str(engine.Mode),
-        "create-time": str(engine.CreateTime),
-        "message": engine.Message or "",
-        "cluster-type": engine.ClusterType,
-        "engine-id": engine.DataEngineId,
-        "key-word": engine.DataEngineName,
-        "engine-exec-type": engine.EngineExecType,
-        "engine-network-id": engine.EngineNetworkId,
-    }
-
-
-@case_for_each([(name, name) for name in filters_of(models.DataEngineInfo())])
-def a_documented_filter_finds_the_engine(name):
-    engine = listed()[3]
-    value = filters_of(engine)[name]
-    found = [found.DataEngineId for found in listed(Filters=[sdk.filter_of(name, [value])])]
-    holds(engine.DataEngineId in found, f"{name} = {value!r} does not find {engine.DataEngineId}")
-
-
-@case_for_each([(name, name) for name in ("data-engine-name", "engine-id", "key-word", "create-time")])
-def a_filter_by_what_is_unique_finds_nothing_else(name):
-    engine = listed()[3]
-    found = listed(Filters=[sdk.filter_of(name, [filters_of(engine)[name]])])
-    same([found.DataEngineId for found in found], [engine.DataEngineId])
-
-
-@case_for_each(
-    [
-        ("EQ looks at the first value only", "EQ", [1, 2], [1]),
-        ("none is EQ", None, [1, 2], [1]),
-        ("IN looks at all", "IN", [1, 2], [1, 2]),
-        ("NE takes the others", "NE", [1, 2], [0, 2, 3]),
-        ("LIKE takes a part", "LIKE", [1], [1]),
-        ("GT", "GT", [1], [2, 3]),
-        ("GE", "GE", [1], [1, 2, 3]),
-        ("LT", "LT", [1], [0]),
-        ("LE", "LE", [1], [0, 1]),
-    ]
-)
-def an_operator_does_what_it_is_documented_to(operator, asked, expected):
-    ids = sorted(engine.DataEngineId for engine in listed())[:4]
-    values = [ids[number] for number in asked]
-    if operator == "LIKE":
-        values = [values[0].removeprefix("DataEngine-")]
-    found = {engine.DataEngineId for engine in listed(Filters=[sdk.filter_of("engine-id", values, operator)])}
-    same([number for number, engine in enumerate(ids) if engine in found], expected)
-
-
-@case
-def filters_are_joined_by_and():
-    engine = listed()[3]
-    by_id = sdk.filter_of("engine-id", [engine.DataEngineId])
-    same(len(listed(Filters=[by_id, sdk.filter_of("state", ["2"])])), 1)
-    same(len(listed(Filters=[by_id, sdk.filter_of("state", ["1"])])), 0)
+def filter_by(**fields):
+    """The parameters of a listing with one filter, given as JSON."""
+    return {"Filters": [{"Name": "engine-id", "Operator": "IN", "Values": ["x"], **fields}]}
 
 
 @case_for_each(
     [
         ("a limit above a hundred", {"Limit": 101}, "InvalidParameterValue"),
-        ("no limit at all", {"Limit": 0}, "InvalidParameterValue"),
+        ("a limit of zero", {"Limit": 0}, "InvalidParameterValue"),
         ("a negative offset", {"Offset": -1}, "InvalidParameterValue"),
         ("a limit in quotes", {"Limit": "10"}, "InvalidParameter"),
         ("an offset that is a fraction", {"Offset": 1.5}, "InvalidParameter"),
         ("an unknown generation", {"EngineGeneration": "Serverless"}, "InvalidParameterValue"),
-        ("an unknown type of execution", {"EngineExecType": "STREAM"}, "InvalidParameterValue"),
-        ("a flag that is a word", {"ExcludePublicEngine": "yes"}, "InvalidParameter"),
-        ("filters that are no list", {"Filters": {"Name": "state"}}, "InvalidParameter"),
-        ("a filter that is no object", {"Filters": ["state"]}, "InvalidParameter"),
-        ("a filter without values", {"Filters": [{"Name": "state"}]}, "MissingParameter"),
-        ("a filter with no value", {"Filters": [{"Name": "state", "Values": []}]}, "InvalidParameterValue"),
-        ("a filter with a number", {"Filters": [{"Name": "state", "Values": [2]}]}, "InvalidParameter"),
-        ("an unknown filter", {"Filters": [{"Name": "colour", "Values": ["2"]}]}, "InvalidParameterValue"),
-        (
-            "an unknown operator",
-            {"Filters": [{"Name": "state", "Values": ["2"], "Operator": "IS"}]},
-            "InvalidParameterValue",
-        ),
-        ("six filters", {"Filters": 6 * [{"Name": "state", "Values": ["2"]}]}, "InvalidParameterValue"),
-        ("51 values", {"Filters": [{"Name": "state", "Values": 51 * ["2"]}]}, "InvalidParameterValue"),
+        ("an unknown execution type", {"EngineExecType": "STREAM"}, "InvalidParameterValue"),
+        ("filters that are not a list", {"Filters": {"Name": "engine-id"}}, "InvalidParameter"),
+        ("a filter that is not an object", {"Filters": ["engine-id"]}, "InvalidParameter"),
+        ("a filter without values", filter_by(Values=[]), "InvalidParameterValue"),
+        ("a filter with 51 values", filter_by(Values=51 * ["x"]), "InvalidParameterValue"),
+        ("a filter with a number", filter_by(Values=[2]), "InvalidParameter"),
+        ("an unsupported filter", filter_by(Name="state"), "UnsupportedOperation"),
+        ("an unsupported operator", filter_by(Operator="EQ"), "UnsupportedOperation"),
+        ("an unsupported order", {"Sorting": "desc"}, "UnsupportedOperation"),
+        ("an unsupported parameter", {"ListHasListener": False}, "UnknownParameter"),
         ("an unknown parameter", {"Page": 1}, "UnknownParameter"),
         ("nulls", {"Limit": None, "Filters": None, "EngineType": None}, "ok"),
-        ("parameters that change nothing", {"ListHasListener": False, "AccessTypes": ["USE"]}, "ok"),
+        ("the default order", {"SortBy": "create-time", "Sorting": "asc"}, "ok"),
     ]
 )
-def a_parameter_gets_the_code_of_what_is_wrong_with_it(parameters, code):
+def a_parameter_of_a_listing_gets_the_code_of_its_problem(parameters, code):
     same(sdk.outcome(lambda: client().call_json("DescribeDataEngines", parameters)), code)
 
 
 @case
-def an_answer_with_engines_is_what_the_model_documents():
+def a_response_with_engines_fits_the_model_of_the_sdk():
     for generation in ("SuperSQL", "Native"):
-        asked = {"EngineGeneration": generation, "EngineExecType": "BATCH"}
-        answer = client().call_json("DescribeDataEngines", asked)["Response"]
-        same(shape.faults(models.DescribeDataEnginesResponse, answer), [])
+        parameters = {"EngineGeneration": generation, "EngineExecType": "BATCH"}
+        response = client().call_json("DescribeDataEngines", parameters)["Response"]
+        same(shape.faults(models.DescribeDataEnginesResponse, response), [])
 
 
 @case
-def an_answer_without_engines_is_what_the_model_documents():
-    answer = client().call_json("DescribeDataEngines", {"EngineType": "kyuubi"})["Response"]
-    same(shape.faults(models.DescribeDataEnginesResponse, answer), [])
+def a_response_without_engines_fits_the_model_of_the_sdk():
+    response = client().call_json("DescribeDataEngines", {"EngineType": "kyuubi"})["Response"]
+    same(shape.faults(models.DescribeDataEnginesResponse, response), [])
 
 
 @case_for_each([(engine_type, engine_type) for engine_type in ENGINE_TYPES])
-def images_of_a_type_are_what_the_model_documents(engine_type):
-    answer = client().call_json("DescribeDataEngineImageVersions", {"EngineType": engine_type})["Response"]
-    same(shape.faults(models.DescribeDataEngineImageVersionsResponse, answer), [])
-    same(answer["Total"], len(answer["ImageParentVersions"]))
-    same({image["EngineType"] for image in answer["ImageParentVersions"]}, {engine_type})
+def the_images_of_an_engine_type_fit_the_model_of_the_sdk(engine_type):
+    response = client().call_json("DescribeDataEngineImageVersions", {"EngineType": engine_type})["Response"]
+    same(shape.faults(models.DescribeDataEngineImageVersionsResponse, response), [])
+    same(response["Total"], len(response["ImageParentVersions"]))
+    same({image["EngineType"] for image in response["ImageParentVersions"]}, {engine_type})
 
 
 @case
 def every_engine_runs_an_image_of_its_type():
     ids = {name: {image.ImageVersionId for image in sdk.images(client(), name)} for name in ENGINE_TYPES}
-    for engine in all_engines():
-        holds(engine.ImageVersionId in ids[engine.EngineTypeDetail], f"{engine} runs a foreign image")
-
-
-@case
-def images_come_newest_first_unless_asked_otherwise():
-    def times(sort, **fields):
-        return [getattr(image, sort) for image in sdk.images(client(), "SparkSQL", Sort=sort, **fields)]
-
-    for sort in ("InsertTime", "UpdateTime"):
-        same(times(sort), sorted(times(sort), reverse=True))
-        same(times(sort, Asc=True), sorted(times(sort)))
-    holds(len(set(times("InsertTime"))) > 1, "the images were not all inserted at once")
+    for engine in sdk.every_engine(client()):
+        holds(engine.ImageVersionId in ids[engine.EngineTypeDetail], f"{engine} runs an image of another type")
 
 
 @case_for_each(
@@ -225,10 +142,9 @@ def images_come_newest_first_unless_asked_otherwise():
         ("no type", {}, "MissingParameter"),
         ("an unknown type", {"EngineType": "SQL"}, "InvalidParameterValue"),
         ("a type that is a number", {"EngineType": 1}, "InvalidParameter"),
-        ("a direction that is a word", {"EngineType": "SparkSQL", "Asc": "true"}, "InvalidParameter"),
-        ("an unknown order", {"EngineType": "SparkSQL", "Sort": "Colour"}, "InvalidParameterValue"),
+        ("an unsupported parameter", {"EngineType": "SparkSQL", "Asc": True}, "UnknownParameter"),
         ("an unknown parameter", {"EngineType": "SparkSQL", "Limit": 10}, "UnknownParameter"),
     ]
 )
-def a_question_for_images_gets_the_code_of_what_is_wrong_with_it(parameters, code):
+def a_parameter_of_an_image_listing_gets_the_code_of_its_problem(parameters, code):
     same(sdk.outcome(lambda: client().call_json("DescribeDataEngineImageVersions", parameters)), code)

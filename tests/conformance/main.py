@@ -1,32 +1,32 @@
-"""Runs every case: `main.py [WORD]` runs those whose claim holds the word."""
+"""Runs every case; `main.py TEXT` runs the cases whose name contains the text."""
 
 import os
 import sys
 
-# loopback only: a proxy is somebody else's machine
+# loopback only, no proxy
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[name]
 
-import stage
-import suite
+import processes
 import service
+import suite
 
-# each registers its cases when it is imported
+# each module registers its cases when it is imported
+import actions
 import codes
 import command_line
 import limits
 import listings
-import offers
-import requests_of_ours
+import own_requests
 import roles
 import signatures
 import switches
 
-ROOMS = (codes, offers, signatures, listings, switches, roles, limits, command_line, requests_of_ours)
+MODULES = (codes, actions, signatures, listings, switches, roles, limits, command_line, own_requests)
 
 try:
-    passed = suite.run(ROOMS, " ".join(sys.argv[1:]), service.VerifyingService.counted)
+    passed = suite.run(MODULES, " ".join(sys.argv[1:]), service.VerifyingService.counted)
 finally:
     command_line.stop()
-    stage.stop_shared()
+    processes.stop_shared()
 sys.exit(0 if passed else 1)

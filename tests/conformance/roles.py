@@ -1,4 +1,4 @@
-"""The vendor's SDK and tccli ask the simulator who they are, and for the keys of a role."""
+"""The vendor's SDK and tccli get their identity and the keys of a role from the simulator."""
 
 import json
 import pathlib
@@ -6,27 +6,27 @@ import tempfile
 
 from tencentcloud.common import credential
 
+import actions
 import command_line
-import offers
+import processes
 import sdk
-import stage
 from suite import case, case_for_each, holds, same
 
 
 def sts_client():
-    """A client of STS, where the simulator plays it."""
-    return sdk.sts_client(stage.shared())
+    """A client of the simulated STS."""
+    return sdk.sts_client(processes.shared())
 
 
 def with_role(**more):
     """A client of DLC with the keys of a role."""
-    keys = sts_client().call_json("AssumeRole", offers.ROLE)["Response"]["Credentials"]
+    keys = sts_client().call_json("AssumeRole", actions.ROLE)["Response"]["Credentials"]
     keys = {"secret_id": keys["TmpSecretId"], "secret_key": keys["TmpSecretKey"], "token": keys["Token"], **more}
-    return sdk.client(stage.shared(), **keys)
+    return sdk.client(processes.shared(), **keys)
 
 
 @case
-def keys_of_a_role_sign_calls_of_dlc():
+def keys_of_a_role_sign_requests_to_dlc():
     same(sdk.outcome(lambda: sdk.engines(with_role())), "ok")
 
 
@@ -37,26 +37,26 @@ def keys_of_a_role_sign_calls_of_dlc():
         ("with another key", {"secret_key": "another-key"}, "AuthFailure.SignatureFailure"),
     ]
 )
-def keys_of_a_role_are_nothing(changed, code):
+def keys_of_a_role_are_refused(changed, code):
     same(sdk.outcome(lambda: sdk.engines(with_role(**changed))), code)
 
 
 @case
-def the_sdk_assumes_a_role_by_itself():
-    role, endpoint = offers.ROLE, f"http://{stage.shared().host}"
+def the_sdk_assumes_a_role():
+    role, endpoint = actions.ROLE, f"http://{processes.shared().host}"
     keys = credential.STSAssumeRoleCredential(
-        stage.SECRET_ID, stage.SECRET_KEY, role["RoleArn"], role["RoleSessionName"], endpoint=endpoint
+        processes.SECRET_ID, processes.SECRET_KEY, role["RoleArn"], role["RoleSessionName"], endpoint=endpoint
     )
-    same(sdk.outcome(lambda: sdk.engines(sdk.client(stage.shared(), keys=keys))), "ok")
+    same(sdk.outcome(lambda: sdk.engines(sdk.client(processes.shared(), keys=keys))), "ok")
 
 
 @case
 def the_sdk_assumes_a_role_with_a_web_identity():
-    role, endpoint = offers.ROLE, f"http://{stage.shared().host}"
+    role, endpoint = actions.ROLE, f"http://{processes.shared().host}"
     keys = credential.OIDCRoleArnCredential(
-        stage.REGION, "provider", "web-identity", role["RoleArn"], role["RoleSessionName"], endpoint=endpoint
+        processes.REGION, "provider", "web-identity", role["RoleArn"], role["RoleSessionName"], endpoint=endpoint
     )
-    same(sdk.outcome(lambda: sdk.engines(sdk.client(stage.shared(), keys=keys))), "ok")
+    same(sdk.outcome(lambda: sdk.engines(sdk.client(processes.shared(), keys=keys))), "ok")
 
 
 @case
@@ -70,15 +70,15 @@ def tccli_assumes_a_role():
             "sts": {"version": "2018-08-13", "endpoint": command_line.front().host},
         }
         folder.joinpath("default.configure").write_text(json.dumps(configure))
-        role = ["--role-arn", offers.ROLE["RoleArn"], "--role-session-name", offers.ROLE["RoleSessionName"]]
+        role = ["--role-arn", actions.ROLE["RoleArn"], "--role-session-name", actions.ROLE["RoleSessionName"]]
         same(len(command_line.answer("dlc", "DescribeDataEngines", *role, home=home)["DataEngines"]), 10)
 
 
 @case
-def a_role_is_another_caller_of_the_same_account():
+def a_role_is_a_different_caller_of_the_same_account():
     ours = sts_client().call_json("GetCallerIdentity", {})["Response"]
     keys = with_role().credential
-    roles = sdk.sts_client(stage.shared(), keys=keys).call_json("GetCallerIdentity", {})["Response"]
+    roles = sdk.sts_client(processes.shared(), keys=keys).call_json("GetCallerIdentity", {})["Response"]
     same(roles["AccountId"], ours["AccountId"])
     holds(roles["Arn"] != ours["Arn"] and roles["Type"] != ours["Type"], f"{ours} and {roles}")
 
@@ -95,15 +95,15 @@ def a_role_is_another_caller_of_the_same_account():
         ("a time in quotes", {"DurationSeconds": "7200"}, "InvalidParameter"),
     ]
 )
-def a_mistake_gets_the_code_of_what_is_wrong(changed, code):
+def a_parameter_of_assume_role_gets_the_code_of_its_problem(changed, code):
     client = sts_client()
-    asked = {name: value for name, value in {**offers.ROLE, **changed}.items() if value is not None}
-    found = sdk.outcome(lambda: client.call_json("AssumeRole", asked))
+    parameters = {name: value for name, value in {**actions.ROLE, **changed}.items() if value is not None}
+    found = sdk.outcome(lambda: client.call_json("AssumeRole", parameters))
     same(found.split(".")[0], code)
 
 
 @case
-def a_scope_of_sts_does_not_open_dlc():
+def a_signature_for_sts_is_refused_by_dlc():
     client = sts_client()
     found = sdk.outcome(lambda: client.call_json("DescribeDataEngines", {}))
     holds(found in ("InvalidAction", "NoSuchVersion"), found)

@@ -1,4 +1,4 @@
-"""The vendor's Python SDK, pointed at a host on loopback, and with a hand in its requests where a case wants one."""
+"""The vendor's Python SDK with a host on loopback; a case may change its requests."""
 
 import types
 import unittest.mock
@@ -13,9 +13,9 @@ from tencentcloud.dlc.v20210125.dlc_client import DlcClient
 from tencentcloud.sts.v20180813.sts_client import StsClient
 
 import codes
-import stage
+import processes
 
-# the SDK hides the warnings of its models about fields that they do not know
+# the SDK hides the warnings of its models about unknown fields
 warnings.filterwarnings("error", message=".*useless")
 
 
@@ -32,16 +32,16 @@ class TamperingClient(DlcClient):
 def client(
     simulated,
     kind=TamperingClient,
-    secret_id=stage.SECRET_ID,
-    secret_key=stage.SECRET_KEY,
+    secret_id=processes.SECRET_ID,
+    secret_key=processes.SECRET_KEY,
     token=None,
-    region=stage.REGION,
+    region=processes.REGION,
     method="POST",
     sign_method="TC3-HMAC-SHA256",
     keys=None,
 ):
-    """A client of the SDK for a simulator, with good keys unless told otherwise."""
-    http_profile = HttpProfile(protocol="http", endpoint=simulated.host, reqMethod=method, reqTimeout=stage.PATIENCE)
+    """A client of the SDK for a simulator, by default with valid keys."""
+    http_profile = HttpProfile(protocol="http", endpoint=simulated.host, reqMethod=method, reqTimeout=processes.TIMEOUT)
     profile = ClientProfile(httpProfile=http_profile, signMethod=sign_method, language="en-US")
     keys = keys or credential.Credential(secret_id, secret_key, token or simulated.token)
     return kind(keys, region, profile)
@@ -60,7 +60,7 @@ def sts_client(simulated, **more):
 
 
 def signed_at(seconds_ahead):
-    """Lets the SDK sign with a clock that is off."""
+    """Lets the SDK sign with a wrong clock."""
     now = abstract_client.time.time
     clock = types.SimpleNamespace(time=lambda: now() + seconds_ahead)
     return unittest.mock.patch.object(abstract_client, "time", clock)
@@ -105,7 +105,7 @@ def filter_of(name, values, operator=None):
 
 
 def every_engine(sdk_client):
-    """All engines, kind by kind and page by page, as often as they were listed."""
+    """All engines, kind by kind and page by page, as often as they are listed."""
     seen = []
     for generation in ("SuperSQL", "Native"):
         for exec_type in ("SQL", "BATCH"):
@@ -136,6 +136,6 @@ def switch(sdk_client, engine_id, image_id):
 
 
 def record(sdk_client, engine_id):
-    """What the listing says of one engine of any kind."""
+    """One engine of any kind, as it is listed."""
     found = [engine for engine in every_engine(sdk_client) if engine.DataEngineId == engine_id]
     return found[0]

@@ -1,4 +1,4 @@
-"""A small service on loopback that answers with the vendor's models, once a request is verified."""
+"""A small service on loopback that verifies each request and answers with the vendor's models."""
 
 import json
 import threading
@@ -19,8 +19,8 @@ ONLINE = 2
 ACCOUNT = "100000000001"
 
 
-def asked(model, body):
-    """The vendor's model of a request. A field that the model does not know is refused."""
+def request_of(model, body):
+    """The vendor's model of a request. A field that is not in the model is refused."""
     filled = model()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -32,7 +32,7 @@ def asked(model, body):
 
 
 def filled(model, **fields):
-    """A model of the vendor's with these fields, as JSON holds it: every other field is null."""
+    """A model of the vendor with these fields, as JSON; every other field is null."""
     made = model()
     for name, value in fields.items():
         setattr(made, name, value)
@@ -57,7 +57,7 @@ class VerifyingService:
         self.ahead = ahead
         self.received, self.verified, self.refused = [], [], []
         self.lock = threading.Lock()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), door_of(self))
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
         self.host = "127.0.0.1:%d" % self.server.server_port
         if server_side:
             self.server.socket = server_side.wrap_socket(self.server.socket, server_side=True)
@@ -74,8 +74,8 @@ class VerifyingService:
 
     @classmethod
     def counted(cls):
-        """What all services of the suite saw together."""
-        return f"{cls.all_verified} requests of ours were verified, {cls.all_refused} refused as they should be"
+        """The number of requests to all services of the suite."""
+        return f"{cls.all_verified} requests of dlc-fleet were verified, {cls.all_refused} refused as expected"
 
     def now(self):
         """The service's clock."""
@@ -96,7 +96,7 @@ class VerifyingService:
         return {"Response": {**response, "RequestId": str(uuid.uuid4())}}
 
     def act(self, received):
-        """Does what an action is for."""
+        """Carries out an action."""
         action = received.header("X-TC-Action")
         known = {
             "DescribeDataEngines": self.list_engines,
@@ -112,7 +112,7 @@ class VerifyingService:
 
     def list_engines(self, body):
         """One page of one kind."""
-        page = asked(models.DescribeDataEnginesRequest, body)
+        page = request_of(models.DescribeDataEnginesRequest, body)
         kind = (page.EngineGeneration or "SuperSQL", page.EngineExecType or "SQL")
         of_kind = [
             (name, engine) for name, engine in self.engines.items() if (engine.generation, engine.exec_type) == kind
@@ -123,38 +123,38 @@ class VerifyingService:
         return filled(models.DescribeDataEnginesResponse, DataEngines=records or None, TotalCount=len(of_kind))
 
     def list_images(self, body):
-        """Two images of whichever type."""
-        engine_type = asked(models.DescribeDataEngineImageVersionsRequest, body).EngineType
+        """Two images of a type."""
+        engine_type = request_of(models.DescribeDataEngineImageVersionsRequest, body).EngineType
         sample = shape.sample_answer("DescribeDataEngineImageVersions", 0)["ImageParentVersions"][0]
         fields = {"EngineType": engine_type, "State": ONLINE}
         images = [{**sample, **fields, "ImageVersionId": name} for name in ("image-old", "image-new")]
         return filled(models.DescribeDataEngineImageVersionsResponse, ImageParentVersions=images, Total=len(images))
 
     def switch(self, body):
-        """Moves an engine at once."""
-        wanted = asked(models.SwitchDataEngineImageRequest, body)
+        """Switches an engine at once."""
+        wanted = request_of(models.SwitchDataEngineImageRequest, body)
         if wanted.DataEngineId not in self.engines:
             raise Refused("ResourceNotFound.DataEngineNotFound", wanted.DataEngineId)
         self.engines[wanted.DataEngineId].image = wanted.NewImageVersionId
         return filled(models.SwitchDataEngineImageResponse)
 
     def identify(self, body):
-        """Says who is calling."""
-        asked(sts_models.GetCallerIdentityRequest, body)
+        """The identity of the caller."""
+        request_of(sts_models.GetCallerIdentityRequest, body)
         fields = {"AccountId": ACCOUNT, "UserId": ACCOUNT, "PrincipalId": ACCOUNT, "Type": "CAMUser"}
         arn = f"qcs::cam::uin/{ACCOUNT}:uin/{ACCOUNT}"
         return filled(sts_models.GetCallerIdentityResponse, Arn=arn, **fields)
 
     def assume_role(self, body):
-        """Hands out keys."""
-        return self.keys_for(asked(sts_models.AssumeRoleRequest, body))
+        """Issues keys of a role."""
+        return self.issue_keys(request_of(sts_models.AssumeRoleRequest, body))
 
     def assume_role_with_web_identity(self, body):
-        """Hands out keys to somebody who has none."""
-        return self.keys_for(asked(sts_models.AssumeRoleWithWebIdentityRequest, body))
+        """Issues keys of a role to a caller without keys."""
+        return self.issue_keys(request_of(sts_models.AssumeRoleWithWebIdentityRequest, body))
 
-    def keys_for(self, wanted):
-        """Makes keys that are known from now on."""
+    def issue_keys(self, wanted):
+        """Issues keys that are accepted from now on."""
         if not wanted.RoleArn.startswith("qcs::cam::uin/"):
             raise Refused("ResourceNotFound.RoleNotFound", wanted.RoleArn)
         secret_id, secret_key, token = (f"{kind}-{uuid.uuid4().hex}" for kind in ("AKID", "key", "token"))
@@ -167,7 +167,7 @@ class VerifyingService:
 
 
 def record(name, engine, like_sample):
-    """What the listing says of an engine, with the rest as in the vendor's sample answer, or null."""
+    """An engine as a listing shows it; the other fields are as in the vendor's sample response, or null."""
     fields = {
         "DataEngineId": name,
         "DataEngineName": name.lower(),
@@ -182,16 +182,16 @@ def record(name, engine, like_sample):
     return filled(models.DataEngineInfo, **fields)
 
 
-def door_of(service):
-    """The class through which the standard library's server hands requests to a service."""
+def handler_of(service):
+    """The request handler of the standard library's server for a service."""
 
-    class Door(BaseHTTPRequestHandler):
+    class Connection(BaseHTTPRequestHandler):
         """One connection."""
 
         protocol_version = "HTTP/1.1"
 
         def do_POST(self):
-            """Reads a request, and answers with the service's date."""
+            """Reads a request and answers with the date of the service."""
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             answer = service.answer(Received(self.command, self.path, self.headers.items(), body))
             answer = json.dumps(answer).encode()
@@ -203,6 +203,6 @@ def door_of(service):
             self.wfile.write(answer)
 
         def log_message(self, *_):
-            """Says nothing."""
+            """Writes no log."""
 
-    return Door
+    return Connection

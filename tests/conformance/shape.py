@@ -1,4 +1,4 @@
-"""Holds JSON against the vendor's models: names, types, and which fields may be null, as their documentation says."""
+"""Compares JSON with the vendor's models: names, types, and which fields may be null, as their documentation says."""
 
 import inspect
 import json
@@ -8,12 +8,12 @@ import sys
 
 import tccli
 
-NULLABLE = "可能返回 null"  # how the vendor's documentation says "may be null"
+NULLABLE = "可能返回 null"  # "may be null" in the vendor's documentation
 FIELD = re.compile(r":param _(\w+): (.*?)\n\s*:type \1: ([^\n]+)", re.DOTALL)
 PLAIN = {"str": str, "int": int, "bool": bool, "float": (int, float)}
 
 
-# The vendor's own sample answers, which are older than the newest fields of the models.
+# The vendor's sample responses, which are older than the newest fields of the models.
 EXAMPLES = pathlib.Path(tccli.__file__).parent / "services/dlc/v20210125/examples.json"
 SAMPLES = EXAMPLES.read_text(encoding="utf-8")
 
@@ -24,47 +24,33 @@ def fields_of(model):
 
 
 def faults(model, found, place=""):
-    """What is wrong with a JSON object that should be one of these."""
+    """The differences between a JSON object and a model. Fields may be absent: the SDK reads them as None."""
     fields = fields_of(model)
     place = place or model.__name__
-    unknown = [f"{place}.{name} is not known to the SDK" for name in found if name not in fields]
-    absent = [f"{place}.{name} is absent" for name in fields if name not in found and in_samples(name)]
+    unknown = [f"{place}.{name} is not in the SDK" for name in found if name not in fields]
     wrong = []
     for name, (kind, text) in fields.items():
         if name in found:
             wrong += field_faults(model, kind.strip(), NULLABLE in text, found[name], f"{place}.{name}")
-    return unknown + absent + wrong
-
-
-def in_samples(name):
-    """Whether a sample answer of the vendor's has such a field."""
-    return f'\\"{name}\\"' in SAMPLES
+    return unknown + wrong
 
 
 def sample_answer(action, number):
-    """What the vendor shows as the answer to an action."""
+    """The vendor's sample response of an action."""
     return json.loads(json.loads(SAMPLES)["actions"][action][number]["output"])["Response"]
 
 
-def sample_of(kind):
-    """A value of a type of the vendor's documentation that says nothing."""
-    kind = kind.strip()
-    if kind.startswith("list of "):
-        return []
-    return {"str": "", "int": 1, "bool": False, "float": 0.5}.get(kind, {})
-
-
 def field_faults(model, kind, nullable, value, place):
-    """What is wrong with the value of one field."""
+    """The differences between a value and the type of its field."""
     if value is None:
-        return [] if nullable else [f"{place} is null and not documented to be"]
+        return [] if nullable else [f"{place} is null, which is not documented"]
     if kind.startswith("list of "):
         if not isinstance(value, list):
-            return [f"{place} is no list"]
+            return [f"{place} is not a list"]
         inner = kind.removeprefix("list of ")
         return [fault for item in value for fault in field_faults(model, inner, False, item, place)]
     if kind in PLAIN:
         fits = isinstance(value, PLAIN[kind]) and (kind == "bool" or not isinstance(value, bool))
-        return [] if fits else [f"{place} is no {kind}: {value!r}"]
+        return [] if fits else [f"{place} is not of type {kind}: {value!r}"]
     nested = getattr(sys.modules[model.__module__], re.sub(r".*\.|`", "", kind))
-    return faults(nested, value, place) if isinstance(value, dict) else [f"{place} is no object"]
+    return faults(nested, value, place) if isinstance(value, dict) else [f"{place} is not an object"]

@@ -8,7 +8,7 @@ CASES = []
 
 
 def case(function):
-    """Registers a function as a case; its name is the claim."""
+    """Registers a function as a case; its name says what it shows."""
     CASES.append((function.__module__, claim(function), function))
     return function
 
@@ -26,31 +26,31 @@ def case_for_each(rows):
 
 
 def claim(function):
-    """The room and the sentence that a case stands for."""
-    room = function.__module__.replace("_", " ")
-    return f"{room}: {function.__name__.replace('_', ' ')}"
+    """The name of a case: its module and its function as words."""
+    module = function.__module__.replace("_", " ")
+    return f"{module}: {function.__name__.replace('_', ' ')}"
 
 
-def run(rooms, word, closing):
-    """Runs the cases of each room whose claim holds the word; true when none failed. The counts come last."""
+def run(modules, text, summary):
+    """Runs the cases of each module whose name contains the text; true if none failed. The counts come last."""
     counts = {"passed": 0, "FAILED": 0}
-    begun = time.monotonic()
-    order = [room.__name__ for room in rooms]
+    start = time.monotonic()
+    order = [module.__name__ for module in modules]
     for _, sentence, function in sorted(CASES, key=lambda registered: order.index(registered[0])):
-        if word in sentence:
-            outcome, note = judge(function)
+        if text in sentence:
+            outcome, note = run_case(function)
             counts[outcome] += 1
             print(f"{outcome:7} {sentence}{note}", flush=True)
-    print(f"\n{closing()}, in {time.monotonic() - begun:.0f} s")
+    print(f"\n{summary()}, in {time.monotonic() - start:.0f} s")
     print(f"{counts['passed']} passed, {counts['FAILED']} failed", flush=True)
     return counts["FAILED"] == 0 and counts["passed"] > 0
 
 
-def judge(function):
-    """The outcome of one case, and what is to be added to its line."""
+def run_case(function):
+    """The outcome of one case, and a note for its line."""
     try:
         note = function()
-    except Exception:  # whatever goes wrong in a case is that case's failure
+    except Exception:  # every error in a case is a failure of the case
         return "FAILED", "\n" + traceback.format_exc()[-3000:]
     return "passed", f" ({note})" if note else ""
 

@@ -1,23 +1,23 @@
-"""The vendor's SDK switches engines, and is refused for every reason that the simulator knows."""
+"""The vendor's SDK switches engines, and gets each refusal of a switch that the simulator supports."""
 
 import uuid
 
 from tencentcloud.dlc.v20210125 import models
 
+import processes
 import sdk
 import shape
-import stage
 from suite import case, case_for_each, holds, same
 
 RUNNING = 2
 
-# Engines that cases have switched, so that each takes another.
+# Engines that cases have switched, so that each case uses another.
 USED = set()
 
 
 def client():
-    """A client whose calls pass the gateway."""
-    return sdk.client(stage.shared())
+    """A client with valid keys."""
+    return sdk.client(processes.shared())
 
 
 def fresh_engine():
@@ -49,17 +49,17 @@ def arrived(engine_id, image_id):
 
 
 @case
-def a_switch_is_taken_and_seen_when_it_is_done():
+def a_switch_is_accepted_and_ends_on_its_target():
     engine = fresh_engine()
     target = images_for(engine)[0]
     answer = sdk.switch(client(), engine.DataEngineId, target)
     uuid.UUID(answer.RequestId)
-    stage.wait_until("the engine runs its new image", lambda: arrived(engine.DataEngineId, target))
-    same(stage.shared().stats()["applied_by_engine"][engine.DataEngineId], 1)
+    processes.wait_until("the engine runs its new image", lambda: arrived(engine.DataEngineId, target))
+    same(processes.shared().stats()["applied_by_engine"][engine.DataEngineId], 1)
 
 
 @case
-def the_answer_to_a_switch_is_what_the_model_documents():
+def the_response_to_a_switch_fits_the_model_of_the_sdk():
     engine = fresh_engine()
     parameters = {"DataEngineId": engine.DataEngineId, "NewImageVersionId": images_for(engine)[0]}
     answer = client().call_json("SwitchDataEngineImage", parameters)["Response"]
@@ -67,11 +67,11 @@ def the_answer_to_a_switch_is_what_the_model_documents():
 
 
 @case
-def an_engine_that_is_switching_takes_no_other_switch():
-    with stage.simulated_with("switching: {least: 1h, most: 1h}\n") as simulated:
+def an_engine_that_is_switching_refuses_another_switch():
+    with processes.simulated_with("switching: {min: 1h, max: 1h}\n") as simulated:
         own_client = sdk.client(simulated)
         engine = sdk.engines(own_client).DataEngines[0]
-        images = sdk.images(own_client, engine.EngineTypeDetail, Asc=True)
+        images = [image for image in sdk.images(own_client, engine.EngineTypeDetail) if image.State == 2]
         switch = lambda image: sdk.switch(own_client, engine.DataEngineId, image.ImageVersionId)
         same(sdk.outcome(lambda: switch(images[0])), "ok")
         same(sdk.outcome(lambda: switch(images[1])), "ResourceNotFound.DataEngineNotActivity")
@@ -80,13 +80,13 @@ def an_engine_that_is_switching_takes_no_other_switch():
 @case
 def an_unknown_engine_is_not_found():
     engine = fresh_engine()
-    same(code_of_switch("DataEngine-nobody", images_for(engine)[0]), "ResourceNotFound.DataEngineNotFound")
+    same(code_of_switch("DataEngine-unknown", images_for(engine)[0]), "ResourceNotFound.DataEngineNotFound")
 
 
 @case
 def an_engine_is_not_found_in_another_region():
     engine = fresh_engine()
-    elsewhere = sdk.client(stage.shared(), region="ap-shanghai")
+    elsewhere = sdk.client(processes.shared(), region="ap-shanghai")
     call = lambda: sdk.switch(elsewhere, engine.DataEngineId, images_for(engine)[0])
     same(sdk.outcome(call), "ResourceNotFound.DataEngineNotFound")
 
@@ -97,7 +97,7 @@ def an_unknown_image_is_not_found():
 
 
 @case
-def a_minor_version_is_no_target():
+def a_minor_version_is_not_a_target():
     engine = fresh_engine()
     same(code_of_switch(engine.DataEngineId, engine.ChildImageVersionId), "ResourceNotFound.ImageVersionNotFound")
 
@@ -135,10 +135,10 @@ def an_image_of_another_type_does_not_match():
             {"DataEngineId": "x", "NewImageVersionId": "x", "DryRun": True},
             "UnknownParameter",
         ),
-        ("names in lower case", {"dataEngineId": "x", "newImageVersionId": "x"}, "UnknownParameter"),
+        ("names in lower case", {"dataEngineId": "x", "newImageVersionId": "x"}, "MissingParameter"),
     ]
 )
-def a_parameter_gets_the_code_of_what_is_wrong_with_it(parameters, code):
+def a_parameter_of_a_switch_gets_the_code_of_its_problem(parameters, code):
     same(sdk.outcome(lambda: client().call_json("SwitchDataEngineImage", parameters)), code)
 
 
@@ -155,6 +155,6 @@ def a_body_that_is_no_object_is_invalid():
 
 @case
 def nothing_was_switched_by_a_refused_call():
-    more_than_once = stage.shared().stats()["applied_more_than_once"]
+    more_than_once = processes.shared().stats()["applied_more_than_once"]
     same(more_than_once, [])
-    holds(stage.shared().stats()["applied"] <= len(USED), "more switches than cases")
+    holds(processes.shared().stats()["applied"] <= len(USED), "more switches than cases")

@@ -1,4 +1,4 @@
-"""Lets a request pass only if the vendor's own signing code makes the same signature of it."""
+"""Accepts a request only if the vendor's own signing code computes the same signature."""
 
 import re
 from datetime import datetime, timezone
@@ -16,7 +16,7 @@ VALIDITY = 300
 # Name of the service in signatures, by version of the API.
 PRODUCTS = {client._apiVersion: client._service for client in (DlcClient, StsClient)}
 
-# What stands in place of a signature where the caller has no keys yet, and the one action that takes it.
+# Replaces the signature if the caller has no keys yet, and the one action that accepts it.
 UNSIGNED = ("SKIP", "AssumeRoleWithWebIdentity")
 
 
@@ -25,7 +25,7 @@ class Refused(Exception):
 
 
 class Received:
-    """One request as it came over the wire, before anything made it look nicer."""
+    """One request as it was received, unchanged."""
 
     def __init__(self, method, path, headers, body):
         self.method, self.path, self.body = method, path, body
@@ -35,7 +35,7 @@ class Received:
         """The one value of a header."""
         values = [value for found, value in self.headers if found.lower() == name.lower()]
         if len(values) != 1:
-            raise Refused("MissingParameter", f"{name} comes {len(values)} times")
+            raise Refused("MissingParameter", f"{name} is sent {len(values)} times")
         return values[0]
 
     def with_header(self, name, value):
@@ -49,7 +49,7 @@ class Received:
 
 
 def vendors_signature(received, secret_key, date, product="dlc"):
-    """What the vendor's code makes of a request."""
+    """The signature of a request by the vendor's code."""
     signer = DlcClient(credential.Credential("unused", secret_key), "ap-guangzhou")
     names = ("Content-Type", "Host", "X-TC-Timestamp")
     headers = {name: received.header(name) for name in names}
@@ -58,9 +58,9 @@ def vendors_signature(received, secret_key, date, product="dlc"):
 
 
 def verify(received, known, now):
-    """Refuses a request that is not signed as the vendor's code would sign it, now, with keys that are known.
+    """Refuses a request that is not signed as the vendor's code signs it, at this time, with known keys.
 
-    `known` holds secret key and token, or none, by SecretId.
+    `known` has the secret key and the token, or None, by SecretId.
     """
     if (received.header("Authorization"), received.header("X-TC-Action")) == UNSIGNED:
         return
@@ -79,7 +79,7 @@ def verify(received, known, now):
     if scope != f"{date}/{product}/tc3_request":
         raise Refused("AuthFailure.SignatureFailure", f"the scope is {scope}")
     if signature != vendors_signature(received, secret_key, date, product):
-        raise Refused("AuthFailure.SignatureFailure", "the vendor's code signs it otherwise")
+        raise Refused("AuthFailure.SignatureFailure", "the vendor's code computes another signature")
     tokens = [value for name, value in received.headers if name.lower() == "x-tc-token"]
     if tokens != ([token] if token else []):
-        raise Refused("AuthFailure.TokenFailure", f"{len(tokens)} tokens came")
+        raise Refused("AuthFailure.TokenFailure", f"{len(tokens)} tokens were sent")

@@ -8,7 +8,7 @@ use crate::stage::{
     LEDGER, Ran, SECRET_ID, SECRET_KEY, Stage, TOKEN, executable, finish, rows, without_keys,
 };
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
 /// What no output, log or ledger may ever show.
 const MARKED: &str = "MARKED-AS-SECRET";

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, survived, wait_for, wait_until};
 use crate::staging::{Staging, jobs};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 pub const LACKS: &str = "unsupported_actions: [DescribeDataEngines]\n";
 
 /// A site without a listing, with engines called `night-0` and so on, and a plan that names them.
@@ -80,7 +80,7 @@ fn engines_are_proven_by_name_where_there_is_no_list_of_them_and_never_too_fast(
     assert!(ran.stderr.contains("engines are asked for by name"), "{}", ran.stderr);
     let stats = stage.simulator.stats();
     for action in [SWITCH, SHOW_ENGINE] {
-        assert!(stats.action(action).peak_window <= 20, "{action}: {stats:?}");
+        assert!(stats.action(action).peak_requests_per_second <= 20, "{action}: {stats:?}");
     }
     assert_eq!(stats.answered(LIST_ENGINES, "InvalidAction"), asked(&stage, LIST_ENGINES));
     // twice at least to prove each switch, and once before it
@@ -182,7 +182,7 @@ pub fn named_jobs(count: usize, waves: usize, seed: u64) -> Vec<Job> {
 async fn a_large_plan_in_waves_and_bad_weather_is_proven_by_name_within_both_limits() {
     let seed = 3;
     let weather = format!(
-        "seed: {seed}\n{LACKS}latency: {{median: 120ms, worst: 600ms}}\nswitching: {{least: 20s, most: 60s}}\n\
+        "seed: {seed}\n{LACKS}latency: {{median: 120ms, max: 600ms}}\nswitching: {{min: 20s, max: 60s}}\n\
          faults:\n  - {{fault: InternalError, engines: 3%, times: 1}}\n  \
          - {{fault: reset-after-reading, engines: 2%, times: 1}}\n  \
          - {{fault: reset-after-reading, applied: never, engines: 2%, times: 1}}\n  \
@@ -193,14 +193,14 @@ async fn a_large_plan_in_waves_and_bad_weather_is_proven_by_name_within_both_lim
     assert!(told.applied_once());
     let stats = told.simulator.stats();
     for action in [SWITCH, SHOW_ENGINE] {
-        assert!(stats.action(action).peak_window <= 20, "{action}");
+        assert!(stats.action(action).peak_requests_per_second <= 20, "{action}");
         assert_eq!(stats.answered(action, "RequestLimitExceeded"), 0, "{action}");
     }
     assert!(told.lines("unconfirmed") > 0 && told.lines("not-applied") > 0);
     // a look every five seconds at most for each, and no switch takes longer than a minute
     let looks = stats.action(SHOW_ENGINE).received;
     assert!(looks < 20 * 400, "{looks}");
-    let [switches, shown] = [SWITCH, SHOW_ENGINE].map(|action| stats.action(action).peak_window);
+    let [switches, shown] = [SWITCH, SHOW_ENGINE].map(|action| stats.action(action).peak_requests_per_second);
     survived(
         "a site without a list of engines, in bad weather with lost answers, each engine asked for by its name",
         &format!(
@@ -259,7 +259,7 @@ impl Cloud for OneNameHangs {
 #[tokio::test(start_paused = true)]
 async fn an_engine_whose_name_is_not_answered_holds_up_nobody_but_itself() {
     let mut staging =
-        Staging::new(named_jobs(30, 1, 1), &format!("{LACKS}latency: {{median: 50ms, worst: 60ms}}\n"));
+        Staging::new(named_jobs(30, 1, 1), &format!("{LACKS}latency: {{median: 50ms, max: 60ms}}\n"));
     staging.options.wait_timeout = Duration::from_secs(45);
     let name = staging.jobs[7].data_engine_name.clone().expect("a name");
     let hung = Arc::new(AtomicUsize::new(0));

@@ -9,7 +9,7 @@ use crate::stage::{
     LEDGER, SECRET_ID, SECRET_KEY, Stage, TOKEN, executable, finish, rows, signal, wait_for, wait_until,
 };
 
-const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 100ms, most: 200ms}\n";
+const CALM: &str = "latency: {median: 10ms, max: 30ms}\nswitching: {min: 100ms, max: 200ms}\n";
 
 /// Every log there is.
 const TALKATIVE: [&str; 3] = ["-vvv", "--log-file", "everything.log"];
@@ -32,8 +32,8 @@ fn no_key_shows_whatever_the_service_answers() {
         "reset-after-reading",
         "reset-before-reading",
         "no-connection",
-        "fin",
-        "hang",
+        "close-after-reading",
+        "no-response",
         "html",
         "http-502",
         "truncated",

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 
 use crate::stage::{Ran, Stage, executable, finish, rows, signal, survived, wait_for, wait_until};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 200ms, most: 400ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 200ms, max: 400ms}\n";
 
 /// Refusals of the switching action because of the time of a signature.
 fn refused_for_their_time(stage: &Stage) -> usize {
@@ -24,13 +24,13 @@ fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let stats = stage.simulator.stats();
     assert_eq!((stats.applied_by_engine.len(), stats.applied_more_than_once.len()), (engines, 0));
-    assert!(stats.action(SWITCH).peak_window <= 20, "{stats:?}");
+    assert!(stats.action(SWITCH).peak_requests_per_second <= 20, "{stats:?}");
 }
 
 #[test]
 fn a_clock_that_is_wrong_from_the_start_is_told_once_and_made_up_for() {
     for (skew, words) in [("10m", "10 min behind the service's"), ("-10m", "10 min ahead of the service's")] {
-        let stage = Stage::new(&rows(30), &format!("skew: {skew}\n{CALM}"));
+        let stage = Stage::new(&rows(30), &format!("clock_skew: {skew}\n{CALM}"));
         let ran = stage.run(&[]);
         assert_done(&stage, 30, &ran);
         assert_eq!(ran.stderr.matches("clock is wrong").count(), 1, "{}", ran.stderr);

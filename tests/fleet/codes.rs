@@ -59,7 +59,7 @@ fn plan() -> Vec<Row> {
 
 fn weather(code: &str) -> String {
     format!(
-        "latency: {{median: 5ms, worst: 10ms}}\nswitching: {{least: 100ms, most: 200ms}}\n\
+        "latency: {{median: 5ms, max: 10ms}}\nswitching: {{min: 100ms, max: 200ms}}\n\
          faults:\n  - {{fault: {code}, engines: [DataEngine-refused], times: 1}}\n"
     )
 }
@@ -128,7 +128,7 @@ fn every_documented_code_is_answered_and_dealt_with() {
 #[test]
 fn a_suspended_engine_is_refused_and_not_tried_again() {
     let stage =
-        Stage::new(&plan(), "latency: {median: 5ms, worst: 10ms}\nswitching: {least: 100ms, most: 200ms}\n");
+        Stage::new(&plan(), "latency: {median: 5ms, max: 10ms}\nswitching: {min: 100ms, max: 200ms}\n");
     stage.simulator.with_world(|world| {
         let (region, id) = (Region::new("ap-guangzhou"), DataEngineId::new("DataEngine-refused"));
         assert!(world.set_state(&region, &id, EngineState::SUSPENDED));

@@ -379,7 +379,7 @@ fn a_path_is_written_with_escapes_to_reports_and_ledgers_and_quoted_for_the_shel
     std::fs::write(folder.path().join(&name), plan).expect("a plan");
     std::fs::write(
         folder.path().join("quick.yaml"),
-        "clock: {min_ready: 200ms}\nfaults: [{fault: ResourceNotFound.ImageVersionNotFound, action: SwitchDataEngineImage}]\n",
+        "run_defaults: {min_ready: 200ms}\nfaults: [{fault: ResourceNotFound.ImageVersionNotFound, action: SwitchDataEngineImage}]\n",
     )
     .expect("written");
     for line in [

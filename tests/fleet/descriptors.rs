@@ -8,7 +8,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, wait_for, wait_until};
 
-const QUICK: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const QUICK: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
 /// The same command in a shell that allows so many open files.
 fn limited(command: &Command, files: usize) -> Command {
@@ -46,7 +46,7 @@ fn every_command_says_that_there_are_too_few_before_anything_is_sent_and_works_w
     let rehearsed = Stage::new(&rows(1), QUICK);
     assert_eq!(rehearsed.run(&[]).code, Some(0));
     let ledger = rehearsed.path(LEDGER).display().to_string();
-    std::fs::write(stage.path("quick.yaml"), format!("{QUICK}clock: {{min_ready: 300ms}}\n"))
+    std::fs::write(stage.path("quick.yaml"), format!("{QUICK}run_defaults: {{min_ready: 300ms}}\n"))
         .expect("written");
     let lines: [&[&str]; 8] = [
         &["check", "plan.csv"],
@@ -82,7 +82,7 @@ fn a_simulator_that_cannot_be_served_says_why() {
 
 #[test]
 fn a_run_with_few_descriptors_sends_fewer_requests_at_once_and_loses_none() {
-    let slow = "latency: {median: 1s, worst: 2s}\nswitching: {least: 300ms, most: 600ms}\nlimit: 100\n";
+    let slow = "latency: {median: 1s, max: 2s}\nswitching: {min: 300ms, max: 600ms}\nrate_limit: 100\n";
     let stage = Stage::new(&rows(40), slow);
     let ran = finish(limited(&stage.command(&["--yes"]), 40));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -92,7 +92,7 @@ fn a_run_with_few_descriptors_sends_fewer_requests_at_once_and_loses_none() {
 
 #[test]
 fn a_request_for_which_there_is_no_descriptor_was_not_sent_and_goes_again() {
-    let slow = "latency: {median: 500ms, worst: 600ms}\nswitching: {least: 300ms, most: 600ms}\n";
+    let slow = "latency: {median: 500ms, max: 600ms}\nswitching: {min: 300ms, max: 600ms}\n";
     let stage = Stage::new(&rows(20), slow);
     let child = stage.command(&["--yes"]).spawn().expect("it starts");
     let id = Pid::from_raw(child.id().cast_signed());

@@ -13,7 +13,7 @@ use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, survived};
 const ENGINES: usize = 4;
 
 /// One engine is refused once, and the answer for another one is lost.
-const WEATHER: &str = "latency: {median: 20ms, worst: 40ms}\nswitching: {least: 100ms, most: 200ms}\n\
+const WEATHER: &str = "latency: {median: 20ms, max: 40ms}\nswitching: {min: 100ms, max: 200ms}\n\
      faults:\n  - {fault: InternalError, engines: [DataEngine-0001], times: 1}\n  \
      - {fault: reset-after-reading, engines: [DataEngine-0002], times: 1, applied: before}\n";
 

@@ -9,7 +9,7 @@ use dlc_fleet::job::{DataEngineId, ImageVersionId, Region};
 
 use crate::stage::{LEDGER, Stage, executable, finish, rows, signal};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
 /// The codes of a Markdown table or an indented list: whatever leads a line as a number.
 fn codes(text: &str) -> Vec<u8> {
@@ -157,7 +157,7 @@ fn get(address: &str, path: &str) -> String {
 }
 
 #[test]
-fn the_simulator_alone_can_be_driven_with_the_keys_it_prints_and_tells_what_it_counted() {
+fn the_simulate_command_accepts_the_keys_that_it_prints_and_serves_statistics() {
     let stage = Stage::new(&rows(6), CALM);
     let mut command = executable(stage.folder.path());
     command.args(["simulate", "--plan", "plan.csv"]);
@@ -166,8 +166,8 @@ fn the_simulator_alone_can_be_driven_with_the_keys_it_prints_and_tells_what_it_c
     }
     let mut simulator = command.spawn().expect("it starts");
     let mut lines = BufReader::new(simulator.stdout.take().expect("piped")).lines().map_while(Result::ok);
-    let address = lines.next().expect("a line").replace("simulating on http://", "");
-    let export = lines.next().expect("a line");
+    let address = lines.next().expect("a line").replace("simulator listening on http://", "");
+    let export = lines.find(|line| line.starts_with("export ")).expect("the credentials");
     let mut run = executable(stage.folder.path());
     run.args(["run", "plan.csv", "--yes", "--min-ready", "400ms", "--output", "json"]);
     run.args(["--endpoint", &format!("http://{address}")]).env_remove("TENCENTCLOUD_TOKEN");

@@ -6,7 +6,7 @@ use dlc_fleet::cloud::SWITCH;
 
 use crate::stage::{LEDGER, Ran, Stage, rows};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
 fn outcomes(ran: &Ran) -> Vec<String> {
     let json = ran.json();
@@ -39,10 +39,8 @@ fn the_rate_is_a_limit_that_bites() {
 
 #[test]
 fn with_a_concurrency_of_one_requests_never_overlap() {
-    let stage = Stage::new(
-        &rows(6),
-        "latency: {median: 150ms, worst: 200ms}\nswitching: {least: 100ms, most: 200ms}\n",
-    );
+    let stage =
+        Stage::new(&rows(6), "latency: {median: 150ms, max: 200ms}\nswitching: {min: 100ms, max: 200ms}\n");
     let ran = stage.run(&["--concurrency", "1"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let arrivals = stage.simulator.arrivals();
@@ -55,7 +53,7 @@ fn with_a_concurrency_of_one_requests_never_overlap() {
 #[test]
 fn a_request_without_an_answer_is_given_up_after_the_time_that_was_asked_for() {
     let weather = format!(
-        "{CALM}faults:\n  - {{fault: hang, applied: before, engines: [DataEngine-0000], times: 1}}\n"
+        "{CALM}faults:\n  - {{fault: no-response, applied: before, engines: [DataEngine-0000], times: 1}}\n"
     );
     let stage = Stage::new(&rows(2), &weather);
     let ran = stage.run(&["--request-timeout", "1s", "--output", "json"]);

@@ -8,7 +8,7 @@ const OURS: &str = "100000000007";
 const OTHER: &str = "100000000008";
 
 fn stage() -> Stage {
-    let calm = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+    let calm = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
     Stage::new(&rows(3), &format!("{calm}account: \"{OURS}\"\n"))
 }
 
@@ -115,7 +115,7 @@ fn check_tells_what_a_run_will_compare() {
 #[test]
 fn a_rehearsal_compares_the_account_where_its_scenario_names_one_and_says_so_where_it_does_not() {
     let stage = stage();
-    let quick = "latency: {median: 5ms, worst: 9ms}\nswitching: {least: 9ms, most: 20ms}\nclock: {min_ready: 300ms}\n";
+    let quick = "latency: {median: 5ms, max: 9ms}\nswitching: {min: 9ms, max: 20ms}\nrun_defaults: {min_ready: 300ms}\n";
     std::fs::write(stage.path("named.yaml"), format!("{quick}account: {OURS}\n")).expect("written");
     let other = format!("{{account: {OTHER}}}");
     let ran = run(&stage, "run", &other, &["--simulate=named.yaml"]);

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::stage::{CANARY, LEDGER, Ran, SECRET_KEY, Stage, TOKEN, executable, finish, rows, without_keys};
 
-const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 100ms, most: 200ms}\n\
+const CALM: &str = "latency: {median: 10ms, max: 30ms}\nswitching: {min: 100ms, max: 200ms}\n\
      instance_role: fleet\n";
 const ROLE: &str = "qcs::cam::uin/100000000001:roleName/fleet";
 
@@ -125,7 +125,8 @@ const WAYS: [&str; 2] = [ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY];
 
 #[test]
 fn no_key_shows_whatever_the_service_answers_that_hands_them_out() {
-    let fates = ["truncated", "wrong-content-type", "html", "hang", "fin", "InternalError"];
+    let fates =
+        ["truncated", "wrong-content-type", "html", "no-response", "close-after-reading", "InternalError"];
     std::thread::scope(|scope| {
         for fault in fates {
             scope.spawn(move || {

@@ -9,7 +9,7 @@ use dlc_fleet::simulator::{METADATA, OK};
 
 use crate::stage::{Ran, Stage, executable, finish, rows};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 const ROLE: &str = "qcs::cam::uin/100000000001:roleName/fleet";
 const METADATA_ENDPOINT: &str = "DLC_FLEET_METADATA_ENDPOINT";
 
@@ -190,7 +190,7 @@ fn whoami_tells_whose_keys_they_are_and_nothing_of_them() {
 
 #[test]
 fn whoami_tells_the_role_of_which_account_it_is_and_until_when() {
-    let stage = Stage::new(&rows(1), &format!("{CALM}session_duration: 600s\nskew: 10m\n"));
+    let stage = Stage::new(&rows(1), &format!("{CALM}session_duration: 600s\nclock_skew: 10m\n"));
     let other = "qcs::cam::uin/42:roleName/fleet";
     let ran = finish(whoami(&stage, &["--role-arn", other, "--output", "json"]));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

@@ -6,7 +6,7 @@ use dlc_fleet::cloud::SWITCH;
 
 use crate::stage::{Ran, Row, Stage, executable, finish, rows, side_by_side, survived};
 
-const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 200ms, most: 400ms}\n";
+const CALM: &str = "latency: {median: 10ms, max: 30ms}\nswitching: {min: 200ms, max: 400ms}\n";
 
 /// An engine that the service does not have.
 const ABSENT: &str = "DataEngine-absent";
@@ -35,7 +35,7 @@ fn assert_none_is_missing(dry: &Ran, engines: u64) {
 
 #[test]
 fn engines_that_listings_leave_out_by_turns_are_all_switched() {
-    let stage = Stage::new(&rows(110), &format!("{CALM}listings: {{omitted: 20%}}\n"));
+    let stage = Stage::new(&rows(110), &format!("{CALM}listing_faults: {{omitted: 20%}}\n"));
     stage.write_plan(&rows(50));
     let dry = finish(stage.command(&["--dry-run", "--output", "json"]));
     assert_none_is_missing(&dry, 50);
@@ -50,7 +50,7 @@ fn engines_that_listings_leave_out_by_turns_are_all_switched() {
 #[test]
 fn engines_in_whose_place_a_listing_repeats_others_are_all_switched() {
     // as many records as are counted, and still not every engine
-    let stage = Stage::new(&rows(40), &format!("{CALM}listings: {{repeated: 40%}}\n"));
+    let stage = Stage::new(&rows(40), &format!("{CALM}listing_faults: {{repeated: 40%}}\n"));
     let ran = stage.run_json(&[]);
     assert_all_switched(&stage, &ran, 40);
 }
@@ -59,7 +59,7 @@ fn engines_in_whose_place_a_listing_repeats_others_are_all_switched() {
 fn engines_beyond_a_count_that_is_too_low_are_all_switched() {
     // of 150 engines 90 are counted, and about as many are on the first page: nothing asks for the second one, and the
     // oldest engines are on it
-    let stage = Stage::new(&rows(150), &format!("{CALM}listings: {{omitted: 10%, uncounted: 40%}}\n"));
+    let stage = Stage::new(&rows(150), &format!("{CALM}listing_faults: {{omitted: 10%, uncounted: 40%}}\n"));
     stage.write_plan(&rows(20));
     let dry = finish(stage.command(&["--dry-run", "--output", "json"]));
     assert_none_is_missing(&dry, 20);
@@ -69,8 +69,11 @@ fn engines_beyond_a_count_that_is_too_low_are_all_switched() {
 
 #[test]
 fn an_engine_that_is_not_there_is_still_reported_as_not_found() {
-    let faults =
-        ["", "listings: {omitted: 20%}\n", "listings: {omitted: 30%, repeated: 20%, uncounted: 40%}\n"];
+    let faults = [
+        "",
+        "listing_faults: {omitted: 20%}\n",
+        "listing_faults: {omitted: 30%, repeated: 20%, uncounted: 40%}\n",
+    ];
     side_by_side(&faults, |faults| {
         let stage = Stage::new(&rows(12), &format!("{CALM}{faults}"));
         stage.write_plan(&[&rows(12)[..], &[absent()]].concat());
@@ -89,7 +92,7 @@ fn an_engine_that_is_not_there_is_still_reported_as_not_found() {
 
 #[test]
 fn an_unconfirmed_request_is_neither_forgotten_nor_sent_again_because_a_listing_leaves_its_engine_out() {
-    let lost = "listings: {omitted: 30%}\nfaults: [{fault: reset-after-reading, times: 1}]\n";
+    let lost = "listing_faults: {omitted: 30%}\nfaults: [{fault: reset-after-reading, times: 1}]\n";
     let stage = Stage::new(&rows(12), &format!("{CALM}{lost}"));
     let ran = stage.run_json(&["--resend-after", "3s", "--min-ready", "400ms", "--wait-timeout", "60s"]);
     assert_all_switched(&stage, &ran, 12);
@@ -116,7 +119,7 @@ fn soaking(stage: &Stage, canary: usize, rest: usize) -> Command {
 
 #[test]
 fn a_wave_passes_its_soak_although_listings_leave_out_some_of_its_engines() {
-    let stage = Stage::new(&rows(30), &format!("{CALM}listings: {{omitted: 40%}}\n"));
+    let stage = Stage::new(&rows(30), &format!("{CALM}listing_faults: {{omitted: 40%}}\n"));
     let ran = finish(soaking(&stage, 28, 2));
     assert_all_switched(&stage, &ran, 30);
 }

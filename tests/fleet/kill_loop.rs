@@ -17,7 +17,7 @@ const ENGINES: usize = 100;
 /// Kills in one world before the command is left to finish.
 const KILLS_IN_A_WORLD: usize = 8;
 
-const WEATHER: &str = "latency: {median: 120ms, worst: 400ms}\nswitching: {least: 300ms, most: 900ms}\n\
+const WEATHER: &str = "latency: {median: 120ms, max: 400ms}\nswitching: {min: 300ms, max: 900ms}\n\
                        faults:\n  - {fault: InternalError, engines: 5%, times: 1}\n";
 
 /// What a loop counted; all but the first three have to be zero.

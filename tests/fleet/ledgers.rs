@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows};
 
-const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 100ms, most: 200ms}\n\
+const CALM: &str = "latency: {median: 10ms, max: 30ms}\nswitching: {min: 100ms, max: 200ms}\n\
                     faults:\n  - {fault: InvalidParameterValue, engines: [DataEngine-0001]}\n";
 
 fn ledger(stage: &Stage, flags: &[&str]) -> Ran {

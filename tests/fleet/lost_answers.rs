@@ -16,8 +16,8 @@ const ENGINES: usize = 4;
 /// Ways to lose an answer, or to learn nothing certain from it, in which the service has read the request.
 const AFTER_READING: [&str; 10] = [
     "reset-after-reading",
-    "fin",
-    "hang",
+    "close-after-reading",
+    "no-response",
     "http-502",
     "http-504",
     "html",
@@ -39,7 +39,7 @@ struct Cell {
 
 fn play(fault: &str, applied: &str, flags: &[&str]) -> Cell {
     let weather = format!(
-        "latency: {{median: 20ms, worst: 60ms}}\nswitching: {{least: 300ms, most: 600ms}}\n\
+        "latency: {{median: 20ms, max: 60ms}}\nswitching: {{min: 300ms, max: 600ms}}\n\
          faults:\n  - {{fault: {fault}, applied: {applied}, times: 1}}\n"
     );
     let stage = Stage::new(&rows(ENGINES), &weather);
@@ -62,7 +62,11 @@ fn play(fault: &str, applied: &str, flags: &[&str]) -> Cell {
         }
     }
     // what is applied late may come after the run, which is why it is late
-    std::thread::sleep(std::time::Duration::from_millis(if applied.starts_with("late") { 1_500 } else { 0 }));
+    std::thread::sleep(std::time::Duration::from_millis(if applied.starts_with("after") {
+        1_500
+    } else {
+        0
+    }));
     let stats = stage.simulator.stats();
     cell.applied_once = stats.applied_by_engine.values().filter(|times| **times == 1).count();
     cell.applied_more = stats.applied_more_than_once.len();
@@ -145,7 +149,7 @@ fn print(cells: &BTreeMap<(String, String), Cell>) {
 fn settled_by_reading_back() -> Vec<(&'static str, &'static str)> {
     let read = AFTER_READING
         .into_iter()
-        .flat_map(|fault| ["before", "never", "late 1s"].map(|applied| (fault, applied)));
+        .flat_map(|fault| ["before", "never", "after 1s"].map(|applied| (fault, applied)));
     // what the service never read it cannot apply
     read.chain([("no-connection", "never"), ("reset-before-reading", "never")]).collect()
 }
@@ -184,7 +188,7 @@ fn without_read_back_nothing_in_doubt_is_sent_again_and_it_is_called_unknown() {
 #[test]
 fn without_resend_time_a_server_fault_that_is_applied_after_the_read_is_switched_twice_and_told_truthfully() {
     // the price of not waiting, for those who ask for it
-    let faults = ["before", "never", "late 1s"].map(|applied| ("InternalError", applied));
+    let faults = ["before", "never", "after 1s"].map(|applied| ("InternalError", applied));
     let cells = play_all(faults.into(), &["--resend-after", "0s"]);
     print(&cells);
     sum_up("`InternalError` for those who ask for the risk by `--resend-after 0s`", &cells);
@@ -192,8 +196,8 @@ fn without_resend_time_a_server_fault_that_is_applied_after_the_read_is_switched
         let name = format!("{applied}: {cell:?}");
         assert_eq!((cell.switched, cell.applied_once + cell.applied_more), (ENGINES, ENGINES), "{name}");
         assert!(cell.requests <= if applied == "before" { ENGINES } else { 2 * ENGINES }, "{name}");
-        assert!(cell.applied_more == 0 || applied.starts_with("late"), "{name}");
+        assert!(cell.applied_more == 0 || applied.starts_with("after"), "{name}");
         // with the grace time, which is three times as long, there is one request for each
-        assert!(cell.requests > ENGINES || !applied.starts_with("late"), "{name}");
+        assert!(cell.requests > ENGINES || !applied.starts_with("after"), "{name}");
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::stage::{LEDGER, Stage, rows, signal, wait_for, wait_until};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
 #[test]
 fn a_fleet_is_switched_and_every_row_is_told() {

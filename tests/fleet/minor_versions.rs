@@ -5,7 +5,8 @@ use dlc_fleet::job::{DataEngineId, ImageVersionId};
 
 use crate::stage::{LEDGER, Ran, Row, Stage, engine, finish, rows};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 200ms, most: 400ms}\nminor_versions: accepted\n";
+const CALM: &str =
+    "latency: {median: 20ms, max: 60ms}\nswitching: {min: 200ms, max: 400ms}\nminor_versions: accepted\n";
 
 /// A target of which neither the catalogue nor any engine knows.
 const UNLISTED: &str = "image-unlisted";

@@ -8,7 +8,7 @@ use dlc_fleet::job::ImageVersionId;
 
 use crate::stage::{LEDGER, Ran, Stage, engine, finish, rows, signal, wait_for, wait_until};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 200ms, most: 400ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 200ms, max: 400ms}\n";
 
 /// A released row waits for the request of the earlier run; these wait for less than the default.
 const SOON: [&str; 2] = ["--resend-after", "1s"];
@@ -94,7 +94,9 @@ fn an_engine_that_another_client_moved_stays_failed_until_the_plan_names_its_ima
 
 #[test]
 fn an_engine_that_another_client_moved_while_its_request_was_unconfirmed_stays_failed() {
-    for fault in ["{fault: fin, applied: never, times: 1}", "{fault: InternalError, times: 1}"] {
+    for fault in
+        ["{fault: close-after-reading, applied: never, times: 1}", "{fault: InternalError, times: 1}"]
+    {
         let (stage, _) = moved_after(fault, 0);
         assert_stays_failed(&stage, &[], 2);
         let ran = stage.run_json(&RELEASE);
@@ -116,8 +118,10 @@ fn an_engine_that_another_client_moved_is_released_by_a_flag() {
 
 #[test]
 fn an_engine_that_is_released_waits_for_what_may_still_become_of_its_unconfirmed_request() {
-    let stage =
-        Stage::new(&rows(2), &format!("{CALM}faults: [{{fault: fin, applied: late 4s, times: 1}}]\n"));
+    let stage = Stage::new(
+        &rows(2),
+        &format!("{CALM}faults: [{{fault: close-after-reading, applied: after 4s, times: 1}}]\n"),
+    );
     let (third, resend_after) = (third_image(&stage), ["--resend-after", "8s"]);
     let child = stage.command(&[&["--yes", "--output", "json"], &resend_after[..]].concat()).spawn();
     let child = child.expect("it starts");

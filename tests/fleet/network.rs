@@ -8,7 +8,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use crate::stage::{Ran, Stage, executable, finish, rows};
 use crate::tls::{Authority, Relay, Spoiler};
 
-const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 100ms, most: 200ms}\n";
+const CALM: &str = "latency: {median: 10ms, max: 30ms}\nswitching: {min: 100ms, max: 200ms}\n";
 
 /// A stage, and in its folder `ca.pem` of a CA and `other.pem` of another.
 fn staged() -> (Stage, Authority) {

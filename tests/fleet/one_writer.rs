@@ -6,7 +6,7 @@ use dlc_fleet::ledger;
 
 use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, survived, wait_for, wait_until};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
 fn about(stage: &Stage, command: &str) -> Ran {
     let mut ran = executable(stage.folder.path());

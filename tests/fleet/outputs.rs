@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::stage::{LEDGER, Stage, executable, finish, rows, signal, wait_for, wait_until};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
 /// What can be asked for without changing anything.
 const QUESTIONS: [&[&str]; 9] = [

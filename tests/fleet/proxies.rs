@@ -10,7 +10,7 @@ use crate::connect_proxy::{ConnectProxy, python_is_here};
 use crate::stage::{Ran, Stage, executable, finish, rows, survived, wait_for, wait_until};
 use crate::tls::{Authority, Relay};
 
-const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 100ms, most: 200ms}\n";
+const CALM: &str = "latency: {median: 10ms, max: 30ms}\nswitching: {min: 100ms, max: 200ms}\n";
 
 /// A host that only the proxy can find.
 const HOST: &str = "dlc.test.invalid";

@@ -9,7 +9,7 @@ use dlc_fleet::job::{DataEngineId, ImageVersionId};
 
 use crate::stage::{Ran, Stage, engine, rows, side_by_side, signal, survived, wait_for, wait_until};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 200ms, most: 400ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 200ms, max: 400ms}\n";
 
 /// Engines of one stage; the first request for each is refused.
 const ENGINES: usize = 3;
@@ -114,7 +114,7 @@ fn wait_for_late_switches() {
 #[test]
 fn a_switch_that_is_applied_after_such_a_refusal_is_made_once_and_never_called_failed() {
     side_by_side(&UNPROVEN, |case| {
-        let stage = refused(case, "late 1s");
+        let stage = refused(case, "after 1s");
         run_to_the_end(&stage, case);
         wait_for_late_switches();
         let stats = stage.simulator.stats();
@@ -151,7 +151,7 @@ fn such_a_refusal_is_called_failed_only_after_the_engine_was_read_for_as_long_as
 
 #[test]
 fn a_run_that_is_interrupted_after_such_a_refusal_does_not_send_again_early() {
-    let cases = [("INT", "never"), ("KILL", "never"), ("INT", "late 1s"), ("KILL", "late 1s")];
+    let cases = [("INT", "never"), ("KILL", "never"), ("INT", "after 1s"), ("KILL", "after 1s")];
     side_by_side(&cases, |(name, applied)| {
         let case = format!("SIG{name}, applied {applied}");
         let stage = refused("FailedOperation", applied);

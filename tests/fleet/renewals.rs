@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::stage::{Ran, Stage, rows, survived, wait_for, wait_until};
 use crate::staging::{Staging, jobs};
 
-const CALM: &str = "latency: {median: 300ms, worst: 500ms}\nswitching: {least: 1s, most: 2s}\n";
+const CALM: &str = "latency: {median: 300ms, max: 500ms}\nswitching: {min: 1s, max: 2s}\n";
 
 const TOKEN_FAILURE: &str = "AuthFailure.TokenFailure";
 
@@ -113,7 +113,7 @@ impl Cloud for Renewing {
 async fn requests_do_not_pile_up_behind_a_renewal_that_takes_long() {
     let told = Staging::new(jobs(150, 1), CALM).run_in(|simulator| Renewing::new(simulator, None)).await;
     assert_eq!((told.count(Outcome::Switched), told.applied_once()), (150, true));
-    let worst = told.simulator.stats().action(SWITCH).peak_window;
+    let worst = told.simulator.stats().action(SWITCH).peak_requests_per_second;
     assert!(worst <= 20, "{worst} arrivals in one second");
     assert!(told.ended.elapsed >= NO_KEYS.1, "the renewal must bite");
 }
@@ -125,13 +125,17 @@ async fn nor_does_reading() {
         job.key.region = Region::new(format!("ap-region-{number}"));
     }
     let rows: Vec<(JobKey, bool)> = plan.iter().map(|job| (job.key.clone(), false)).collect();
-    let simulator = Simulator::new(World::holding(1, &rows), Scenario::calm());
+    let simulator = Simulator::new(World::holding(1, &rows), Scenario::default());
     let reader = Reader::new(Arc::new(Renewing::new(simulator.clone(), None)), RunOptions::default());
     sleep(NO_KEYS.0).await;
     reader.survey(&plan).await.expect("a survey");
     let reads = simulator.stats().action(LIST_ENGINES);
     assert_eq!(reads.received, 80, "four kinds of engine in each region");
-    assert!(reads.peak_window <= 20, "{} arrivals in one second", reads.peak_window);
+    assert!(
+        reads.peak_requests_per_second <= 20,
+        "{} arrivals in one second",
+        reads.peak_requests_per_second
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,7 +172,7 @@ fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
     let stats = stage.simulator.stats();
     assert_eq!((stats.applied_by_engine.len(), stats.applied_more_than_once.len()), (engines, 0));
     // a busy machine may bunch an arrival or two; what piles up behind a renewal would be dozens
-    let worst = stats.action(SWITCH).peak_window;
+    let worst = stats.action(SWITCH).peak_requests_per_second;
     assert!(worst <= 25, "{worst} arrivals in one second");
     // what the tool itself let go is exact, however busy the machine is
     let fastest = ran.stdout.split(" starts in any second").next().and_then(|text| text.rsplit(' ').next());
@@ -178,7 +182,7 @@ fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
 
 /// Keys of a role that last so long, with a service whose clock is ahead. Returns the sets of keys that were asked for.
 fn run_with_short_keys(scenario: &str, engines: usize) -> usize {
-    let quick = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+    let quick = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
     let stage = Stage::new(&rows(engines), &format!("{quick}{scenario}"));
     let begun = std::time::Instant::now();
     let ran = stage.run(&["--role-arn", ROLE]);
@@ -201,7 +205,7 @@ fn keys_with_little_more_than_five_minutes_are_renewed_in_the_middle_of_a_run() 
 fn keys_expire_by_the_clock_of_the_service_and_not_by_that_of_this_machine() {
     // by this machine's clock they would seem to last ten minutes longer, or to have expired from the start
     let sets = ["10m", "-10m"].map(|skew| {
-        let sets = run_with_short_keys(&format!("session_duration: 310s\nskew: {skew}\n"), 230);
+        let sets = run_with_short_keys(&format!("session_duration: 310s\nclock_skew: {skew}\n"), 230);
         assert!(sets >= 2, "{skew}: {sets}");
         sets
     });
@@ -215,7 +219,7 @@ fn keys_expire_by_the_clock_of_the_service_and_not_by_that_of_this_machine() {
 }
 
 /// Slow enough for some fifty requests to be under way at once.
-const SLOW: &str = "latency: {median: 2500ms, worst: 3s}\nswitching: {least: 300ms, most: 600ms}\n";
+const SLOW: &str = "latency: {median: 2500ms, max: 3s}\nswitching: {min: 300ms, max: 600ms}\n";
 
 /// Begins a run with a role, and ends its session once so many requests have come.
 fn run_and_end_the_session(stage: &Stage, after: usize, flags: &[&str]) -> Ran {
@@ -275,10 +279,10 @@ fn keys_that_cannot_be_renewed_are_used_for_as_long_as_they_are_good() {
 
 #[test]
 fn a_token_service_that_hangs_holds_requests_back_and_does_not_let_them_go_together() {
-    let hangs = "{fault: hang, action: AssumeRole, from: 100ms, times: 1}";
+    let hangs = "{fault: no-response, action: AssumeRole, from: 100ms, times: 1}";
     let stage = Stage::new(&rows(100), &format!("{CALM}faults:\n  - {hangs}\n"));
     let ran = run_and_end_the_session(&stage, 30, &["--request-timeout", "2s"]);
     assert_done(&stage, 100, &ran);
     let stats = stage.simulator.stats();
-    assert_eq!((stats.answered(ASSUME_ROLE, "hang"), stats.answered(ASSUME_ROLE, OK)), (1, 2));
+    assert_eq!((stats.answered(ASSUME_ROLE, "no-response"), stats.answered(ASSUME_ROLE, OK)), (1, 2));
 }

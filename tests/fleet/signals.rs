@@ -49,15 +49,15 @@ const SOAKING_PLAN: &str = "region: ap-guangzhou\nnew_image_version_id: image-ne
 const PHASES: [Phase; 7] = [
     Phase {
         name: "checking",
-        weather: "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n\
-                  faults:\n  - {fault: hang, action: DescribeDataEngines, times: 1}\n",
+        weather: "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n\
+                  faults:\n  - {fault: no-response, action: DescribeDataEngines, times: 1}\n",
         reached: |stage, _| stage.simulator.stats().action(LIST_ENGINES).received > 0,
         untouched: true,
         ..PHASE
     },
     Phase {
         name: "being asked",
-        weather: "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n",
+        weather: "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n",
         flags: &[],
         reached: |_, run| run.printed().contains("type the number"),
         untouched: true,
@@ -66,35 +66,35 @@ const PHASES: [Phase; 7] = [
     },
     Phase {
         name: "waiting for the gate",
-        weather: "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n",
+        weather: "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n",
         flags: &["--yes", "--rate", "1"],
         reached: |stage, _| stage.requests() > 0 && lines(stage, "sent") > stage.requests(),
         ..PHASE
     },
     Phase {
         name: "in flight, slow answers",
-        weather: "latency: {median: 1s, worst: 1s}\nswitching: {least: 300ms, most: 600ms}\n",
+        weather: "latency: {median: 1s, max: 1s}\nswitching: {min: 300ms, max: 600ms}\n",
         reached: |stage, _| stage.requests() > 1 && lines(stage, "accepted") == 0,
         ..PHASE
     },
     Phase {
         name: "in flight, no answers",
-        weather: "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n\
-                  faults:\n  - {fault: hang, times: 1, applied: never, engines: [DataEngine-0000, DataEngine-0001]}\n  \
-                  - {fault: hang, times: 1, applied: before, engines: [DataEngine-0002, DataEngine-0003]}\n",
+        weather: "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n\
+                  faults:\n  - {fault: no-response, times: 1, applied: never, engines: [DataEngine-0000, DataEngine-0001]}\n  \
+                  - {fault: no-response, times: 1, applied: before, engines: [DataEngine-0002, DataEngine-0003]}\n",
         reached: |stage, _| stage.requests() == ENGINES,
         ..PHASE
     },
     Phase {
         name: "converging",
-        weather: "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 2s, most: 3s}\n",
+        weather: "latency: {median: 20ms, max: 60ms}\nswitching: {min: 2s, max: 3s}\n",
         reached: |stage, _| lines(stage, "accepted") == ENGINES,
         ..PHASE
     },
     Phase {
         name: "soaking",
         plan: "plan.yaml",
-        weather: "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n",
+        weather: "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n",
         reached: |stage, _| lines(stage, "switched") == 2,
         ..PHASE
     },

@@ -6,7 +6,7 @@ use crate::connect_proxy::{ConnectProxy, python_is_here};
 use crate::stage::{Ran, Stage, executable, finish, rows};
 use crate::tls::{Authority, Relay};
 
-const CALM: &str = "latency: {median: 10ms, worst: 30ms}\nswitching: {least: 100ms, most: 200ms}\n";
+const CALM: &str = "latency: {median: 10ms, max: 30ms}\nswitching: {min: 100ms, max: 200ms}\n";
 const REGION: &str = "ap-shanghai-fsi";
 const HOST: &str = "dlc.ap-shanghai-fsi.tencentcloudapi.com";
 

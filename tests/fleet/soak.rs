@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::staging::{Staging, Told, jobs};
 
 const SOAK: Duration = Duration::from_secs(600);
-const CALM: &str = "latency: {median: 50ms, worst: 60ms}\n";
+const CALM: &str = "latency: {median: 50ms, max: 60ms}\n";
 
 fn region() -> Region {
     Region::new("ap-guangzhou")

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, wait_for, wait_until};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
 /// Two waves of two engines in `plan.yaml`, of which the first soaks.
 fn stage(soak: &str) -> Stage {

@@ -15,7 +15,7 @@ const SOAK: Duration = Duration::from_secs(600);
 
 /// Forty engines in two waves at a site without a listing, of which the first wave soaks.
 fn soaking() -> Staging {
-    let weather = format!("{LACKS}latency: {{median: 50ms, worst: 60ms}}\n");
+    let weather = format!("{LACKS}latency: {{median: 50ms, max: 60ms}}\n");
     let mut staging = Staging::new(named_jobs(40, 2, 1), &weather);
     staging.soaks = vec![SOAK];
     staging
@@ -42,7 +42,7 @@ async fn a_wave_that_has_soaked_is_read_back_by_name_before_the_next_one_opens()
     assert!(soaked[0] <= opened && opened < over + Duration::from_secs(10), "{:?} late", opened - over);
     let stats = told.simulator.stats();
     for action in [SWITCH, SHOW_ENGINE] {
-        assert!(stats.action(action).peak_window <= 20, "{action}");
+        assert!(stats.action(action).peak_requests_per_second <= 20, "{action}");
         assert_eq!(stats.answered(action, "RequestLimitExceeded"), 0, "{action}");
     }
 }
@@ -64,6 +64,6 @@ async fn a_name_that_another_engine_was_given_during_the_soak_stops_the_run() {
     assert!(told.ended.elapsed >= SOAK);
     assert_eq!(told.simulator.stats().action(SWITCH).received, 20, "nothing of the next wave was sent");
     assert_eq!((told.count(Outcome::Switched), told.count(Outcome::NotStarted)), (20, 20));
-    let most = told.simulator.stats().action(SHOW_ENGINE).peak_window;
+    let most = told.simulator.stats().action(SHOW_ENGINE).peak_requests_per_second;
     assert!(most <= 20, "{most} looks in one second");
 }

@@ -16,7 +16,7 @@ const WAIT: &str = "3s";
 const SUSPENSION: Duration = Duration::from_millis(3_500);
 
 /// Engines converge while the process stands still, and not before.
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 800ms, most: 800ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 800ms, max: 800ms}\n";
 
 fn command(stage: &Stage, flags: &[&str]) -> Command {
     let waits =
@@ -74,7 +74,7 @@ fn the_time_of_a_standstill_does_not_count_for_engines_that_take_longer() {
 #[test]
 fn requests_under_way_at_a_standstill_are_switched() {
     let stage =
-        Stage::new(&rows(ENGINES), &CALM.replace("median: 20ms, worst: 60ms", "median: 500ms, worst: 500ms"));
+        Stage::new(&rows(ENGINES), &CALM.replace("median: 20ms, max: 60ms", "median: 500ms, max: 500ms"));
     let child = command(&stage, &["--request-timeout", "2s"]).spawn().expect("it starts");
     wait_until("every request has arrived", || stage.requests() == ENGINES);
     stand_still(&stage, &child, || {});
@@ -86,7 +86,7 @@ fn unconfirmed_requests_that_were_applied_before_or_during_a_standstill_are_swit
     let faults = [
         "{fault: reset-after-reading, applied: before, times: 1}",
         "{fault: InternalError, applied: before, times: 1}",
-        "{fault: InternalError, applied: late 500ms, times: 1}",
+        "{fault: InternalError, applied: after 500ms, times: 1}",
     ];
     side_by_side(&faults, |fault| {
         let stage = Stage::new(&rows(ENGINES), &format!("{CALM}faults: [{fault}]\n"));
@@ -155,7 +155,7 @@ fn a_wave_that_soaked_during_a_standstill_is_read_before_it_is_judged() {
 #[test]
 fn a_wave_that_is_being_read_at_a_standstill_is_read_again_before_it_is_judged() {
     // each read takes a while, so that the one after the soak is under way when the process stops
-    let slow = "latency: {median: 400ms, worst: 400ms}\nswitching: {least: 200ms, most: 400ms}\n";
+    let slow = "latency: {median: 400ms, max: 400ms}\nswitching: {min: 200ms, max: 400ms}\n";
     let stage = Stage::new(&rows(ENGINES), slow);
     let child = soaking(&stage).spawn().expect("it starts");
     wait_until("the canary is switched", || stage.ledger().matches(r#""kind":"switched""#).count() == 2);

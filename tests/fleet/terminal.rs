@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::execution::{Execution, Parent};
 use crate::stage::{LEDGER, Stage, executable, finish, rows, signal, wait_for, wait_until};
 
-const CALM: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\n";
+const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
 /// Asserts that the ledger is valid and that the same command brings every engine to its target, each by one switch.
 fn all_ends_well(stage: &Stage, engines: u64) {
@@ -47,10 +47,8 @@ fn ctrl_c_is_typed_at_the_question_and_while_engines_are_switched() {
 #[test]
 fn after_ctrl_z_nothing_happens_and_after_fg_the_run_goes_on_and_the_bars_are_drawn_again() {
     // answers come while the tool is stopped, and longer ago than it would have waited for them
-    let stage = Stage::new(
-        &rows(30),
-        "latency: {median: 200ms, worst: 300ms}\nswitching: {least: 300ms, most: 600ms}\n",
-    );
+    let stage =
+        Stage::new(&rows(30), "latency: {median: 200ms, max: 300ms}\nswitching: {min: 300ms, max: 600ms}\n");
     let flags = ["--yes", "--resend-after", "1s", "--request-timeout", "1s"];
     let mut run = Execution::on_terminal(&stage, &stage.command(&flags), Parent::Jobs);
     wait_until("requests arrive", || stage.requests() > 4);

@@ -5,7 +5,8 @@ use dlc_fleet::cloud::{LIST_ENGINES, LIST_IMAGES, SHOW_ENGINE};
 
 use crate::stage::{Ran, Stage, rows};
 
-const QUICK: &str = "latency: {median: 20ms, worst: 60ms}\nswitching: {least: 300ms, most: 600ms}\naccount: \"100000000007\"\n";
+const QUICK: &str =
+    "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\naccount: \"100000000007\"\n";
 const ROLE: &str = "qcs::cam::uin/100000000007:roleName/fleet";
 
 /// What befalls a call that passes by itself.
@@ -27,7 +28,7 @@ const PASSING: [&str; 19] = [
     "html",
     "truncated",
     "empty",
-    "fin",
+    "close-after-reading",
     "reset-after-reading",
 ];
 

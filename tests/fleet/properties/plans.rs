@@ -70,8 +70,8 @@ const YAML_PIECES: [&str; 24] = [
 ];
 
 const SCENARIOS: [&str; 2] = [
-    "seed: 7\nlatency: {median: 120ms, worst: 600ms}\nswitching: {least: 2s, most: 4s}\nimage_changes: at-start\nwindow: fixed\nlimit: 15\nskew: -10m\nclock: {min_ready: 1s}\n",
-    "faults:\n  - {fault: InternalError, engines: 3%, times: 1}\n  - {fault: fin, applied: late 5s, engines: [x], from: 1s, until: 2s}\n  - {fault: other-client, requests_per_second: 3}\n  - {fault: undocumented A.B, action: any}\n",
+    "seed: 7\nlatency: {median: 120ms, max: 600ms}\nswitching: {min: 2s, max: 4s}\nimage_changes: at-start\nrate_limit_window: fixed\nrate_limit: 15\nclock_skew: -10m\nrun_defaults: {min_ready: 1s}\n",
+    "faults:\n  - {fault: InternalError, engines: 3%, times: 1}\n  - {fault: close-after-reading, applied: after 5s, engines: [x], from: 1s, until: 2s}\n  - {fault: other-client, requests_per_second: 3}\n  - {fault: undocumented A.B, action: any}\n",
 ];
 
 const SCENARIO_PIECES: [&str; 20] = [
@@ -81,7 +81,7 @@ const SCENARIO_PIECES: [&str; 20] = [
     "engines: ",
     "100%",
     "applied: ",
-    "late ",
+    "after ",
     "5s",
     "1m30s",
     "-1s",
@@ -90,7 +90,7 @@ const SCENARIO_PIECES: [&str; 20] = [
     "{",
     "}",
     "\n",
-    "takes: 1",
+    "requests_per_second: 1",
     "times: 2",
     "action: any",
     "4294967295",
@@ -171,11 +171,11 @@ fn is_sound(plan: &Plan) {
     assert!(plan.digest.len() == 64 && plan.digest.bytes().all(|byte| byte.is_ascii_hexdigit()));
 }
 
-fn judge_scenario(text: &str) {
-    match Scenario::parse(text, "storm.yaml") {
+fn check_scenario(text: &str) {
+    match Scenario::parse(text, "scenario.yaml") {
         Ok(scenario) => {
-            assert!(scenario.latency.median <= scenario.latency.worst && scenario.limit > 0);
-            assert!(scenario.switching.0 <= scenario.switching.1);
+            assert!(scenario.latency.median <= scenario.latency.max && scenario.rate_limit > 0);
+            assert!(scenario.switching.min <= scenario.switching.max);
             for rule in &scenario.faults {
                 assert!(rule.times.is_none_or(|times| times > 0), "{rule:?}");
                 assert!(rule.until.is_none_or(|until| rule.from.is_none_or(|from| from < until)), "{rule:?}");
@@ -191,7 +191,7 @@ fn judge_scenario(text: &str) {
             // YAML ends lines at a CR that stands alone, too
             let lines = text.split(['\n', '\r']).count() as u64;
             assert!((1..=lines).contains(&error.line) && error.column > 0, "{error}");
-            assert!(!error.what.is_empty() && !error.what.contains('\n'), "{error}");
+            assert!(!error.message.is_empty() && !error.message.contains('\n'), "{error}");
         }
     }
 }
@@ -219,7 +219,7 @@ proptest! {
     fn any_text_is_a_sound_scenario_or_an_error_with_its_place(
         bytes in prop_oneof![mutated(&SCENARIOS, &SCENARIO_PIECES), noise(&SCENARIO_PIECES)],
     ) {
-        judge_scenario(&String::from_utf8_lossy(&bytes));
+        check_scenario(&String::from_utf8_lossy(&bytes));
     }
 }
 
@@ -233,6 +233,6 @@ fn the_texts_that_are_changed_are_valid_before() {
         is_sound(&load("plan.yaml", text.as_bytes(), Some(&region)).expect(text));
     }
     for text in SCENARIOS {
-        Scenario::parse(text, "storm.yaml").expect(text);
+        Scenario::parse(text, "scenario.yaml").expect(text);
     }
 }

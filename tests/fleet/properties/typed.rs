@@ -42,7 +42,7 @@ const ENDPOINT_PIECES: [&str; 16] = [
     "。",
 ];
 
-const FATES: [&str; 5] =
+const FAULTS: [&str; 5] =
     ["InternalError", "http-502", "undocumented A.B", "other-client", "reset-after-reading"];
 
 const FLAGS: [&str; 26] = [
@@ -161,10 +161,10 @@ proptest! {
     }
 
     #[test]
-    fn any_word_is_a_fate_or_an_error_with_a_remedy(bytes in mutated(&FATES, &["undocumented ", "http-", " ", "-"])) {
+    fn any_text_is_a_fault_or_an_error_with_a_remedy(bytes in mutated(&FAULTS, &["undocumented ", "http-", " ", "-"])) {
         let text = String::from_utf8_lossy(&bytes);
         match text.parse::<SimulatedFault>() {
-            Ok(SimulatedFault::Refused(code)) => prop_assert!(!code.is_empty() && code.trim() == code, "{:?}", code),
+            Ok(SimulatedFault::Refusal(code)) => prop_assert!(!code.is_empty() && code.trim() == code, "{:?}", code),
             Ok(_) => {}
             Err(what) => prop_assert!(what.contains("; "), "{}", what),
         }

@@ -83,7 +83,7 @@ impl Oracle {
     /// The lines of the runs, first and last, counted from one.
     pub fn runs(&self) -> Vec<(usize, usize)> {
         let begins: Vec<usize> = (1..=self.lines())
-            .filter(|line| self.line(*line).windows(12).any(|bytes| bytes == b"\"kind\":\"run-started\""))
+            .filter(|line| self.line(*line).windows(20).any(|bytes| bytes == b"\"kind\":\"run-started\""))
             .collect();
         let ends = begins.iter().skip(1).map(|begin| begin - 1).chain([self.lines()]);
         begins.iter().copied().zip(ends).collect()

@@ -13,7 +13,7 @@ use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, wait_fo
 const ENGINES: usize = 16;
 
 /// Refusals, throttles and lost answers, so that many kinds of line are in the ledger.
-const WEATHER: &str = "latency: {median: 30ms, worst: 90ms}\nswitching: {least: 300ms, most: 900ms}\nfaults:\n\
+const WEATHER: &str = "latency: {median: 30ms, max: 90ms}\nswitching: {min: 300ms, max: 900ms}\nfaults:\n\
                        \x20 - {fault: InternalError, engines: 20%, times: 1}\n\
                        \x20 - {fault: RequestLimitExceeded, engines: 10%, times: 1}\n\
                        \x20 - {fault: reset-after-reading, engines: [DataEngine-0002], times: 1}\n";

@@ -1,40 +1,22 @@
-//! What stands before the actions: who calls which service, when, and whether the signature covers what was received.
+//! Authenticates requests: keys, time, signature, token, and the service that the signature is for.
 
 use hyper::HeaderMap;
 use zeroize::Zeroizing;
 
+use super::api::{Api, DLC, STS};
+use super::refusal::{missing, refuse, unsupported_action};
 use super::scenario::Scenario;
 use super::sts::{Identity, Sessions, owner};
-use super::sts_wire;
-use super::world::Objection;
 use crate::cloud::sign::{ALGORITHM, Signable};
-use crate::cloud::{API_VERSION, LIST_ENGINES, LIST_IMAGES, SHOW_ENGINE, SWITCH, sts};
+use crate::cloud::{Refusal, sts};
 
-/// The actions of DLC that there are.
-pub(super) const ACTIONS: [&str; 4] = [SWITCH, LIST_ENGINES, SHOW_ENGINE, LIST_IMAGES];
-
-/// A service that answers at this address.
-struct Api {
-    /// Its name in the scope of a signature.
-    service: &'static str,
-    version: &'static str,
-    actions: &'static [&'static str],
-}
-
-const DLC: Api = Api { service: "dlc", version: API_VERSION, actions: &ACTIONS };
-const STS: Api = Api { service: sts::SERVICE, version: sts::API_VERSION, actions: &sts_wire::ACTIONS };
-
-/// What stands in place of a signature where the caller has no keys yet.
+/// Replaces the signature if the caller has no keys yet.
 const UNSIGNED: &str = "SKIP";
 
-/// Headers that every signature must cover (document 1155/48995).
+/// Headers that every signature must include (document 1155/48995).
 const MUST_BE_SIGNED: [&str; 2] = ["content-type", "host"];
 
-/// Value of `X-TC-Content-SHA256` that leaves the body out of the signature, and what is hashed in its place
-/// (vendor's Python SDK, `abstract_client.py`).
-const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
-
-/// The one pair of permanent keys that the simulator knows. Not `Debug`, so that no log can hold it.
+/// The permanent keys that the simulator accepts. Not `Debug`, so that no log contains them.
 pub struct Keys {
     secret_id: String,
     secret_key: Zeroizing<String>,
@@ -42,7 +24,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// A pair of keys, with the token that temporary ones need.
+    /// A pair of keys; temporary keys have a token.
     pub fn new(secret_id: impl Into<String>, secret_key: impl Into<String>, token: Option<String>) -> Self {
         Self {
             secret_id: secret_id.into(),
@@ -52,45 +34,45 @@ impl Keys {
     }
 }
 
-/// Whose keys are accepted.
+/// The keys that are accepted.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
+pub(super) struct AcceptedKeys<'a> {
     pub(super) keys: &'a Keys,
     pub(super) sessions: &'a Sessions,
     pub(super) scenario: &'a Scenario,
 }
 
-/// A pair of keys that is known.
+/// The owner of a pair of keys.
 struct Holder<'a> {
     secret_key: &'a str,
     token: Option<&'a str>,
-    /// False where the token has expired or was ended.
-    is_good: bool,
+    /// False if the token has expired or was revoked.
+    is_valid: bool,
     identity: Identity,
 }
 
-impl Known<'_> {
+impl AcceptedKeys<'_> {
     fn holder(&self, secret_id: &str, now: i64) -> Option<Holder<'_>> {
         if secret_id == self.keys.secret_id {
             let token = self.keys.token.as_ref().map(|token| token.as_str());
             let identity = owner(self.scenario);
-            return Some(Holder { secret_key: &self.keys.secret_key, token, is_good: true, identity });
+            return Some(Holder { secret_key: &self.keys.secret_key, token, is_valid: true, identity });
         }
         self.sessions.get(secret_id).map(|session| Holder {
             secret_key: &session.secret_key,
             token: Some(&session.token),
-            is_good: session.is_good(now),
+            is_valid: session.is_valid(now),
             identity: session.identity.clone(),
         })
     }
 }
 
-/// The service's clock at the moment of a call.
+/// Clock of the service when a request arrives.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ServiceTime {
     /// Unix seconds.
     pub(super) now: i64,
-    /// Seconds by which the time stamp of a signature may differ.
+    /// Largest difference to the timestamp of a signature, in seconds.
     pub(super) validity: u64,
 }
 
@@ -102,82 +84,80 @@ struct Authorization<'a> {
     signature: &'a str,
 }
 
-/// Lets a request pass and says who calls, or says what is wrong with it, in the order in which a gateway would notice.
-pub(super) fn check(
+/// Identifies the caller of a request, or refuses the request with the first problem that a gateway finds.
+pub(super) fn authenticate(
     headers: &HeaderMap,
     body: &[u8],
-    known: Known<'_>,
+    accepted: AcceptedKeys<'_>,
     time: ServiceTime,
-) -> Result<Identity, Objection> {
+) -> Result<Identity, Refusal> {
     let header = text(headers, "authorization");
     if header == Some(UNSIGNED) && text(headers, "x-tc-action") == Some(sts::ASSUME_ROLE_WITH_WEB_IDENTITY) {
         timestamp(headers, time)?;
         check_action(headers, &STS)?;
-        return Ok(owner(known.scenario));
+        return Ok(owner(accepted.scenario));
     }
     let authorization = header
         .and_then(Authorization::parse)
         .ok_or_else(|| failure("InvalidAuthorization", "the Authorization header is missing or malformed"))?;
-    let holder = known
+    let holder = accepted
         .holder(authorization.secret_id, time.now)
-        .ok_or_else(|| failure("SecretIdNotFound", "the SecretId is not found"))?;
+        .ok_or_else(|| failure("SecretIdNotFound", "the SecretId does not exist"))?;
     let timestamp = timestamp(headers, time)?;
     let api = check_signature(headers, body, &holder, &authorization, timestamp)?;
     check_action(headers, api)?;
     Ok(holder.identity)
 }
 
-fn check_action(headers: &HeaderMap, api: &Api) -> Result<(), Objection> {
+fn check_action(headers: &HeaderMap, api: &Api) -> Result<(), Refusal> {
     match text(headers, "x-tc-version") {
         None => return Err(missing("X-TC-Version")),
         Some(version) if version != api.version => {
-            return Err(Objection::new("NoSuchVersion", format!("there is no version {version}")));
+            return Err(refuse("NoSuchVersion", format!("version {version} does not exist")));
         }
         Some(_) => {}
     }
     match text(headers, "x-tc-action") {
         None => Err(missing("X-TC-Action")),
-        Some(action) if !api.actions.contains(&action) => Err(no_such_action(action)),
+        Some(action) if !api.actions.contains(&action) => Err(unsupported_action(action)),
         Some(_) => Ok(()),
     }
 }
 
-/// The service that the signature is for.
+/// Checks the signature; returns the service that it is for.
 fn check_signature(
     headers: &HeaderMap,
     body: &[u8],
     holder: &Holder<'_>,
     authorization: &Authorization<'_>,
     timestamp: i64,
-) -> Result<&'static Api, Objection> {
-    let unsigned = |what: &str| failure("SignatureFailure", what);
+) -> Result<&'static Api, Refusal> {
+    let mismatch = |message: &str| failure("SignatureFailure", message);
     let in_scope = |api: &&Api| {
         Signable { service: api.service, headers: &[], body, timestamp }.scope() == authorization.scope
     };
     let api = [&DLC, &STS].into_iter().find(in_scope);
     let api = api
-        .ok_or_else(|| unsigned("the scope of the credential does not match the timestamp and a service"))?;
+        .ok_or_else(|| mismatch("the scope of the credential does not match the timestamp and a service"))?;
     let token = text(headers, "x-tc-token").filter(|token| !token.is_empty());
     if token != holder.token {
         return Err(failure("TokenFailure", "the token is wrong"));
     }
-    if !holder.is_good {
+    if !holder.is_valid {
         return Err(failure("TokenFailure", "the token has expired"));
     }
     let names: Vec<&str> = authorization.signed_headers.split(';').collect();
     if !names.is_sorted() || !MUST_BE_SIGNED.iter().all(|name| names.contains(name)) {
-        return Err(unsigned("SignedHeaders must be sorted and hold content-type and host"));
+        return Err(mismatch("SignedHeaders must be sorted and include content-type and host"));
     }
     let signed: Option<Vec<(&str, &str)>> =
         names.iter().map(|name| text(headers, name).map(|value| (*name, value))).collect();
-    let signed = signed.ok_or_else(|| unsigned("a signed header is missing"))?;
-    let unsigned_payload = text(headers, "x-tc-content-sha256") == Some(UNSIGNED_PAYLOAD);
-    let body = if unsigned_payload { UNSIGNED_PAYLOAD.as_bytes() } else { body };
+    let signed = signed.ok_or_else(|| mismatch("a signed header is missing"))?;
     let signable = Signable { service: api.service, headers: &signed, body, timestamp };
     if signable.signature(holder.secret_key) == authorization.signature {
         return Ok(api);
     }
-    Err(unsigned("the signature does not match what was received"))
+    Err(mismatch("the signature does not match what was received"))
 }
 
 impl<'a> Authorization<'a> {
@@ -193,37 +173,28 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// The time of a request, where it is near the service's own.
-fn timestamp(headers: &HeaderMap, time: ServiceTime) -> Result<i64, Objection> {
+/// The timestamp of a request, if it is close to the clock of the service.
+fn timestamp(headers: &HeaderMap, time: ServiceTime) -> Result<i64, Refusal> {
     let timestamp = text(headers, "x-tc-timestamp").ok_or_else(|| missing("X-TC-Timestamp"))?;
     let timestamp: i64 = timestamp
         .parse()
-        .map_err(|_| Objection::new("InvalidParameter", "X-TC-Timestamp is not a number of seconds"))?;
-    let (apart, most) = (timestamp.abs_diff(time.now), time.validity);
-    if apart > most {
-        let what = format!("the clocks differ by {apart} s, more than {most} s");
-        return Err(failure("SignatureExpire", &what));
+        .map_err(|_| refuse("InvalidParameter", "X-TC-Timestamp is not a number of seconds"))?;
+    let difference = timestamp.abs_diff(time.now);
+    if difference > time.validity {
+        let message = format!("the clocks differ by {difference} s, more than {} s", time.validity);
+        return Err(failure("SignatureExpire", &message));
     }
     Ok(timestamp)
 }
 
-/// A header's value, where it is text.
+/// The value of a header, if it is text.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-pub(super) fn no_such_action(action: &str) -> Objection {
-    Objection::new("InvalidAction", format!("there is no action {action}"))
-}
-
-pub(super) fn missing(parameter: &str) -> Objection {
-    Objection::new("MissingParameter", format!("the parameter {parameter} is missing"))
-}
-
-fn failure(kind: &str, what: &str) -> Objection {
-    Objection::new(&format!("AuthFailure.{kind}"), what)
+fn failure(kind: &str, message: &str) -> Refusal {
+    refuse(&format!("AuthFailure.{kind}"), message)
 }
 
 #[cfg(test)]
-#[path = "gateway_tests.rs"]
 mod tests;

@@ -1,12 +1,13 @@
-//! The simulator behind the traits, in virtual time.
+//! The simulator behind the traits of `cloud`, in virtual time.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::*;
-use crate::cloud::{EngineKind, EngineState};
-use crate::job::{DataEngineId, ImageVersionId};
+use crate::cloud::EngineState;
+use crate::job::ImageVersionId;
+use crate::simulator::{OK, Scenario, World};
 
 fn region() -> Region {
     Region::new("ap-guangzhou")
@@ -24,11 +25,11 @@ fn key(number: usize) -> JobKey {
     }
 }
 
-/// A simulator that holds so many engines, with quick answers.
+/// A simulator with a number of engines and short latency.
 fn simulator(engines: usize, scenario: &str) -> Simulator {
     let rows: Vec<(JobKey, bool)> = (0..engines).map(|number| (key(number), false)).collect();
-    let text = format!("latency: {{median: 20ms, worst: 100ms}}\n{scenario}");
-    let scenario = Scenario::parse(&text, "weather.yaml").expect("a scenario");
+    let text = format!("latency: {{median: 20ms, max: 100ms}}\n{scenario}");
+    let scenario = Scenario::parse(&text, "scenario.yaml").expect("a scenario");
     Simulator::new(World::holding(1, &rows), scenario)
 }
 
@@ -37,7 +38,7 @@ fn rule(rule: &str) -> String {
 }
 
 /// State of an engine, whether it is on its target, and how many switches were applied.
-fn seen(simulator: &Simulator, number: usize) -> (EngineState, bool, u64) {
+fn state_of(simulator: &Simulator, number: usize) -> (EngineState, bool, u64) {
     simulator.with_world(|world| {
         let engine = world.engine(&region(), &id(number)).expect("an engine");
         (engine.state, engine.image_version_id == Some(ImageVersionId::new("target")), engine.applied)
@@ -58,12 +59,12 @@ fn refused<T>(result: Result<T, CallError>) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn an_accepted_switch_initialises_and_then_runs_on_its_target() {
-    let simulator = simulator(1, "switching: {least: 2s, most: 4s}");
+    let simulator = simulator(1, "switching: {min: 2s, max: 4s}");
     simulator.switch(&key(0)).await.expect("a receipt");
-    assert_eq!(seen(&simulator, 0), (EngineState::INITIALISING, false, 1));
+    assert_eq!(state_of(&simulator, 0), (EngineState::INITIALISING, false, 1));
     assert_eq!(refused(simulator.switch(&key(0)).await), "ResourceNotFound.DataEngineNotActivity");
     seconds(4.0).await;
-    assert_eq!(seen(&simulator, 0), (EngineState::RUNNING, true, 1));
+    assert_eq!(state_of(&simulator, 0), (EngineState::RUNNING, true, 1));
     let stats = simulator.stats();
     assert_eq!((stats.applied, stats.applied_by_engine[&id(0)]), (1, 1));
     assert_eq!((stats.answered(SWITCH, OK), stats.action(SWITCH).received), (1, 2));
@@ -71,7 +72,7 @@ async fn an_accepted_switch_initialises_and_then_runs_on_its_target() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_reading_calls_show_the_engines_and_the_images_of_their_type() {
+async fn reads_show_the_engines_and_the_images_of_their_type() {
     let simulator = simulator(3, "");
     let mut found = Vec::new();
     for kind in EngineKind::ALL {
@@ -83,13 +84,12 @@ async fn the_reading_calls_show_the_engines_and_the_images_of_their_type() {
     let images = simulator.images(&region(), &detail).await.expect("images");
     assert!(images.iter().any(|image| image.image_version_id == ImageVersionId::new("target")));
     assert!(images.iter().any(|image| Some(&image.image_version_id) == found[0].image_version_id.as_ref()));
-    assert_eq!(refused(simulator.images(&region(), "Kyuubi").await), "InvalidParameterValue");
     let page = EnginePage { kind: EngineKind::ALL[0], offset: 0, limit: 101 };
     assert_eq!(refused(simulator.engines(&region(), page).await), "InvalidParameterValue");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engine_is_shown_by_its_name_as_a_listing_shows_it() {
+async fn an_engine_is_found_by_its_name() {
     let simulator = simulator(3, "");
     let (id, name) = simulator.with_world(|world| {
         let engine = world.engines().nth(1).expect("an engine");
@@ -105,8 +105,8 @@ async fn an_engine_is_shown_by_its_name_as_a_listing_shows_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_action_that_the_site_lacks_is_refused_and_counts_against_no_limit() {
-    let simulator = simulator(3, "unsupported_actions: [DescribeDataEngines]\nlimit: 1");
+async fn an_unsupported_action_is_refused_and_does_not_count_against_the_rate_limit() {
+    let simulator = simulator(3, "unsupported_actions: [DescribeDataEngines]\nrate_limit: 1");
     for _ in 0..3 {
         let page = EnginePage { kind: EngineKind::ALL[0], offset: 0, limit: 100 };
         assert_eq!(refused(simulator.engines(&region(), page).await), "InvalidAction");
@@ -116,7 +116,7 @@ async fn an_action_that_the_site_lacks_is_refused_and_counts_against_no_limit() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_take_between_half_the_median_and_the_worst_of_their_latency() {
+async fn latency_is_between_half_the_median_and_the_max() {
     let simulator = simulator(20, "");
     let mut slowest = Duration::ZERO;
     for number in 0..20 {
@@ -129,8 +129,8 @@ async fn answers_take_between_half_the_median_and_the_worst_of_their_latency() {
     assert!(slowest > Duration::from_millis(20), "half of them are slower than the median");
 }
 
-/// Sends so many switches at once and counts those that were throttled.
-async fn volley(simulator: &Simulator, engines: std::ops::Range<usize>) -> usize {
+/// Sends switches at once and counts those that were throttled.
+async fn burst(simulator: &Simulator, engines: std::ops::Range<usize>) -> usize {
     let calls: Vec<_> = engines
         .map(|number| {
             let simulator = simulator.clone();
@@ -148,21 +148,21 @@ async fn volley(simulator: &Simulator, engines: std::ops::Range<usize>) -> usize
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_twenty_first_call_in_a_second_is_throttled_and_costs_no_quota() {
+async fn the_21st_request_in_a_second_is_throttled_and_does_not_count() {
     let simulator = simulator(60, "");
-    assert_eq!(volley(&simulator, 0..25).await, 5);
-    // the volley took up to 100 ms, so the second is not over at 0.8 s more and is over at 1 s more
+    assert_eq!(burst(&simulator, 0..25).await, 5);
+    // the burst took up to 100 ms, so the second is not over at 0.8 s more and is over at 1 s more
     seconds(0.8).await;
-    assert_eq!(volley(&simulator, 25..26).await, 1);
+    assert_eq!(burst(&simulator, 25..26).await, 1);
     seconds(0.2).await;
-    assert_eq!(volley(&simulator, 26..46).await, 0);
+    assert_eq!(burst(&simulator, 26..46).await, 0);
     let stats = simulator.stats();
     assert_eq!((stats.applied, stats.answered(SWITCH, "RequestLimitExceeded")), (40, 6));
-    assert!(stats.action(SWITCH).peak_window >= 25);
+    assert!(stats.action(SWITCH).peak_requests_per_second >= 25);
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_other_than_throttling_cost_quota_and_throttling_by_weather_does_not() {
+async fn refused_requests_count_against_the_rate_limit_and_throttled_requests_do_not() {
     let refusing = simulator(30, &rule("fault: InternalError, engines: 10, times: 1"));
     let throttling = simulator(30, &rule("fault: RequestLimitExceeded, engines: 10, times: 1"));
     for number in 0..10 {
@@ -195,26 +195,26 @@ async fn refusals_other_than_throttling_cost_quota_and_throttling_by_weather_doe
     assert_eq!((count(OK), count("RequestLimitExceeded")), (10, 1));
     // after ten throttled calls the whole second is still free
     let fresh = simulator(40, &rule("fault: RequestLimitExceeded, engines: 10, times: 1"));
-    assert_eq!(volley(&fresh, 0..30).await, 10);
+    assert_eq!(burst(&fresh, 0..30).await, 10);
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_client_leaves_only_the_rest_of_the_limit_for_as_long_as_it_stays() {
+async fn another_client_uses_up_a_part_of_the_rate_limit_while_its_rule_is_active() {
     let simulator = simulator(60, &rule("fault: other-client, requests_per_second: 12, from: 0s, until: 3s"));
-    assert_eq!(volley(&simulator, 0..20).await, 12);
+    assert_eq!(burst(&simulator, 0..20).await, 12);
     seconds(4.0).await;
-    assert_eq!(volley(&simulator, 20..40).await, 0);
+    assert_eq!(burst(&simulator, 20..40).await, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_broken_answer_is_the_matching_fault_and_is_applied_or_not_as_the_scenario_says() {
+async fn each_response_fault_is_the_matching_error_and_applies_the_switch_as_the_scenario_says() {
     for (fault, applied) in [
         ("no-connection", 0),
         ("reset-before-reading", 0),
         ("reset-after-reading", 1),
         ("reset-after-reading, applied: never", 0),
-        ("fin", 1),
-        ("hang", 1),
+        ("close-after-reading", 1),
+        ("no-response", 1),
         ("http-502", 0),
         ("http-504, applied: before", 1),
         ("html", 0),
@@ -245,36 +245,36 @@ async fn each_broken_answer_is_the_matching_fault_and_is_applied_or_not_as_the_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_call_outlasts_a_caller_and_was_applied_all_the_same() {
-    let simulator = simulator(1, &rule("fault: hang"));
+async fn a_request_without_a_response_was_applied() {
+    let simulator = simulator(1, &rule("fault: no-response"));
     assert!(timeout(Duration::from_secs(600), simulator.switch(&key(0))).await.is_err());
-    assert_eq!(seen(&simulator, 0), (EngineState::RUNNING, true, 1));
+    assert_eq!(state_of(&simulator, 0), (EngineState::RUNNING, true, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_switch_is_applied_so_long_after_its_answer_was_lost() {
-    let simulator = simulator(1, &rule("fault: reset-after-reading, applied: late 5s, times: 1"));
+async fn a_delayed_switch_is_applied_that_long_after_its_response_was_lost() {
+    let simulator = simulator(1, &rule("fault: reset-after-reading, applied: after 5s, times: 1"));
     assert!(matches!(simulator.switch(&key(0)).await, Err(CallError::NoResponse { .. })));
     seconds(4.9).await;
-    assert_eq!(seen(&simulator, 0), (EngineState::RUNNING, false, 0));
+    assert_eq!(state_of(&simulator, 0), (EngineState::RUNNING, false, 0));
     seconds(0.2).await;
-    assert_eq!(seen(&simulator, 0), (EngineState::INITIALISING, false, 1));
+    assert_eq!(state_of(&simulator, 0), (EngineState::INITIALISING, false, 1));
     seconds(4.0).await;
-    assert_eq!(seen(&simulator, 0), (EngineState::RUNNING, true, 1));
+    assert_eq!(state_of(&simulator, 0), (EngineState::RUNNING, true, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_can_hide_a_switch_and_whoever_repeats_it_blindly_is_found_out() {
+async fn a_switch_that_was_applied_in_spite_of_a_refusal_and_is_sent_again_is_counted_twice() {
     let simulator = simulator(1, &rule("fault: InternalError, applied: before, times: 1"));
     assert_eq!(refused(simulator.switch(&key(0)).await), "InternalError");
     seconds(5.0).await;
-    assert_eq!(seen(&simulator, 0), (EngineState::RUNNING, true, 1));
+    assert_eq!(state_of(&simulator, 0), (EngineState::RUNNING, true, 1));
     simulator.switch(&key(0)).await.expect("a receipt");
     assert_eq!(simulator.stats().applied_more_than_once, [id(0)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn derailed_switches_are_accepted_and_end_elsewhere() {
+async fn each_switch_fault_accepts_the_switch_and_ends_it_elsewhere() {
     for (fault, state) in [
         ("never-switches", EngineState::INITIALISING),
         ("engine-fails", EngineState::FAILED),
@@ -289,12 +289,12 @@ async fn derailed_switches_are_accepted_and_end_elsewhere() {
         let before = image(&simulator);
         simulator.switch(&key(0)).await.expect("a receipt");
         seconds(600.0).await;
-        assert_eq!(seen(&simulator, 0), (state, false, 1), "{fault}");
+        assert_eq!(state_of(&simulator, 0), (state, false, 1), "{fault}");
         assert_eq!(image(&simulator) != before, fault == "other-image", "{fault}");
     }
 }
 
-/// What a client sees that switches each engine once, in order.
+/// The responses to a client that switches each engine once, in order.
 async fn one_round(seed: u64) -> Vec<String> {
     let text = format!("seed: {seed}\nfaults: [{{fault: InternalError, engines: 30%}}]");
     let simulator = simulator(30, &text);
@@ -308,16 +308,16 @@ async fn one_round(seed: u64) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn seeds_reproduce_answers_latencies_and_request_ids() {
+async fn the_same_seed_gives_the_same_responses_latencies_and_request_ids() {
     let first = one_round(7).await;
     assert_eq!(first, one_round(7).await);
     assert_ne!(first, one_round(8).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rehearsal_shows_a_refusal_that_passes_and_a_throttle_to_twenty_four_engines() {
+async fn the_built_in_scenario_has_one_fault_of_each_kind_for_24_engines() {
     let rows: Vec<(JobKey, bool)> = (0..24).map(|number| (key(number), false)).collect();
-    let simulator = Simulator::new(World::holding(1, &rows), Scenario::simulation());
+    let simulator = Simulator::new(World::holding(1, &rows), Scenario::built_in());
     for (wave, pause) in [(0..2, 5.0), (2..8, 5.0), (8..24, 5.0)] {
         for number in wave {
             let mut tries = 0;
@@ -325,7 +325,7 @@ async fn the_rehearsal_shows_a_refusal_that_passes_and_a_throttle_to_twenty_four
                 tries += 1;
                 assert!(tries < 4, "{fault}");
                 seconds(5.0).await;
-                if seen(&simulator, number).1 {
+                if state_of(&simulator, number).1 {
                     break;
                 }
             }

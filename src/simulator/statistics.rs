@@ -1,4 +1,4 @@
-//! What the simulator remembers of every call, and the counts that tests and people read from it.
+//! Records every request that the simulator received, and counts them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,70 +8,76 @@ use tokio::time::Instant;
 
 use crate::job::{DataEngineId, ImageVersionId};
 
-/// The word that stands for a success where answers are counted by code.
+/// Stands for a success where responses are counted by code.
 pub const OK: &str = "ok";
 
-/// One call, as it arrived.
+/// One request that the simulator received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// When it arrived, before anything was done about it.
+    /// When it arrived.
     pub at: Instant,
     /// `X-TC-Action`
     pub action: String,
-    /// The engine it named, where it named one.
+    /// The engine that it names, if any.
     pub data_engine_id: Option<DataEngineId>,
-    /// [`OK`], the code it was refused with, or the word of the fate that took its answer.
+    /// [`OK`], the code of the refusal, or the name of the fault that lost or damaged the response.
     pub answered: String,
 }
 
 /// Counts of one action.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ActionStats {
-    /// Calls that arrived, whatever became of them.
+    /// Requests received.
     pub received: usize,
-    /// The same calls by answer: [`OK`], a code, or the word of a fate.
+    /// The same requests by response: [`OK`], a code, or the name of a fault.
     pub answered: BTreeMap<String, usize>,
-    /// Most arrivals in any half-open second, however placed.
-    pub peak_window: usize,
-    /// Seconds between the first and the last arrival.
+    /// Most requests received in any period of one second.
+    pub peak_requests_per_second: usize,
+    /// Seconds between the first and the last request.
     pub first_to_last_seconds: f64,
 }
 
-/// What happened so far, in the shape that `GET /stats` answers.
+/// What happened so far; `GET /stats` returns it as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Stats {
     /// By action.
     pub actions: BTreeMap<String, ActionStats>,
-    /// Switches that were applied, all engines together.
+    /// Switches that were applied to all engines together.
     pub applied: u64,
-    /// Switches that were applied, for engines with any.
+    /// Switches that were applied to each engine, if any.
     pub applied_by_engine: BTreeMap<DataEngineId, u64>,
-    /// Engines that were switched more than once: what a careful client avoids.
+    /// Engines to which more than one switch was applied.
     pub applied_more_than_once: Vec<DataEngineId>,
-    /// Which engines run which image; engines without image versions are left out.
+    /// Engines by the image that they run, without engines that have no image versions.
     pub engines_by_image: BTreeMap<ImageVersionId, Vec<DataEngineId>>,
 }
 
 impl Stats {
-    /// Counts of one action; all zero when it was never called.
+    /// Counts of one action; all zero if it was never requested.
     pub fn action(&self, action: &str) -> ActionStats {
         self.actions.get(action).cloned().unwrap_or_default()
     }
 
-    /// How many calls of an action had this answer: [`OK`], a code, or the word of a fate.
+    /// How many requests of an action had this response: [`OK`], a code, or the name of a fault.
     pub fn answered(&self, action: &str, answer: &str) -> usize {
         self.actions.get(action).and_then(|stats| stats.answered.get(answer)).copied().unwrap_or_default()
     }
 }
 
-/// Every arrival, in the order in which the calls were dealt with.
+/// Every request, in the order in which they were processed.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     arrivals: Vec<Arrival>,
 }
 
 impl Recorder {
-    pub(super) fn note(&mut self, at: Instant, action: &str, engine: Option<&DataEngineId>, answered: &str) {
+    pub(super) fn record(
+        &mut self,
+        at: Instant,
+        action: &str,
+        engine: Option<&DataEngineId>,
+        answered: &str,
+    ) {
         self.arrivals.push(Arrival {
             at,
             action: action.to_owned(),
@@ -85,40 +91,40 @@ impl Recorder {
     }
 
     pub(super) fn by_action(&self) -> BTreeMap<String, ActionStats> {
-        let mut moments: BTreeMap<&str, Vec<Instant>> = BTreeMap::new();
+        let mut times: BTreeMap<&str, Vec<Instant>> = BTreeMap::new();
         let mut actions: BTreeMap<String, ActionStats> = BTreeMap::new();
         for arrival in &self.arrivals {
-            moments.entry(&arrival.action).or_default().push(arrival.at);
+            times.entry(&arrival.action).or_default().push(arrival.at);
             let stats = actions.entry(arrival.action.clone()).or_default();
             stats.received += 1;
             *stats.answered.entry(arrival.answered.clone()).or_default() += 1;
         }
-        for (action, mut moments) in moments {
-            moments.sort_unstable();
+        for (action, mut times) in times {
+            times.sort_unstable();
             if let Some(stats) = actions.get_mut(action) {
-                stats.peak_window = peak_window(&moments);
-                stats.first_to_last_seconds = first_to_last(&moments).as_secs_f64();
+                stats.peak_requests_per_second = peak_requests_per_second(&times);
+                stats.first_to_last_seconds = first_to_last(&times).as_secs_f64();
             }
         }
         actions
     }
 }
 
-/// Most moments in any half-open second `[t, t + 1 s)`. The moments are sorted.
-fn peak_window(moments: &[Instant]) -> usize {
+/// Most times in any half-open second `[t, t + 1 s)`; `times` is sorted.
+fn peak_requests_per_second(times: &[Instant]) -> usize {
     let mut first = 0;
-    let mut worst = 0;
-    for (last, at) in moments.iter().enumerate() {
-        while at.duration_since(moments[first]) >= Duration::from_secs(1) {
+    let mut peak = 0;
+    for (last, at) in times.iter().enumerate() {
+        while at.duration_since(times[first]) >= Duration::from_secs(1) {
             first += 1;
         }
-        worst = worst.max(last - first + 1);
+        peak = peak.max(last - first + 1);
     }
-    worst
+    peak
 }
 
-fn first_to_last(moments: &[Instant]) -> Duration {
-    match (moments.first(), moments.last()) {
+fn first_to_last(times: &[Instant]) -> Duration {
+    match (times.first(), times.last()) {
         (Some(first), Some(last)) => last.duration_since(*first),
         _ => Duration::ZERO,
     }
@@ -132,32 +138,32 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_worst_window_is_what_brute_force_finds(
+        fn the_peak_is_the_same_as_by_brute_force(
             mut millis in prop::collection::vec(0_u64..5_000, 0..80),
         ) {
             millis.sort_unstable();
-            let born = Instant::now();
-            let moments: Vec<Instant> = millis.iter().map(|at| born + Duration::from_millis(*at)).collect();
+            let start = Instant::now();
+            let times: Vec<Instant> = millis.iter().map(|at| start + Duration::from_millis(*at)).collect();
             let brute = millis
                 .iter()
                 .map(|from| millis.iter().filter(|at| (*from..from + 1_000).contains(*at)).count())
                 .max()
                 .unwrap_or_default();
-            prop_assert_eq!(peak_window(&moments), brute);
+            prop_assert_eq!(peak_requests_per_second(&times), brute);
         }
     }
 
     #[test]
-    fn answers_are_counted_by_action_and_code() {
-        let born = Instant::now();
+    fn requests_are_counted_by_action_and_response() {
+        let start = Instant::now();
         let mut recorder = Recorder::default();
-        recorder.note(born + Duration::from_millis(1_500), "A", None, OK);
-        recorder.note(born, "A", None, "InternalError");
-        recorder.note(born, "B", None, OK);
+        recorder.record(start + Duration::from_millis(1_500), "A", None, OK);
+        recorder.record(start, "A", None, "InternalError");
+        recorder.record(start, "B", None, OK);
         let actions = recorder.by_action();
         assert_eq!(actions["A"].received, 2);
         assert_eq!(actions["A"].answered[OK], 1);
-        assert_eq!(actions["A"].peak_window, 1);
+        assert_eq!(actions["A"].peak_requests_per_second, 1);
         assert!((actions["A"].first_to_last_seconds - 1.5).abs() < 1e-9);
         assert_eq!(actions["B"].received, 1);
     }

@@ -1,16 +1,19 @@
-//! The simulator as a real client on a real socket sees it.
+//! The simulator over HTTP, as a client on a socket sees it.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 
-use super::super::codes::documented;
-use super::super::{Scenario, World};
+use super::super::fault::documented_codes;
+use super::super::scenario::Scenario;
+use super::super::world::World;
 use super::*;
 use crate::cloud::sign::Signable;
 use crate::cloud::{API_VERSION, LIST_ENGINES, LIST_IMAGES, SWITCH};
 use crate::job::{DataEngineId, ImageVersionId, JobKey, Region};
+
+mod sts;
 
 /// A simulator on a port of its own; dropping it ends it.
 struct Served {
@@ -39,8 +42,8 @@ fn key(engine: &str) -> JobKey {
 }
 
 fn scenario(rest: &str) -> Scenario {
-    let text = format!("latency: {{median: 0ms, worst: 0ms}}\n{rest}");
-    Scenario::parse(&text, "weather.yaml").expect("a scenario")
+    let text = format!("latency: {{median: 0ms, max: 0ms}}\n{rest}");
+    Scenario::parse(&text, "scenario.yaml").expect("a scenario")
 }
 
 async fn start(world: World, scenario: Scenario) -> Served {
@@ -105,11 +108,11 @@ fn causes(error: &reqwest::Error) -> String {
 }
 
 #[tokio::test]
-async fn it_listens_on_loopback_and_nowhere_else() {
+async fn the_simulator_listens_only_on_loopback() {
     let error = bind(SocketAddr::from(([0, 0, 0, 0], 0))).await.expect_err("a refusal");
     assert!(error.to_string().contains("use a loopback address"), "{error}");
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
-    let simulator = Simulator::new(World::generated(1, 0, &Region::new("ap-guangzhou")), Scenario::calm());
+    let simulator = Simulator::new(World::generated(1, 0, &Region::new("ap-guangzhou")), Scenario::default());
     assert!(serve(listener, simulator, keys()).await.is_err());
     assert!(
         bind("[::1]:0".parse().expect("an address"))
@@ -119,7 +122,7 @@ async fn it_listens_on_loopback_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_switch_is_answered_with_a_request_id_a_date_and_json() {
+async fn a_switch_gets_a_json_response_with_a_request_id_and_a_date() {
     let served = start(World::holding(1, &[(key("DataEngine-a"), false)]), scenario("")).await;
     let response = served.switch().await.expect("a response");
     assert_eq!(response.status(), 200);
@@ -134,9 +137,9 @@ async fn a_switch_is_answered_with_a_request_id_a_date_and_json() {
 }
 
 #[tokio::test]
-async fn every_documented_code_can_be_produced() {
+async fn every_documented_code_can_be_a_fault() {
     let mut count = 0;
-    for wanted in documented() {
+    for wanted in documented_codes() {
         let served = rule(&format!("fault: {wanted}, times: 1")).await;
         let response = served.switch().await.expect("a response");
         assert_eq!(response.status(), 200, "{wanted}");
@@ -150,13 +153,13 @@ async fn every_documented_code_can_be_produced() {
 }
 
 #[tokio::test]
-async fn broken_connections_are_seen_as_what_they_are() {
+async fn each_connection_fault_ends_the_connection_in_its_own_way() {
     for (fault, applied) in [
         ("no-connection", 0),
         ("no-connection, action: any", 0),
         ("reset-before-reading", 0),
         ("reset-after-reading", 1),
-        ("fin", 1),
+        ("close-after-reading", 1),
     ] {
         let served = rule(&format!("fault: {fault}")).await;
         let error = served.switch().await.expect_err(fault);
@@ -173,8 +176,8 @@ async fn broken_connections_are_seen_as_what_they_are() {
 }
 
 #[tokio::test]
-async fn a_hanging_answer_never_comes() {
-    let served = rule("fault: hang").await;
+async fn the_fault_no_response_sends_no_response() {
+    let served = rule("fault: no-response").await;
     let request = served.request(
         SWITCH,
         r#"{"DataEngineId":"DataEngine-a","NewImageVersionId":"target"}"#,
@@ -186,7 +189,7 @@ async fn a_hanging_answer_never_comes() {
 }
 
 #[tokio::test]
-async fn broken_answers_arrive_as_what_they_are() {
+async fn each_response_fault_damages_the_response_in_its_own_way() {
     for (fault, status, content_type) in [
         ("http-502", 502, "text/html"),
         ("http-504", 504, "text/html"),
@@ -213,15 +216,15 @@ async fn broken_answers_arrive_as_what_they_are() {
 }
 
 #[tokio::test]
-async fn an_outage_shuts_the_door_to_reading_calls_too() {
+async fn no_connection_for_all_actions_also_closes_connections_of_reads() {
     let served = rule("fault: no-connection, action: any, until: 1s").await;
     assert!(
         served.ask(LIST_ENGINES, "{}").await["Response"]["TotalCount"].is_u64(),
-        "the first switch has not come"
+        "the rule starts at the first switch"
     );
     assert!(served.switch().await.is_err());
     assert!(served.send(LIST_ENGINES, "{}").await.is_err());
-    // a caller that sends nothing is shown the door as well
+    // a client that sends nothing is disconnected as well
     let mut silent = TcpStream::connect(served.address).await.expect("a connection");
     let read = tokio::time::timeout(Duration::from_millis(500), silent.read(&mut [0; 16])).await;
     assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
@@ -230,8 +233,8 @@ async fn an_outage_shuts_the_door_to_reading_calls_too() {
 }
 
 #[tokio::test]
-async fn the_gateway_checks_come_before_everything_else() {
-    let served = rule("fault: fin").await;
+async fn authentication_comes_before_fault_rules() {
+    let served = rule("fault: close-after-reading").await;
     let now = Timestamp::now().as_second();
     let body = r#"{"DataEngineId":"DataEngine-a","NewImageVersionId":"target"}"#;
     let refused = async |request: reqwest::RequestBuilder| {
@@ -255,8 +258,8 @@ async fn the_gateway_checks_come_before_everything_else() {
 }
 
 #[tokio::test]
-async fn a_service_whose_clock_is_ahead_says_so_in_its_date() {
-    let served = start(World::holding(1, &[(key("DataEngine-a"), false)]), scenario("skew: 10m")).await;
+async fn the_date_of_a_response_has_the_clock_skew_of_the_service() {
+    let served = start(World::holding(1, &[(key("DataEngine-a"), false)]), scenario("clock_skew: 10m")).await;
     let response = served.switch().await.expect("a response");
     let date = response.headers()["date"].to_str().expect("text").to_owned();
     let answer: Value = serde_json::from_str(&response.text().await.expect("a body")).expect("JSON");
@@ -268,7 +271,7 @@ async fn a_service_whose_clock_is_ahead_says_so_in_its_date() {
 }
 
 #[tokio::test]
-async fn listings_hide_engines_unless_asked_and_show_nothing_as_null() {
+async fn a_listing_has_defaults_that_hide_engines_and_is_null_if_it_is_empty() {
     let served = start(World::generated(1, 120, &Region::new("ap-guangzhou")), scenario("")).await;
     let hidden = served.ask(LIST_ENGINES, "{}").await;
     let engines = hidden["Response"]["DataEngines"].as_array().expect("engines").clone();
@@ -278,7 +281,7 @@ async fn listings_hide_engines_unless_asked_and_show_nothing_as_null() {
             .iter()
             .all(|engine| engine["EngineGeneration"] == "SuperSQL" && engine["EngineExecType"] == "SQL")
     );
-    assert!(engines[0]["Message"].is_null() && engines[0]["ImageVersionId"].is_string());
+    assert!(engines[0]["ImageVersionId"].is_string());
     let native = served
         .ask(LIST_ENGINES, r#"{"EngineGeneration":"Native","EngineExecType":"BATCH","Limit":100}"#)
         .await;
@@ -286,19 +289,20 @@ async fn listings_hide_engines_unless_asked_and_show_nothing_as_null() {
     assert_eq!(native["Response"]["DataEngines"].as_array().map(Vec::len), usize::try_from(total).ok());
     assert_eq!(native["Response"]["DataEngines"][0]["EngineTypeDetail"], "StandardSpark");
     assert_eq!(code(&served.ask(LIST_ENGINES, r#"{"Limit":101}"#).await), "InvalidParameterValue");
-    let nobody =
-        served.ask(LIST_ENGINES, r#"{"Filters":[{"Name":"engine-id","Values":["DataEngine-x"]}]}"#).await;
-    assert!(nobody["Response"]["DataEngines"].is_null());
-    assert_eq!(nobody["Response"]["TotalCount"], 0);
+    let empty = served
+        .ask(LIST_ENGINES, r#"{"Filters":[{"Name":"engine-id","Operator":"IN","Values":["DataEngine-x"]}]}"#)
+        .await;
+    assert!(empty["Response"]["DataEngines"].is_null());
+    assert_eq!(empty["Response"]["TotalCount"], 0);
     let images = served.ask(LIST_IMAGES, r#"{"EngineType":"StandardSpark"}"#).await;
     assert_eq!(images["Response"]["Total"], 4);
     assert_eq!(images["Response"]["ImageParentVersions"][0]["EngineType"], "StandardSpark");
 }
 
 #[tokio::test]
-async fn answers_take_as_long_as_the_scenario_says() {
+async fn responses_take_the_latency_of_the_scenario() {
     let world = World::holding(1, &[(key("DataEngine-a"), false)]);
-    let slow = Scenario::parse("latency: {median: 400ms, worst: 400ms}", "slow.yaml").expect("a scenario");
+    let slow = Scenario::parse("latency: {median: 400ms, max: 400ms}", "slow.yaml").expect("a scenario");
     let served = start(world, slow).await;
     let started = std::time::Instant::now();
     served.switch().await.expect("a response");
@@ -306,7 +310,7 @@ async fn answers_take_as_long_as_the_scenario_says() {
 }
 
 #[tokio::test]
-async fn the_statistics_tell_what_was_received_answered_and_applied() {
+async fn the_statistics_count_requests_responses_and_applied_switches() {
     let served = rule("fault: InternalError, times: 1").await;
     for _ in 0..2 {
         served.switch().await.expect("a response");
@@ -317,7 +321,7 @@ async fn the_statistics_tell_what_was_received_answered_and_applied() {
     assert_eq!(stats["actions"][SWITCH]["received"], 2);
     assert_eq!(stats["actions"][SWITCH]["answered"]["InternalError"], 1);
     assert_eq!(stats["actions"][SWITCH]["answered"]["ok"], 1);
-    assert_eq!(stats["actions"][SWITCH]["peak_window"], 2);
+    assert_eq!(stats["actions"][SWITCH]["peak_requests_per_second"], 2);
     assert!(stats["actions"][SWITCH]["first_to_last_seconds"].is_f64());
     assert_eq!(stats["applied"], 1);
     assert_eq!(stats["applied_by_engine"]["DataEngine-a"], 1);
@@ -326,8 +330,8 @@ async fn the_statistics_tell_what_was_received_answered_and_applied() {
 }
 
 #[tokio::test]
-async fn dropping_the_server_ends_its_connections() {
-    let served = rule("fault: hang").await;
+async fn dropping_the_server_closes_its_connections() {
+    let served = rule("fault: no-response").await;
     let call = served.switch();
     let stop = async {
         sleep(Duration::from_millis(200)).await;

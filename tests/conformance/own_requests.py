@@ -14,8 +14,8 @@ from tencentcloud.dlc.v20210125 import models
 from tencentcloud.sts.v20180813 import models as sts_models
 
 import command_line
+import processes
 import service
-import stage
 import verification
 from suite import case, case_for_each, holds, same
 
@@ -26,7 +26,7 @@ MODELS = {
     "GetCallerIdentity": sts_models.GetCallerIdentityRequest,
 }
 
-# Every header of ours, whether the signature covers it or not.
+# Every header of dlc-fleet, signed or not.
 HEADERS = {
     "host",
     "content-type",
@@ -52,14 +52,14 @@ def fleet():
 
 
 @contextlib.contextmanager
-def verifying(secret_key=stage.SECRET_KEY, engines=None, **more):
-    """A service that knows the keys of the stage, unless told otherwise."""
-    with service.VerifyingService(engines or fleet(), stage.SECRET_ID, secret_key, **more) as started:
+def verifying(secret_key=processes.SECRET_KEY, engines=None, **more):
+    """A service that by default accepts the keys of the processes."""
+    with service.VerifyingService(engines or fleet(), processes.SECRET_ID, secret_key, **more) as started:
         yield started
 
 
 class Ran:
-    """What one run of the executable left behind."""
+    """The result of one run of the executable."""
 
     def __init__(self, endpoint, flags, rows, token, more):
         with tempfile.TemporaryDirectory() as folder:
@@ -67,22 +67,22 @@ class Ran:
                 plan = csv.writer(file, lineterminator="\n")
                 plan.writerow(["data_engine_id", "new_image_version_id", "region"])
                 plan.writerows([name, "image-new", region] for name, region in rows.items())
-            command = [stage.EXECUTABLE, "run", "plan.csv", "--endpoint", endpoint, "--output", "json", *flags]
-            environment = stage.environment(token, HOME=folder, **more)
+            command = [processes.EXECUTABLE, "run", "plan.csv", "--endpoint", endpoint, "--output", "json", *flags]
+            environment = processes.environment(token, HOME=folder, **more)
             ran = subprocess.run(
-                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=stage.PATIENCE
+                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=processes.TIMEOUT
             )
         self.code, self.stdout, self.stderr = ran.returncode, ran.stdout, ran.stderr
 
 
 def run(started, *flags, rows=None, token=None, endpoint=None, **more):
     """`dlc-fleet run` against a verifying service; rows are engines and their regions."""
-    rows = rows or dict.fromkeys(NAMES, stage.REGION)
+    rows = rows or dict.fromkeys(NAMES, processes.REGION)
     return Ran(endpoint or f"http://{started.host}", flags, rows, token, more)
 
 
 def all_verified(started, ran, code=0):
-    """Fails unless every request was verified; tells how many there were."""
+    """Fails unless every request was verified; returns how many there were."""
     holds(ran.code == code, f"exit {ran.code}: {ran.stdout}{ran.stderr}{started.refused}")
     same(started.refused, [])
     same(len(started.verified), len(started.received))
@@ -91,7 +91,7 @@ def all_verified(started, ran, code=0):
 
 
 def actions(started):
-    """How often each action was asked for."""
+    """The number of requests of each action."""
     found = [received.header("X-TC-Action") for received in started.received]
     return {action: found.count(action) for action in sorted(set(found))}
 
@@ -107,7 +107,7 @@ def every_request_of_a_run_is_verified():
 
 
 @case
-def every_request_of_a_dry_run_is_verified_and_none_writes():
+def every_request_of_a_dry_run_is_verified_and_none_switches():
     with verifying() as started:
         counted = all_verified(started, run(started, "--dry-run"))
         holds(actions(started), "there were requests")
@@ -117,8 +117,8 @@ def every_request_of_a_dry_run_is_verified_and_none_writes():
 
 @case
 def every_request_with_a_token_is_verified():
-    with verifying(token=stage.TOKEN) as started:
-        return all_verified(started, run(started, *QUICK, token=stage.TOKEN))
+    with verifying(token=processes.TOKEN) as started:
+        return all_verified(started, run(started, *QUICK, token=processes.TOKEN))
 
 
 @case
@@ -143,7 +143,7 @@ def every_request_over_https_is_verified():
 
 
 @case
-def nothing_is_sent_to_a_peer_whose_certificate_is_not_trusted():
+def nothing_is_sent_to_a_server_with_an_untrusted_certificate():
     command_line.front()
     with verifying(server_side=command_line.OPEN["authority"].server_side()) as started:
         ran = run(started, *QUICK, endpoint=f"https://{started.host}")
@@ -153,11 +153,11 @@ def nothing_is_sent_to_a_peer_whose_certificate_is_not_trusted():
 @case_for_each(
     [
         ("another key", {"secret_key": "another-key"}, {}),
-        ("no token that it wants", {"token": stage.TOKEN}, {}),
-        ("a token that it does not want", {}, {"token": stage.TOKEN}),
+        ("a missing token", {"token": processes.TOKEN}, {}),
+        ("an unexpected token", {}, {"token": processes.TOKEN}),
     ]
 )
-def a_service_that_refuses_the_signature_ends_the_run_before_anything_is_switched(ours, theirs):
+def a_refused_signature_ends_the_run_before_any_switch(ours, theirs):
     for flags in (QUICK, ["--dry-run"]):
         with verifying(**ours) as started:
             ran = run(started, *flags, **theirs)
@@ -168,8 +168,8 @@ def a_service_that_refuses_the_signature_ends_the_run_before_anything_is_switche
 
 
 @case
-def the_vendors_code_signs_our_vectors_alike():
-    text = (stage.REPOSITORY / "tests/vectors/tc3.json").read_text(encoding="utf-8")
+def the_vendors_code_computes_the_signatures_of_our_test_vectors():
+    text = (processes.REPOSITORY / "tests/vectors/tc3.json").read_text(encoding="utf-8")
     vectors = [
         vector
         for vector in json.loads(text)["vectors"]
@@ -187,26 +187,26 @@ def the_vendors_code_signs_our_vectors_alike():
 
 
 @case
-def a_request_that_was_changed_on_its_way_does_not_verify():
+def a_request_that_was_changed_after_signing_is_not_verified():
     with verifying() as started:
         all_verified(started, run(started, *QUICK))
         known, now = started.known, started.now()
-        good = started.verified[-1]
-        verification.verify(good, known, now)
-        later = str(int(good.header("X-TC-Timestamp")) + 1)
+        valid = started.verified[-1]
+        verification.verify(valid, known, now)
+        later = str(int(valid.header("X-TC-Timestamp")) + 1)
         for changed in (
-            good.with_body(good.body + b" "),
-            good.with_body(good.body[:-1]),
-            good.with_header("Host", "dlc.tencentcloudapi.com"),
-            good.with_header("Content-Type", "application/json; charset=utf-8"),
-            good.with_header("X-TC-Timestamp", later),
-            good.with_header("Authorization", good.header("Authorization")[:-1] + "?"),
+            valid.with_body(valid.body + b" "),
+            valid.with_body(valid.body[:-1]),
+            valid.with_header("Host", "dlc.tencentcloudapi.com"),
+            valid.with_header("Content-Type", "application/json; charset=utf-8"),
+            valid.with_header("X-TC-Timestamp", later),
+            valid.with_header("Authorization", valid.header("Authorization")[:-1] + "?"),
         ):
             try:
                 verification.verify(changed, known, now)
             except verification.Refused:
                 continue
-            raise AssertionError(f"verified all the same: {changed.headers} {changed.body}")
+            raise AssertionError(f"verified although changed: {changed.headers} {changed.body}")
 
 
 def of_a_whole_run(token=None):
@@ -218,8 +218,8 @@ def of_a_whole_run(token=None):
 
 
 @case
-def headers_are_those_documented_and_no_others():
-    for token in (None, stage.TOKEN):
+def only_the_documented_headers_are_sent():
+    for token in (None, processes.TOKEN):
         host, received = of_a_whole_run(token)
         expected = HEADERS | ({"x-tc-token"} if token else set())
         for request in received:
@@ -228,14 +228,14 @@ def headers_are_those_documented_and_no_others():
             same(request.header("Host"), host)
             same(request.header("Content-Type"), "application/json")
             holds(request.header("X-TC-Version") in verification.PRODUCTS, "a version of the SDK")
-            same(request.header("X-TC-Region"), stage.REGION)
+            same(request.header("X-TC-Region"), processes.REGION)
             holds(request.header("X-TC-Language") in ("zh-CN", "en-US"), "a language of the vendor's")
             holds(re.fullmatch(r"\d{10}", request.header("X-TC-Timestamp")), "Unix seconds")
             holds(request.header("X-TC-Action") in MODELS, "an action of the SDK")
 
 
 @case
-def the_sdk_would_send_our_request_client_as_its_own():
+def the_sdk_accepts_our_request_client():
     _, received = of_a_whole_run()
     names = {request.header("X-TC-RequestClient") for request in received}
     same(len(names), 1)
@@ -245,12 +245,12 @@ def the_sdk_would_send_our_request_client_as_its_own():
 
 
 @case
-def bodies_are_what_the_models_of_the_sdk_would_write():
+def bodies_are_those_of_the_models_of_the_sdk():
     _, received = of_a_whole_run()
     seen = set()
     for request in received:
         action = request.header("X-TC-Action")
-        read = service.asked(MODELS[action], request.body)
+        read = service.request_of(MODELS[action], request.body)
         same(json.loads(request.body), read._serialize())
         seen.add(action)
     holds(seen >= {"DescribeDataEngines", "DescribeDataEngineImageVersions", "SwitchDataEngineImage"}, seen)
@@ -268,16 +268,16 @@ def every_row_is_switched_in_its_own_region():
 
 
 @case
-def names_that_json_has_to_escape_are_signed_as_they_are_sent():
+def names_that_json_escapes_are_signed_as_sent():
     name = 'DataEngine-"a"<&>/\'+,'
     with verifying(engines={name: service.Engine()}) as started:
-        counted = all_verified(started, run(started, *QUICK, rows={name: stage.REGION}))
+        counted = all_verified(started, run(started, *QUICK, rows={name: processes.REGION}))
         same(started.engines[name].image, "image-new")
     return counted
 
 
 @case_for_each([("ten minutes ahead", 600), ("ten minutes behind", -600)])
-def a_service_with_another_clock_verifies_from_the_second_request_on(ahead):
+def a_service_with_another_clock_accepts_the_second_request(ahead):
     with verifying(ahead=ahead) as started:
         ran = run(started, *QUICK)
         same(ran.code, 0)
@@ -287,7 +287,7 @@ def a_service_with_another_clock_verifies_from_the_second_request_on(ahead):
 
 
 @case_for_each([("ten minutes past midnight", 600), ("ten minutes to midnight", DAY - 600)])
-def the_scope_has_the_date_of_the_services_day_in_utc(into_the_day):
+def the_scope_has_the_utc_date_of_the_service(into_the_day):
     # the nearest such time, so that the clocks are at most half a day apart
     ahead = (into_the_day - time.time() + DAY / 2) % DAY - DAY / 2
     with verifying(ahead=ahead) as started:

@@ -1,4 +1,4 @@
-"""Starts the executable, as simulator or as client, in an environment that holds nothing of this machine's."""
+"""Starts the executable, as simulator or as client, in an environment without variables of this machine."""
 
 import contextlib
 import json
@@ -16,19 +16,19 @@ SECRET_ID = "AKIDconformance"
 SECRET_KEY = "conformance-secret-key"
 TOKEN = "conformance-token"
 
-# Longest wait for anything; a slow machine is no failure.
-PATIENCE = 120
+# Longest wait, in seconds; a slow machine is not a failure.
+TIMEOUT = 120
 
-# Nothing to wait for, and so many calls a second that no case meets the limit by accident.
-CALM = """
-latency: {median: 0ms, worst: 0ms}
-switching: {least: 300ms, most: 300ms}
-limit: 100000
+# No latency, and a rate limit that no case reaches by accident.
+NO_FAULTS = """
+latency: {median: 0ms, max: 0ms}
+switching: {min: 300ms, max: 300ms}
+rate_limit: 100000
 """
 
 
 def environment(token=None, **more):
-    """The keys and a path, nothing else; above all no proxy."""
+    """The keys and a path, nothing else, in particular no proxy."""
     keys = {"TENCENTCLOUD_SECRET_ID": SECRET_ID, "TENCENTCLOUD_SECRET_KEY": SECRET_KEY}
     if token:
         keys["TENCENTCLOUD_TOKEN"] = token
@@ -38,7 +38,7 @@ def environment(token=None, **more):
 class Simulated:
     """A simulator on a port of its own."""
 
-    def __init__(self, scenario=CALM, token=None, engines=200):
+    def __init__(self, scenario=NO_FAULTS, token=None, engines=200):
         self.token = token
         self.folder = tempfile.TemporaryDirectory()
         path = pathlib.Path(self.folder.name, "scenario.yaml")
@@ -50,18 +50,18 @@ class Simulated:
         first_line = self.process.stdout.readline().strip()
         if not first_line:
             raise RuntimeError(f"the simulator did not start: {' '.join(command)}")
-        self.host = first_line.removeprefix("simulating on http://")
+        self.host = first_line.removeprefix("simulator listening on http://")
         self.port = int(self.host.rpartition(":")[2])
 
     def stats(self):
-        """What the simulator counted, as it tells everybody."""
-        with urllib.request.urlopen(f"http://{self.host}/stats", timeout=PATIENCE) as answer:
+        """The statistics of the simulator."""
+        with urllib.request.urlopen(f"http://{self.host}/stats", timeout=TIMEOUT) as answer:
             return json.load(answer)
 
     def stop(self):
         """Ends the process and removes its folder."""
         self.process.terminate()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)
         self.process.stdout.close()
         self.folder.cleanup()
 
@@ -70,7 +70,7 @@ SHARED = {}
 
 
 def shared(token=None):
-    """A calm simulator that all cases with the same token share."""
+    """A simulator without faults that all cases with the same token share."""
     if token not in SHARED:
         SHARED[token] = Simulated(token=token)
     return SHARED[token]
@@ -95,7 +95,7 @@ def simulated_with(scenario, **more):
 def wait_until(what, condition):
     """Waits until a condition holds and returns what it returned."""
     begun = time.monotonic()
-    while time.monotonic() - begun < PATIENCE:
+    while time.monotonic() - begun < TIMEOUT:
         found = condition()
         if found:
             return found

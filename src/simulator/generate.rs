@@ -1,9 +1,9 @@
-//! How a world comes to be: invented from a seed, or made to hold exactly the engines of a plan.
+//! Creates a world: a fleet generated from a seed, or exactly the engines of a plan.
 
 use std::collections::BTreeMap;
 
-use super::engine_type::{EngineType, FAMILIES, engine_type_at};
-use super::random::{dice, uuid};
+use super::engine_type::{ENGINE_TYPES, EngineType, by_share};
+use super::random::{generator, uuid};
 use super::world::{Engine, Image, World, minor_versions};
 use crate::cloud::{EngineState, ImageRecord};
 use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
@@ -11,43 +11,36 @@ use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 /// `State` of an image that is no longer offered.
 const OFFLINE: i64 = 3;
 
-/// When the first engine and the first images came to be, in Unix seconds: 2025-01-01. Later ones came later.
-const BEGINNING: i64 = 1_735_689_600;
-
-/// Seconds from one engine to the next, and from one image of a type to the next.
-const BETWEEN_ENGINES: i64 = 60;
-const BETWEEN_IMAGES: i64 = 7 * 24 * 60 * 60;
-
-/// Online images that every family has before any target is added: one to be on, one to go to, and a third.
+/// Online images of every engine type before any target is added: two that engines run, and one free target.
 const ONLINE_IMAGES: u64 = 3;
 
 impl World {
-    /// Invents running engines `DataEngine-sim00001` and so on in one region, in a mix of all four kinds, with
-    /// three online images and an offline one for each type.
+    /// Generates running engines `DataEngine-sim00001` and so on in one region, a mix of all four kinds, with
+    /// three online images and one offline image for each engine type.
     pub fn generated(seed: u64, engines: usize, region: &Region) -> Self {
         let mut world = Self::empty(seed);
-        for engine_type in &FAMILIES {
+        for engine_type in &ENGINE_TYPES {
             world.add_images(region, engine_type);
         }
         for number in 1..=engines {
             let id = DataEngineId::new(format!("DataEngine-sim{number:05}"));
-            let engine_type = engine_type_at(dice(seed, &["family", id.as_str()], 0).usize(..100));
+            let engine_type = by_share(generator(seed, &["engine type", id.as_str()], 0).usize(..100));
             let image = world.older_image(region, engine_type, &id);
             world.add_engine(region.clone(), id, engine_type, image);
         }
         world
     }
 
-    /// Holds exactly the engines of these rows, each running on an older image of the right type, or on its
-    /// target where the row says so, and the targets as online images. Of two rows for one engine the first
-    /// decides.
+    /// Holds exactly the engines of these rows and their targets as online images. An engine runs its target if
+    /// its row says so (`true`), else an older image of the same type. The first of two rows for one engine counts.
     pub fn holding(seed: u64, rows: &[(JobKey, bool)]) -> Self {
         let mut world = Self::empty(seed);
         let mut targets: BTreeMap<(&Region, &ImageVersionId), &'static EngineType> = BTreeMap::new();
         for (key, on_target) in rows {
             let (region, target, id) = (&key.region, &key.new_image_version_id, &key.data_engine_id);
             let engine_type = *targets.entry((region, target)).or_insert_with(|| {
-                let engine_type = engine_type_at(dice(seed, &["family", target.as_str()], 0).usize(..100));
+                let position = generator(seed, &["engine type", target.as_str()], 0).usize(..100);
+                let engine_type = by_share(position);
                 world.add_images(region, engine_type);
                 world.add_image(region, engine_type, target.clone(), ImageRecord::ONLINE);
                 engine_type
@@ -74,22 +67,23 @@ impl World {
             data_engine_id: id.clone(),
             name: DataEngineName::new(format!("{}-{number:05}", engine_type.detail.to_lowercase())),
             engine_type,
+            is_gateway: false,
             state: EngineState::RUNNING,
             image_version_id: Some(image),
             minor_version_id: None,
-            created: later(number, BETWEEN_ENGINES),
+            number,
             applied: 0,
             switching: false,
         };
         self.engines.insert((region, id), engine);
     }
 
-    /// The images every family starts with; no change where they are there already.
+    /// Adds the images that every engine type starts with, unless they exist.
     fn add_images(&mut self, region: &Region, engine_type: &'static EngineType) {
-        for nth in 0..=ONLINE_IMAGES {
-            let id = self.stock_image(region, engine_type, nth);
+        for number in 0..=ONLINE_IMAGES {
+            let id = self.initial_image(region, engine_type, number);
             if self.image(region, &id).is_none() {
-                let state = if nth == ONLINE_IMAGES { OFFLINE } else { ImageRecord::ONLINE };
+                let state = if number == ONLINE_IMAGES { OFFLINE } else { ImageRecord::ONLINE };
                 self.add_image(region, engine_type, id, state);
             }
         }
@@ -110,25 +104,21 @@ impl World {
             name: format!("{} 1.{number}", engine_type.image_prefix),
             minor_versions: minor_versions(self.seed, &id),
             engine_type,
-            inserted: later(number, BETWEEN_IMAGES),
             state,
         };
         self.images.insert((region.clone(), id), image);
     }
 
-    fn stock_image(&self, region: &Region, engine_type: &EngineType, nth: u64) -> ImageVersionId {
-        ImageVersionId::new(uuid(&mut dice(self.seed, &["image", region.as_str(), engine_type.detail], nth)))
+    fn initial_image(&self, region: &Region, engine_type: &EngineType, number: u64) -> ImageVersionId {
+        let purpose = ["image", region.as_str(), engine_type.detail];
+        ImageVersionId::new(uuid(&mut generator(self.seed, &purpose, number)))
     }
 
-    /// One of the first two images of the family, so that the third stays free as a target.
+    /// One of the online images except the last, which stays free as a target.
     fn older_image(&self, region: &Region, engine_type: &EngineType, id: &DataEngineId) -> ImageVersionId {
-        let nth = dice(self.seed, &["older", id.as_str()], 0).u64(..ONLINE_IMAGES - 1);
-        self.stock_image(region, engine_type, nth)
+        let number = generator(self.seed, &["older image", id.as_str()], 0).u64(..ONLINE_IMAGES - 1);
+        self.initial_image(region, engine_type, number)
     }
-}
-
-fn later(number: usize, seconds: i64) -> i64 {
-    BEGINNING.saturating_add(i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(seconds))
 }
 
 #[cfg(test)]
@@ -145,14 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_world_and_another_seed_another() {
+    fn the_same_seed_generates_the_same_world_and_another_seed_another_world() {
         let world = |seed| snapshot(&World::generated(seed, 50, &region()));
         assert_eq!(world(7), world(7));
         assert_ne!(world(7), world(8));
     }
 
     #[test]
-    fn a_generated_world_has_every_kind_and_free_targets() {
+    fn a_generated_world_has_engines_of_every_kind_and_free_targets() {
         let world = World::generated(1, 300, &region());
         assert_eq!(world.engines().count(), 300);
         assert!(world.engine(&region(), &DataEngineId::new("DataEngine-sim00001")).is_some());
@@ -160,7 +150,7 @@ mod tests {
             let count = world.engines().filter(|engine| engine.engine_type.kind == kind).count();
             assert!(count > 10, "{kind:?} has {count}");
         }
-        for engine_type in &FAMILIES {
+        for engine_type in &ENGINE_TYPES {
             let free = |image: &&Image| {
                 image.engine_type == engine_type
                     && image.state == ImageRecord::ONLINE
@@ -173,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_world_for_a_plan_takes_every_row_of_it() {
+    fn a_world_for_a_plan_accepts_a_switch_for_every_row() {
         let key = |engine: &str, region: &str, image: &str| JobKey {
             region: Region::new(region),
             data_engine_id: DataEngineId::new(engine),
@@ -189,8 +179,8 @@ mod tests {
         for (key, on_target) in &rows {
             let engine = world.engine(&key.region, &key.data_engine_id).expect("an engine");
             assert_eq!(engine.image_version_id.as_ref() == Some(&key.new_image_version_id), *on_target);
-            assert_eq!(world.judge(key), Ok(()));
-            assert!(world.third_image(key).is_some());
+            assert_eq!(world.check_switch(key), Ok(()));
+            assert!(world.other_image(key).is_some());
         }
     }
 }

@@ -1,11 +1,10 @@
-//! STS and the metadata service as the real client sees them, and what their keys are good for.
+//! STS and the metadata service over HTTP, and the requests that their keys authenticate.
 
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::super::{METADATA, OK, Scenario, World};
-use super::*;
+use super::super::*;
 use crate::cloud::credentials::{Credentials, Keyring};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
@@ -16,8 +15,9 @@ use crate::cloud::sts::{
 };
 use crate::cloud::{CallError, EngineKind, EnginePage, Fleet};
 use crate::job::Region;
+use crate::simulator::{METADATA, OK, Scenario, World};
 
-const ROLE: Role<'_> = Role { arn: "qcs::cam::uin/42:roleName/fleet", session_name: "night" };
+const ROLE: Role<'_> = Role { arn: "qcs::cam::uin/42:roleName/fleet", session_name: "session" };
 
 struct Served {
     simulator: Simulator,
@@ -29,7 +29,7 @@ struct Served {
 async fn served(scenario: &str) -> Served {
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let scenario = format!("latency: {{median: 0ms, worst: 0ms}}\n{scenario}");
+    let scenario = format!("latency: {{median: 0ms, max: 0ms}}\n{scenario}");
     let scenario = Scenario::parse(&scenario, "test").expect("a scenario");
     let simulator = Simulator::new(World::generated(1, 4, &Region::new("ap-guangzhou")), scenario);
     tokio::spawn(serve(listener, simulator.clone(), Keys::new("AKIDEXAMPLE", "SECRETEXAMPLE", None)));
@@ -56,7 +56,7 @@ fn code<T>(result: Result<T, CallError>) -> String {
 }
 
 impl Served {
-    /// What a listing of the fleet with these keys is answered with.
+    /// The response code of a listing with these keys.
     async fn list(&self, keyring: &Arc<Keyring>) -> String {
         let fleet = HttpFleet::new(self.client.clone(), Arc::clone(keyring));
         let page = EnginePage { kind: EngineKind::ALL[0], offset: 0, limit: 100 };
@@ -71,14 +71,14 @@ impl Served {
 }
 
 #[tokio::test]
-async fn keys_of_a_role_are_accepted_until_they_expire_by_the_services_clock() {
+async fn keys_of_a_role_are_accepted_until_they_expire_or_are_revoked() {
     let served = served("session_duration: 310s\n").await;
     let session = served.sts.assume_role(&permanent(), ROLE).await.expect("keys");
     let expires = session.expires().expect("a time");
     assert!((305..=310).contains(&(expires - Timestamp::now().as_second())));
     let session = keyring(session);
     assert_eq!(served.list(&session).await, OK);
-    // the clock of the service, not that of the client: signatures would still be good
+    // the clock of the service counts; signatures are still valid
     served.simulator.step_clock(jiff::SignedDuration::from_secs(299));
     assert_eq!(served.list(&session).await, OK);
     let renewed = keyring(served.sts.assume_role(&permanent(), ROLE).await.expect("keys"));
@@ -87,11 +87,11 @@ async fn keys_of_a_role_are_accepted_until_they_expire_by_the_services_clock() {
         assert_eq!(served.list(ended).await, "AuthFailure.TokenFailure");
     }
     let last = keyring(served.sts.assume_role(&permanent(), ROLE).await.expect("keys"));
-    assert_eq!(served.list(&last).await, OK, "only what was handed out before has ended");
+    assert_eq!(served.list(&last).await, OK, "only keys that were issued before are revoked");
 }
 
 #[tokio::test]
-async fn keys_of_a_role_that_are_over_are_refused_for_their_token() {
+async fn expired_keys_of_a_role_are_refused_because_of_their_token() {
     let served = served("session_duration: 0s\n").await;
     let session = keyring(served.sts.assume_role(&permanent(), ROLE).await.expect("keys"));
     assert_eq!(served.list(&session).await, "AuthFailure.TokenFailure");
@@ -99,20 +99,20 @@ async fn keys_of_a_role_that_are_over_are_refused_for_their_token() {
 }
 
 #[tokio::test]
-async fn callers_are_told_apart_and_roles_can_be_assumed_from_roles() {
+async fn each_caller_has_its_own_identity_and_a_role_can_assume_a_role() {
     let served = served("account: \"100000000007\"\n").await;
     let owner = served.sts.caller(&keyring(permanent())).await.expect("an identity");
     assert_eq!((owner.account_id.as_str(), owner.kind.as_deref()), ("100000000007", Some("CAMUser")));
     let session = served.sts.assume_role(&permanent(), ROLE).await.expect("keys");
-    let other = Role { arn: "qcs::cam::uin/43:roleName/other", session_name: "night" };
+    let other = Role { arn: "qcs::cam::uin/43:roleName/other", session_name: "session" };
     let chained = served.sts.assume_role(&session, other).await.expect("keys of another role");
     let caller = served.sts.caller(&keyring(chained)).await.expect("an identity");
     assert_eq!((caller.account_id.as_str(), caller.principal_id.as_deref()), ("43", Some("42")));
-    assert_eq!(caller.user_id.as_deref(), Some("other:night"));
+    assert_eq!(caller.user_id.as_deref(), Some("other:session"));
 }
 
 #[tokio::test]
-async fn only_a_web_identity_may_call_unsigned_and_it_must_be_whole() {
+async fn only_a_complete_web_identity_request_is_accepted_unsigned() {
     let served = served("").await;
     let identity = |provider_id, token| WebIdentity { region: "ap-guangzhou", provider_id, token };
     let sts = &served.sts;
@@ -121,7 +121,7 @@ async fn only_a_web_identity_may_call_unsigned_and_it_must_be_whole() {
     for wrong in [identity("", "T"), identity("oidc", " ")] {
         assert_eq!(code(sts.assume_role_with_web_identity(&wrong, ROLE).await), "InvalidParameter");
     }
-    let no_role = Role { arn: "fleet", session_name: "night" };
+    let no_role = Role { arn: "fleet", session_name: "session" };
     let refused = sts.assume_role_with_web_identity(&identity("oidc", "T"), no_role).await;
     assert_eq!(code(refused), "InvalidParameter");
     let stats = served.simulator.stats();
@@ -141,7 +141,7 @@ async fn only_a_web_identity_may_call_unsigned_and_it_must_be_whole() {
 }
 
 #[tokio::test]
-async fn the_metadata_service_hands_out_the_keys_of_the_machines_role() {
+async fn the_metadata_service_returns_the_keys_of_the_instance_role() {
     let path = "/latest/meta-data/cam/security-credentials/";
     assert_eq!(served("").await.get(path).await.0, 404, "no role is bound");
     let served = served("instance_role: fleet\nsession_duration: 600s\n").await;
@@ -159,7 +159,7 @@ async fn the_metadata_service_hands_out_the_keys_of_the_machines_role() {
 }
 
 #[tokio::test]
-async fn the_weather_strikes_sts_where_a_spell_says_so() {
+async fn a_fault_rule_can_apply_to_an_action_of_sts() {
     let served = served("faults: [{fault: InternalError, action: AssumeRole}]\n").await;
     assert_eq!(code(served.sts.assume_role(&permanent(), ROLE).await), "InternalError");
     assert_eq!(code(served.sts.caller(&keyring(permanent())).await), OK);
