@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::guard::{check_account, check_regions, expected, tell_unchecked};
-use super::service::{check_ledger_fits, clock, reach, request_gap};
+use super::guard::{check_account, check_regions, expected_accounts, note_unchecked};
+use super::service::{check_ledger_fits, clock, connect, request_gap};
 use super::slow_read::with_slow_read_note;
 use super::{print_result, sites};
 use crate::cli::Output;
@@ -64,14 +64,14 @@ async fn look_around(
     loaded: &LoadedLedger,
     work: &[Work],
 ) -> Result<(Option<Preflight>, String, Option<FastClock>), Failure> {
-    let expected = expected(Some(plan), settings.expect_account.as_deref());
+    let expected = expected_accounts(Some(plan), settings.expect_account.as_deref());
     if mode == DryRun::Offline {
-        tell_unchecked(&expected, "--offline asks nobody");
+        note_unchecked(&expected, "--offline sends no requests");
     }
     if mode == DryRun::Offline || !settings.verifies() && expected.is_empty() {
         return Ok((None, settings.target.name(), clock(&settings.target)?));
     }
-    let service = reach(settings, &plan.jobs, &loaded.history.jobs).await?;
+    let service = connect(settings, &plan.jobs, &loaded.history.jobs).await?;
     check_account(settings, plan, &service).await?;
     let options = settings.options(service.clock.as_ref());
     let (name, clock) = (service.name.clone(), service.clock);

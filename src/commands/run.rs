@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::confirm::{Question, confirm};
-use super::service::{Service, check_ledger_fits, reach};
+use super::service::{Service, check_ledger_fits, connect};
 use super::slow_read::with_slow_read_note;
 use super::{
     blocked, command_line, descriptors, environment, guard, print_outcome, signals, sites, unrecorded,
@@ -81,7 +81,7 @@ async fn reach_guarded(
     plan: &Plan,
     history: &ledger::History,
 ) -> Result<Service, Failure> {
-    let service = reach(settings, &plan.jobs, &history.jobs).await?;
+    let service = connect(settings, &plan.jobs, &history.jobs).await?;
     guard::check_account(settings, plan, &service).await?;
     Ok(service)
 }

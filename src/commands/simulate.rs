@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::service::{read_scenario, world};
 use super::{print_outcome, signals};
 use crate::cli::SimulateArgs;
-use crate::cloud::credentials::environment;
+use crate::cloud::credentials::variables;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::settings;
@@ -53,12 +53,12 @@ pub(super) async fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
 /// The keys that the simulator accepts: those of the environment, or example keys, with the lines that export them.
 fn keys() -> Result<(Keys, String), Failure> {
     let read =
-        environment::read(super::env_var).map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
+        variables::read(super::env_var).map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
     if let Some(keys) = read {
         let token = keys.token().map(str::to_owned);
         return Ok((Keys::new(keys.secret_id(), keys.secret_key(), token), String::new()));
     }
     let (id, key) = ("AKIDexample", "example");
-    let exports = format!("export {}={id} {}={key}\n", environment::SECRET_ID, environment::SECRET_KEY);
+    let exports = format!("export {}={id} {}={key}\n", variables::SECRET_ID, variables::SECRET_KEY);
     Ok((Keys::new(id, key, None), exports))
 }

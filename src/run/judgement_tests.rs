@@ -21,7 +21,7 @@ use super::job_table::JobTable;
 use super::poll::Query;
 use super::reasons;
 use super::waves::Waves;
-use crate::cloud::catalogue::Class;
+use crate::cloud::catalogue::ErrorClass;
 use crate::cloud::{CallError, ConnectionProblem, EngineKind, EngineRecord, EngineState, Receipt, Refusal};
 use crate::job::{DataEngineId, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
 use crate::ledger::{Entry, History, Line, RunStarted, SCHEMA, Standing, Step, Work};

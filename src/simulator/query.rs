@@ -16,7 +16,7 @@ pub(super) struct EngineQuery {
     pub(super) generation: Option<String>,
     /// Empty shows `SQL` only.
     pub(super) exec_type: Option<String>,
-    /// Empty shows `spark` and `presto`.
+    /// Empty shows `spark` and `presto`; Kyuubi gateways are hidden unless it is `kyuubi`.
     pub(super) engine_type: Option<String>,
     /// Empty shows all.
     pub(super) engine_type_detail: Option<String>,
@@ -49,7 +49,7 @@ impl EngineQuery {
         Self {
             generation: Some(page.kind.generation.as_str().to_owned()),
             exec_type: Some(page.kind.exec_type.as_str().to_owned()),
-            engine_type: None,
+            engine_type: page.kind.engine_type().map(str::to_owned),
             engine_type_detail: None,
             filters: Vec::new(),
             sort_by: None,

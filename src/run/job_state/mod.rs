@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::RunOptions;
 use super::fleet_view::Decision;
 use super::reasons::{self, found, recorded};
-use crate::cloud::catalogue::{Class, look_up};
+use crate::cloud::catalogue::{ErrorClass, look_up};
 use crate::event::Event;
 use crate::job::{ImageVersionId, JobIndex, JobResult, Origin, Outcome, Reason};
 use crate::ledger::{Standing, Step, Work};
@@ -95,7 +95,7 @@ pub(super) struct JobState {
     /// `RequestId` of the accepting answer.
     pub(super) request_id: Option<String>,
     /// The class of the latest refusal, until the next request is on record.
-    pub(super) refused: Option<Class>,
+    pub(super) refused: Option<ErrorClass>,
     /// True once a request of this run was refused for the time or the token of its signature.
     pub(super) signature_expired: bool,
     /// True once a request left, in this run or in one that is on record.

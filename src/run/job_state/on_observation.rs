@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::{Change, JobState, Phase};
-use crate::cloud::catalogue::Class;
+use crate::cloud::catalogue::ErrorClass;
 use crate::cloud::{EngineRecord, EngineState};
 use crate::event::Event;
 use crate::job::{ImageVersionId, Job, Outcome};
@@ -106,13 +106,13 @@ impl JobState {
     }
 
     /// For a job that was sent before, the class of what sent it back; none for one that was never sent.
-    fn resend_class(&self) -> Option<Class> {
-        self.refused.or(self.sent.then_some(Class::Busy))
+    fn resend_class(&self) -> Option<ErrorClass> {
+        self.refused.or(self.sent.then_some(ErrorClass::Busy))
     }
 
     fn observe_refused(
         &self,
-        class: Class,
+        class: ErrorClass,
         observation: &Observation,
         since: Instant,
         snapshot: Snapshot<'_>,
@@ -123,7 +123,7 @@ impl JobState {
                 self.found_on_target(is_running(*state), snapshot.finished, options)
             }
             Observation::OldImage { image, state: Some(state) } if *state != EngineState::INITIALISING => {
-                let stands_still = class == Class::NotRunning && *state != EngineState::RUNNING;
+                let stands_still = class == ErrorClass::NotRunning && *state != EngineState::RUNNING;
                 if stands_still || self.attempts >= options.max_attempts {
                     return self.fail(self.last_error_or_default(), None, Vec::new());
                 }
@@ -215,7 +215,7 @@ impl JobState {
     fn not_applied(&self, image: &ImageVersionId, options: &RunOptions) -> Change {
         let steps = vec![Step::NotApplied { image_seen: image.clone() }];
         let cleared = Event::NotApplied { job: self.job };
-        let is_final = matches!(self.refused, Some(Class::Denied | Class::Final(_)));
+        let is_final = matches!(self.refused, Some(ErrorClass::Denied | ErrorClass::Final(_)));
         if is_final || self.attempts >= options.max_attempts {
             let last_error = self.last_error_or_default();
             // a refusal that proved true says more than we could

@@ -30,7 +30,7 @@ fn an_unconfirmed_refusal_of_an_earlier_run_keeps_its_code() {
         assert_eq!(change.job_state.last_error_or_default().code, code);
         (matches!(change.job_state.phase, Phase::Unconfirmed { .. }), change.job_state.refused)
     };
-    assert_eq!(begun(Standing::Unconfirmed, "InternalError"), (true, Some(Class::Transient)));
+    assert_eq!(begun(Standing::Unconfirmed, "InternalError"), (true, Some(ErrorClass::Transient)));
     assert!(begun(Standing::Unconfirmed, "Novelty").0);
 }
 
