@@ -62,7 +62,9 @@ pub fn is_definitive(code: &str) -> bool {
     let entry = look_up(code);
     match entry.class {
         ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Busy | ErrorClass::NotRunning => false,
-        ErrorClass::Final(ErrorScope::Engine) => !matches!(entry.code, "" | "FailedOperation" | "LimitExceeded"),
+        ErrorClass::Final(ErrorScope::Engine) => {
+            !matches!(entry.code, "" | "FailedOperation" | "LimitExceeded")
+        }
         ErrorClass::Denied | ErrorClass::Final(_) => true,
     }
 }

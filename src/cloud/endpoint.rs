@@ -41,7 +41,9 @@ pub enum EndpointError {
         scheme: String,
     },
     /// A host on this machine without a scheme, which may use TLS or not.
-    #[error("{host} is on this machine: write http://{host} for a simulator, or https://{host} if it uses TLS")]
+    #[error(
+        "{host} is on this machine: write http://{host} for a simulator, or https://{host} if it uses TLS"
+    )]
     NoScheme {
         /// The host, with its port.
         host: String,
@@ -258,9 +260,10 @@ mod tests {
 
     #[test]
     fn a_malformed_host_or_port_is_refused() {
-        for text in ["", "a b", "a..com", "a.com.", "[::1", "[zz]", "a\u{0}b", "a\nb.com", "256.1.1.1", "a.com:0"]
-            .into_iter()
-            .chain(["a.com:65536", "a.com:+80", "a.com:8o80", "a.com:1:2"])
+        for text in
+            ["", "a b", "a..com", "a.com.", "[::1", "[zz]", "a\u{0}b", "a\nb.com", "256.1.1.1", "a.com:0"]
+                .into_iter()
+                .chain(["a.com:65536", "a.com:+80", "a.com:8o80", "a.com:1:2"])
         {
             let error = parse(&format!("https://{text}")).expect_err(text);
             assert!(matches!(error, EndpointError::Invalid { .. }), "{text:?}: {error:?}");
@@ -274,16 +277,26 @@ mod tests {
             let error = parse(host).expect_err(host);
             assert_eq!(
                 error.to_string(),
-                format!("{host} is on this machine: write http://{host} for a simulator, or https://{host} if it uses TLS")
+                format!(
+                    "{host} is on this machine: write http://{host} for a simulator, or https://{host} if it uses TLS"
+                )
             );
         }
     }
 
     #[test]
     fn the_host_that_is_signed_is_the_host_that_is_called() {
-        for (text, host) in [("https://0x7f.1", "127.0.0.1"), ("DLC.Example.com", "dlc.example.com"), ("ä.com", "xn--4ca.com")] {
+        for (text, host) in [
+            ("https://0x7f.1", "127.0.0.1"),
+            ("DLC.Example.com", "dlc.example.com"),
+            ("ä.com", "xn--4ca.com"),
+        ] {
             let endpoint = parse(text).expect(text);
-            assert_eq!((endpoint.host_header(), endpoint.url()), (host, format!("https://{host}/")), "{text}");
+            assert_eq!(
+                (endpoint.host_header(), endpoint.url()),
+                (host, format!("https://{host}/")),
+                "{text}"
+            );
         }
     }
 

@@ -21,11 +21,12 @@ mod transport_error;
 mod wire;
 
 pub use api::{
-    API_VERSION, Cloud, Fleet, LIST_ENGINES, LIST_IMAGES, MAX_IDS_PER_CALL, MAX_PAGE_SIZE, SHOW_ENGINE, SWITCH,
+    API_VERSION, Cloud, Fleet, LIST_ENGINES, LIST_IMAGES, MAX_IDS_PER_CALL, MAX_PAGE_SIZE, SHOW_ENGINE,
+    SWITCH,
 };
 pub use connection::ConnectionProblem;
 pub use engine::{
-    EngineExecType, EngineGeneration, EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, ImageRecord,
-    Receipt,
+    EngineExecType, EngineGeneration, EngineKind, EngineListing, EnginePage, EngineRecord, EngineState,
+    ImageRecord, Receipt,
 };
 pub use error::{CallError, Refusal};

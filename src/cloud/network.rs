@@ -82,7 +82,10 @@ impl Network {
         }
         if ca_file.is_some() {
             let certificates = roots.len();
-            tracing::info!(certificates, "trusting the certificates of --ca-file in addition to those of the system");
+            tracing::info!(
+                certificates,
+                "trusting the certificates of --ca-file in addition to those of the system"
+            );
         }
         let proxies = match Proxies::resolve(variable) {
             // a proxy is never used for this machine
@@ -158,7 +161,10 @@ mod tests {
         let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         for nothing in ["", "\n", "no PEM at all", "\u{0}\u{1}0\u{82}", key] {
             let said = resolve(nothing.as_bytes());
-            assert!(said.starts_with("--ca-file FILE: the file contains no certificate"), "{nothing:?}: {said}");
+            assert!(
+                said.starts_with("--ca-file FILE: the file contains no certificate"),
+                "{nothing:?}: {said}"
+            );
         }
         for damaged in [
             format!("{begin}AAAA\n"),

@@ -67,7 +67,9 @@ fn offset(theirs: i64, arrival: Arrival, current: i64) -> Result<i64, String> {
         return Ok(possible);
     }
     if round_trip > MAX_ROUND_TRIP {
-        return Err(format!("the response took {round_trip} s, too long to measure the service's time from it"));
+        return Err(format!(
+            "the response took {round_trip} s, too long to measure the service's time from it"
+        ));
     }
     let ahead = theirs.saturating_sub(arrival.at).saturating_add(round_trip / 2);
     if ahead.abs() > MAX_OFFSET {

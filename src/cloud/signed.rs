@@ -243,8 +243,7 @@ impl ApiCall<'_> {
         let text = String::from_utf8_lossy(content_type.as_bytes());
         let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let is_json = essence == JSON || essence == "text/json" || essence.ends_with("+json");
-        let shown =
-            || format::quoted(&format::printable(&self.redact(&text, credentials)), MAX_CONTENT_TYPE);
+        let shown = || format::quoted(&format::printable(&self.redact(&text, credentials)), MAX_CONTENT_TYPE);
         (!is_json).then(|| format!("the content type of the response is {}, not JSON", shown()))
     }
 
@@ -254,10 +253,20 @@ impl ApiCall<'_> {
         let engine = engine.map(DataEngineId::as_str);
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
         match result {
-            Ok(request_id) => tracing::debug!(action, region, engine, latency_ms, request_id, "the service responded"),
+            Ok(request_id) => {
+                tracing::debug!(action, region, engine, latency_ms, request_id, "the service responded")
+            }
             Err(CallError::Refused(refusal) | CallError::SignatureExpired(refusal)) => {
                 let (code, request_id) = (refusal.code.as_str(), refusal.request_id.as_deref());
-                tracing::debug!(action, region, engine, latency_ms, request_id, code, "the service refused the call");
+                tracing::debug!(
+                    action,
+                    region,
+                    engine,
+                    latency_ms,
+                    request_id,
+                    code,
+                    "the service refused the call"
+                );
             }
             Err(error) => tracing::debug!(action, region, engine, latency_ms, %error, "the call failed"),
         }

@@ -172,7 +172,11 @@ impl StsFailure {
     /// Describes a failed call. `if_denied` is the remedy if the caller lacks the permission, `if_rejected` if the
     /// parameters are wrong.
     pub fn of(error: &CallError, if_denied: &str, if_rejected: &str) -> Self {
-        let failure = |cause: String, remedy: &str, is_transient| Self { cause, remedy: remedy.to_owned(), is_transient };
+        let failure = |cause: String, remedy: &str, is_transient| Self {
+            cause,
+            remedy: remedy.to_owned(),
+            is_transient,
+        };
         match error {
             CallError::Refused(refusal) | CallError::SignatureExpired(refusal) => {
                 let entry = look_up(&refusal.code);
@@ -200,7 +204,9 @@ impl StsFailure {
                 failure(format!("{} ({}: {cause})", problem.cause(), problem.code()), problem.remedy(), false)
             }
             // the cause contains the remedy
-            CallError::NoCredentials { cause } => failure(cause.clone(), "then run the same command again", false),
+            CallError::NoCredentials { cause } => {
+                failure(cause.clone(), "then run the same command again", false)
+            }
         }
     }
 
@@ -289,8 +295,13 @@ struct SessionKeys {
 impl SessionResponse {
     fn into_credentials(self) -> Result<Credentials, CallError> {
         let SessionKeys { token, tmp_secret_id, tmp_secret_key } = self.credentials;
-        Credentials::of_session(Some(tmp_secret_id), Some(tmp_secret_key), Some(token), Some(self.expired_time))
-            .map_err(unreadable)
+        Credentials::of_session(
+            Some(tmp_secret_id),
+            Some(tmp_secret_key),
+            Some(token),
+            Some(self.expired_time),
+        )
+        .map_err(unreadable)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::io;
 
-use rustls::{AlertDescription, CertificateError};
 use rustix::io::Errno;
+use rustls::{AlertDescription, CertificateError};
 
 use super::connection::ConnectionProblem;
 use super::credentials::keys::Credentials;
@@ -179,7 +179,11 @@ mod tests {
                 false,
                 "the server closed the connection during the TLS handshake: ",
             ),
-            (io::Error::other("tunnel error: unsuccessful"), false, "the proxy refused to connect to the endpoint: "),
+            (
+                io::Error::other("tunnel error: unsuccessful"),
+                false,
+                "the proxy refused to connect to the endpoint: ",
+            ),
             (io::Error::other("deadline"), true, "the connection, TLS handshake included, took too long: "),
         ] {
             let error = layer("tcp connect error", error);

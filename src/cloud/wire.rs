@@ -283,7 +283,9 @@ fn open<R: DeserializeOwned>(body: &str) -> Result<R, ResponseError> {
         ResponseError::Unreadable(match error.classify() {
             serde_json::error::Category::Eof => "the response is incomplete",
             serde_json::error::Category::Data => "the response does not have the documented form",
-            serde_json::error::Category::Syntax | serde_json::error::Category::Io => "the response is not JSON",
+            serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
+                "the response is not JSON"
+            }
         })
     })
 }

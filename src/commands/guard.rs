@@ -18,7 +18,10 @@ pub(super) struct ExpectedAccount<'a> {
 }
 
 /// The accounts that the plan and the command line expect. If they differ, the comparison fails for one of them.
-pub(super) fn expected_accounts<'a>(plan: Option<&'a Plan>, flag: Option<&'a str>) -> Vec<ExpectedAccount<'a>> {
+pub(super) fn expected_accounts<'a>(
+    plan: Option<&'a Plan>,
+    flag: Option<&'a str>,
+) -> Vec<ExpectedAccount<'a>> {
     let of_plan = plan.and_then(|plan| {
         let account = plan.expect.account.as_deref()?;
         Some(ExpectedAccount { place: shown_path(&plan.path), account })
@@ -32,8 +35,7 @@ pub(super) fn check_regions(plan: &Plan) -> Result<(), Failure> {
     let Some(expected) = &plan.expect.region else { return Ok(()) };
     let mut others: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
     for job in plan.jobs.iter().filter(|job| job.key.region != *expected) {
-        let (rows, _) =
-            others.entry(job.key.region.as_str()).or_insert((0, job.key.data_engine_id.as_str()));
+        let (rows, _) = others.entry(job.key.region.as_str()).or_insert((0, job.key.data_engine_id.as_str()));
         *rows += 1;
     }
     if others.is_empty() {

@@ -95,18 +95,18 @@ async fn keys_of_a_role_that_are_over_are_refused_for_their_token() {
     let served = served("session_duration: 0s\n").await;
     let session = keyring(served.sts.assume_role(&permanent(), ROLE).await.expect("keys"));
     assert_eq!(served.list(&session).await, "AuthFailure.TokenFailure");
-    assert_eq!(code(served.sts.caller(&session).await), "AuthFailure.TokenFailure");
+    assert_eq!(code(session.identity(&served.sts).await), "AuthFailure.TokenFailure");
 }
 
 #[tokio::test]
 async fn callers_are_told_apart_and_roles_can_be_assumed_from_roles() {
     let served = served("account: \"100000000007\"\n").await;
-    let owner = served.sts.caller(&keyring(permanent())).await.expect("an identity");
+    let owner = keyring(permanent()).identity(&served.sts).await.expect("an identity");
     assert_eq!((owner.account_id.as_str(), owner.kind.as_deref()), ("100000000007", Some("CAMUser")));
     let session = served.sts.assume_role(&permanent(), ROLE).await.expect("keys");
     let other = Role { arn: "qcs::cam::uin/43:roleName/other", session_name: "night" };
     let chained = served.sts.assume_role(&session, other).await.expect("keys of another role");
-    let caller = served.sts.caller(&keyring(chained)).await.expect("an identity");
+    let caller = keyring(chained).identity(&served.sts).await.expect("an identity");
     assert_eq!((caller.account_id.as_str(), caller.principal_id.as_deref()), ("43", Some("42")));
     assert_eq!(caller.user_id.as_deref(), Some("other:night"));
 }
@@ -162,5 +162,5 @@ async fn the_metadata_service_hands_out_the_keys_of_the_machines_role() {
 async fn the_weather_strikes_sts_where_a_spell_says_so() {
     let served = served("faults: [{fault: InternalError, action: AssumeRole}]\n").await;
     assert_eq!(code(served.sts.assume_role(&permanent(), ROLE).await), "InternalError");
-    assert_eq!(code(served.sts.caller(&keyring(permanent())).await), OK);
+    assert_eq!(code(keyring(permanent()).identity(&served.sts).await), OK);
 }

@@ -80,9 +80,11 @@ mod tests {
     #[tokio::test]
     async fn the_error_without_keys_names_every_searched_place_and_the_ways_to_get_keys() {
         let home = tempfile::tempdir().expect("a folder");
-        let variable = |name: &str| (name == "DLC_FLEET_METADATA_ENDPOINT").then(|| UNUSED_ADDRESS.to_owned());
+        let variable =
+            |name: &str| (name == "DLC_FLEET_METADATA_ENDPOINT").then(|| UNUSED_ADDRESS.to_owned());
         let environment = Environment::new(&variable, Some(home.path().to_owned()), None);
-        let source = find(&environment, None, &sts_at(UNUSED_ADDRESS)).expect("the role of the instance is left");
+        let source =
+            find(&environment, None, &sts_at(UNUSED_ADDRESS)).expect("the role of the instance is left");
         let error = source.fetch(&ServiceClock::default()).await.expect_err("no keys").to_string();
         let home = home.path().display();
         let start = format!(

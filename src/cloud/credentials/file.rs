@@ -132,7 +132,8 @@ mod tests {
     #[test]
     fn a_warning_is_given_if_the_modes_of_file_and_directory_let_other_users_in() {
         let (folder, path) = holding(b"");
-        let set_mode = |path: &Path, mode| set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
+        let set_mode =
+            |path: &Path, mode| set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
         for (file, around, warned) in
             [(0o600, 0o755, false), (0o640, 0o755, true), (0o604, 0o711, true), (0o644, 0o700, false)]
         {

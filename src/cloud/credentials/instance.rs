@@ -70,7 +70,10 @@ enum MetadataError {
 
 impl InstanceRole {
     /// `profile` is the file of the profile that requests the role, if one does.
-    pub(super) fn new(environment: &Environment<'_>, profile: Option<&Path>) -> Result<Self, CredentialsError> {
+    pub(super) fn new(
+        environment: &Environment<'_>,
+        profile: Option<&Path>,
+    ) -> Result<Self, CredentialsError> {
         Ok(Self {
             address: address(environment)?,
             searched: environment.take_searched(),
@@ -89,7 +92,8 @@ impl InstanceRole {
             }
             parse_keys(&get(&client, &format!("{}{PATH}{role}", self.address)).await?)
         };
-        let timed_out = || Err(MetadataError::NoService(format!("no response within {} s", TIMEOUT.as_secs())));
+        let timed_out =
+            || Err(MetadataError::NoService(format!("no response within {} s", TIMEOUT.as_secs())));
         let keys = tokio::time::timeout(TIMEOUT, request).await.unwrap_or_else(|_| timed_out());
         self.has_responded.fetch_or(keys.is_ok(), Ordering::Relaxed);
         keys.map_err(|error| self.credentials_error(error))

@@ -120,7 +120,10 @@ impl Keyring {
         }
     }
 
-    async fn identity_of_current_keys(self: &Arc<Self>, sts: &StsClient) -> Result<CallerIdentity, CallError> {
+    async fn identity_of_current_keys(
+        self: &Arc<Self>,
+        sts: &StsClient,
+    ) -> Result<CallerIdentity, CallError> {
         let keys = self.current().await?;
         sts.identity(&keys).await.map_err(|error| self.classify(&keys, error))
     }
@@ -188,8 +191,11 @@ impl Keyring {
     async fn check_account(&self, keys: Credentials) -> Result<Credentials, CredentialsError> {
         let Some((expected, sts)) = self.account.get() else { return Ok(keys) };
         let identity = sts.identity(&keys).await.map_err(|error| {
-            let failure =
-                StsFailure::of(&error, "allow this caller to use STS", "check that the endpoint serves STS as well");
+            let failure = StsFailure::of(
+                &error,
+                "allow this caller to use STS",
+                "check that the endpoint serves STS as well",
+            );
             let place = format!("{GET_CALLER_IDENTITY} with the renewed keys of {}", self.source());
             failure.into_credentials_error(place)
         })?;

@@ -216,7 +216,10 @@ mod tests {
         let (found, searched) = files.find(None);
         assert_eq!(found, Ok(None));
         for place in [at_home, "etc"] {
-            assert!(searched.contains(&format!("{} (does not exist)", files.path(place).display())), "{searched}");
+            assert!(
+                searched.contains(&format!("{} (does not exist)", files.path(place).display())),
+                "{searched}"
+            );
         }
     }
 
@@ -235,7 +238,8 @@ mod tests {
         let files = Files::new(&[("home/.tencentcloud/credentials", GOOD), ("elsewhere", "[default]\n")]);
         let error = files.find(Some("nowhere")).0.expect_err("missing");
         assert!(
-            error.starts_with("TENCENTCLOUD_CREDENTIALS_FILE (") && error.contains("nowhere): the file does not exist"),
+            error.starts_with("TENCENTCLOUD_CREDENTIALS_FILE (")
+                && error.contains("nowhere): the file does not exist"),
             "{error}"
         );
         let error = files.find(Some("elsewhere")).0.expect_err("no keys");

@@ -67,7 +67,7 @@ pub(super) fn find(environment: &Environment<'_>, sts: &StsClient) -> Found {
     sdk_file::warn_if_ignored(environment, &file);
     Ok(Some(match entry {
         Entry::InstanceRole => Box::new(InstanceRole::new(environment, Some(&file))?),
-        Entry::Keys { keys, role, .. } => {
+        Entry::Keys { keys, role } => {
             let renewable = keys.token().is_some() || keys.expires().is_some();
             let source = Box::new(ProfileKeys { profile, renewable });
             match role {
@@ -151,12 +151,7 @@ enum Entry {
     /// The role that is bound to this instance.
     InstanceRole,
     /// Keys, and the role to assume with them: its ARN and the name of its session.
-    Keys {
-        keys: Credentials,
-        role: Option<(String, String)>,
-        /// The command of tccli that renews the keys, for keys of a login.
-        login: Option<&'static str>,
-    },
+    Keys { keys: Credentials, role: Option<(String, String)> },
 }
 
 /// What named the profile.
@@ -237,7 +232,9 @@ impl Profile {
 
     /// True if at least one of its files exists.
     fn exists(&self) -> bool {
-        ["credential", "configure"].iter().any(|kind| self.folder.join(format!("{}.{kind}", self.name)).exists())
+        ["credential", "configure"]
+            .iter()
+            .any(|kind| self.folder.join(format!("{}.{kind}", self.name)).exists())
     }
 
     /// Reads the text of the credential file; `None` if it contains no keys and no role. `now` is in Unix seconds.
@@ -294,7 +291,7 @@ impl Profile {
             },
         };
         self.check_expiry(&keys, login, now)?;
-        Ok(Some(Entry::Keys { keys, role, login }))
+        Ok(Some(Entry::Keys { keys, role }))
     }
 
     /// Refuses keys that would expire soon after the run starts. `now` is in Unix seconds.
@@ -396,8 +393,7 @@ impl ProfileKeys {
             None => Err(profile.without_keys()),
             Some(Entry::Keys { keys, .. }) => Ok(keys),
             Some(Entry::InstanceRole) => {
-                let problem =
-                    "the profile was changed to the role of the instance during the run: run the same command again";
+                let problem = "the profile was changed to the role of the instance during the run: run the same command again";
                 Err(CredentialsError::in_file(&path, problem))
             }
         }

@@ -100,7 +100,9 @@ fn read_token(path: &Path) -> Result<Zeroizing<String>, CredentialsError> {
         problem,
     };
     let bytes = read_regular(path, MAX_TOKEN_BYTES).map_err(|error| {
-        invalid(format!("cannot be read: {error}: check the path, and that the token of the service account is mounted"))
+        invalid(format!(
+            "cannot be read: {error}: check the path, and that the token of the service account is mounted"
+        ))
     })?;
     let token = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
     if token.is_empty() || !is_visible_ascii(token) {

@@ -212,7 +212,7 @@ mod tests {
             "https://user:p@hunter2@proxy:3128",
         ] {
             let proxies = resolve(&[("HTTPS_PROXY", value)]).expect(value);
-            let address = format!("{proxies:?} {proxies:#?}");
+            let shown = format!("{proxies:?} {proxies:#?}");
             assert!(
                 shown.contains("://proxy:3128") && !shown.contains("user") && !shown.contains("hunter2"),
                 "{shown}"

@@ -6,7 +6,11 @@ use super::*;
 use crate::cloud::engine::{EngineExecType, EngineGeneration};
 
 const PAGE: EnginePage = EnginePage {
-    kind: EngineKind { generation: EngineGeneration::Native, exec_type: EngineExecType::Batch, gateway: false },
+    kind: EngineKind {
+        generation: EngineGeneration::Native,
+        exec_type: EngineExecType::Batch,
+        gateway: false,
+    },
     offset: 200,
     limit: 2,
 };
@@ -34,6 +38,12 @@ fn request_bodies_are_written_as_documented() {
     assert_eq!(
         written(&EnginesRequest::new(PAGE)),
         r#"{"Offset":200,"Limit":2,"EngineGeneration":"Native","EngineExecType":"BATCH","#.to_owned()
+            + r#""SortBy":"create-time","Sorting":"asc"}"#
+    );
+    let gateways = EnginePage { kind: EngineKind { gateway: true, ..PAGE.kind }, ..PAGE };
+    assert_eq!(
+        written(&EnginesRequest::new(gateways)),
+        r#"{"Offset":200,"Limit":2,"EngineGeneration":"Native","EngineExecType":"BATCH","EngineType":"kyuubi","#.to_owned()
             + r#""SortBy":"create-time","Sorting":"asc"}"#
     );
     let name = DataEngineName::new("spark-数");
@@ -68,6 +78,27 @@ fn an_engine_is_read_with_every_field_and_unknown_ones_are_ignored() {
         kind: Some(PAGE.kind),
     };
     assert_eq!(listing, EngineListing { engines: vec![expected], total: 207 });
+}
+
+#[test]
+fn a_full_listing_covers_every_value_of_the_parameters_that_hide_engines() {
+    let bodies: std::collections::BTreeSet<String> = EngineKind::ALL
+        .into_iter()
+        .map(|kind| {
+            let body = serde_json::to_value(EnginesRequest::new(EnginePage { kind, ..PAGE })).expect("JSON");
+            format!("{} {} {}", body["EngineGeneration"], body["EngineExecType"], body["EngineType"])
+        })
+        .collect();
+    let mut expected = std::collections::BTreeSet::new();
+    for generation in ["SuperSQL", "Native"] {
+        for exec_type in ["SQL", "BATCH"] {
+            // without a type, all engines but gateways are shown
+            for engine_type in ["null", "\"kyuubi\""] {
+                expected.insert(format!("\"{generation}\" \"{exec_type}\" {engine_type}"));
+            }
+        }
+    }
+    assert_eq!(bodies, expected);
 }
 
 #[test]
@@ -181,7 +212,10 @@ fn an_incomplete_or_foreign_body_is_unreadable() {
     }
     assert_eq!(unreadable(r#"{"Response":{"RequestId":""}}"#), "the response has no RequestId");
     assert_eq!(unreadable(r#"{"Response":{"TotalCount":0}}"#), "the response has no RequestId");
-    assert_eq!(unreadable(r#"{"Response":{"Error":{"Code":""}}}"#), "the response is an error without a code");
+    assert_eq!(
+        unreadable(r#"{"Response":{"Error":{"Code":""}}}"#),
+        "the response is an error without a code"
+    );
 }
 
 #[test]
@@ -194,7 +228,10 @@ fn a_list_is_never_read_as_an_object() {
     ] {
         assert_eq!(unreadable(body), "the response does not have the documented form", "{body}");
     }
-    assert!(matches!(parse_response::<SwitchResponse>(br#"[{"RequestId":"r"}]"#), Err(ResponseError::Unreadable(_))));
+    assert!(matches!(
+        parse_response::<SwitchResponse>(br#"[{"RequestId":"r"}]"#),
+        Err(ResponseError::Unreadable(_))
+    ));
 }
 
 #[test]

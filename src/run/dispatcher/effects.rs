@@ -81,7 +81,9 @@ impl<C: Cloud> Dispatcher<C> {
     /// gained from watching.
     pub(super) fn stop_polling_if_unreadable(&mut self, fault: &CallError) {
         let blind = match fault {
-            CallError::Refused(refusal) => look_up(&refusal.code).class == ErrorClass::Final(ErrorScope::Account),
+            CallError::Refused(refusal) => {
+                look_up(&refusal.code).class == ErrorClass::Final(ErrorScope::Account)
+            }
             CallError::Connection { .. } | CallError::NoCredentials { .. } => true,
             CallError::SignatureExpired(_) | CallError::NotSent { .. } | CallError::NoResponse { .. } => {
                 false

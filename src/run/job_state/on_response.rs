@@ -52,7 +52,9 @@ impl JobState {
             Err(CallError::Refused(refusal)) => self.refused(refusal, latency_ms, now, options, random),
             Err(CallError::SignatureExpired(refusal)) => self.signature_expired(refusal, latency_ms),
             Err(CallError::NotSent { cause }) => self.not_sent(cause, now, options, random),
-            Err(CallError::Connection { problem, cause }) => self.stop(reasons::connection_failed(*problem, cause)),
+            Err(CallError::Connection { problem, cause }) => {
+                self.stop(reasons::connection_failed(*problem, cause))
+            }
             Err(CallError::NoCredentials { cause }) => self.stop(found(reasons::NO_CREDENTIALS, cause)),
             Err(CallError::NoResponse { cause, http_status }) => {
                 self.unconfirmed(cause, unconfirmed(None, cause, *http_status, latency_ms), now, options)
@@ -265,6 +267,9 @@ fn effect_of(class: ErrorClass, reason: &Reason) -> Option<Effect> {
         ErrorClass::Final(ErrorScope::Image) => Some(Effect::HoldImage(reason)),
         ErrorClass::Final(ErrorScope::Region) => Some(Effect::HoldRegion(reason)),
         ErrorClass::Final(ErrorScope::Account) => Some(Effect::Stop(reason)),
-        ErrorClass::Transient | ErrorClass::Busy | ErrorClass::NotRunning | ErrorClass::Final(ErrorScope::Engine) => None,
+        ErrorClass::Transient
+        | ErrorClass::Busy
+        | ErrorClass::NotRunning
+        | ErrorClass::Final(ErrorScope::Engine) => None,
     }
 }

@@ -7,7 +7,11 @@ use super::super::*;
 use crate::cloud::engine::{EngineExecType, EngineGeneration};
 
 const PAGE: EnginePage = EnginePage {
-    kind: EngineKind { generation: EngineGeneration::Native, exec_type: EngineExecType::Batch, gateway: false },
+    kind: EngineKind {
+        generation: EngineGeneration::Native,
+        exec_type: EngineExecType::Batch,
+        gateway: false,
+    },
     offset: 100,
     limit: 2,
 };
