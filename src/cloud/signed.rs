@@ -254,7 +254,7 @@ impl ApiCall<'_> {
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
         match result {
             Ok(request_id) => {
-                tracing::debug!(action, region, engine, latency_ms, request_id, "the service responded")
+                tracing::debug!(action, region, engine, latency_ms, request_id, "the service responded");
             }
             Err(CallError::Refused(refusal) | CallError::SignatureExpired(refusal)) => {
                 let (code, request_id) = (refusal.code.as_str(), refusal.request_id.as_deref());

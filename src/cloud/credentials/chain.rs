@@ -73,7 +73,7 @@ fn wanted_role(environment: &Environment<'_>, flag: Option<WantedRole>) -> Optio
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_sources::{UNUSED_ADDRESS, sts_at};
+    use super::super::fixtures::{UNUSED_ADDRESS, sts_at};
     use super::*;
     use crate::cloud::service_clock::ServiceClock;
 

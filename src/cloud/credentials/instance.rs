@@ -121,19 +121,16 @@ impl InstanceRole {
             MetadataError::NoRole => "no role is bound to the instance".to_owned(),
         };
         tracing::debug!(reason, "the metadata service returned no keys");
-        match &self.profile {
-            Some(profile) => CredentialsError::Invalid {
-                place: profile.clone(),
-                problem: format!(
-                    "the profile uses the role of this instance, but {NAME} has none ({reason}): bind a role to the \
-                     instance in the console, or use another profile"
-                ),
-            },
-            None => {
-                let mut searched = self.searched.clone();
-                searched.push(format!("{NAME} ({reason})"));
-                CredentialsError::Absent { searched }
-            }
+        let Some(profile) = &self.profile else {
+            let searched = self.searched.iter().cloned().chain([format!("{NAME} ({reason})")]);
+            return CredentialsError::Absent { searched: searched.collect() };
+        };
+        CredentialsError::Invalid {
+            place: profile.clone(),
+            problem: format!(
+                "the profile uses the role of this instance, but {NAME} has none ({reason}): bind a role to the \
+                 instance in the console, or use another profile"
+            ),
         }
     }
 }

@@ -4,6 +4,8 @@ pub mod chain;
 pub mod environment;
 pub mod error;
 mod file;
+#[cfg(test)]
+mod fixtures;
 mod instance;
 pub mod keyring;
 pub mod keys;
@@ -11,8 +13,6 @@ mod role;
 mod sdk_file;
 pub mod source;
 pub mod tccli;
-#[cfg(test)]
-mod test_sources;
 mod tke;
 pub mod variables;
 

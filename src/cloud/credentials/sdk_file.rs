@@ -264,8 +264,8 @@ mod tests {
         }
     }
 
-    fn read(text: &str) -> Result<[Option<(usize, String)>; 2], (usize, String)> {
-        Ok(section_values(text)?.map(|found| found.map(|(line, value)| (line, value.to_string()))))
+    fn read(text: &str) -> Result<[Option<Value>; 2], (usize, String)> {
+        section_values(text)
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
             ),
             ("[default]\nsecret_id = a\nsecret_key = b\n[next]\nsecret_id = x\nnonsense", (2, "a"), (3, "b")),
         ] {
-            let pair = |(line, value): (usize, &str)| Some((line, value.to_owned()));
+            let pair = |(line, value): (usize, &str)| Some((line, Zeroizing::new(value.to_owned())));
             assert_eq!(read(text), Ok([pair(id), pair(key)]), "{text}");
         }
     }
@@ -297,7 +297,7 @@ mod tests {
         }
         assert_eq!(
             read("[default]\nsecret_id =\nsecret_key = ''"),
-            Ok([Some((2, String::new())), Some((3, String::new()))])
+            Ok([Some((2, Zeroizing::default())), Some((3, Zeroizing::default()))])
         );
     }
 

@@ -87,15 +87,15 @@ impl Proxies {
     }
 
     pub(super) fn log_route(&self, endpoint: &Endpoint) {
-        match &self.proxy {
-            None => tracing::info!(%endpoint, "connecting directly"),
-            Some(_) if endpoint.is_loopback() => {
-                tracing::info!(%endpoint, "connecting directly: the endpoint is on this machine");
-            }
-            Some(NamedProxy { variable, address, .. }) => match self.excluded_by(endpoint) {
-                Some(excluding) => tracing::info!(%endpoint, "connecting directly because of {excluding}"),
-                None => tracing::info!(%endpoint, variable, "connecting through the proxy {address}"),
-            },
+        let Some(NamedProxy { variable, address, .. }) = &self.proxy else {
+            return tracing::info!(%endpoint, "connecting directly");
+        };
+        if endpoint.is_loopback() {
+            tracing::info!(%endpoint, "connecting directly: the endpoint is on this machine");
+        } else if let Some(excluding) = self.excluded_by(endpoint) {
+            tracing::info!(%endpoint, "connecting directly because of {excluding}");
+        } else {
+            tracing::info!(%endpoint, variable, "connecting through the proxy {address}");
         }
     }
 }

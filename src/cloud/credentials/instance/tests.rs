@@ -1,6 +1,6 @@
 //! The role of an instance: found if there is one; nothing hangs or leaks if there is none.
 
-use super::super::test_sources::{UNUSED_ADDRESS, actions, find_among};
+use super::super::fixtures::{UNUSED_ADDRESS, actions, find_among};
 use super::*;
 use crate::cloud::faulty_server::{Reply, Server};
 

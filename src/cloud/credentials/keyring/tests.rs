@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use zeroize::Zeroizing;
 
+use super::super::fixtures::sts_at;
 use super::super::source::Fetching;
-use super::super::test_sources::sts_at;
 use super::*;
 use crate::cloud::error::Refusal;
 use crate::cloud::faulty_server::{Reply, Server};

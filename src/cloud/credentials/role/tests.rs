@@ -1,6 +1,6 @@
 //! Roles that are assumed, chained and refused, and a base that is renewed first.
 
-use super::super::test_sources::{EXPIRES, UNUSED_ADDRESS, actions, find_among, refusal, session, sts_at};
+use super::super::fixtures::{EXPIRES, UNUSED_ADDRESS, actions, find_among, refusal, session, sts_at};
 use super::super::{Environment, WantedRole, find};
 use super::*;
 use crate::cloud::faulty_server::{Reply, Server};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::{ProptestConfig, prop, proptest};
 use tempfile::TempDir;
 
-use super::super::test_sources::{UNUSED_ADDRESS, sts_at};
+use super::super::fixtures::{UNUSED_ADDRESS, sts_at};
 use super::*;
 use crate::cloud::credentials::Keyring;
 use crate::cloud::error::{CallError, Refusal};

@@ -1,6 +1,6 @@
 //! The role of a pod: all four variables or an error, a token that is read for each session, and no secret in errors.
 
-use super::super::test_sources::{UNUSED_ADDRESS, find_among, refusal, session};
+use super::super::fixtures::{UNUSED_ADDRESS, find_among, refusal, session};
 use super::*;
 use crate::cloud::faulty_server::{Reply, Server};
 

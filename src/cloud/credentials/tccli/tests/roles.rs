@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-use super::super::super::test_sources::{UNUSED_ADDRESS, session, sts_at};
+use super::super::super::fixtures::{UNUSED_ADDRESS, session, sts_at};
 use super::super::*;
 use crate::cloud::credentials::{self, WantedRole};
 use crate::cloud::faulty_server::Server;
