@@ -267,7 +267,7 @@ fn a_profile_that_is_not_there_is_a_usage_error_that_lists_the_others() {
     for flags in [&["--profile", "prd"][..], &["--profile", "prd", "--region", "ap-tokyo"]] {
         let ran = run(&stage, flags);
         assert_eq!((ran.code, stage.requests()), (Some(2), 0), "{}", ran.stderr);
-        assert!(ran.stderr.contains(".tccli/prd.credential is not there"), "{}", ran.stderr);
+        assert!(ran.stderr.contains(".tccli/prd.credential does not exist"), "{}", ran.stderr);
         assert!(ran.stderr.contains("the profiles default, prod"), "{}", ran.stderr);
     }
 }
@@ -283,7 +283,7 @@ fn a_file_that_others_can_read_is_warned_of_once() {
         let ran = run(&stage, &[]);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         let told = format!(
-            "warning: the mode of {0} (0640) lets others read or change it: `chmod 600 {0}`",
+            "warning: other users can access {0} (mode 0640): run `chmod 600 {0}`",
             file.display()
         );
         assert_eq!(ran.stderr.matches("chmod").count(), 1, "{}", ran.stderr);
