@@ -111,12 +111,12 @@ fn a_peer_that_speaks_no_tls_or_an_old_one_or_nothing_is_told_as_such() {
         ("plain HTTP", stage.address, no_tls),
         ("an alert of TLS 1.1", Spoiler::OldAlert.listen(), no_tls),
         ("a hello of TLS 1.1", Spoiler::OldHello.listen(), no_tls),
+        ("silence", Spoiler::Silence.listen(), ["(not-sent: ", "took too long", "check the endpoint"]),
         (
-            "silence",
-            Spoiler::Silence.listen(),
-            ["(not-sent: ", "took too long", "check the endpoint"],
+            "the end",
+            Spoiler::End.listen(),
+            ["(not-sent: ", "the server closed the connection", "check the endpoint"],
         ),
-        ("the end", Spoiler::End.listen(), ["(not-sent: ", "the server closed the connection", "check the endpoint"]),
     ];
     for (what, address, words) in cases {
         let flags = ["--ca-file", "ca.pem", "--request-timeout", "2s", "--max-attempts", "2"];
