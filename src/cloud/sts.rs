@@ -63,21 +63,27 @@ pub struct CallerIdentity {
 }
 
 /// A role, and the name of its session in the audit log of the account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Role<'a> {
     /// `RoleArn`
+    #[serde(rename = "RoleArn")]
     pub arn: &'a str,
     /// `RoleSessionName`: 2 to 128 of letters, digits and `+=,.@_-`.
+    #[serde(rename = "RoleSessionName")]
     pub session_name: &'a str,
 }
 
 /// The identity of this process, signed by an identity provider. There is no `Debug`, since the token is a secret.
+#[derive(Clone, Copy, Serialize)]
 pub struct WebIdentity<'a> {
     /// `X-TC-Region`
+    #[serde(skip)]
     pub region: &'a str,
     /// `ProviderId`
+    #[serde(rename = "ProviderId")]
     pub provider_id: &'a str,
     /// `WebIdentityToken`
+    #[serde(rename = "WebIdentityToken")]
     pub token: &'a str,
 }
 
@@ -113,13 +119,8 @@ impl StsClient {
 
     /// The keys of a role, for a caller that may assume it.
     pub async fn assume_role(&self, keys: &Credentials, role: Role<'_>) -> Result<Credentials, CallError> {
-        let body = RoleRequest {
-            role_arn: role.arn,
-            role_session_name: role.session_name,
-            duration_seconds: SESSION_SECONDS,
-        };
         let call = api_call(ASSUME_ROLE, &self.region, true);
-        self.call::<SessionResponse>(call, Some(keys), &body).await?.into_credentials()
+        self.session(call, Some(keys), SessionRequest::new(None, role)).await
     }
 
     /// The keys of a role, for a process with a token of an identity provider.
@@ -128,16 +129,18 @@ impl StsClient {
         identity: &WebIdentity<'_>,
         role: Role<'_>,
     ) -> Result<Credentials, CallError> {
-        let body = WebIdentityRequest {
-            provider_id: identity.provider_id,
-            web_identity_token: identity.token,
-            role_arn: role.arn,
-            role_session_name: role.session_name,
-            duration_seconds: SESSION_SECONDS,
-        };
         let call = api_call(ASSUME_ROLE_WITH_WEB_IDENTITY, identity.region, true);
         let call = ApiCall { secret: Some(identity.token), ..call };
-        self.call::<SessionResponse>(call, None, &body).await?.into_credentials()
+        self.session(call, None, SessionRequest::new(Some(*identity), role)).await
+    }
+
+    async fn session(
+        &self,
+        call: ApiCall<'_>,
+        keys: Option<&Credentials>,
+        request: SessionRequest<'_>,
+    ) -> Result<Credentials, CallError> {
+        self.call::<SessionResponse>(call, keys, &request).await?.into_credentials()
     }
 
     /// One call, repeated once if only the time of its signature was refused: the service's time is known then.
@@ -228,22 +231,21 @@ fn refusal_text(cause: &str, refusal: &Refusal) -> String {
     format!("{cause} ({}{message}{id})", refusal.code)
 }
 
+/// The body of `AssumeRole`, and with an identity of `AssumeRoleWithWebIdentity`.
 #[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RoleRequest<'a> {
-    role_arn: &'a str,
-    role_session_name: &'a str,
+struct SessionRequest<'a> {
+    #[serde(flatten)]
+    identity: Option<WebIdentity<'a>>,
+    #[serde(flatten)]
+    role: Role<'a>,
+    #[serde(rename = "DurationSeconds")]
     duration_seconds: u32,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct WebIdentityRequest<'a> {
-    provider_id: &'a str,
-    web_identity_token: &'a str,
-    role_arn: &'a str,
-    role_session_name: &'a str,
-    duration_seconds: u32,
+impl<'a> SessionRequest<'a> {
+    fn new(identity: Option<WebIdentity<'a>>, role: Role<'a>) -> Self {
+        Self { identity, role, duration_seconds: SESSION_SECONDS }
+    }
 }
 
 #[derive(Deserialize)]

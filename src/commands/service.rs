@@ -134,7 +134,7 @@ fn caller_options<'a>(
 pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
     let name = format::shown_path(path);
     let text = scenario_text(path).map_err(|error| {
-        Failure::new(Exit::Usage, format!("cannot read the scenario {name}: {error}: check the path"))
+        Failure::new(Exit::Usage, format!("the scenario {name} cannot be read: {error}: check the path"))
     })?;
     Ok(Scenario::parse(&text, &name)?)
 }
