@@ -48,7 +48,7 @@ pub struct EngineKind {
     pub generation: EngineGeneration,
     /// `EngineExecType`
     pub exec_type: EngineExecType,
-    /// True for Kyuubi gateways, which are hidden unless `EngineType` asks for them. Their generation and execution type
+    /// True for Kyuubi gateways, which are hidden unless `EngineType` is `kyuubi`. Their generation and execution type
     /// are not documented, so they are listed with every combination.
     pub gateway: bool,
 }

@@ -2,7 +2,7 @@
 
 use super::connection::ConnectionProblem;
 
-/// The service's `Error`, with the `RequestId` that support asks for.
+/// The service's `Error`, with the `RequestId` for a support ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// `Error.Code`

@@ -61,7 +61,7 @@ pub enum NetworkError {
         /// The file.
         path: PathBuf,
     },
-    /// The environment asks for a proxy that cannot be used.
+    /// The proxy of the environment cannot be used.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
 }

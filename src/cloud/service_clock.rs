@@ -81,7 +81,7 @@ fn offset(theirs: i64, arrival: Arrival, current: i64) -> Result<i64, String> {
     Ok(ahead)
 }
 
-/// Seconds since 1970. A clock before that gives 0, which the service answers with `AuthFailure.SignatureExpire`.
+/// Seconds since 1970. A clock before that gives 0, which the service refuses with `AuthFailure.SignatureExpire`.
 pub(super) fn unix_seconds(moment: SystemTime) -> i64 {
     moment
         .duration_since(UNIX_EPOCH)

@@ -275,7 +275,7 @@ impl ApiCall<'_> {
 
 /// A client that sends each request once and follows no redirects.
 fn client_builder(request_timeout: Duration) -> ClientBuilder {
-    // shorter than the whole call, so that "no connection" is told apart from "no response"
+    // shorter than the whole call, so that "no connection" differs from "no response"
     let connect_timeout = CONNECT_TIMEOUT.min(request_timeout * 3 / 4);
     Client::builder()
         .retry(retry::never())

@@ -20,7 +20,7 @@ use crate::format::printable;
 /// Version of the API, sent as `X-TC-Version`.
 pub const API_VERSION: &str = "2018-08-13";
 
-/// Action that tells who is calling (document 1312/66098).
+/// Action that identifies the caller (document 1312/66098).
 pub const GET_CALLER_IDENTITY: &str = "GetCallerIdentity";
 /// Action that returns the keys of a role (document 1081/48197).
 pub const ASSUME_ROLE: &str = "AssumeRole";

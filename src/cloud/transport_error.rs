@@ -22,7 +22,7 @@ const TUNNEL_ERRORS: [(&str, &str); 3] = [
     ("tunnel error: failed to create underlying connection", "the proxy cannot be reached"),
 ];
 
-/// The message of the same type where the proxy answers 407.
+/// The message of the same type for a proxy that responds with 407.
 const TUNNEL_NEEDS_CREDENTIALS: &str = "tunnel error: proxy authorization required";
 
 /// The error of a request that brought no response. Only errors while connecting, which includes name resolution and

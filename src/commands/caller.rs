@@ -1,4 +1,4 @@
-//! The caller: finds the API keys for the run, and asks STS whose they are.
+//! The caller: finds the API keys for the run, and identifies them with STS.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::report::print::to_stderr;
 /// Attempts of each call that must succeed before the run starts.
 const ATTEMPTS: u32 = 5;
 
-/// The keys for one site, and the STS client that tells whose they are.
+/// The keys for one site, and the STS client that identifies them.
 pub(super) struct Caller {
     pub(super) keyring: Arc<Keyring>,
     sts: StsClient,

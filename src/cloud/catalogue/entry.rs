@@ -34,7 +34,7 @@ pub enum ErrorClass {
 /// One entry of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CatalogueEntry {
-    /// The code. A first segment stands for all codes below it that have no entry of their own.
+    /// The code. A first segment applies to all codes below it that have no entry of their own.
     pub code: &'static str,
     /// What the run does about it.
     pub class: ErrorClass,

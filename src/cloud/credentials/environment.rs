@@ -3,6 +3,11 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
+/// Variable of the `SecretId` (vendor's Python SDK, Go SDK and command line).
+pub const SECRET_ID: &str = "TENCENTCLOUD_SECRET_ID";
+/// Variable of the `SecretKey` (vendor's Python SDK, Go SDK and command line).
+pub const SECRET_KEY: &str = "TENCENTCLOUD_SECRET_KEY";
+
 /// The variables, home directory and profile that sources of keys read, with notes and warnings of the search.
 pub struct Environment<'a> {
     /// Returns the value of an environment variable.

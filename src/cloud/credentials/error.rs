@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use super::variables::{SECRET_ID, SECRET_KEY};
+use super::environment::{SECRET_ID, SECRET_KEY};
 use crate::format::shown_path;
 
 /// Why there are no API keys. Names variables and files, and shows no values.

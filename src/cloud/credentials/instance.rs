@@ -15,11 +15,10 @@ use reqwest::{Client, StatusCode, redirect, retry};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::environment::Environment;
+use super::environment::{Environment, SECRET_ID, SECRET_KEY};
 use super::error::CredentialsError;
 use super::keys::Credentials;
 use super::source::{Fetching, Found, Source};
-use super::variables::{SECRET_ID, SECRET_KEY};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::service_clock::ServiceClock;
 use crate::format::{cut, shown_path};

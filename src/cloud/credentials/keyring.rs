@@ -21,7 +21,7 @@ use crate::cloud::sts::{CallerIdentity, GET_CALLER_IDENTITY, StsClient, StsFailu
 pub(super) const RENEW_BELOW: i64 = 300;
 
 /// Least time between two renewals while there are valid keys, unless the service refuses the keys of the first one: a
-/// source that fails, or whose keys are always about to expire, is not asked by every call.
+/// source that fails, or whose keys are always about to expire, is not fetched by every call.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The same while there are no valid keys and every call waits for some.
@@ -35,7 +35,7 @@ pub struct Keyring {
     source: Box<dyn Source>,
     clock: Arc<ServiceClock>,
     state: Mutex<State>,
-    /// The account that renewed keys must belong to, once it is known, and the service that tells the account of keys.
+    /// The account that renewed keys must belong to, once it is known, and the STS client that identifies the keys.
     account: OnceLock<(String, StsClient)>,
 }
 
@@ -154,7 +154,7 @@ impl Keyring {
         }
     }
 
-    /// Starts a renewal that goes on when the waiting calls are dropped.
+    /// Starts a renewal that continues when the waiting calls are dropped.
     fn renew(self: &Arc<Self>, state: &mut State) -> watch::Receiver<()> {
         let (done, renewal) = watch::channel(());
         state.renewal = Some(renewal.clone());

@@ -3,14 +3,11 @@
 use zeroize::Zeroizing;
 
 use super::environment::Environment;
+pub use super::environment::{SECRET_ID, SECRET_KEY};
 use super::error::CredentialsError;
 use super::keys::{Credentials, KeyPart, from_parts};
 use super::source::{FixedKeys, Found};
 
-/// Variable of the `SecretId` (vendor's Python SDK, Go SDK and command line).
-pub const SECRET_ID: &str = "TENCENTCLOUD_SECRET_ID";
-/// Variable of the `SecretKey` (vendor's Python SDK, Go SDK and command line).
-pub const SECRET_KEY: &str = "TENCENTCLOUD_SECRET_KEY";
 /// Variable of the token of temporary keys (vendor's command line).
 pub const TOKEN: &str = "TENCENTCLOUD_TOKEN";
 /// Variable of the same token (vendor's Terraform provider).
