@@ -206,9 +206,9 @@ impl StsFailure {
             CallError::Connection { problem, cause } => {
                 failure(format!("{} ({}: {cause})", problem.cause(), problem.code()), problem.remedy(), false)
             }
-            // the cause contains the remedy
+            // the cause says what to correct
             CallError::NoCredentials { cause } => {
-                failure(cause.clone(), "then run the same command again", false)
+                failure(cause.clone(), "correct this, then run the same command again", false)
             }
         }
     }

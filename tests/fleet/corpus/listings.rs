@@ -158,7 +158,7 @@ fn shapes() -> Vec<Listing> {
         ),
         whole(
             "half a page",
-            Seen::Failure("cut short"),
+            Seen::Failure("incomplete"),
             Reply::json(r#"{"Response":{"RequestId":"r","DataEng"#),
         ),
         whole("more than eight megabytes", Seen::Failure("larger than 8388608 bytes"), Reply::json(long)),
