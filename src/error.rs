@@ -3,11 +3,11 @@
 use std::fmt;
 
 use crate::cloud::CallError;
-use crate::cloud::catalogue::{Class, look_up};
+use crate::cloud::catalogue::{ErrorClass, look_up};
 use crate::cloud::credentials::CredentialsError;
 use crate::cloud::endpoint::EndpointError;
 use crate::cloud::network::NetworkError;
-use crate::cloud::signed::HttpError;
+use crate::cloud::signed::HttpSetupError;
 use crate::exit::Exit;
 use crate::format::{plural, printable};
 use crate::ledger::LedgerError;
@@ -89,8 +89,8 @@ impl From<CredentialsError> for Failure {
     }
 }
 
-impl From<HttpError> for Failure {
-    fn from(error: HttpError) -> Self {
+impl From<HttpSetupError> for Failure {
+    fn from(error: HttpSetupError) -> Self {
         Self::new(Exit::Refused, error.to_string())
     }
 }
@@ -141,7 +141,7 @@ fn unread(action: &str, fault: &CallError) -> Failure {
     let what =
         format!("the fleet could not be seen by {action}: {} ({}{said}){id}", reason.cause, reason.code);
     let denied =
-        matches!(fault, CallError::Refused(refusal) if look_up(&refusal.code).class == Class::Denied);
+        matches!(fault, CallError::Refused(refusal) if look_up(&refusal.code).class == ErrorClass::Denied);
     let next = if denied { format!("grant dlc:{action} to this key, or {UNPROVEN}") } else { reason.remedy };
     Failure::new(Exit::Refused, what).next(format!("nothing was switched; {next}"))
 }

@@ -1,17 +1,17 @@
-//! What the command line means: flags, then the environment, then tccli's profile, then the simulator's clock, then
-//! defaults; resolved once, here.
+//! Resolves the command line: flags, then the environment, then the profile of tccli, then the clock of the simulator,
+//! then defaults.
 //!
-//! | setting | flag | environment | profile | in a rehearsal | default |
+//! | setting | flag | environment | profile | in a simulation | default |
 //! | --- | --- | --- | --- | --- | --- |
-//! | region | `--region` | `TENCENTCLOUD_REGION` | `_sys_param.region` | | none: rows must name theirs |
+//! | region | `--region` | `TENCENTCLOUD_REGION` | `_sys_param.region` | | none: every row needs its own |
 //! | endpoint | `--endpoint` | | `dlc.endpoint` | | [`Endpoint::default`] |
 //! | waits | `--min-ready`, `--resend-after`, … | | | the scenario's `clock` | [`RunOptions::default`] |
-//! | longest soak | | | | the scenario's `clock` | what the plan says |
+//! | longest soak | | | | the scenario's `clock` | as in the plan |
 //! | role | `--role-arn` | `TENCENTCLOUD_ROLE_ARN` | `role-arn` | refused | none |
 //! | ledger | `--ledger` | | | the plan's path, `.simulated.ledger.jsonl` | the plan's path, `.ledger.jsonl` |
 //!
-//! A region in the plan wins over all of these for its rows. A profile that was asked for with `--profile` wins over
-//! the environment. With `--simulate` no profile is read.
+//! A region in the plan has precedence over all of these for its rows. A profile of `--profile` has precedence over the
+//! environment. With `--simulate` no profile is read.
 
 mod service;
 
@@ -30,13 +30,13 @@ use crate::rate::{Delays, Rate, Schedule};
 use crate::run::RunOptions;
 use crate::simulator::RunDefaults;
 
-/// Least time between two sweeps, however short the min-ready time.
+/// Least time between two polls, however short `--min-ready` is.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Where requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// To a simulator in this process, with the weather of a file or the built-in one.
+    /// To a simulator in this process, with the built-in scenario or one from a file.
     Simulator {
         /// The scenario file.
         scenario: Option<PathBuf>,
@@ -45,11 +45,11 @@ pub enum Target {
     Service(Endpoint),
 }
 
-/// How the simulator in this process is called where an endpoint is named.
+/// The endpoint of the simulator in this process, in messages and ledgers.
 pub const SIMULATOR: &str = "simulator";
 
 impl Target {
-    /// What people and the ledger call it.
+    /// The name in messages and in the ledger.
     pub fn name(&self) -> String {
         match self {
             Self::Simulator { .. } => SIMULATOR.into(),
@@ -57,7 +57,7 @@ impl Target {
         }
     }
 
-    /// True where the engines are not real ones: in a simulator, in this process or elsewhere on this machine.
+    /// True for a simulator, in this process or elsewhere on this machine.
     pub fn is_simulation(&self) -> bool {
         match self {
             Self::Simulator { .. } => true,
@@ -66,7 +66,7 @@ impl Target {
     }
 }
 
-/// What a dry run may look at.
+/// What a dry run reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DryRun {
     /// Plan, ledger and fleet.
@@ -75,48 +75,48 @@ pub enum DryRun {
     Offline,
 }
 
-/// A `run` as it is meant.
+/// The settings of a `run`.
 #[derive(Clone, Debug)]
 pub struct RunSettings {
     /// The plan.
     pub plan: PathBuf,
-    /// Region for rows that name none.
+    /// Region for rows without one.
     pub region: Option<Region>,
-    /// The profile that the keys must come from.
+    /// The profile of `--profile`.
     pub profile: Option<String>,
     /// The ledger.
     pub ledger: PathBuf,
     /// Where requests go.
     pub target: Target,
-    /// Certificates to trust beside the system's.
+    /// A file of certificates to trust in addition to those of the system.
     pub ca_file: Option<PathBuf>,
-    /// What the dry run may look at, if it is one.
+    /// What the dry run reads, if it is one.
     pub dry_run: Option<DryRun>,
     /// Which failures of earlier runs are sent again.
     pub retry: Retry,
-    /// Send also to image versions that are not listed.
+    /// Also switch to image versions that are not listed.
     pub allow_unlisted_images: bool,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     pub yes: bool,
-    /// What goes to stdout.
+    /// The format of stdout.
     pub output: Output,
-    /// The account that the command line expects.
+    /// The account of `--expect-account`.
     pub expect_account: Option<String>,
-    /// The role that was asked for on the command line.
+    /// The role of `--role-arn`.
     pub role: Option<WantedRole>,
-    /// The limits that were typed; what is missing depends on where requests go.
+    /// The limits of the command line; the defaults depend on the target.
     limits: LimitArgs,
 }
 
 impl RunSettings {
-    /// Resolves what was typed, in these environment.
+    /// Resolves the arguments in this environment.
     pub fn resolve(args: &RunArgs, environment: &Environment<'_>) -> Result<Self, Failure> {
         let region = args.target.region.as_deref();
         let (target, region) = match &args.target.simulate {
             Some(scenario) => {
                 let scenario = (!scenario.is_empty()).then(|| PathBuf::from(scenario));
-                let elsewhere = Environment::new(environment.variable, None, None);
-                (Target::Simulator { scenario }, self::region(region, &elsewhere)?)
+                let without_profile = Environment::new(environment.variable, None, None);
+                (Target::Simulator { scenario }, self::region(region, &without_profile)?)
             }
             None => (
                 Target::Service(endpoint(args.target.endpoint.as_deref(), environment)?),
@@ -125,7 +125,7 @@ impl RunSettings {
         };
         let role = role(&args.caller);
         if role.is_some() && matches!(target, Target::Simulator { .. }) {
-            let what = "--role-arn: the simulator has keys of its own: leave out the role, or --simulate";
+            let what = "--role-arn cannot be used with --simulate, because the simulator has keys of its own: remove one of them";
             return Err(Failure::new(Exit::Usage, what));
         }
         let derived = || derived_ledger(&args.plan, target.is_simulation());
@@ -152,15 +152,15 @@ impl RunSettings {
         })
     }
 
-    /// False with `--no-verify`: the fleet is never looked at.
+    /// False with `--no-verify`: engines are never read.
     pub fn verifies(&self) -> bool {
         !self.limits.no_verify
     }
 
-    /// What the run keeps to, with the simulator's faster clock where there is one.
+    /// The options of the run, with the faster clock of the simulator if there is one.
     pub fn options(&self, clock: Option<&RunDefaults>) -> RunOptions {
         let defaults = RunOptions::default();
-        let typed = &self.limits;
+        let flags = &self.limits;
         let fast = |choose: fn(&RunDefaults) -> Option<Duration>| clock.and_then(choose);
         let faster = |schedule: Schedule| Schedule {
             first: fast(|clock| clock.backoff).unwrap_or(schedule.first),
@@ -169,25 +169,25 @@ impl RunSettings {
         let delays =
             Delays { transient: faster(defaults.delays.transient), busy: faster(defaults.delays.busy) };
         let verify = self.verifies();
-        let min_ready = typed.min_ready.or(fast(|clock| clock.min_ready)).unwrap_or(defaults.min_ready);
+        let min_ready = flags.min_ready.or(fast(|clock| clock.min_ready)).unwrap_or(defaults.min_ready);
         RunOptions {
-            rate: typed.rate.and_then(Rate::new).unwrap_or(defaults.rate),
-            concurrency: typed.concurrency.map_or(defaults.concurrency, |n| n as usize),
-            max_attempts: typed.max_attempts.unwrap_or(defaults.max_attempts),
-            request_timeout: typed
+            rate: flags.rate.and_then(Rate::new).unwrap_or(defaults.rate),
+            concurrency: flags.concurrency.map_or(defaults.concurrency, |n| n as usize),
+            max_attempts: flags.max_attempts.unwrap_or(defaults.max_attempts),
+            request_timeout: flags
                 .request_timeout
                 .or(fast(|clock| clock.request_timeout))
                 .unwrap_or(defaults.request_timeout),
-            resend_after: typed
+            resend_after: flags
                 .resend_after
                 .or(fast(|clock| clock.resend_after))
                 .unwrap_or(defaults.resend_after),
-            wait_timeout: typed
+            wait_timeout: flags
                 .wait_timeout
                 .or(fast(|clock| clock.wait_timeout))
                 .unwrap_or(defaults.wait_timeout),
             min_ready,
-            // two sweeps within the min-ready time, and never so many that reading becomes the work
+            // two polls within the min-ready time, with a lower bound on the time between them
             poll_interval: fast(|clock| clock.poll_interval)
                 .unwrap_or((min_ready / 2).clamp(MIN_POLL_INTERVAL, defaults.poll_interval)),
             wait: verify && !self.limits.no_wait,
@@ -198,22 +198,21 @@ impl RunSettings {
     }
 }
 
-/// The waves of a plan as a run takes them: a simulator's clock cuts their soaks short. Returns the longest soak that
-/// it leaves, where it cut one.
+/// The waves of a plan, with their soaks limited by the clock of the simulator. Returns that limit if it shortened one.
 pub fn waves(plan: Vec<Wave>, clock: Option<&RunDefaults>) -> (Vec<Wave>, Option<Duration>) {
     let Some(longest) = clock.and_then(|clock| clock.soak) else { return (plan, None) };
-    let is_cut = plan.iter().any(|wave| wave.soak > longest);
-    let cut = |wave: Wave| Wave { soak: wave.soak.min(longest), ..wave };
-    (plan.into_iter().map(cut).collect(), is_cut.then_some(longest))
+    let is_shortened = plan.iter().any(|wave| wave.soak > longest);
+    let shorten = |wave: Wave| Wave { soak: wave.soak.min(longest), ..wave };
+    (plan.into_iter().map(shorten).collect(), is_shortened.then_some(longest))
 }
 
-/// The role that was asked for on the command line.
+/// The role of the command line.
 pub fn role(args: &CallerArgs) -> Option<WantedRole> {
     let session_name = args.role_session_name.clone();
     args.role_arn.clone().map(|arn| WantedRole { arn, session_name })
 }
 
-/// The ledger beside the plan. Rehearsals have one of their own, since they say nothing about real engines.
+/// The ledger beside the plan. Simulations have one of their own, since they are not about real engines.
 fn derived_ledger(plan: &Path, simulation: bool) -> PathBuf {
     plan.with_extension(if simulation { "simulated.ledger.jsonl" } else { "ledger.jsonl" })
 }
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_the_environment_and_both_over_nothing() {
+    fn flags_have_precedence_over_the_environment() {
         let region = |line: &str, variable| {
             resolve(line, variable).unwrap_or_else(|failure| panic!("{failure}")).region
         };
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_the_simulators_clock_and_that_over_defaults() {
+    fn flags_have_precedence_over_the_clock_of_the_simulator_and_that_over_defaults() {
         let clock = RunDefaults {
             min_ready: Some(Duration::from_secs(1)),
             resend_after: Some(Duration::from_secs(2)),
@@ -269,26 +268,26 @@ mod tests {
     }
 
     #[test]
-    fn a_rehearsal_cuts_soaks_short_and_makes_none_longer() {
+    fn a_simulation_shortens_soaks_and_lengthens_none() {
         let soaks = [0, 2, 600].map(|soak| Wave { soak: Duration::from_secs(soak), ..Wave::named("w") });
         let cut = |longest: Option<u64>| {
             let clock = RunDefaults { soak: longest.map(Duration::from_secs), ..RunDefaults::default() };
-            let (waves, told) = waves(soaks.to_vec(), Some(&clock));
-            (waves.iter().map(|wave| wave.soak.as_secs()).collect::<Vec<_>>(), told)
+            let (waves, limit) = waves(soaks.to_vec(), Some(&clock));
+            (waves.iter().map(|wave| wave.soak.as_secs()).collect::<Vec<_>>(), limit)
         };
         assert_eq!(cut(Some(3)), (vec![0, 2, 3], Some(Duration::from_secs(3))));
         assert_eq!(cut(Some(0)), (vec![0, 0, 0], Some(Duration::ZERO)));
-        assert_eq!(cut(Some(600)), (vec![0, 2, 600], None), "nothing was cut, and nothing is told");
+        assert_eq!(cut(Some(600)), (vec![0, 2, 600], None), "nothing was shortened");
         assert_eq!(cut(None), (vec![0, 2, 600], None));
         assert_eq!(
             waves(soaks.to_vec(), None),
             (soaks.to_vec(), None),
-            "a real service soaks as the plan says"
+            "a real service keeps the soaks of the plan"
         );
     }
 
     #[test]
-    fn a_rehearsal_never_writes_the_ledger_of_real_runs() {
+    fn a_simulation_never_writes_the_ledger_of_real_runs() {
         assert_eq!(good("dlc-fleet run a/p.csv").ledger, PathBuf::from("a/p.ledger.jsonl"));
         assert_eq!(
             good("dlc-fleet run a/p.csv --simulate").ledger,
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn without_read_back_there_is_no_waiting() {
+    fn without_verification_there_is_no_waiting() {
         let options = good("dlc-fleet run p.csv --no-verify").options(None);
         assert!(!options.verify && !options.wait);
         let options = good("dlc-fleet run p.csv --no-wait").options(None);
@@ -308,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_in_the_help_are_the_defaults_in_force() {
+    fn the_defaults_in_the_help_are_the_defaults_in_use() {
         let options = RunOptions::default();
         let command = Cli::command();
         let run = command.find_subcommand("run").expect("run");

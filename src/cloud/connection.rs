@@ -1,24 +1,24 @@
-//! What stands between here and the service until somebody changes something, and what to do about it.
+//! Causes of a failed connection that retrying does not remove, with their remedies.
 
-/// What bars the way.
+/// Why no connection to the service can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionProblem {
-    /// The peer's certificate comes from a CA that is not trusted here.
+    /// The certificate was issued by a CA that this machine does not trust.
     UnknownIssuer,
-    /// The peer's certificate is not valid any more, or not yet.
+    /// The certificate has expired or is not valid yet.
     OutOfDate,
-    /// The peer's certificate is for another host.
+    /// The certificate is for another host.
     OtherHost,
-    /// Anything else is wrong with the peer's certificate.
+    /// The certificate is invalid for any other reason.
     Certificate,
-    /// The peer speaks no TLS, or only one that is too old.
+    /// The server does not use TLS, or only a version older than 1.2.
     NoTls,
-    /// The proxy asks for a user name and a password, or for better ones.
+    /// The proxy requires a user name and password, or other ones.
     ProxyCredentials,
 }
 
 impl ConnectionProblem {
-    /// Every one of them.
+    /// All problems.
     pub const ALL: [Self; 6] = [
         Self::UnknownIssuer,
         Self::OutOfDate,
@@ -28,50 +28,56 @@ impl ConnectionProblem {
         Self::ProxyCredentials,
     ];
 
-    /// Its code in ledgers and reports.
+    /// The code in ledgers and reports.
     pub fn code(self) -> &'static str {
-        match self {
-            Self::UnknownIssuer => "untrusted-issuer",
-            Self::OutOfDate => "certificate-out-of-date",
-            Self::OtherHost => "certificate-of-another-host",
-            Self::Certificate => "untrusted-peer",
-            Self::NoTls => "no-tls",
-            Self::ProxyCredentials => "proxy-credentials",
-        }
+        self.description().0
     }
 
-    /// What it is, in words.
+    /// What happened: small first letter, no full stop.
     pub fn cause(self) -> &'static str {
-        match self {
-            Self::UnknownIssuer => "the peer's certificate comes from a CA that is not trusted here",
-            Self::OutOfDate => "the peer's certificate is not valid at this time",
-            Self::OtherHost => "the peer's certificate is for another host than the endpoint",
-            Self::Certificate => "the peer's certificate was not accepted",
-            Self::NoTls => "the peer speaks no TLS that is accepted here (1.2 or later)",
-            Self::ProxyCredentials => "the proxy asks for a user name and a password, or for others",
-        }
+        self.description().1
     }
 
-    /// What to do about it.
+    /// What to do: small first letter, no full stop.
     pub fn remedy(self) -> &'static str {
+        self.description().2
+    }
+
+    fn description(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::UnknownIssuer => {
-                "if you trust that CA, name a file that holds its certificate with --ca-file; if not, find out who is in \
-         between"
-            }
-            Self::OutOfDate => {
-                "check this machine's clock; if it is right, whoever runs the endpoint must renew the certificate"
-            }
-            Self::OtherHost => {
-                "check --endpoint and DNS, and write the endpoint as the certificate does if that is the right host"
-            }
-            Self::Certificate => {
-                "check the endpoint and the system's certificates; a proxy may be in between"
-            }
-            Self::NoTls => "check host and port of --endpoint, and which proxy or gateway answers there",
-            Self::ProxyCredentials => {
-                "write them into the variable that names the proxy: http://USER:PASSWORD@HOST:PORT"
-            }
+            Self::UnknownIssuer => (
+                "untrusted-issuer",
+                "the server's certificate was issued by a CA that this machine does not trust",
+                "if you trust this CA, pass its certificate with --ca-file; if not, find out which proxy or gateway \
+                 intercepts the connection",
+            ),
+            Self::OutOfDate => (
+                "certificate-out-of-date",
+                "the server's certificate has expired or is not valid yet",
+                "check the clock of this machine; if it is correct, the operator of the endpoint must renew the \
+                 certificate",
+            ),
+            Self::OtherHost => (
+                "certificate-of-another-host",
+                "the server's certificate is for another host than the endpoint",
+                "check --endpoint and DNS; if the server is the right one, use the host name of its certificate as \
+                 the endpoint",
+            ),
+            Self::Certificate => (
+                "untrusted-peer",
+                "the server's certificate is invalid",
+                "check --endpoint and the CA certificates of this machine; a proxy may intercept the connection",
+            ),
+            Self::NoTls => (
+                "no-tls",
+                "the server does not use TLS 1.2 or later",
+                "check host and port of --endpoint; for a simulator, write http:// in front of them",
+            ),
+            Self::ProxyCredentials => (
+                "proxy-credentials",
+                "the proxy requires a user name and password, or rejected the given ones",
+                "set them in the proxy variable: http://USER:PASSWORD@HOST:PORT",
+            ),
         }
     }
 }

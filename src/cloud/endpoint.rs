@@ -1,131 +1,134 @@
-//! Where requests go: parsed once, and safe by construction, since keys never travel unencrypted beyond loopback.
+//! The endpoint that requests are sent to. An unencrypted one can only be on this machine, since requests contain keys.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
+
+use reqwest::Url;
 
 /// The host of the China site (document 1155/48994).
 pub const DEFAULT_HOST: &str = "dlc.tencentcloudapi.com";
 
-/// The label that all of the vendor's hosts have, whichever domain they end in.
+/// The label that every host of the vendor contains, in each of its domains.
 const VENDOR: &str = "tencentcloudapi";
 /// The domain of every documented host (documents 1155/48994 and 1342/99266).
 const DOMAIN: &str = "tencentcloudapi.com";
 
-/// What the names of finance regions end with. They are kept apart from all others (documents 306/75053 and
-/// 1223/75145).
+/// The end of the names of finance regions, which have hosts of their own (documents 306/75053 and 1223/75145).
 const FINANCE: &str = "-fsi";
 
-/// The host through which a region is reached: any of the site will do, but a finance region has one of its own.
+/// The host that serves a region: any host of the site, except that a finance region has one of its own.
 pub fn host_for(region: &str) -> String {
     if region.ends_with(FINANCE) { format!("dlc.{region}.{DOMAIN}") } else { DEFAULT_HOST.to_owned() }
 }
 
-/// A host that answers for the service. `Display` gives the shortest text that parses to the same endpoint.
+/// A host that serves the API. `Display` gives the shortest text that parses to the same endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// True for `http://`, which only loopback hosts may have.
-    plain: bool,
-    /// True for addresses that do not leave this machine.
+    /// Scheme, host and port only. `http` is for loopback hosts.
+    url: Url,
+    /// True for addresses of this machine.
     loopback: bool,
-    /// Host in lower case, and port where it is not the scheme's default.
-    authority: String,
 }
 
-/// Why a text is no endpoint.
+/// Why a text is not an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// The scheme is neither `https` nor `http`.
-    #[error("the scheme {scheme:?} is not spoken here: write https:// or the bare host")]
+    #[error("unsupported scheme {scheme:?}: write https:// or only the host")]
     Scheme {
-        /// What stands before `://`.
+        /// The text before `://`.
         scheme: String,
     },
-    /// Plain HTTP to a host that is not this machine.
+    /// A host on this machine without a scheme, which may use TLS or not.
+    #[error(
+        "{host} is on this machine: write http://{host} for a simulator, or https://{host} if it uses TLS"
+    )]
+    NoScheme {
+        /// The host, with its port.
+        host: String,
+    },
+    /// HTTP without TLS to another machine.
     #[error("http:// would send the request unencrypted to {host}: write https://{host}")]
     Unencrypted {
         /// The host, with its port.
         host: String,
     },
-    /// There is a user name or password; it is not repeated here.
-    #[error("the endpoint holds a user name or password: leave out everything up to the @")]
+    /// There is a user name or password, which the message does not show.
+    #[error("the endpoint contains a user name or password: remove everything up to the @")]
     UserInfo,
     /// There is more than a host.
-    #[error("the endpoint goes on after the host: leave out path, query and fragment")]
+    #[error("the endpoint contains more than a host: remove path, query and fragment")]
     MoreThanHost,
-    /// The host is empty or malformed.
-    #[error("{host:?} is not a host: write one such as dlc.tencentcloudapi.com")]
-    Host {
-        /// What stands in its place.
-        host: String,
-    },
-    /// The port is not a number from 1 to 65535.
-    #[error("{port:?} is not a port: write a number from 1 to 65535, or leave it out")]
-    Port {
-        /// What stands in its place.
-        port: String,
+    /// The text is not a host with an optional port.
+    #[error("{text:?} is not a host: {cause}: write one such as {DEFAULT_HOST}, or HOST:PORT")]
+    Invalid {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        cause: String,
     },
 }
 
 impl Endpoint {
-    /// What requests are posted to: `https://dlc.tencentcloudapi.com/`.
+    /// The URL of every request: `https://dlc.tencentcloudapi.com/`.
     pub fn url(&self) -> String {
-        let scheme = if self.plain { "http" } else { "https" };
-        format!("{scheme}://{}/", self.authority)
+        self.url.to_string()
     }
 
-    /// What stays the same when another access host of the same service is chosen: `tencentcloudapi.com` for the
-    /// China site, `intl.tencentcloudapi.com` for the international one, a domain of its own for each finance region,
-    /// and for any other host the host itself.
+    /// What all access hosts of the same engines have in common: `tencentcloudapi.com` for the China site,
+    /// `intl.tencentcloudapi.com` for the international one, a domain of its own for each finance region, and for any
+    /// other host the host itself.
     pub fn site(&self) -> String {
         const INTERNATIONAL: &str = "intl";
-        let Some(mut labels) = self.labels() else { return self.authority.clone() };
+        let Some(mut labels) = self.labels() else { return self.host_header().to_owned() };
         match labels.find(|label| *label == INTERNATIONAL || label.ends_with(FINANCE)) {
-            Some(apart) => format!("{apart}.{DOMAIN}"),
+            Some(label) => format!("{label}.{DOMAIN}"),
             None => DOMAIN.to_owned(),
         }
     }
 
-    /// The finance region whose host this is, if it is one: `dlc.ap-shanghai-fsi.tencentcloudapi.com`.
+    /// The finance region of this host, if it serves one: `dlc.ap-shanghai-fsi.tencentcloudapi.com`.
     pub fn finance_region(&self) -> Option<&str> {
         self.labels()?.find(|label| label.ends_with(FINANCE))
     }
 
-    /// Whether engines of a region can be reached through this host. What is on this machine is a simulator and serves
-    /// every region.
+    /// True if this host serves the engines of a region. A host on this machine is a simulator and serves all regions.
     pub fn serves(&self, region: &str) -> bool {
         let finance = Some(region).filter(|region| region.ends_with(FINANCE));
         self.loopback || self.finance_region() == finance
     }
 
-    /// What stands before the documented domain, where the host is in it.
+    /// The labels before the documented domain, if the host is in it.
     fn labels(&self) -> Option<impl Iterator<Item = &str>> {
-        let host = self.authority.split(':').next().unwrap_or_default();
-        Some(host.strip_suffix(DOMAIN)?.strip_suffix('.')?.split('.'))
+        Some(self.url.host_str()?.strip_suffix(DOMAIN)?.strip_suffix('.')?.split('.'))
     }
 
-    /// Where another service of the same site answers: where the host is one of the vendor's for this service, the
-    /// same host with the other's name in front (`sts.ap-beijing.tencentcloudapi.com`); any other host, such as a
-    /// simulator's, is taken to answer for both.
+    /// The endpoint of another service of the same site. For a host of the vendor, the first label is replaced
+    /// (`sts.ap-beijing.tencentcloudapi.com`); any other host, such as a simulator, serves both services.
     #[must_use]
     pub fn of_service(&self, service: &str) -> Self {
-        let domain =
-            self.authority.strip_prefix("dlc.").filter(|rest| rest.split('.').any(|label| label == VENDOR));
-        let authority = domain.map_or_else(|| self.authority.clone(), |domain| format!("{service}.{domain}"));
-        Self { authority, ..self.clone() }
+        let host = self.url.host_str().unwrap_or_default();
+        let domain = host.strip_prefix("dlc.").filter(|rest| rest.split('.').any(|label| label == VENDOR));
+        let mut endpoint = self.clone();
+        if let Some(domain) = domain {
+            // a service name in place of another one is still a host
+            let _ = endpoint.url.set_host(Some(&format!("{service}.{domain}")));
+        }
+        endpoint
     }
 
-    /// The value of the `Host` header, as it is signed: with the port where it is not the scheme's default.
+    /// The value of the `Host` header, as it is signed: with the port unless it is the default of the scheme.
     pub fn host_header(&self) -> &str {
-        &self.authority
+        self.url.authority()
     }
 
-    /// Whether requests travel unencrypted, which they do within this machine only.
+    /// True if requests are not encrypted, which is possible on this machine only.
     pub fn is_plain(&self) -> bool {
-        self.plain
+        self.url.scheme() == "http"
     }
 
-    /// Whether requests stay on this machine, as they do for the simulator.
+    /// True if requests stay on this machine, as they do for the simulator.
     pub fn is_loopback(&self) -> bool {
         self.loopback
     }
@@ -133,14 +136,16 @@ impl Endpoint {
 
 impl Default for Endpoint {
     fn default() -> Self {
-        Self { plain: false, loopback: false, authority: DEFAULT_HOST.to_owned() }
+        DEFAULT_HOST.parse().expect("the default host is an endpoint")
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.plain { "http://" } else { "" };
-        write!(formatter, "{scheme}{}", self.authority)
+        if self.loopback {
+            write!(formatter, "{}://", self.url.scheme())?;
+        }
+        formatter.write_str(self.host_header())
     }
 }
 
@@ -152,79 +157,35 @@ impl FromStr for Endpoint {
             return Err(EndpointError::UserInfo);
         }
         let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
-        let plain = match scheme.to_ascii_lowercase().as_str() {
-            "https" => false,
-            "http" => true,
-            _ => return Err(EndpointError::Scheme { scheme: scheme.to_owned() }),
-        };
-        let authority = rest.strip_suffix('/').unwrap_or(rest);
-        if authority.contains(['/', '\\', '?', '#']) {
+        if !["https", "http"].contains(&scheme.to_ascii_lowercase().as_str()) {
+            return Err(EndpointError::Scheme { scheme: scheme.to_owned() });
+        }
+        if rest.strip_suffix('/').unwrap_or(rest).contains(['/', '\\', '?', '#']) {
             return Err(EndpointError::MoreThanHost);
         }
-        let (host, port) = host_and_port(authority)?;
-        let loopback = is_loopback(&host);
-        let authority = match port {
-            Some(port) if port != if plain { 80 } else { 443 } => format!("{host}:{port}"),
-            _ => host,
-        };
-        if plain && !loopback {
-            return Err(EndpointError::Unencrypted { host: authority });
+        let invalid = |cause: &str| EndpointError::Invalid { text: rest.to_owned(), cause: cause.to_owned() };
+        // the URL parser removes white space and control characters
+        if rest.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
+            return Err(invalid("it contains white space or control characters"));
         }
-        let endpoint = Self { plain, loopback, authority };
-        endpoint.checked_against_url_rules()
-    }
-}
-
-impl Endpoint {
-    /// URL parsers read hosts like `0x7f.1` as addresses. What would then be called must be what is signed.
-    fn checked_against_url_rules(self) -> Result<Self, EndpointError> {
-        match reqwest::Url::parse(&self.url()) {
-            Ok(url) if url.as_str() == self.url() => Ok(self),
-            _ => Err(EndpointError::Host { host: self.authority }),
+        let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|error| invalid(&error.to_string()))?;
+        let host = url.host_str().unwrap_or_default();
+        if host.split('.').any(str::is_empty) {
+            return Err(invalid("a part between two dots is empty"));
         }
+        if url.port() == Some(0) {
+            return Err(invalid("the port is 0"));
+        }
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        let loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        if loopback && !text.contains("://") {
+            return Err(EndpointError::NoScheme { host: url.authority().to_owned() });
+        }
+        if url.scheme() == "http" && !loopback {
+            return Err(EndpointError::Unencrypted { host: url.authority().to_owned() });
+        }
+        Ok(Self { url, loopback })
     }
-}
-
-/// Splits `host[:port]`; the host comes back in lower case, an IPv6 address in its brackets.
-fn host_and_port(authority: &str) -> Result<(String, Option<u16>), EndpointError> {
-    let end_of_host = authority.rfind(']').map_or(0, |bracket| bracket + 1);
-    let (host, port) = match authority[end_of_host..].split_once(':') {
-        Some((rest, port)) => (&authority[..end_of_host + rest.len()], Some(port)),
-        None => (authority, None),
-    };
-    let host = host.to_ascii_lowercase();
-    if !is_host(&host) {
-        return Err(EndpointError::Host { host });
-    }
-    Ok((host, port.map(parse_port).transpose()?))
-}
-
-fn parse_port(port: &str) -> Result<u16, EndpointError> {
-    let digits_only = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    match port.parse() {
-        Ok(number) if digits_only && number > 0 => Ok(number),
-        _ => Err(EndpointError::Port { port: port.to_owned() }),
-    }
-}
-
-fn is_host(host: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    ipv6(host).is_some() || (host.len() <= 253 && host.split('.').all(is_label))
-}
-
-fn ipv6(host: &str) -> Option<Ipv6Addr> {
-    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost"
-        || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-        || ipv6(host).is_some_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -236,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn every_documented_form_gives_url_host_and_recorded_text() {
+    fn every_documented_form_has_its_url_host_header_and_text() {
         for (text, url, host, recorded) in [
             ("dlc.tencentcloudapi.com", "https://dlc.tencentcloudapi.com/", DEFAULT_HOST, DEFAULT_HOST),
             (
@@ -257,13 +218,14 @@ mod tests {
             ("http://127.9.8.7:80", "http://127.9.8.7/", "127.9.8.7", "http://127.9.8.7"),
             ("http://[::1]:8080", "http://[::1]:8080/", "[::1]:8080", "http://[::1]:8080"),
             ("http://LocalHost", "http://localhost/", "localhost", "http://localhost"),
-            ("https://[::1]", "https://[::1]/", "[::1]", "[::1]"),
+            ("https://[::1]", "https://[::1]/", "[::1]", "https://[::1]"),
+            ("https://127.0.0.1:8443", "https://127.0.0.1:8443/", "127.0.0.1:8443", "https://127.0.0.1:8443"),
         ] {
             let endpoint = parse(text).expect(text);
             assert_eq!(endpoint.url(), url, "url of {text}");
             assert_eq!(endpoint.host_header(), host, "host of {text}");
             assert_eq!(endpoint.to_string(), recorded, "record of {text}");
-            assert_eq!(parse(recorded), Ok(endpoint), "{recorded} read again");
+            assert_eq!(parse(recorded), Ok(endpoint), "{recorded} parsed again");
         }
     }
 
@@ -273,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_beyond_loopback_is_refused_with_the_remedy() {
+    fn http_to_another_machine_is_refused_with_the_remedy() {
         for host in ["dlc.tencentcloudapi.com", "128.0.0.1:8080", "[::2]", "localhost.example.com", "0.0.0.0"]
         {
             let error = parse(&format!("http://{host}")).expect_err(host);
@@ -285,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_beside_host_and_port_is_refused() {
+    fn everything_except_host_and_port_is_refused() {
         for text in
             ["a.com/path", "https://a.com/?x", "a.com?x", "a.com#x", "https://a.com//", "https:\\\\a.com"]
         {
@@ -298,20 +260,48 @@ mod tests {
 
     #[test]
     fn a_malformed_host_or_port_is_refused() {
-        for host in
-            ["", "a b", "-a.com", "a..com", "a.com.", "ä.com", "a_b.com", "[::1", "[zz]", "127.1", "0x7f.1"]
+        for text in
+            ["", "a b", "a..com", "a.com.", "[::1", "[zz]", "a\u{0}b", "a\nb.com", "256.1.1.1", "a.com:0"]
+                .into_iter()
+                .chain(["a.com:65536", "a.com:+80", "a.com:8o80", "a.com:1:2"])
         {
-            let refusal = parse(&format!("https://{host}"));
-            assert!(matches!(refusal, Err(EndpointError::Host { .. })), "{host}: {refusal:?}");
-        }
-        for port in ["", "0", "65536", "+80", "8o80", "1:2"] {
-            let refusal = parse(&format!("a.com:{port}"));
-            assert_eq!(refusal, Err(EndpointError::Port { port: port.to_owned() }), "{port}");
+            let error = parse(&format!("https://{text}")).expect_err(text);
+            assert!(matches!(error, EndpointError::Invalid { .. }), "{text:?}: {error:?}");
+            assert!(error.to_string().contains(" is not a host: "), "{error}");
         }
     }
 
     #[test]
-    fn another_service_is_found_beside_the_vendors_hosts_and_at_the_same_address_elsewhere() {
+    fn a_host_on_this_machine_needs_a_scheme() {
+        for host in ["127.0.0.1:8080", "localhost:8080", "[::1]:8080"] {
+            let error = parse(host).expect_err(host);
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "{host} is on this machine: write http://{host} for a simulator, or https://{host} if it uses TLS"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn the_host_that_is_signed_is_the_host_that_is_called() {
+        for (text, host) in [
+            ("https://0x7f.1", "127.0.0.1"),
+            ("DLC.Example.com", "dlc.example.com"),
+            ("ä.com", "xn--4ca.com"),
+        ] {
+            let endpoint = parse(text).expect(text);
+            assert_eq!(
+                (endpoint.host_header(), endpoint.url()),
+                (host, format!("https://{host}/")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn sts_has_a_host_of_its_own_at_the_vendor_and_the_same_address_elsewhere() {
         for (dlc, sts) in [
             ("dlc.tencentcloudapi.com", "sts.tencentcloudapi.com"),
             ("dlc.intl.tencentcloudapi.com", "sts.intl.tencentcloudapi.com"),
@@ -330,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn access_hosts_of_one_site_are_told_apart_from_other_sites() {
+    fn access_hosts_of_one_site_differ_from_other_sites() {
         let site = |text: &str| text.parse::<Endpoint>().expect("an endpoint").site();
         for host in [
             "dlc.tencentcloudapi.com",
@@ -353,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finance_region_and_its_host_belong_to_each_other_and_to_nobody_else() {
+    fn a_finance_region_is_served_by_its_own_host_only() {
         let serves = |host: &str, region: &str| parse(host).expect("an endpoint").serves(region);
         let (ordinary, shanghai, shenzhen) = ("ap-shanghai", "ap-shanghai-fsi", "ap-shenzhen-fsi");
         for host in [

@@ -1,4 +1,4 @@
-//! A server of a few lines that misbehaves to order, and remembers what reached it.
+//! A scripted server for tests, which records what it receives.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -8,25 +8,25 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The answer to one request.
+/// The response to one request.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// These bytes; the connection stays open.
     Bytes(Vec<u8>),
     /// These bytes and the end of the connection.
     BytesThenEnd(Vec<u8>),
-    /// These bytes, after a while.
+    /// These bytes, after a delay.
     Later(Duration, Vec<u8>),
     /// No byte, and the end of the connection.
     End,
-    /// No byte, and the connection torn down.
+    /// No byte, and a reset of the connection.
     Reset,
     /// No byte, ever.
     Silence,
 }
 
 impl Reply {
-    /// A well-formed HTTP answer.
+    /// A well-formed HTTP response.
     pub fn http(status: &str, content_type: &str, body: &str) -> Self {
         let length = body.len();
         Self::Bytes(
@@ -37,7 +37,7 @@ impl Reply {
         )
     }
 
-    /// What the service itself would answer.
+    /// A response of the service.
     pub fn json(body: &str) -> Self {
         Self::http("200 OK", "application/json", body)
     }

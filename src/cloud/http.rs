@@ -1,81 +1,108 @@
-//! The service behind HTTPS: the calls of the traits, signed with the keys that are good at the moment.
+//! The traits of the API over HTTPS, signed with the current keys.
 
 #[cfg(test)]
 mod tests;
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::credentials::Keyring;
-use super::signed::{Call, SignedClient};
-use super::wire::{self, Answered};
-use super::{
-    CallError, Cloud, EngineKind, EngineListing, EnginePage, EngineRecord, Fleet, ImageRecord, Receipt,
-};
+use super::api::{self, Cloud, Fleet};
+use super::credentials::keyring::Keyring;
+use super::engine::{EngineKind, EngineListing, EnginePage, EngineRecord, ImageRecord, Receipt};
+use super::error::CallError;
+use super::signed::{ApiCall, SignedClient};
+use super::wire::{self, ApiResponse};
 use crate::job::{DataEngineId, DataEngineName, JobKey, Region};
 
 /// Name of the service in signatures.
 const SERVICE: &str = "dlc";
 
-/// Bytes of the largest page that is read. A page of a hundred engines has a few hundred thousand.
-const LARGEST_LISTING: usize = 8 << 20;
+/// Largest listing in bytes. A page of a hundred engines has a few hundred thousand.
+const MAX_LISTING: usize = 8 << 20;
 
-/// Bytes of the largest answer to a switch that is read; a receipt has about a hundred, and many may be under way.
-const LARGEST_RECEIPT: usize = 256 << 10;
+/// Largest response to a switch in bytes. A receipt has about a hundred, and many calls may be in flight.
+const MAX_RECEIPT: usize = 256 << 10;
 
-/// Reads the fleet over HTTPS. Has no way to switch anything.
+/// The service over HTTPS. It can be switched only as [`HttpCloud`].
 #[derive(Debug)]
-pub struct HttpFleet {
+pub struct HttpClient<Access> {
     client: SignedClient,
     keyring: Arc<Keyring>,
+    access: PhantomData<Access>,
 }
 
-/// A fleet over HTTPS that can also be switched.
+/// Marks a client that only reads.
 #[derive(Debug)]
-pub struct HttpCloud {
-    fleet: HttpFleet,
-}
+pub struct ReadOnly;
+
+/// Marks a client that may also switch engines.
+#[derive(Debug)]
+pub struct ReadWrite;
+
+/// Reads the fleet over HTTPS; has no switch call.
+pub type HttpFleet = HttpClient<ReadOnly>;
+
+/// Reads and switches the fleet over HTTPS.
+pub type HttpCloud = HttpClient<ReadWrite>;
 
 impl HttpFleet {
-    /// The service that a client leads to, called with the keys of a keyring.
+    /// The service that the client calls, with the keys of the keyring.
     pub fn new(client: SignedClient, keyring: Arc<Keyring>) -> Self {
-        Self { client, keyring }
+        Self { client, keyring, access: PhantomData }
     }
+}
 
-    async fn call<A: DeserializeOwned>(
+impl HttpCloud {
+    /// Adds the switch call to a fleet.
+    pub fn new(fleet: HttpFleet) -> Self {
+        Self { client: fleet.client, keyring: fleet.keyring, access: PhantomData }
+    }
+}
+
+impl<Access> HttpClient<Access> {
+    async fn call<R: DeserializeOwned>(
         &self,
         action: &'static str,
         region: &Region,
         engine: Option<&DataEngineId>,
         body: &impl Serialize,
-    ) -> Result<Answered<A>, CallError> {
-        // whoever asked for leave first has had the keys renewed, and what has leave to go must not wait any more
-        let credentials = match self.keyring.held() {
+    ) -> Result<ApiResponse<R>, CallError> {
+        // `prepare` has renewed the keys; a call that the rate limiter has admitted must not wait
+        let credentials = match self.keyring.latest() {
             Some(credentials) => credentials,
             None => self.keyring.current().await?,
         };
-        let call = Call {
+        let call = ApiCall {
             service: SERVICE,
-            version: super::API_VERSION,
+            version: api::API_VERSION,
             action,
             region: region.as_str(),
             engine,
-            largest: if action == super::SWITCH { LARGEST_RECEIPT } else { LARGEST_LISTING },
-            hush: false,
+            max_response: if action == api::SWITCH { MAX_RECEIPT } else { MAX_LISTING },
+            confidential: false,
             secret: None,
         };
-        let answered = self.client.call(call, Some(&credentials), body).await;
-        answered.map_err(|fault| self.keyring.judge(&credentials, fault))
+        let response = self.client.call(call, Some(&credentials), body).await;
+        response.map_err(|error| self.keyring.classify(&credentials, error))
+    }
+
+    async fn list(
+        &self,
+        region: &Region,
+        page: EnginePage,
+        body: wire::EnginesRequest<'_>,
+    ) -> Result<EngineListing, CallError> {
+        let response = self.call::<wire::EnginesResponse>(api::LIST_ENGINES, region, None, &body).await?;
+        Ok(response.body.into_listing(page))
     }
 }
 
-impl Fleet for HttpFleet {
+impl<Access: Send + Sync + 'static> Fleet for HttpClient<Access> {
     async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, CallError> {
-        let body = wire::EnginesRequest::new(page);
-        let answered = self.call::<wire::EnginesAnswer>(super::LIST_ENGINES, region, None, &body).await?;
-        Ok(answered.answer.into_listing(page))
+        self.list(region, page, wire::EnginesRequest::new(page)).await
     }
 
     async fn engines_by_id(
@@ -84,10 +111,8 @@ impl Fleet for HttpFleet {
         kind: EngineKind,
         ids: &[DataEngineId],
     ) -> Result<EngineListing, CallError> {
-        let page = EnginePage { kind, offset: 0, limit: super::MAX_PAGE_SIZE };
-        let body = wire::EnginesRequest::by_id(page, ids);
-        let answered = self.call::<wire::EnginesAnswer>(super::LIST_ENGINES, region, None, &body).await?;
-        Ok(answered.answer.into_listing(page))
+        let page = EnginePage { kind, offset: 0, limit: api::MAX_PAGE_SIZE };
+        self.list(region, page, wire::EnginesRequest::by_id(page, ids)).await
     }
 
     async fn engine_by_name(
@@ -96,14 +121,14 @@ impl Fleet for HttpFleet {
         name: &DataEngineName,
     ) -> Result<Option<EngineRecord>, CallError> {
         let body = wire::EngineRequest { data_engine_name: name };
-        let answered = self.call::<wire::EngineAnswer>(super::SHOW_ENGINE, region, None, &body).await?;
-        Ok(answered.answer.into_record())
+        let response = self.call::<wire::EngineResponse>(api::SHOW_ENGINE, region, None, &body).await?;
+        Ok(response.body.into_record())
     }
 
     async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, CallError> {
         let body = wire::ImagesRequest { engine_type };
-        let answered = self.call::<wire::ImagesAnswer>(super::LIST_IMAGES, region, None, &body).await?;
-        Ok(answered.answer.into_records())
+        let response = self.call::<wire::ImagesResponse>(api::LIST_IMAGES, region, None, &body).await?;
+        Ok(response.body.into_records())
     }
 
     async fn prepare(&self) -> Result<(), CallError> {
@@ -116,54 +141,11 @@ impl Fleet for HttpFleet {
     }
 }
 
-impl HttpCloud {
-    /// Adds the switching call to a fleet.
-    pub fn new(fleet: HttpFleet) -> Self {
-        Self { fleet }
-    }
-}
-
-impl Fleet for HttpCloud {
-    async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, CallError> {
-        self.fleet.engines(region, page).await
-    }
-
-    async fn engines_by_id(
-        &self,
-        region: &Region,
-        kind: EngineKind,
-        ids: &[DataEngineId],
-    ) -> Result<EngineListing, CallError> {
-        self.fleet.engines_by_id(region, kind, ids).await
-    }
-
-    async fn engine_by_name(
-        &self,
-        region: &Region,
-        name: &DataEngineName,
-    ) -> Result<Option<EngineRecord>, CallError> {
-        self.fleet.engine_by_name(region, name).await
-    }
-
-    async fn images(&self, region: &Region, engine_type: &str) -> Result<Vec<ImageRecord>, CallError> {
-        self.fleet.images(region, engine_type).await
-    }
-
-    async fn prepare(&self) -> Result<(), CallError> {
-        self.fleet.prepare().await
-    }
-
-    fn clock_ahead(&self) -> i64 {
-        self.fleet.clock_ahead()
-    }
-}
-
 impl Cloud for HttpCloud {
     async fn switch(&self, key: &JobKey) -> Result<Receipt, CallError> {
         let body = wire::SwitchRequest::new(key);
         let engine = Some(&key.data_engine_id);
-        let answered =
-            self.fleet.call::<wire::SwitchAnswer>(super::SWITCH, &key.region, engine, &body).await?;
-        Ok(Receipt { request_id: answered.request_id, problem: answered.problem })
+        let response = self.call::<wire::SwitchResponse>(api::SWITCH, &key.region, engine, &body).await?;
+        Ok(Receipt { request_id: response.request_id, problem: response.problem })
     }
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::format::hex;
 use zeroize::Zeroizing;
 
-/// Name of the algorithm, as it stands in the `Authorization` header.
+/// Name of the algorithm in the `Authorization` header.
 pub const ALGORITHM: &str = "TC3-HMAC-SHA256";
 
 /// Everything a signature covers. Header values are signed in lower case, so send them in lower case.

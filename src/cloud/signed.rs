@@ -1,7 +1,4 @@
-//! One call of API 3.0 over HTTPS: signed, sent once, read and judged. Never sleeps and never sends again.
-
-mod failure;
-mod service_clock;
+//! One call of API 3.0 over HTTPS: signed, sent once, and its response read. Never waits and never repeats a request.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,37 +9,37 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::credentials::{Credentials, REDACTED};
+use super::credentials::keys::{Credentials, REDACTED};
 use super::endpoint::Endpoint;
+use super::error::{CallError, Refusal};
 use super::network::Network;
+use super::service_clock::{Arrival, ServiceClock, unix_seconds};
 use super::sign::Signable;
-use super::wire::{self, Answered, Unanswered};
-use super::{CallError, Refusal};
+use super::transport_error;
+use super::wire::{ApiResponse, ResponseError, parse_response};
 use crate::format;
 use crate::job::DataEngineId;
-pub use service_clock::ServiceClock;
-use service_clock::{Came, unix_seconds};
 
 /// Lower case and without a charset, so that the bytes sent and the bytes signed agree.
 const JSON: &str = "application/json";
 
-/// What `X-TC-RequestClient` tells the service about us.
+/// Value of `X-TC-RequestClient`, which identifies the client.
 const REQUEST_CLIENT: &str = concat!("dlc-fleet_", env!("CARGO_PKG_VERSION"));
 
-/// Stands in place of a signature where the caller has no keys yet (vendor's Python SDK, `abstract_client.py`).
+/// Replaces the signature of a caller without keys (vendor's Python SDK, `abstract_client.py`).
 const UNSIGNED: &str = "SKIP";
 
-/// Characters of a content type that are told.
-const LONGEST_CONTENT_TYPE: usize = 60;
+/// Most characters of a content type in messages.
+const MAX_CONTENT_TYPE: usize = 60;
 
-/// The code of a signature whose time is not the service's.
+/// The code for a signature whose time differs from that of the service.
 const SIGNATURE_EXPIRE: &str = "AuthFailure.SignatureExpire";
 
 /// Longest wait for a connection, TLS handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The service closes idle connections by itself and the vendor's Go SDK drops them after 30 s. Letting go
-/// earlier keeps a request from meeting a connection that is just being closed, which leaves its fate unknown.
+/// The service closes idle connections, and the vendor's Go SDK drops them after 30 s. Dropping them earlier avoids a
+/// request on a connection that is being closed, which leaves the request unconfirmed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One host of API 3.0. Clones share their connections.
@@ -53,25 +50,22 @@ pub struct SignedClient {
     clock: Arc<ServiceClock>,
 }
 
-/// Why there is no client.
+/// The HTTPS client cannot be created, usually because there are no trusted CA certificates.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HttpError {
-    /// The TLS library found no roots to trust, or could not start.
-    #[error("HTTPS cannot be set up: {cause}: {remedy}")]
-    Setup {
-        /// What the library said.
-        cause: String,
-        /// What to do next.
-        remedy: String,
-    },
+#[error("cannot set up HTTPS: {cause}: {remedy}")]
+pub struct HttpSetupError {
+    /// The error of the TLS library.
+    cause: String,
+    /// What to do.
+    remedy: String,
 }
 
-/// Bytes that all but the longest answers have; more room is made where it is needed.
-const USUAL_ANSWER: usize = 64 * 1024;
+/// Initial size of the buffer for a response; it grows for the longest ones.
+const INITIAL_BUFFER: usize = 64 * 1024;
 
-/// What one call is about. Not `Debug`, since there may be a secret in it.
+/// What one call consists of beside its body. Not `Debug`, since it may contain a secret.
 #[derive(Clone, Copy)]
-pub(super) struct Call<'a> {
+pub(super) struct ApiCall<'a> {
     /// Name of the service in signatures, the same for every host form: `dlc`, `sts`.
     pub(super) service: &'static str,
     /// `X-TC-Version`
@@ -80,97 +74,99 @@ pub(super) struct Call<'a> {
     pub(super) action: &'static str,
     /// `X-TC-Region`
     pub(super) region: &'a str,
-    /// The engine it concerns, for the log.
+    /// The engine of the call, for the log.
     pub(super) engine: Option<&'a DataEngineId>,
-    /// Bytes of the answer that are read: the 50 MB that the service may send (document 306/75053) would be too much
-    /// to hold for many calls at once.
-    pub(super) largest: usize,
-    /// True where request or answer hold secrets beside the keys, so that nothing of a body may be repeated.
-    pub(super) hush: bool,
-    /// A secret in the request's body, which the service may repeat.
+    /// Largest response in bytes: the 50 MB that the service may send (document 306/75053) are too much memory for many
+    /// calls at once.
+    pub(super) max_response: usize,
+    /// True if request or response contain secrets beside the keys, so that errors show nothing of a body.
+    pub(super) confidential: bool,
+    /// A secret in the body of the request, which the service may repeat.
     pub(super) secret: Option<&'a str>,
 }
 
 impl SignedClient {
-    /// Sets up the client; opens no connection. `request_timeout` spans one whole call, answer included. Services of
-    /// one site share a clock.
+    /// Creates the client; opens no connection. `request_timeout` limits a whole call, response included. The services
+    /// of one site share a clock.
     pub fn new(
         endpoint: Endpoint,
         network: &Network,
         request_timeout: Duration,
         clock: Arc<ServiceClock>,
-    ) -> Result<Self, HttpError> {
-        let client = network.lead(&endpoint, client_builder(request_timeout)).build().map_err(|error| {
-            HttpError::Setup { cause: failure::chain(&error), remedy: network.without_roots() }
+    ) -> Result<Self, HttpSetupError> {
+        let builder = network.configure(&endpoint, client_builder(request_timeout));
+        let client = builder.build().map_err(|error| HttpSetupError {
+            cause: transport_error::chain(&error),
+            remedy: network.missing_roots_remedy(),
         })?;
         Ok(Self { client, endpoint, clock })
     }
 
-    /// The service's clock, as far as it is known.
+    /// The service's clock.
     pub(super) fn clock(&self) -> &Arc<ServiceClock> {
         &self.clock
     }
 
-    /// One call, start to end, told to the log. Without credentials it goes unsigned.
-    pub(super) async fn call<A: DeserializeOwned>(
+    /// One logged call. Without credentials it is sent unsigned.
+    pub(super) async fn call<R: DeserializeOwned>(
         &self,
-        call: Call<'_>,
+        call: ApiCall<'_>,
         credentials: Option<&Credentials>,
         body: &impl Serialize,
-    ) -> Result<Answered<A>, CallError> {
-        let begun = Instant::now();
+    ) -> Result<ApiResponse<R>, CallError> {
+        let started = Instant::now();
         let result = match serde_json::to_vec(body) {
             Ok(body) => self.exchange(call, credentials, body).await,
             Err(error) => Err(CallError::NotSent { cause: error.to_string() }),
         };
-        call.tell(begun.elapsed(), result.as_ref().map(|answered| answered.request_id.as_str()));
+        call.log(started.elapsed(), result.as_ref().map(|response| response.request_id.as_str()));
         result
     }
 
-    async fn exchange<A: DeserializeOwned>(
+    async fn exchange<R: DeserializeOwned>(
         &self,
-        call: Call<'_>,
+        call: ApiCall<'_>,
         credentials: Option<&Credentials>,
         body: Vec<u8>,
-    ) -> Result<Answered<A>, CallError> {
+    ) -> Result<ApiResponse<R>, CallError> {
         let request = self.request(call, credentials, body)?;
-        let left = Instant::now();
-        let response = self.client.execute(request).await.map_err(failure::without_answer)?;
-        let came = Came { at: unix_seconds(SystemTime::now()), after: left.elapsed() };
+        let sent = Instant::now();
+        let response = self.client.execute(request).await.map_err(transport_error::without_response)?;
+        let arrival = Arrival { at: unix_seconds(SystemTime::now()), round_trip: sent.elapsed() };
         let http_status = response.status().as_u16();
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
-        let problem = call.mislabelled(response.headers().get(CONTENT_TYPE), credentials);
-        let body = read(response, call.largest).await?;
-        let judged = wire::judge::<A>(&body).map(|answered| Answered {
-            request_id: call.redact(&answered.request_id, credentials),
+        let problem = call.content_type_problem(response.headers().get(CONTENT_TYPE), credentials);
+        let body = read(response, call.max_response).await?;
+        let parsed = parse_response::<R>(&body).map(|response| ApiResponse {
+            request_id: call.redact(&response.request_id, credentials),
             problem,
-            ..answered
+            ..response
         });
-        judged.map_err(|unanswered| match unanswered {
-            Unanswered::Refused(refusal) => {
+        parsed.map_err(|error| match error {
+            ResponseError::Refused(refusal) => {
                 let refusal = Refusal {
                     code: call.redact(&refusal.code, credentials),
                     message: call.redact(&refusal.message, credentials),
                     request_id: refusal.request_id.map(|id| call.redact(&id, credentials)),
                 };
-                self.refused(refusal, date.as_deref(), came)
+                self.refused(refusal, date.as_deref(), arrival)
             }
-            Unanswered::Unreadable { why } => {
-                let mut cause = format!("HTTP {http_status}, {why}");
-                if !body.is_empty() && !call.hush {
-                    cause = format!("{cause}: {}", failure::excerpt(&body, credentials));
+            ResponseError::Unreadable(problem) => {
+                let mut cause = format!("HTTP {http_status}, {problem}");
+                if !body.is_empty() && !call.confidential {
+                    cause = format!("{cause}: {}", transport_error::excerpt(&body, credentials));
                 }
                 CallError::NoResponse { cause, http_status: Some(http_status) }
             }
         })
     }
 
-    /// A refusal; where it was for the time of the signature, the answer may teach a better one.
-    fn refused(&self, mut refusal: Refusal, date: Option<&str>, came: Came) -> CallError {
+    /// The error of a refusal. A response that refuses the time of a signature corrects the clock.
+    fn refused(&self, mut refusal: Refusal, date: Option<&str>, arrival: Arrival) -> CallError {
         if refusal.code != SIGNATURE_EXPIRE {
             return CallError::Refused(refusal);
         }
-        match self.clock.learn(date, came) {
+        match self.clock.adjust(date, arrival) {
             Ok(()) => CallError::SignatureExpired(refusal),
             Err(why) => {
                 refusal.message = format!("{}; {why}", refusal.message);
@@ -181,21 +177,21 @@ impl SignedClient {
 
     fn request(
         &self,
-        call: Call<'_>,
+        call: ApiCall<'_>,
         credentials: Option<&Credentials>,
         body: Vec<u8>,
     ) -> Result<Request, CallError> {
         let headers = self.headers(call, credentials, &body).map_err(|error| CallError::NotSent {
-            cause: format!("the region or a key cannot stand in a header: {error}"),
+            cause: format!("the region or a key cannot be sent in a header: {error}"),
         })?;
         let request = self.client.post(self.endpoint.url()).headers(headers).body(body);
-        request.build().map_err(failure::without_answer)
+        request.build().map_err(transport_error::without_response)
     }
 
-    /// Signs `body`; only content type and host are signed, as in the vendor's SDKs (document 1155/48995).
+    /// Signs `body`; content type and host are the only signed headers, as in the vendor's SDKs (document 1155/48995).
     fn headers(
         &self,
-        call: Call<'_>,
+        call: ApiCall<'_>,
         credentials: Option<&Credentials>,
         body: &[u8],
     ) -> Result<HeaderMap, InvalidHeaderValue> {
@@ -225,8 +221,8 @@ impl SignedClient {
     }
 }
 
-impl Call<'_> {
-    /// What the service says, without any secret of this call: it may repeat what was sent to it.
+impl ApiCall<'_> {
+    /// A text of the service without any secret of this call: the service may repeat the request.
     fn redact(self, text: &str, credentials: Option<&Credentials>) -> String {
         let text = credentials.map_or_else(|| text.to_owned(), |credentials| credentials.redact(text));
         match self.secret.filter(|secret| !secret.is_empty()) {
@@ -235,43 +231,51 @@ impl Call<'_> {
         }
     }
 
-    /// What an answer is called where that is not JSON, in one clause: the service always calls it so, and whatever
-    /// stands between here and there may not.
-    fn mislabelled(
+    /// What is wrong with the content type, in one clause. The service always sends JSON; a proxy in between may not.
+    fn content_type_problem(
         self,
         content_type: Option<&HeaderValue>,
         credentials: Option<&Credentials>,
     ) -> Option<String> {
         let Some(content_type) = content_type else {
-            return Some("the answer has no content type".to_owned());
+            return Some("the response has no content type".to_owned());
         };
-        let called = String::from_utf8_lossy(content_type.as_bytes());
-        let essence = called.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let text = String::from_utf8_lossy(content_type.as_bytes());
+        let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let is_json = essence == JSON || essence == "text/json" || essence.ends_with("+json");
-        let called =
-            || format::quoted(&format::printable(&self.redact(&called, credentials)), LONGEST_CONTENT_TYPE);
-        (!is_json).then(|| format!("the answer is called {}, not JSON", called()))
+        let shown = || format::quoted(&format::printable(&self.redact(&text, credentials)), MAX_CONTENT_TYPE);
+        (!is_json).then(|| format!("the content type of the response is {}, not JSON", shown()))
     }
 
-    /// Tells the log how the call went: never headers, never keys.
-    fn tell(self, latency: Duration, result: Result<&str, &CallError>) {
+    /// Logs the call: no headers, no keys.
+    fn log(self, latency: Duration, result: Result<&str, &CallError>) {
         let Self { action, region, engine, .. } = self;
         let engine = engine.map(DataEngineId::as_str);
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
         match result {
-            Ok(request_id) => tracing::debug!(action, region, engine, latency_ms, request_id, "answered"),
+            Ok(request_id) => {
+                tracing::debug!(action, region, engine, latency_ms, request_id, "the service responded");
+            }
             Err(CallError::Refused(refusal) | CallError::SignatureExpired(refusal)) => {
                 let (code, request_id) = (refusal.code.as_str(), refusal.request_id.as_deref());
-                tracing::debug!(action, region, engine, latency_ms, request_id, code, "refused");
+                tracing::debug!(
+                    action,
+                    region,
+                    engine,
+                    latency_ms,
+                    request_id,
+                    code,
+                    "the service refused the call"
+                );
             }
-            Err(fault) => tracing::debug!(action, region, engine, latency_ms, %fault, "not answered"),
+            Err(error) => tracing::debug!(action, region, engine, latency_ms, %error, "the call failed"),
         }
     }
 }
 
-/// A client that sends what it is told, once, and follows nothing.
+/// A client that sends each request once and follows no redirects.
 fn client_builder(request_timeout: Duration) -> ClientBuilder {
-    // ends well before the whole call does, so that "never connected" is not mistaken for "never answered"
+    // shorter than the whole call, so that "no connection" differs from "no response"
     let connect_timeout = CONNECT_TIMEOUT.min(request_timeout * 3 / 4);
     Client::builder()
         .retry(retry::never())
@@ -283,22 +287,22 @@ fn client_builder(request_timeout: Duration) -> ClientBuilder {
         .http1_only()
 }
 
-/// The whole body, so that the connection can be used again; no more of it than the service may send.
-async fn read(mut response: Response, largest: usize) -> Result<Zeroizing<Vec<u8>>, CallError> {
+/// Reads the whole body, so that the connection can be used again, up to a limit.
+async fn read(mut response: Response, max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, CallError> {
     let http_status = Some(response.status().as_u16());
-    // keys of roles come in answers, and none of their bytes are to stay behind
-    let mut body = Zeroizing::new(Vec::with_capacity(largest.min(USUAL_ANSWER)));
+    // responses contain the keys of roles, so the buffer is wiped
+    let mut body = Zeroizing::new(Vec::with_capacity(max_bytes.min(INITIAL_BUFFER)));
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > largest => {
-                let cause = format!("the answer is larger than {largest} bytes");
+            Ok(Some(chunk)) if body.len() + chunk.len() > max_bytes => {
+                let cause = format!("the response is larger than {max_bytes} bytes");
                 return Err(CallError::NoResponse { cause, http_status });
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
             Err(error) => {
                 return Err(CallError::NoResponse {
-                    cause: failure::chain(&error.without_url()),
+                    cause: transport_error::chain(&error.without_url()),
                     http_status,
                 });
             }
@@ -319,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_that_carry_secrets_are_marked() {
+    fn headers_that_contain_secrets_are_marked_as_sensitive() {
         let client = SignedClient::new(
             Endpoint::default(),
             &Network::default(),
@@ -329,14 +333,14 @@ mod tests {
         let token = Some(Zeroizing::new("TOKENEXAMPLE".to_owned()));
         let secret_key = Zeroizing::new("SECRETEXAMPLE".to_owned());
         let credentials = Credentials::new("AKIDEXAMPLE".to_owned(), secret_key, token);
-        let call = Call {
+        let call = ApiCall {
             service: "dlc",
             version: "v",
             action: "A",
             region: "ap-guangzhou",
             engine: None,
-            largest: 0,
-            hush: false,
+            max_response: 0,
+            confidential: false,
             secret: None,
         };
         let headers = client.expect("a client").headers(call, Some(&credentials), b"{}").expect("headers");

@@ -9,35 +9,36 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::catalogue::{Class, Reach, is_definitive, look_up};
-use super::credentials::{Credentials, CredentialsError, Keyring, could_be_a_key};
-use super::signed::{Call, ServiceClock, SignedClient};
-use super::{CallError, Refusal};
+use super::catalogue::{ErrorClass, ErrorScope, is_definitive, look_up};
+use super::credentials::error::CredentialsError;
+use super::credentials::keys::Credentials;
+use super::error::{CallError, Refusal};
+use super::service_clock::ServiceClock;
+use super::signed::{ApiCall, SignedClient};
 use crate::format::printable;
 
 /// Version of the API, sent as `X-TC-Version`.
 pub const API_VERSION: &str = "2018-08-13";
 
-/// Action that tells who is calling (document 1312/66098).
+/// Action that identifies the caller (document 1312/66098).
 pub const GET_CALLER_IDENTITY: &str = "GetCallerIdentity";
-/// Action that gives a caller the keys of a role (document 1081/48197).
+/// Action that returns the keys of a role (document 1081/48197).
 pub const ASSUME_ROLE: &str = "AssumeRole";
-/// Action that gives the keys of a role for the token of an identity provider; unsigned.
+/// Action that returns the keys of a role for the token of an identity provider; unsigned.
 pub const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
 
-/// The region that is named where none is known (vendor's Python SDK, `credential.py`). Accounts and roles are the
-/// same in all of them.
-pub const USUAL_REGION: &str = "ap-guangzhou";
+/// The region of a call if none is known (vendor's Python SDK, `credential.py`). Accounts and roles are the same in all
+/// regions.
+pub const DEFAULT_REGION: &str = "ap-guangzhou";
 
 /// Name of the service in signatures and hosts.
 pub const SERVICE: &str = "sts";
 
-/// Seconds for which keys of a role are asked for: what the service gives where nothing is said (document
-/// 1081/48197).
-const LASTS: u32 = 7_200;
+/// Requested lifetime of the keys of a role, in seconds: the default of the service (document 1081/48197).
+const SESSION_SECONDS: u32 = 7_200;
 
-/// Bytes of an answer that are read: a token has up to 4,096 (`AssumeRole`).
-const LARGEST_ANSWER: usize = 64 << 10;
+/// Largest response in bytes: a token has up to 4,096 (`AssumeRole`).
+const MAX_RESPONSE: usize = 64 << 10;
 
 /// STS at one host. Clones share their connections.
 #[derive(Clone, Debug)]
@@ -55,46 +56,52 @@ pub struct CallerIdentity {
     pub arn: String,
     /// `UserId`: of a role, its id and the name of the session.
     pub user_id: Option<String>,
-    /// `PrincipalId`: the account that the keys were made for.
+    /// `PrincipalId`: the account that the keys were issued to.
     pub principal_id: Option<String>,
     /// `Type`, such as `CAMUser`.
     pub kind: Option<String>,
 }
 
-/// A role, and what its session is called in the account's audit log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A role, and the name of its session in the audit log of the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Role<'a> {
     /// `RoleArn`
+    #[serde(rename = "RoleArn")]
     pub arn: &'a str,
     /// `RoleSessionName`: 2 to 128 of letters, digits and `+=,.@_-`.
+    #[serde(rename = "RoleSessionName")]
     pub session_name: &'a str,
 }
 
-/// What an identity provider says about this process. There is no `Debug`, since the token is a secret.
+/// The identity of this process, signed by an identity provider. There is no `Debug`, since the token is a secret.
+#[derive(Clone, Copy, Serialize)]
 pub struct WebIdentity<'a> {
     /// `X-TC-Region`
+    #[serde(skip)]
     pub region: &'a str,
     /// `ProviderId`
+    #[serde(rename = "ProviderId")]
     pub provider_id: &'a str,
     /// `WebIdentityToken`
+    #[serde(rename = "WebIdentityToken")]
     pub token: &'a str,
 }
 
-/// A fault in words.
+/// A failed call of STS in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// What happened, with code, message and `RequestId` where there are any.
-    pub what: String,
-    /// What to do next.
+pub struct StsFailure {
+    /// What happened, with code, message and `RequestId` if there are any.
+    pub cause: String,
+    /// What to do.
     pub remedy: String,
-    /// True for what may pass by itself.
-    pub may_pass: bool,
+    /// True if retrying may help.
+    pub is_transient: bool,
 }
 
 impl StsClient {
-    /// The service that a client leads to, asked in a region, or else in the [`USUAL_REGION`].
+    /// Calls STS in this region, else in the [`DEFAULT_REGION`].
     pub fn new(client: SignedClient, region: Option<&str>) -> Self {
-        Self { client, region: region.unwrap_or(USUAL_REGION).to_owned() }
+        Self { client, region: region.unwrap_or(DEFAULT_REGION).to_owned() }
     }
 
     /// The service's clock, by which keys expire.
@@ -102,166 +109,148 @@ impl StsClient {
         Arc::clone(self.client.clock())
     }
 
-    /// Who is calling, by the keys of a keyring.
-    pub async fn caller(&self, keyring: &Arc<Keyring>) -> Result<CallerIdentity, CallError> {
-        match self.caller_by_current_keys(keyring).await {
-            // the next keys are other ones
-            Err(CallError::SignatureExpired(_)) => self.caller_by_current_keys(keyring).await,
-            answered => answered,
-        }
+    /// Whose keys these are.
+    pub(super) async fn identity(&self, keys: &Credentials) -> Result<CallerIdentity, CallError> {
+        #[derive(Serialize)]
+        struct NoParameters {}
+        let call = api_call(GET_CALLER_IDENTITY, &self.region, false);
+        self.call::<IdentityResponse>(call, Some(keys), &NoParameters {}).await?.into_identity(keys)
     }
 
-    async fn caller_by_current_keys(&self, keyring: &Arc<Keyring>) -> Result<CallerIdentity, CallError> {
-        let keys = keyring.current().await?;
-        self.caller_by(&keys).await.map_err(|fault| keyring.judge(&keys, fault))
-    }
-
-    /// Who is calling, by these keys.
-    pub(super) async fn caller_by(&self, keys: &Credentials) -> Result<CallerIdentity, CallError> {
-        let call = call_of(GET_CALLER_IDENTITY, &self.region, false);
-        let identity =
-            self.call::<IdentityAnswer>(call, Some(keys), &NoParameters {}).await?.into_identity()?;
-        let redacted = |text: Option<String>| text.map(|text| keys.redact(&text));
-        Ok(CallerIdentity {
-            account_id: keys.redact(&identity.account_id),
-            arn: keys.redact(&identity.arn),
-            user_id: redacted(identity.user_id),
-            principal_id: redacted(identity.principal_id),
-            kind: redacted(identity.kind),
-        })
-    }
-
-    /// Keys of a role, for a caller who may assume it.
+    /// The keys of a role, for a caller that may assume it.
     pub async fn assume_role(&self, keys: &Credentials, role: Role<'_>) -> Result<Credentials, CallError> {
-        let body =
-            RoleRequest { role_arn: role.arn, role_session_name: role.session_name, duration_seconds: LASTS };
-        let call = call_of(ASSUME_ROLE, &self.region, true);
-        self.call::<SessionAnswer>(call, Some(keys), &body).await?.into_credentials()
+        let call = api_call(ASSUME_ROLE, &self.region, true);
+        self.session(call, Some(keys), SessionRequest::new(None, role)).await
     }
 
-    /// Keys of a role, for a process that an identity provider vouches for.
+    /// The keys of a role, for a process with a token of an identity provider.
     pub async fn assume_role_with_web_identity(
         &self,
         identity: &WebIdentity<'_>,
         role: Role<'_>,
     ) -> Result<Credentials, CallError> {
-        let body = WebIdentityRequest {
-            provider_id: identity.provider_id,
-            web_identity_token: identity.token,
-            role_arn: role.arn,
-            role_session_name: role.session_name,
-            duration_seconds: LASTS,
-        };
-        let call = call_of(ASSUME_ROLE_WITH_WEB_IDENTITY, identity.region, true);
-        let call = Call { secret: Some(identity.token), ..call };
-        self.call::<SessionAnswer>(call, None, &body).await?.into_credentials()
+        let call = api_call(ASSUME_ROLE_WITH_WEB_IDENTITY, identity.region, true);
+        let call = ApiCall { secret: Some(identity.token), ..call };
+        self.session(call, None, SessionRequest::new(Some(*identity), role)).await
     }
 
-    /// One call; and once more where it was only refused for its time, which is known by then.
-    async fn call<A: DeserializeOwned>(
+    async fn session(
         &self,
-        call: Call<'_>,
+        call: ApiCall<'_>,
+        keys: Option<&Credentials>,
+        request: SessionRequest<'_>,
+    ) -> Result<Credentials, CallError> {
+        self.call::<SessionResponse>(call, keys, &request).await?.into_credentials()
+    }
+
+    /// One call, repeated once if only the time of its signature was refused: the service's time is known then.
+    async fn call<R: DeserializeOwned>(
+        &self,
+        call: ApiCall<'_>,
         keys: Option<&Credentials>,
         body: &impl Serialize,
-    ) -> Result<A, CallError> {
-        let answered = match self.client.call(call, keys, body).await {
+    ) -> Result<R, CallError> {
+        let response = match self.client.call(call, keys, body).await {
             Err(CallError::SignatureExpired(_)) => self.client.call(call, keys, body).await,
-            answered => answered,
+            response => response,
         };
-        answered.map(|answered| answered.answer)
+        response.map(|response| response.body)
     }
 }
 
-fn call_of<'a>(action: &'static str, region: &'a str, hush: bool) -> Call<'a> {
-    Call {
+fn api_call<'a>(action: &'static str, region: &'a str, confidential: bool) -> ApiCall<'a> {
+    ApiCall {
         service: SERVICE,
         version: API_VERSION,
         action,
         region,
         engine: None,
-        hush,
+        confidential,
         secret: None,
-        largest: LARGEST_ANSWER,
+        max_response: MAX_RESPONSE,
     }
 }
 
-impl Told {
-    /// Says what a fault of STS means. `denied` and `unfit` are the remedies where the caller has no right to ask
-    /// for that, and where there is no such thing.
-    pub fn of(fault: &CallError, denied: &str, unfit: &str) -> Self {
-        match fault {
+impl StsFailure {
+    /// Describes a failed call. `if_denied` is the remedy if the caller lacks the permission, `if_rejected` if the
+    /// parameters are wrong.
+    pub fn of(error: &CallError, if_denied: &str, if_rejected: &str) -> Self {
+        let failure = |cause: String, remedy: &str, is_transient| Self {
+            cause,
+            remedy: remedy.to_owned(),
+            is_transient,
+        };
+        match error {
             CallError::Refused(refusal) | CallError::SignatureExpired(refusal) => {
-                Self::of_refusal(refusal, denied, unfit)
+                let entry = look_up(&refusal.code);
+                let remedy = match entry.class {
+                    ErrorClass::Denied => if_denied,
+                    // the remedies in the catalogue are about engines
+                    ErrorClass::Final(ErrorScope::Engine | ErrorScope::Image)
+                    | ErrorClass::NotRunning
+                    | ErrorClass::Busy => if_rejected,
+                    ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Final(_) => entry.remedy,
+                };
+                failure(refusal_text(entry.cause, refusal), remedy, !is_definitive(&refusal.code))
             }
-            CallError::NotSent { .. } => {
-                Self::new(fault, "check the endpoint, DNS, proxy and firewall, then run again", true)
+            CallError::NotSent { .. } => failure(
+                error.to_string(),
+                "check the endpoint, DNS, proxy and firewall, then run the same command again",
+                true,
+            ),
+            CallError::NoResponse { .. } => failure(
+                error.to_string(),
+                "check the network between this machine and the endpoint, then run the same command again",
+                true,
+            ),
+            CallError::Connection { problem, cause } => {
+                failure(format!("{} ({}: {cause})", problem.cause(), problem.code()), problem.remedy(), false)
             }
-            CallError::NoResponse { .. } => {
-                Self::new(fault, "check the network between here and the endpoint, then run again", true)
-            }
-            CallError::Connection { by, cause } => Self {
-                what: format!("{} ({}: {cause})", by.cause(), by.code()),
-                remedy: by.remedy().to_owned(),
-                may_pass: false,
-            },
-            // says what to do already
+            // the cause says what to correct
             CallError::NoCredentials { cause } => {
-                Self { what: cause.clone(), remedy: "mend that, then run again".to_owned(), may_pass: false }
+                failure(cause.clone(), "correct this, then run the same command again", false)
             }
         }
     }
 
-    /// Why a source has no keys: what was not done, and this as the reason.
-    pub(super) fn about(self, not_done: &str) -> CredentialsError {
-        let Self { what, remedy, may_pass } = self;
-        CredentialsError::Source { what: format!("{not_done}: {what}: {remedy}"), may_pass }
-    }
-
-    fn new(fault: &CallError, remedy: &str, may_pass: bool) -> Self {
-        Self { what: fault.to_string(), remedy: remedy.to_owned(), may_pass }
-    }
-
-    fn of_refusal(refusal: &Refusal, denied: &str, unfit: &str) -> Self {
-        let entry = look_up(&refusal.code);
-        let message = Some(&refusal.message).filter(|message| !message.is_empty());
-        let message = message.map_or_else(String::new, |message| format!(": {message}"));
-        let id = refusal.request_id.as_ref().map_or_else(String::new, |id| format!(", RequestId {id}"));
-        let what = format!("{} ({}{message}{id})", entry.cause, refusal.code);
-        let remedy = match entry.class {
-            Class::Denied => denied,
-            // the table's remedies for these speak of engines
-            Class::Final(Reach::Engine | Reach::Image) | Class::NotRunning | Class::Busy => unfit,
-            Class::Throttled | Class::Transient | Class::Final(_) => entry.remedy,
-        };
-        let may_pass = !is_definitive(&refusal.code);
-        Self { what, remedy: remedy.to_owned(), may_pass }
+    /// The error of a source of keys that failed in this place.
+    pub(super) fn into_credentials_error(self, place: String) -> CredentialsError {
+        let problem = format!("{}: {}", self.cause, self.remedy);
+        if self.is_transient {
+            CredentialsError::Unavailable { place, problem }
+        } else {
+            CredentialsError::Invalid { place, problem }
+        }
     }
 }
 
-#[derive(Serialize)]
-struct NoParameters {}
+fn refusal_text(cause: &str, refusal: &Refusal) -> String {
+    let message = Some(&refusal.message).filter(|message| !message.is_empty());
+    let message = message.map_or_else(String::new, |message| format!(": {message}"));
+    let id = refusal.request_id.as_ref().map_or_else(String::new, |id| format!(", RequestId {id}"));
+    format!("{cause} ({}{message}{id})", refusal.code)
+}
 
+/// The body of `AssumeRole`, and with an identity of `AssumeRoleWithWebIdentity`.
 #[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RoleRequest<'a> {
-    role_arn: &'a str,
-    role_session_name: &'a str,
+struct SessionRequest<'a> {
+    #[serde(flatten)]
+    identity: Option<WebIdentity<'a>>,
+    #[serde(flatten)]
+    role: Role<'a>,
+    #[serde(rename = "DurationSeconds")]
     duration_seconds: u32,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct WebIdentityRequest<'a> {
-    provider_id: &'a str,
-    web_identity_token: &'a str,
-    role_arn: &'a str,
-    role_session_name: &'a str,
-    duration_seconds: u32,
+impl<'a> SessionRequest<'a> {
+    fn new(identity: Option<WebIdentity<'a>>, role: Role<'a>) -> Self {
+        Self { identity, role, duration_seconds: SESSION_SECONDS }
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct IdentityAnswer {
+struct IdentityResponse {
     account_id: Option<String>,
     arn: Option<String>,
     user_id: Option<String>,
@@ -270,26 +259,28 @@ struct IdentityAnswer {
     kind: Option<String>,
 }
 
-impl IdentityAnswer {
-    /// What does not say whose keys they are is no answer.
-    fn into_identity(self) -> Result<CallerIdentity, CallError> {
-        let filled = |text: Option<String>| text.filter(|text| !text.is_empty()).map(|text| printable(&text));
-        match (filled(self.account_id), filled(self.arn)) {
+impl IdentityResponse {
+    /// A response without account or ARN is not readable.
+    fn into_identity(self, keys: &Credentials) -> Result<CallerIdentity, CallError> {
+        let set = |text: Option<String>| {
+            text.filter(|text| !text.is_empty()).map(|text| keys.redact(&printable(&text)))
+        };
+        match (set(self.account_id), set(self.arn)) {
             (Some(account_id), Some(arn)) => Ok(CallerIdentity {
                 account_id,
                 arn,
-                user_id: filled(self.user_id),
-                principal_id: filled(self.principal_id),
-                kind: filled(self.kind),
+                user_id: set(self.user_id),
+                principal_id: set(self.principal_id),
+                kind: set(self.kind),
             }),
-            _ => Err(unreadable("the answer names no account")),
+            _ => Err(unreadable("the response contains no account")),
         }
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct SessionAnswer {
+struct SessionResponse {
     credentials: SessionKeys,
     /// Unix seconds.
     expired_time: i64,
@@ -298,22 +289,21 @@ struct SessionAnswer {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct SessionKeys {
-    token: String,
-    tmp_secret_id: String,
-    tmp_secret_key: String,
+    token: Zeroizing<String>,
+    tmp_secret_id: Zeroizing<String>,
+    tmp_secret_key: Zeroizing<String>,
 }
 
-impl SessionAnswer {
+impl SessionResponse {
     fn into_credentials(self) -> Result<Credentials, CallError> {
         let SessionKeys { token, tmp_secret_id, tmp_secret_key } = self.credentials;
-        let (token, secret_key) = (Zeroizing::new(token), Zeroizing::new(tmp_secret_key));
-        if token.is_empty() || secret_key.is_empty() || tmp_secret_id.is_empty() {
-            return Err(unreadable("the answer leaves out a part of the keys"));
-        }
-        if [&*token, &*secret_key, &tmp_secret_id].iter().any(|text| !could_be_a_key(text)) {
-            return Err(unreadable("the answer holds keys with characters that no key has"));
-        }
-        Ok(Credentials::new(tmp_secret_id, secret_key, Some(token)).until(self.expired_time))
+        Credentials::of_session(
+            Some(tmp_secret_id),
+            Some(tmp_secret_key),
+            Some(token),
+            Some(self.expired_time),
+        )
+        .map_err(unreadable)
     }
 }
 

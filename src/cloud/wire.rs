@@ -1,24 +1,22 @@
-//! The JSON of requests and answers (documents 1342/86308, 1342/99266, 1342/99270, 1342/99274), turned into our nouns.
+//! The JSON of requests and responses (documents 1342/86308, 1342/99266, 1342/99270, 1342/99274).
 
-mod json;
-#[cfg(test)]
-mod properties;
 #[cfg(test)]
 mod tests;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use self::json::{List, Object};
-use super::{EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, ImageRecord, Refusal};
+use super::engine::{EngineKind, EngineListing, EnginePage, EngineRecord, EngineState, ImageRecord};
+use super::error::Refusal;
+use super::json::{List, Object};
 use crate::format::{cut, printable};
 use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey};
 
-/// Characters of an id, a name or a code that are kept.
-const LONGEST_TEXT: usize = 256;
+/// Most characters of an id, a name or a code.
+const MAX_TEXT: usize = 256;
 
-/// Characters of a message that are kept.
-const LONGEST_MESSAGE: usize = 2_000;
+/// Most characters of a message.
+const MAX_MESSAGE: usize = 2_000;
 
 /// Body of `SwitchDataEngineImage`.
 #[derive(Serialize)]
@@ -39,26 +37,28 @@ impl<'a> SwitchRequest<'a> {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct EnginesRequest<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    filters: Option<[FilterShape<'a>; 1]>,
+    filters: Option<[Filter<'a>; 1]>,
     offset: u32,
     limit: u32,
     engine_generation: &'static str,
     engine_exec_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine_type: Option<&'static str>,
     sort_by: &'static str,
     sorting: &'static str,
 }
 
-/// One of `Filters`. Without an operator the service looks at the first value alone.
+/// One of `Filters`. Without an operator the service uses only the first value.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct FilterShape<'a> {
+struct Filter<'a> {
     name: &'static str,
     operator: &'static str,
     values: &'a [DataEngineId],
 }
 
 impl<'a> EnginesRequest<'a> {
-    /// The direction is documented the wrong way round; all that paging needs is that it stays the same.
+    /// The documentation of `Sorting` swaps the two directions. Paging only needs the same one on every page.
     pub(super) fn new(page: EnginePage) -> Self {
         Self {
             filters: None,
@@ -66,6 +66,7 @@ impl<'a> EnginesRequest<'a> {
             limit: page.limit,
             engine_generation: page.kind.generation.as_str(),
             engine_exec_type: page.kind.exec_type.as_str(),
+            engine_type: page.kind.engine_type(),
             sort_by: "create-time",
             sorting: "asc",
         }
@@ -73,7 +74,7 @@ impl<'a> EnginesRequest<'a> {
 
     /// Only the engines with these ids, all on one page.
     pub(super) fn by_id(page: EnginePage, ids: &'a [DataEngineId]) -> Self {
-        let filter = FilterShape { name: "engine-id", operator: "IN", values: ids };
+        let filter = Filter { name: "engine-id", operator: "IN", values: ids };
         Self { filters: Some([filter]), ..Self::new(page) }
     }
 }
@@ -92,40 +93,40 @@ pub(super) struct ImagesRequest<'a> {
     pub(super) engine_type: &'a str,
 }
 
-/// Answer of `SwitchDataEngineImage`: nothing beside the `RequestId`.
+/// Response to `SwitchDataEngineImage`: only the `RequestId`.
 #[derive(Deserialize)]
-pub(super) struct SwitchAnswer {}
+pub(super) struct SwitchResponse {}
 
-/// Answer of `DescribeDataEngines`. Fields documented as nullable do arrive as `null`.
+/// Response to `DescribeDataEngines`. Fields that are documented as nullable do arrive as `null`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct EnginesAnswer {
-    data_engines: Option<List<EngineShape>>,
+pub(super) struct EnginesResponse {
+    data_engines: Option<List<EngineFields>>,
     total_count: Option<u32>,
 }
 
-impl EnginesAnswer {
-    /// The records of `page`. A full page counts as one of several whatever the count says: one that is too low, or
-    /// left out, would hide the engines behind it.
+impl EnginesResponse {
+    /// The records of `page`. A full page is followed by another one even if `TotalCount` is too low or missing, so that
+    /// no engines are left out.
     pub(super) fn into_listing(self, page: EnginePage) -> EngineListing {
         let shapes = self.data_engines.map_or_else(Vec::new, |list| list.0);
         let listed = u32::try_from(shapes.len()).unwrap_or(u32::MAX);
         let more = u32::from(listed > 0 && listed >= page.limit);
         let at_least = page.offset.saturating_add(listed).saturating_add(more);
         let total = self.total_count.unwrap_or(0).max(at_least);
-        let engines = shapes.into_iter().filter_map(|shape| shape.into_record(Some(page.kind))).collect();
+        let engines = shapes.into_iter().filter_map(|fields| fields.into_record(Some(page.kind))).collect();
         EngineListing { engines, total }
     }
 }
 
-/// Answer of `DescribeDataEngine`.
+/// Response to `DescribeDataEngine`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct EngineAnswer {
-    data_engine: Option<EngineShape>,
+pub(super) struct EngineResponse {
+    data_engine: Option<EngineFields>,
 }
 
-impl EngineAnswer {
+impl EngineResponse {
     pub(super) fn into_record(self) -> Option<EngineRecord> {
         self.data_engine?.into_record(None)
     }
@@ -133,7 +134,7 @@ impl EngineAnswer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct EngineShape {
+struct EngineFields {
     data_engine_id: Option<String>,
     data_engine_name: Option<String>,
     state: Option<i64>,
@@ -143,12 +144,12 @@ struct EngineShape {
     engine_type_detail: Option<String>,
 }
 
-impl EngineShape {
-    /// Nothing can be done with an engine that has no identifier, so it is left out, with a warning.
+impl EngineFields {
+    /// An engine without an id cannot be used, so it is left out with a warning.
     fn into_record(self, kind: Option<EngineKind>) -> Option<EngineRecord> {
         let name = filled(self.data_engine_name);
         let Some(data_engine_id) = filled(self.data_engine_id) else {
-            tracing::warn!(name, "the service showed an engine without DataEngineId; it is left out");
+            tracing::warn!(name, "an engine without DataEngineId is left out");
             return None;
         };
         Some(EngineRecord {
@@ -164,34 +165,34 @@ impl EngineShape {
     }
 }
 
-/// Answer of `DescribeDataEngineImageVersions`.
+/// Response to `DescribeDataEngineImageVersions`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct ImagesAnswer {
-    image_parent_versions: Option<List<ImageShape>>,
+pub(super) struct ImagesResponse {
+    image_parent_versions: Option<List<ImageFields>>,
 }
 
-impl ImagesAnswer {
+impl ImagesResponse {
     pub(super) fn into_records(self) -> Vec<ImageRecord> {
         let shapes = self.image_parent_versions.map_or_else(Vec::new, |list| list.0);
-        shapes.into_iter().filter_map(ImageShape::into_record).collect()
+        shapes.into_iter().filter_map(ImageFields::into_record).collect()
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct ImageShape {
+struct ImageFields {
     image_version_id: Option<String>,
     image_version: Option<String>,
     state: Option<i64>,
     engine_type: Option<String>,
 }
 
-impl ImageShape {
+impl ImageFields {
     fn into_record(self) -> Option<ImageRecord> {
         let name = filled(self.image_version);
         let Some(image_version_id) = filled(self.image_version_id) else {
-            tracing::warn!(name, "the service listed an image without ImageVersionId; it is left out");
+            tracing::warn!(name, "an image version without ImageVersionId is left out");
             return None;
         };
         Some(ImageRecord {
@@ -203,35 +204,32 @@ impl ImageShape {
     }
 }
 
-/// An empty text says as little as an absent one.
+/// The text; an empty one counts as absent.
 fn filled(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty()).map(|text| kept(&text))
+    text.filter(|text| !text.is_empty()).map(|text| bounded(&text))
 }
 
-/// What is kept of an id, a name or a code. A monstrous one is cut, because it goes into the ledger, whose lines are
-/// bounded. What is cut or escaped equals no id of a plan: none is that long, and none holds a backslash.
-fn kept(text: &str) -> String {
-    cut(&printable(text), LONGEST_TEXT)
+/// An id, a name or a code, cut to a length that fits into a line of the ledger. A text that is cut or escaped equals
+/// no id of a plan: none is that long or contains a backslash.
+fn bounded(text: &str) -> String {
+    cut(&printable(text), MAX_TEXT)
 }
 
-/// An answer that the service itself gave, and its number.
-pub(super) struct Answered<A> {
-    pub(super) answer: A,
+/// A response of the service, with its `RequestId`.
+pub(super) struct ApiResponse<R> {
+    pub(super) body: R,
     pub(super) request_id: String,
-    /// Why it may not be the service's, in one clause. A body alone never tells.
+    /// Why the response may not be from the service, in one clause. The body alone never shows that.
     pub(super) problem: Option<String>,
 }
 
-/// Why a body brings no answer.
+/// Why a body is not a response to use.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unanswered {
-    /// The service said no.
+pub(super) enum ResponseError {
+    /// The service refused the request.
     Refused(Refusal),
-    /// This did not come from the service, or not whole.
-    Unreadable {
-        /// In which way, in a few words that repeat nothing of the body.
-        why: &'static str,
-    },
+    /// The body is not from the service, or not complete, for this reason. The reason shows nothing of the body.
+    Unreadable(&'static str),
 }
 
 #[derive(Deserialize)]
@@ -243,49 +241,51 @@ struct Envelope<R> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Head {
-    error: Option<Object<ErrorShape>>,
+    error: Option<Object<ErrorFields>>,
     request_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct ErrorShape {
+struct ErrorFields {
     code: Option<String>,
     message: Option<String>,
 }
 
-/// Judges an answer by its body alone: status and content type do not tell what the service decided.
-pub(super) fn judge<A: DeserializeOwned>(body: &[u8]) -> Result<Answered<A>, Unanswered> {
+/// Parses a response from its body alone: HTTP status and content type do not say what the service decided.
+pub(super) fn parse_response<R: DeserializeOwned>(body: &[u8]) -> Result<ApiResponse<R>, ResponseError> {
     if body.is_empty() {
-        return Err(Unanswered::Unreadable { why: "the answer is empty" });
+        return Err(ResponseError::Unreadable("the response is empty"));
     }
-    // the parser looks no closer at what nobody asks for, but a garbled answer is no answer wherever it is garbled
+    // the parser does not check fields that are not used, but a damaged response is unreadable wherever the damage is
     let body = std::str::from_utf8(body)
-        .map_err(|_| Unanswered::Unreadable { why: "the answer is not JSON, which is UTF-8" })?;
+        .map_err(|_| ResponseError::Unreadable("the response is not JSON, which is UTF-8"))?;
     let head: Head = open(body)?;
     let request_id = filled(head.request_id);
     if let Some(Object(error)) = head.error {
         let Some(code) = filled(error.code) else {
-            return Err(Unanswered::Unreadable { why: "the answer is an error without a code" });
+            return Err(ResponseError::Unreadable("the response is an error without a code"));
         };
-        let message = cut(&printable(&error.message.unwrap_or_default()), LONGEST_MESSAGE);
-        return Err(Unanswered::Refused(Refusal { code, message, request_id }));
+        let message = cut(&printable(&error.message.unwrap_or_default()), MAX_MESSAGE);
+        return Err(ResponseError::Refused(Refusal { code, message, request_id }));
     }
-    // every processed request has one (document 1342/99266), so an answer without was not given by the service
+    // the service sends one for every processed request (document 1342/99266)
     let Some(request_id) = request_id else {
-        return Err(Unanswered::Unreadable { why: "the answer has no RequestId" });
+        return Err(ResponseError::Unreadable("the response has no RequestId"));
     };
-    Ok(Answered { answer: open(body)?, request_id, problem: None })
+    Ok(ApiResponse { body: open(body)?, request_id, problem: None })
 }
 
-fn open<R: DeserializeOwned>(body: &str) -> Result<R, Unanswered> {
+/// The content of the envelope `Response`.
+fn open<R: DeserializeOwned>(body: &str) -> Result<R, ResponseError> {
     let envelope: Result<Object<Envelope<R>>, _> = serde_json::from_str(body);
     envelope.map(|Object(envelope)| envelope.response.0).map_err(|error| {
-        let why = match error.classify() {
-            serde_json::error::Category::Eof => "the answer is cut short",
-            serde_json::error::Category::Data => "the answer is not shaped as documented",
-            serde_json::error::Category::Syntax | serde_json::error::Category::Io => "the answer is not JSON",
-        };
-        Unanswered::Unreadable { why }
+        ResponseError::Unreadable(match error.classify() {
+            serde_json::error::Category::Eof => "the response is incomplete",
+            serde_json::error::Category::Data => "the response does not have the documented form",
+            serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
+                "the response is not JSON"
+            }
+        })
     })
 }

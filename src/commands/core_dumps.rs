@@ -2,7 +2,6 @@
 
 /// Forbids core dumps, where the platform lets us. A dump that is piped to a collector heeds only the second of the
 /// two. That a system does not know of one or the other keeps nobody from working.
-#[cfg(unix)]
 pub(super) fn forbid_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
@@ -12,7 +11,3 @@ pub(super) fn forbid_core_dumps() {
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
-
-/// There is nothing to forbid.
-#[cfg(not(unix))]
-pub(super) fn forbid_core_dumps() {}

@@ -29,7 +29,6 @@ pub(super) fn for_requests(wanted: usize) -> usize {
 
 /// How many more files can be open at this moment, up to so many. Opening them tells more than the limit does: a
 /// process may begin with files that were open before.
-#[cfg(unix)]
 fn free(most: usize) -> usize {
     use std::os::fd::AsFd;
 
@@ -45,9 +44,4 @@ fn free(most: usize) -> usize {
         }
     }
     opened.len()
-}
-
-#[cfg(not(unix))]
-fn free(most: usize) -> usize {
-    most
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::guard::{expected, tell_unchecked};
+use super::guard::{expected_accounts, note_unchecked};
 use super::service::{clock, request_gap};
 use super::{print_result, setup};
 use crate::cli::Output;
@@ -61,9 +61,9 @@ async fn read_fleet(
     loaded: &LoadedLedger,
     pasts: &[Past],
 ) -> Result<(Preflight, String, Option<RunDefaults>), Failure> {
-    let expected = expected(Some(plan), settings.expect_account.as_deref());
+    let expected = expected_accounts(Some(plan), settings.expect_account.as_deref());
     if mode == DryRun::Offline {
-        tell_unchecked(&expected, "--offline asks nobody");
+        note_unchecked(&expected, "--offline sends no requests");
     }
     if mode == DryRun::Offline || !settings.verifies() && expected.is_empty() {
         let preflight = Preflight::of_ledger(&plan.jobs, pasts, settings.retry);

@@ -1,4 +1,4 @@
-//! The service a run talks to: the real one, or a simulator that is started for it.
+//! The service of a run: the real one, or a simulator that is started for the run.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::caller::{Caller, Wanted};
+use super::caller::{Caller, CallerOptions};
 use crate::cloud::credentials::{Credentials, Keyring};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::http::HttpFleet;
@@ -28,33 +28,33 @@ use crate::simulator::{Keys, RunDefaults, Scenario, Simulator, World, bind, serv
 /// Largest scenario; one that lists a hundred thousand engines takes 3 MB.
 const LARGEST_SCENARIO: u64 = 4 << 20;
 
-/// Somewhere to send requests, with the keys to sign them.
+/// An endpoint, with the keys for its requests.
 pub(super) struct Service {
     pub(super) endpoint: Endpoint,
     pub(super) network: Network,
     pub(super) caller: Caller,
-    /// What people and the ledger call it.
+    /// The name in messages and in the ledger.
     pub(super) name: String,
-    /// False where nobody said whose engines these are, as in a simulator whose scenario names no account.
-    pub(super) names_account: bool,
-    /// Defaults of the run that the scenario of the simulator replaces.
+    /// False if the account of the engines is unknown, as for a scenario without an account.
+    pub(super) has_account: bool,
+    /// The shorter waits of a simulator.
     pub(super) clock: Option<RunDefaults>,
 }
 
 impl Service {
     /// A client for it; opens no connection.
     pub(super) fn fleet(self, request_timeout: Duration) -> Result<HttpFleet, Failure> {
-        let Caller { keyring, time, .. } = self.caller;
-        // where STS answers at the same place, this was told already
+        let Caller { keyring, clock, .. } = self.caller;
+        // an endpoint that serves STS as well is already logged
         if self.endpoint != self.endpoint.of_service(SERVICE) {
-            self.network.tell(&self.endpoint);
+            self.network.log_route(&self.endpoint);
         }
-        let client = SignedClient::new(self.endpoint, &self.network, request_timeout, time)?;
+        let client = SignedClient::new(self.endpoint, &self.network, request_timeout, clock)?;
         Ok(HttpFleet::new(client, keyring))
     }
 }
 
-/// A ledger serves only the service that it tells of: engines of another site, or of a rehearsal, are others.
+/// Refuses a ledger of another service: engines of another site, or of a simulation, are not the same engines.
 pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, history: &History) -> Result<(), Failure> {
     let Some((run, opened)) = &history.latest_run else { return Ok(()) };
     let endpoint: Option<Endpoint> = opened.endpoint.parse().ok();
@@ -67,15 +67,15 @@ pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, history: &Histor
         return Ok(());
     }
     let what = format!(
-        "the ledger {} tells of engines at {} (run {run}) and cannot serve a run against {}",
+        "the ledger {} is about engines at {} (run {run}) and cannot be used for a run against {}",
         format::shown_path(ledger),
         opened.endpoint,
         target.name(),
     );
-    Err(Failure::new(Exit::Ledger, what).next("nothing was sent; name another file with --ledger"))
+    Err(Failure::new(Exit::Ledger, what).next("nothing was sent; pass another file with --ledger"))
 }
 
-/// Finds the service, or starts a simulator that holds the plan's engines as the ledger left them.
+/// The service, or a simulator with the plan's engines in the state of the ledger.
 pub(super) async fn connect(
     settings: &RunSettings,
     jobs: &[Job],
@@ -86,41 +86,41 @@ pub(super) async fn connect(
             let network = Network::resolve(endpoint, settings.ca_file.as_deref(), super::env_var)?;
             Ok(Service {
                 endpoint: endpoint.clone(),
-                caller: Caller::find(wanted(settings, endpoint, &network, None)).await?,
+                caller: Caller::find(caller_options(settings, endpoint, &network, None)).await?,
                 network,
                 name: settings.target.name(),
-                names_account: true,
+                has_account: true,
                 clock: None,
             })
         }
         Target::Simulator { scenario } => {
-            let scenario = scenario_or_built_in(scenario.as_deref())?;
+            let scenario = load_scenario(scenario.as_deref())?;
             let world = world(&scenario, jobs, history);
             start(settings, scenario, world).await
         }
     }
 }
 
-/// The run defaults of the simulator, without starting it; none if requests go to a service.
+/// The clock of the simulator, without starting it; `None` for a service.
 pub(super) fn clock(target: &Target) -> Result<Option<RunDefaults>, Failure> {
     match target {
         Target::Service(_) => Ok(None),
-        Target::Simulator { scenario } => Ok(Some(scenario_or_built_in(scenario.as_deref())?.run_defaults)),
+        Target::Simulator { scenario } => Ok(Some(load_scenario(scenario.as_deref())?.run_defaults)),
     }
 }
 
-/// The scenario of a file, or the built-in one.
-fn scenario_or_built_in(scenario: Option<&Path>) -> Result<Scenario, Failure> {
+/// The scenario of a simulator in this process.
+fn load_scenario(scenario: Option<&Path>) -> Result<Scenario, Failure> {
     scenario.map_or_else(|| Ok(Scenario::built_in()), read_scenario)
 }
 
-fn wanted<'a>(
+fn caller_options<'a>(
     settings: &'a RunSettings,
     endpoint: &'a Endpoint,
     network: &'a Network,
     clock: Option<&RunDefaults>,
-) -> Wanted<'a> {
-    Wanted {
+) -> CallerOptions<'a> {
+    CallerOptions {
         endpoint,
         network,
         region: settings.region.as_ref(),
@@ -139,7 +139,7 @@ pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
     Ok(Scenario::parse(&text, &name)?)
 }
 
-/// A file, neither something that waits for a writer nor something without end.
+/// Reads a regular file: a pipe would block, and a device may have no end.
 fn scenario_text(path: &Path) -> io::Result<String> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
@@ -152,7 +152,7 @@ fn scenario_text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// The engines of a plan. Engines that an earlier simulation switched run their target.
+/// The plan's engines. Those that an earlier simulation switched have their new image version.
 pub(super) fn world(scenario: &Scenario, jobs: &[Job], history: &BTreeMap<JobKey, JobHistory>) -> World {
     let moved = |key: &JobKey| {
         let standing = history.get(key).map(|job| job.record.standing);
@@ -182,7 +182,7 @@ async fn start(settings: &RunSettings, scenario: Scenario, world: World) -> Resu
     };
     let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let (clock, names_account) = (scenario.run_defaults, scenario.account.is_some());
+    let (clock, has_account) = (scenario.run_defaults, scenario.account.is_some());
     let mut random = fastrand::Rng::new();
     let mut key = || std::iter::repeat_with(|| random.alphanumeric()).take(32).collect::<String>();
     let (secret_id, secret_key) = (format!("AKID{}", key()), key());
@@ -191,13 +191,13 @@ async fn start(settings: &RunSettings, scenario: Scenario, world: World) -> Resu
     let credentials = Credentials::new(secret_id, Zeroizing::new(secret_key), None);
     let endpoint: Endpoint = format!("http://{address}").parse()?;
     let network = Network::default();
-    let wanted = wanted(settings, &endpoint, &network, Some(&clock));
+    let options = caller_options(settings, &endpoint, &network, Some(&clock));
     Ok(Service {
-        caller: Caller::with(&wanted, Keyring::of(credentials, SIMULATOR))?,
+        caller: Caller::with(&options, Keyring::of(credentials, SIMULATOR))?,
         endpoint,
         network,
         name: SIMULATOR.into(),
-        names_account,
+        has_account,
         clock: Some(clock),
     })
 }

@@ -1,8 +1,6 @@
 //! Signals of the operating system, handed to the run.
 
-#[cfg(unix)]
 use std::task::Poll;
-#[cfg(unix)]
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -11,11 +9,9 @@ use crate::exit::Exit;
 use crate::run::{Signal, Signals};
 
 /// How long a run may take to leave that has been told twice, or that nobody listens for any more.
-#[cfg(unix)]
 const LEAVES_WITHIN: Duration = Duration::from_secs(2);
 
 /// The signal of a file that grew to its limit (`ulimit -f`): 25 on Linux, except on MIPS, and on the BSDs.
-#[cfg(unix)]
 const FILE_SIZE_LIMIT: i32 = 25;
 
 /// The exit code that tells of a signal.
@@ -29,19 +25,14 @@ pub(super) fn exit_of(signal: &str) -> Exit {
 
 /// Lets a write past the limit on the size of files fail as any other write fails, where the signal would kill the
 /// process: the run then stops in good order, and tells why. Once asked for, this holds until the process ends.
-#[cfg(unix)]
 pub(super) fn outlive_file_size_limit() {
     use tokio::signal::unix::{SignalKind, signal};
     // where it cannot be caught, things are as they were
     let _ = signal(SignalKind::from_raw(FILE_SIZE_LIMIT));
 }
 
-#[cfg(not(unix))]
-pub(super) fn outlive_file_size_limit() {}
-
 /// Listens from now on, until the process ends, on a thread of its own: whatever may block the others (a terminal
 /// that stands still, a reader that does not read, a disk that does not answer), a second Ctrl-C is heard.
-#[cfg(unix)]
 pub(super) fn listen() -> std::io::Result<Signals> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -55,10 +46,8 @@ pub(super) fn listen() -> std::io::Result<Signals> {
 }
 
 /// The signals that are listened to.
-#[cfg(unix)]
 struct Caught(Vec<(tokio::signal::unix::Signal, Signal)>);
 
-#[cfg(unix)]
 impl Caught {
     fn all() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -87,7 +76,6 @@ impl Caught {
 /// Hands signals to the run. The second one it leaves upon at once, and so it does upon one that comes when it has
 /// nothing left to do but print; where it does not manage that, because something blocks it, the process ends here.
 /// Nothing is lost by that: what the ledger holds is durable, and the same command resumes.
-#[cfg(unix)]
 async fn forward(mut caught: Caught, run: mpsc::UnboundedSender<Signal>) {
     let first = caught.next().await;
     if run.send(first).is_ok() {
@@ -98,7 +86,6 @@ async fn forward(mut caught: Caught, run: mpsc::UnboundedSender<Signal>) {
     leave(exit_of(first.name()));
 }
 
-#[cfg(unix)]
 #[expect(clippy::exit, reason = "whoever else could end the process is blocked")]
 fn leave(exit: Exit) {
     std::process::exit(exit.code().into());
@@ -106,19 +93,8 @@ fn leave(exit: Exit) {
 
 /// True where SIGHUP was ignored when this process began, as `nohup` arranges it. Told by the kernel's mask of ignored
 /// signals, whose lowest bit is SIGHUP; where there is none to read, nothing is known of it.
-#[cfg(unix)]
 fn hang_up_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
-}
-
-/// Listens from now on, until the process ends.
-#[cfg(not(unix))]
-pub(super) fn listen() -> std::io::Result<Signals> {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() && sender.send(Signal::Interrupt).is_ok() {}
-    });
-    Ok(receiver)
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::service::{read_scenario, world};
 use super::{print_outcome, signals};
 use crate::cli::SimulateArgs;
-use crate::cloud::credentials::environment;
+use crate::cloud::credentials::variables;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::settings;
@@ -55,7 +55,7 @@ fn simulated_world(args: &SimulateArgs, scenario: &Scenario) -> Result<Option<Wo
 /// The keys that the simulator accepts, and what to print about them.
 fn keys() -> Result<(Keys, String), Failure> {
     let keys =
-        environment::read(super::env_var).map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
+        variables::read(super::env_var).map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
     if let Some(keys) = keys {
         let token = keys.token().map(str::to_owned);
         let credentials = "credentials: as in the environment of this command".to_owned();
@@ -64,8 +64,8 @@ fn keys() -> Result<(Keys, String), Failure> {
     let (id, key) = ("AKIDexample", "example");
     let credentials = format!(
         "credentials for clients:\nexport {}={id} {}={key}",
-        environment::SECRET_ID,
-        environment::SECRET_KEY
+        variables::SECRET_ID,
+        variables::SECRET_KEY
     );
     Ok((Keys::new(id, key, None), credentials))
 }

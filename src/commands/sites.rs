@@ -1,5 +1,5 @@
-//! Which host serves which rows. Any host of a site serves any region, but for finance regions: each of them has a
-//! host of its own, which serves nothing else.
+//! Refuses plans whose rows one host cannot serve. Any host of a site serves any region, except that each finance region
+//! has a host of its own, which serves nothing else.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::format::plural;
 use crate::job::Job;
 use crate::settings::Target;
 
-/// The rows of a plan by the host that serves them: how many, and in which region the first of them is.
+/// The rows of a plan by the host that serves them: their number, and the region of the first one.
 struct Hosts<'a>(BTreeMap<String, (usize, &'a str)>);
 
 impl<'a> Hosts<'a> {
@@ -23,7 +23,7 @@ impl<'a> Hosts<'a> {
         Self(hosts)
     }
 
-    /// One plan is for one host.
+    /// The host that serves every row, if there is one.
     fn only(&self) -> Result<Option<&str>, Failure> {
         if self.0.len() < 2 {
             return Ok(self.0.keys().next().map(String::as_str));
@@ -33,21 +33,21 @@ impl<'a> Hosts<'a> {
         };
         let needs: Vec<String> = self.0.iter().map(needs).collect();
         let what = format!(
-            "no host serves every row of the plan, since a finance region has a host of its own: {}",
+            "no host serves every row of the plan, because a finance region has a host of its own: {}",
             needs.join(", ")
         );
         Err(Failure::new(Exit::Usage, what).next("nothing was sent; split the plan into one for each host"))
     }
 }
 
-/// What a plan in a finance region has to be run with; nothing where any host will do.
+/// The endpoint that a plan in a finance region needs; `None` if any host serves it.
 pub(super) fn needed_endpoint(jobs: &[Job]) -> Result<Option<String>, Failure> {
     let hosts = Hosts::of(jobs.iter());
     let only = hosts.only()?.map(str::to_owned);
     Ok(only.filter(|host| *host != Endpoint::default().to_string()))
 }
 
-/// Refuses a plan whose rows the endpoint does not serve. A simulator serves them all.
+/// Refuses a plan whose rows the endpoint does not serve. A simulator serves all regions.
 pub(super) fn check_plan_fits(target: &Target, jobs: &[Job]) -> Result<(), Failure> {
     let Target::Service(endpoint) = target else { return Ok(()) };
     if jobs.iter().all(|job| endpoint.serves(job.key.region.as_str())) {
@@ -57,8 +57,8 @@ pub(super) fn check_plan_fits(target: &Target, jobs: &[Job]) -> Result<(), Failu
     let left = Hosts::of(jobs.iter().filter(|job| !endpoint.serves(job.key.region.as_str())));
     let Some((host, (rows, region))) = left.0.iter().next() else { return Ok(()) };
     let why = match endpoint.finance_region() {
-        Some(own) => format!("which serves {own} alone"),
-        None => format!("since a finance region has a host of its own, {host}"),
+        Some(own) => format!("which serves only {own}"),
+        None => format!("because a finance region has a host of its own, {host}"),
     };
     let what = format!("{} in {region} cannot be reached through {endpoint}, {why}", plural(*rows, "engine"));
     let next = format!("nothing was sent; run {}", command_line::with_endpoint(host));

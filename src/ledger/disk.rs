@@ -66,7 +66,6 @@ pub(super) fn require_regular_file(path: &Path) -> io::Result<()> {
 }
 
 /// True if a path still leads to this open file.
-#[cfg(unix)]
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     match (file.metadata(), std::fs::metadata(path)) {
@@ -75,31 +74,15 @@ pub(super) fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// True if a path still leads to this open file, as far as can be told here.
-#[cfg(not(unix))]
-pub(super) fn is_at(_file: &File, path: &Path) -> bool {
-    path.exists()
-}
-
 /// Readable by its owner alone: a ledger names every engine of a fleet.
-#[cfg(unix)]
 pub fn private(options: &mut OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
     options.mode(0o600);
 }
 
-#[cfg(not(unix))]
-pub fn private(_options: &mut OpenOptions) {}
-
 /// Makes the name of a new file as durable as its content.
-#[cfg(unix)]
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let path = path.canonicalize()?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-pub(super) fn sync_folder(_path: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -43,7 +43,7 @@ pub use pulse::Pulse;
 pub use soaking::listed_soaks;
 pub use summary::{Closing, summary};
 pub use table::{Columns, table};
-pub use whoami::{GoodFor, Whoami, whoami, whoami_json};
+pub use whoami::{Validity, Whoami, whoami, whoami_json};
 pub use wording::clock_note;
 
 /// What a run looks like at the moment: the fold of all events so far.

@@ -1,6 +1,6 @@
-//! Whose keys there are: for people, and as one JSON document, schema `dlc-fleet.whoami/1`.
+//! The output of `dlc-fleet whoami`: as text, and as one JSON document, schema `dlc-fleet.whoami/1`.
 //!
-//! Fields are only ever added within a schema version. A field that has nothing to say is `null`, never absent.
+//! Within a schema version, fields are only added. A field without a value is `null`, never absent.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::format;
 
 const SCHEMA: &str = "dlc-fleet.whoami/1";
 
-/// Whose keys there are. Nothing of the keys themselves.
+/// The caller and the source of its keys; nothing of the keys themselves.
 #[derive(Clone, Debug)]
 pub struct Whoami {
     /// Where the keys come from.
@@ -25,34 +25,34 @@ pub struct Whoami {
     pub arn: String,
     /// The caller's id; of a role, its id and the name of the session.
     pub user_id: Option<String>,
-    /// The account that the keys were made for.
+    /// The account that the keys were issued to.
     pub principal_id: Option<String>,
-    /// What kind of caller it is, such as `CAMUser`.
+    /// The type of the caller, such as `CAMUser`.
     pub kind: Option<String>,
-    /// For how long the keys are good.
-    pub good_for: GoodFor,
+    /// How long the keys are valid.
+    pub validity: Validity,
     /// The region for rows that name none.
     pub region: Option<String>,
-    /// Where requests for engines go.
+    /// The endpoint of DLC.
     pub endpoint: String,
-    /// Where it was asked who calls.
+    /// The endpoint of STS.
     pub sts_endpoint: String,
-    /// Seconds by which the service's clock is known to be ahead.
+    /// Seconds by which the service's clock is ahead.
     pub clock_ahead: i64,
 }
 
-/// For how long keys are good.
+/// How long keys are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GoodFor {
-    /// Until somebody withdraws them.
-    Ever,
-    /// Not for ever; their source does not say for how long.
+pub enum Validity {
+    /// Until they are revoked.
+    Permanent,
+    /// Temporary keys of a source that does not say when they expire.
     Unknown,
-    /// Until a moment.
+    /// Until a time.
     Until {
         /// In Unix seconds.
         until: i64,
-        /// Seconds from now on, by the service's clock.
+        /// Seconds left, by the service's clock.
         left: i64,
     },
 }
@@ -68,7 +68,7 @@ struct Document<'a> {
     principal_id: Option<&'a str>,
     #[serde(rename = "type")]
     kind: Option<&'a str>,
-    /// True for keys that expire, known or not when.
+    /// True for keys that expire.
     keys_are_temporary: bool,
     /// RFC 3339, by the service's clock.
     keys_expire: Option<String>,
@@ -79,46 +79,46 @@ struct Document<'a> {
     clock_ahead_seconds: i64,
 }
 
-/// One line for each thing that is known.
-pub fn whoami(told: &Whoami) -> String {
-    let kind = told.kind.as_ref().map_or_else(String::new, |kind| format!(" ({kind})"));
-    let mut lines = vec![("account", told.account_id.clone()), ("caller", format!("{}{kind}", told.arn))];
-    lines.extend(told.user_id.clone().map(|user| ("user", user)));
-    let other = told.principal_id.clone().filter(|principal| Some(principal) != told.user_id.as_ref());
-    lines.extend(other.map(|principal| ("made for", principal)));
+/// One line for each known value.
+pub fn whoami(caller: &Whoami) -> String {
+    let kind = caller.kind.as_ref().map_or_else(String::new, |kind| format!(" ({kind})"));
+    let mut lines = vec![("account", caller.account_id.clone()), ("caller", format!("{}{kind}", caller.arn))];
+    lines.extend(caller.user_id.clone().map(|user| ("user", user)));
+    let other = caller.principal_id.clone().filter(|principal| Some(principal) != caller.user_id.as_ref());
+    lines.extend(other.map(|principal| ("issued to", principal)));
     lines.extend([
-        ("keys", told.source.clone()),
-        ("good", good_for(told.good_for)),
+        ("keys", caller.source.clone()),
+        ("valid", validity_text(caller.validity)),
         (
             "region",
-            told.region.clone().unwrap_or_else(|| "none: the rows of a plan must name theirs".to_owned()),
+            caller.region.clone().unwrap_or_else(|| "none: every row of a plan needs its own".to_owned()),
         ),
-        ("endpoint", told.endpoint.clone()),
+        ("endpoint", caller.endpoint.clone()),
     ]);
-    if told.sts_endpoint != told.endpoint {
-        lines.push(("asked at", told.sts_endpoint.clone()));
+    if caller.sts_endpoint != caller.endpoint {
+        lines.push(("sts", caller.sts_endpoint.clone()));
     }
     let mut text = String::new();
     for (label, value) in lines {
-        let _ = writeln!(text, "{} {}", paint::quiet(&format!("{label:>8}")), value);
+        let _ = writeln!(text, "{} {}", paint::quiet(&format!("{label:>9}")), value);
     }
-    if let Some(note) = clock_note(told.clock_ahead) {
+    if let Some(note) = clock_note(caller.clock_ahead) {
         let _ = writeln!(text, "{note}");
     }
     text
 }
 
-fn good_for(good_for: GoodFor) -> String {
-    match good_for {
-        GoodFor::Ever => "until somebody withdraws them".to_owned(),
-        GoodFor::Unknown => "for a while: they are temporary, and nobody says until when".to_owned(),
-        GoodFor::Until { until, left } => {
+fn validity_text(validity: Validity) -> String {
+    match validity {
+        Validity::Permanent => "until they are revoked".to_owned(),
+        Validity::Unknown => "temporary, expiry unknown".to_owned(),
+        Validity::Until { until, left } => {
             let moment = moment(until);
             match u64::try_from(left) {
                 Ok(left @ 1..) => {
-                    format!("until {moment}, for {}", format::duration(Duration::from_secs(left)))
+                    format!("until {moment} ({} left)", format::duration(Duration::from_secs(left)))
                 }
-                _ => format!("no more: they expired at {moment}"),
+                _ => format!("expired at {moment}"),
             }
         }
     }
@@ -129,26 +129,26 @@ fn moment(seconds: i64) -> String {
 }
 
 /// The same as one JSON document with a final line break.
-pub fn whoami_json(told: &Whoami) -> String {
-    let (until, left) = match told.good_for {
-        GoodFor::Until { until, left } => (Some(moment(until)), Some(left)),
-        GoodFor::Ever | GoodFor::Unknown => (None, None),
+pub fn whoami_json(caller: &Whoami) -> String {
+    let (until, left) = match caller.validity {
+        Validity::Until { until, left } => (Some(moment(until)), Some(left)),
+        Validity::Permanent | Validity::Unknown => (None, None),
     };
     written(&Document {
         schema: SCHEMA,
-        source: &told.source,
-        account_id: &told.account_id,
-        arn: &told.arn,
-        user_id: told.user_id.as_deref(),
-        principal_id: told.principal_id.as_deref(),
-        kind: told.kind.as_deref(),
-        keys_are_temporary: told.good_for != GoodFor::Ever,
+        source: &caller.source,
+        account_id: &caller.account_id,
+        arn: &caller.arn,
+        user_id: caller.user_id.as_deref(),
+        principal_id: caller.principal_id.as_deref(),
+        kind: caller.kind.as_deref(),
+        keys_are_temporary: caller.validity != Validity::Permanent,
         keys_expire: until,
         keys_seconds_left: left,
-        region: told.region.as_deref(),
-        endpoint: &told.endpoint,
-        sts_endpoint: &told.sts_endpoint,
-        clock_ahead_seconds: told.clock_ahead,
+        region: caller.region.as_deref(),
+        endpoint: &caller.endpoint,
+        sts_endpoint: &caller.sts_endpoint,
+        clock_ahead_seconds: caller.clock_ahead,
     })
 }
 
@@ -158,7 +158,7 @@ mod tests {
 
     fn role() -> Whoami {
         Whoami {
-            source: "the role qcs::cam::uin/100000000001:roleName/fleet, assumed with the keys of the environment \
+            source: "the role qcs::cam::uin/100000000001:roleName/fleet, with the keys of the environment \
                      (TENCENTCLOUD_SECRET_ID)"
                 .into(),
             account_id: "100000000001".into(),
@@ -166,7 +166,7 @@ mod tests {
             user_id: Some("4611686018427397919:night".into()),
             principal_id: Some("100000000007".into()),
             kind: Some("CAMRole".into()),
-            good_for: GoodFor::Until { until: 1_790_000_000, left: 7_140 },
+            validity: Validity::Until { until: 1_790_000_000, left: 7_140 },
             region: Some("ap-guangzhou".into()),
             endpoint: "dlc.tencentcloudapi.com".into(),
             sts_endpoint: "sts.tencentcloudapi.com".into(),
@@ -174,39 +174,39 @@ mod tests {
         }
     }
 
-    fn plain(told: &Whoami) -> String {
-        anstream::adapter::strip_str(&whoami(told)).to_string()
+    fn plain(caller: &Whoami) -> String {
+        anstream::adapter::strip_str(&whoami(caller)).to_string()
     }
 
     #[test]
-    fn a_role_is_told_with_its_account_its_maker_and_its_end() {
+    fn a_role_is_shown_with_its_account_issuer_and_expiry() {
         insta::assert_snapshot!(plain(&role()));
         insta::assert_snapshot!(whoami_json(&role()));
     }
 
     #[test]
-    fn keys_say_for_how_long_they_are_good_as_far_as_anybody_knows() {
-        for (good_for, words, temporary) in [
-            (GoodFor::Ever, "until somebody withdraws them", false),
-            (GoodFor::Unknown, "nobody says until when", true),
-            (GoodFor::Until { until: 0, left: 0 }, "they expired at 1970-01-01T00:00:00Z", true),
-            (GoodFor::Until { until: i64::MAX, left: 60 }, "until 9223372036854775807, for 1 min", true),
+    fn the_validity_of_the_keys_is_shown_as_far_as_it_is_known() {
+        for (validity, words, temporary) in [
+            (Validity::Permanent, "until they are revoked", false),
+            (Validity::Unknown, "temporary, expiry unknown", true),
+            (Validity::Until { until: 0, left: 0 }, "expired at 1970-01-01T00:00:00Z", true),
+            (Validity::Until { until: i64::MAX, left: 60 }, "until 9223372036854775807 (1 min left)", true),
         ] {
-            let told = Whoami { good_for, ..role() };
-            assert!(plain(&told).contains(words), "{}", plain(&told));
-            let json = whoami_json(&told);
+            let caller = Whoami { validity, ..role() };
+            assert!(plain(&caller).contains(words), "{}", plain(&caller));
+            let json = whoami_json(&caller);
             assert!(json.contains(&format!("\"keys_are_temporary\": {temporary}")), "{json}");
         }
     }
 
     #[test]
-    fn what_is_not_known_is_left_out_for_people_and_null_for_programs() {
+    fn unknown_values_are_left_out_of_the_text_and_null_in_json() {
         let bare = Whoami {
             user_id: None,
             principal_id: None,
             kind: None,
             region: None,
-            good_for: GoodFor::Ever,
+            validity: Validity::Permanent,
             endpoint: "http://127.0.0.1:8080".into(),
             sts_endpoint: "http://127.0.0.1:8080".into(),
             arn: "arn".into(),

@@ -22,7 +22,7 @@ use super::options::RunOptions;
 use super::query::Query;
 use super::reasons;
 use super::waves::Waves;
-use crate::cloud::catalogue::Class;
+use crate::cloud::catalogue::ErrorClass;
 use crate::cloud::{CallError, ConnectionProblem, EngineKind, EngineRecord, EngineState, Receipt, Refusal};
 use crate::job::{DataEngineId, Decision, ImageVersionId, Job, JobIndex, JobKey, Outcome, Region};
 use crate::ledger::{

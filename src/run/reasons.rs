@@ -1,6 +1,6 @@
 //! Reasons in words: the service's refusals through its catalogue, and the ends that we find ourselves.
 
-use crate::cloud::catalogue::{self, Class};
+use crate::cloud::catalogue::{self, ErrorClass};
 use crate::cloud::{CallError, ConnectionProblem, Refusal};
 use crate::event::SoakFailure;
 use crate::job::{Origin, Reason};
@@ -162,7 +162,7 @@ pub fn reading_failed(fault: &CallError) -> Reason {
         CallError::Refused(refusal) | CallError::SignatureExpired(refusal) => refused(refusal),
         CallError::NotSent { cause } => found(NOT_SENT, cause.clone()),
         CallError::NoCredentials { cause } => found(NO_CREDENTIALS, cause.clone()),
-        CallError::Connection { by, cause } => connection_failed(*by, cause),
+        CallError::Connection { problem, cause } => connection_failed(*problem, cause),
         CallError::NoResponse { cause, .. } => found(NOT_VERIFIED, cause.clone()),
     }
 }
@@ -170,7 +170,7 @@ pub fn reading_failed(fault: &CallError) -> Reason {
 /// Why a doubt was not settled in time; `unread` is why the latest look showed nothing, where it did not.
 pub(super) fn not_read_back(waited: &str, unread: Option<&Reason>) -> Reason {
     let Some(unread) = unread else { return found(NOT_VERIFIED, waited) };
-    let denied = catalogue::look_up(&unread.code).class == Class::Denied;
+    let denied = catalogue::look_up(&unread.code).class == ErrorClass::Denied;
     let said = unread.message.as_ref().unwrap_or(&unread.cause);
     let message = format!("{waited}; the latest look failed: {}: {said}", unread.code);
     found(if denied { VERIFY_DENIED } else { NOT_VERIFIED }, message)

@@ -1,6 +1,6 @@
-//! Region and endpoint: from flags, the environment, and the profile of tccli.
+//! Region and endpoint from flags, the environment, and the profile of tccli.
 
-use crate::cloud::credentials::tccli::{Configure, Setting, configure, must_exist};
+use crate::cloud::credentials::tccli::{self, ProfileSettings, Setting, check_profile_exists};
 use crate::cloud::credentials::{CredentialsError, Environment};
 use crate::cloud::endpoint::Endpoint;
 use crate::error::Failure;
@@ -8,20 +8,19 @@ use crate::exit::Exit;
 use crate::job::Region;
 use crate::plan;
 
-/// Region for rows that name none.
+/// Variable of the region for rows without one.
 pub const REGION_VARIABLE: &str = "TENCENTCLOUD_REGION";
 
-/// The region for rows that name none: from the flag, the environment or the profile, which must exist if it was
-/// asked for.
+/// The region for rows without one: from the flag, the environment or the profile. A profile of `--profile` must exist.
 pub fn region(flag: Option<&str>, environment: &Environment<'_>) -> Result<Option<Region>, Failure> {
-    must_exist(environment).map_err(|error| unusable(&error))?;
-    let typed = flag.map(|text| Setting { place: "--region".into(), value: text.into() });
+    check_profile_exists(environment).map_err(|error| usage_error(&error))?;
+    let flag = flag.map(|text| Setting { place: "--region".into(), value: text.into() });
     let variable = || {
         let value = environment.value_of(REGION_VARIABLE);
         value.map(|value| Setting { place: REGION_VARIABLE.into(), value })
     };
-    let found = match typed {
-        Some(typed) => Some(typed),
+    let found = match flag {
+        Some(flag) => Some(flag),
         None if environment.profile.is_some() => profile(environment)?.region.or_else(variable),
         None => match variable() {
             Some(variable) => Some(variable),
@@ -38,7 +37,7 @@ pub fn region(flag: Option<&str>, environment: &Environment<'_>) -> Result<Optio
     ))
 }
 
-/// The service that requests go to: from the flag or the profile.
+/// The endpoint, from the flag or the profile.
 pub fn endpoint(flag: Option<&str>, environment: &Environment<'_>) -> Result<Endpoint, Failure> {
     if let Some(flag) = flag {
         return Ok(flag.parse()?);
@@ -49,12 +48,12 @@ pub fn endpoint(flag: Option<&str>, environment: &Environment<'_>) -> Result<End
     value.parse().map_err(|error| Failure::new(Exit::Usage, format!("{place}: {error}")))
 }
 
-fn profile(environment: &Environment<'_>) -> Result<Configure, Failure> {
-    configure(environment).map_err(|error| unusable(&error))
+fn profile(environment: &Environment<'_>) -> Result<ProfileSettings, Failure> {
+    tccli::settings(environment).map_err(|error| usage_error(&error))
 }
 
-/// A profile that is wrong is as wrong as the flags that it stands for.
-fn unusable(error: &CredentialsError) -> Failure {
+/// An invalid profile is a usage error, like the flags that it replaces.
+fn usage_error(error: &CredentialsError) -> Failure {
     Failure::new(Exit::Usage, error.to_string()).next("nothing was sent")
 }
 
@@ -113,18 +112,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_in_a_profile_is_told_by_file_and_name_and_is_a_usage_error() {
-        for (flags, told) in [
-            ("--region ap-tokyo", "bad.configure: dlc.endpoint: the endpoint goes on after the host"),
+    fn an_invalid_value_in_a_profile_is_a_usage_error_with_file_and_field() {
+        for (flags, expected) in [
+            ("--region ap-tokyo", "bad.configure: dlc.endpoint: the endpoint contains more than a host"),
             ("--endpoint a.example.com", "bad.configure: region: \"Mars\" is not a region"),
         ] {
             let failure = service(&format!("dlc-fleet run p.csv --profile bad {flags}"), false);
             let failure = failure.expect_err(flags);
-            assert!(failure.to_string().contains(told), "{failure}");
+            assert!(failure.to_string().contains(expected), "{failure}");
             assert_eq!(failure.exit, Exit::Usage);
         }
         let failure = service("dlc-fleet run p.csv --profile nowhere", false).expect_err("not there");
-        assert!(failure.to_string().contains("--profile: \"nowhere\""), "{failure}");
+        assert!(failure.to_string().contains("--profile \"nowhere\""), "{failure}");
         assert_eq!(failure.exit, Exit::Usage);
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use crate::cloud::catalogue::{self, Class};
+use crate::cloud::catalogue::{self, ErrorClass};
 
 /// What happens to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -119,7 +119,7 @@ impl SimulatedFault {
 
 /// True for every code that means "too many requests". Such requests do not count against the rate limit.
 fn is_throttling(code: &str) -> bool {
-    catalogue::look_up(code).class == Class::Throttled
+    catalogue::look_up(code).class == ErrorClass::Throttled
 }
 
 /// Every documented code, once.

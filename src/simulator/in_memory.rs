@@ -36,7 +36,9 @@ impl Simulator {
         ids: Option<Vec<DataEngineId>>,
     ) -> Result<EngineListing, CallError> {
         let (offset, limit) = (i64::from(page.offset), i64::from(page.limit));
-        let query = EngineQuery { kind: page.kind, engine_type: None, ids, offset, limit };
+        let engine_type = page.kind.engine_type().map(str::to_owned);
+        let kind = EngineKind { gateway: false, ..page.kind };
+        let query = EngineQuery { kind, engine_type, ids, offset, limit };
         match self.send(LIST_ENGINES, Call::Engines(region.clone(), query)).await? {
             (Payload::Engines(listing), _) => Ok(listing),
             _ => Ok(EngineListing::default()),

@@ -140,6 +140,7 @@ impl Parameters {
         let kind = EngineKind {
             generation: self.one_of("EngineGeneration", generations, EngineGeneration::as_str)?,
             exec_type: self.one_of("EngineExecType", exec_types, EngineExecType::as_str)?,
+            gateway: false,
         };
         for (name, supported) in [("SortBy", "create-time"), ("Sorting", "asc")] {
             if let Some(other) = self.text(name)?.filter(|text| text != supported) {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::engine_type::EngineType;
 use super::random::{generator, uuid};
 use super::refusal::refuse;
-use crate::cloud::{EngineRecord, EngineState, ImageRecord, Refusal};
+use crate::cloud::{EngineKind, EngineRecord, EngineState, ImageRecord, Refusal};
 use crate::job::{DataEngineId, DataEngineName, ImageVersionId, JobKey, Region};
 
 /// One engine.
@@ -362,7 +362,7 @@ impl World {
             image_version_name: image.map(|image| image.name.clone()),
             child_image_version_id: minor.map(|id| id.as_str().to_owned()),
             engine_type_detail: Some(engine.engine_type.detail.to_owned()),
-            kind: Some(engine.engine_type.kind),
+            kind: Some(EngineKind { gateway: engine.is_gateway, ..engine.engine_type.kind }),
         }
     }
 

@@ -68,12 +68,12 @@ fn a_clock_that_is_stepped_during_a_run_costs_the_requests_under_way_a_second_tr
 }
 
 #[test]
-fn a_difference_too_large_to_be_believed_stops_the_run_with_a_remedy() {
+fn an_implausible_difference_stops_the_run_with_a_remedy() {
     let stage = Stage::new(&rows(3), CALM);
     stage.simulator.step_clock(SignedDuration::from_hours(72));
     let ran = stage.run(&[]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
-    for words in ["AuthFailure.SignatureExpire", "too far to be believed", "synchronise the clock"] {
+    for words in ["AuthFailure.SignatureExpire", "is not plausible", "synchronise the clock"] {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
     assert_eq!(stage.requests(), 0);

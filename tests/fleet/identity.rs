@@ -123,7 +123,7 @@ fn without_any_keys_a_metadata_service_that_is_silent_does_not_hold_up_the_error
     on_a_machine(&stage, without_keys(&mut command));
     let ran = finish(command);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
-    assert!(ran.stderr.contains("no role is bound to this machine"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no role is bound to the instance"), "{}", ran.stderr);
 
     let mut command = stage.command(&["--yes"]);
     without_keys(&mut command).env(METADATA_ENDPOINT, "http://203.0.113.1");
@@ -150,7 +150,7 @@ fn a_role_that_is_not_given_stops_before_anything_is_sent_and_says_why() {
     command.env_remove("TKE_PROVIDER_ID");
     let ran = finish(command);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
-    assert!(ran.stderr.contains("TKE_PROVIDER_ID is not: set TKE_PROVIDER_ID too"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("TKE_PROVIDER_ID is not: set both"), "{}", ran.stderr);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn whoami_tells_the_role_of_which_account_it_is_and_until_when() {
     assert!((500..=601).contains(&left), "{left}");
     assert!((598..=602).contains(&json["clock_ahead_seconds"].as_i64().expect("seconds")));
     let ran = finish(whoami(&stage, &["--role-arn", other]));
-    assert!(ran.stdout.contains("good until 20") && ran.stdout.contains("clock is wrong"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("valid until 20") && ran.stdout.contains("clock is wrong"), "{}", ran.stdout);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn whoami_without_good_keys_is_refused_and_says_why() {
     for (command, said) in [
         (none, "TENCENTCLOUD_SECRET_ID"),
         (wrong, "AuthFailure.SignatureFailure"),
-        (nobody, "nothing was sent"),
+        (nobody, "the request was not sent"),
     ] {
         let ran = finish(command);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{}", ran.stderr);

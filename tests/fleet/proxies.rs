@@ -63,7 +63,7 @@ fn a_fleet_is_switched_through_the_proxy_that_a_variable_names() {
         );
         assert_eq!(notes.len(), relay.shaken());
         assert!(
-            ran.stderr.contains(&format!("requests go through the proxy {}", proxy.url())),
+            ran.stderr.contains(&format!("connecting through the proxy {}", proxy.url())),
             "{}",
             ran.stderr
         );
@@ -83,7 +83,7 @@ fn what_is_on_this_machine_is_never_shown_to_a_proxy() {
     let ran = finish(command);
     assert_done(&stage, 2, &ran);
     assert_eq!(proxy.notes(), Vec::<String>::new());
-    assert!(ran.stderr.contains("straight to the endpoint, since it is on this machine"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("connecting directly: the endpoint is on this machine"), "{}", ran.stderr);
 }
 
 #[test]
@@ -203,8 +203,8 @@ fn a_proxy_that_refuses_or_is_not_there_ends_before_the_first_write() {
     let mut dead = ConnectProxy::start(relay.address.port(), &[]);
     dead.kill();
     for (proxy, words) in [
-        (refusing.url(), "the proxy refused to lead to the endpoint"),
-        (dead.url(), "the proxy could not be reached"),
+        (refusing.url(), "the proxy refused to connect to the endpoint"),
+        (dead.url(), "the proxy cannot be reached"),
     ] {
         let ran = finish(command(&stage, &proxy, &["--max-attempts", "2"]));
         assert_eq!(ran.code, Some(3), "{}", ran.stderr);

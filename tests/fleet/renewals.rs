@@ -130,7 +130,7 @@ async fn nor_does_reading() {
     sleep(NO_KEYS.0).await;
     reader.survey(&plan).await.expect("a survey");
     let reads = simulator.stats().action(LIST_ENGINES);
-    assert_eq!(reads.received, 80, "four kinds of engine in each region");
+    assert_eq!(reads.received, 160, "eight kinds of engine in each region");
     assert!(
         reads.peak_requests_per_second <= 20,
         "{} arrivals in one second",

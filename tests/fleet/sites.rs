@@ -51,7 +51,7 @@ fn the_host_of_a_finance_region_serves_no_other_region() {
     let stage = Stage::new(&rows(2), CALM);
     let ran = finish(command(&stage, &["run", "plan.csv", "--endpoint", HOST, "--yes"]));
     let words =
-        ["2 engines in ap-guangzhou", "serves ap-shanghai-fsi alone", "--endpoint dlc.tencentcloudapi.com"];
+        ["2 engines in ap-guangzhou", "serves only ap-shanghai-fsi", "--endpoint dlc.tencentcloudapi.com"];
     assert_refused(&stage, &ran, &words);
     let other = Stage::in_region("ap-shenzhen-fsi", &rows(2), CALM);
     let ran = finish(command(&other, &["run", "plan.csv", "--endpoint", HOST, "--yes"]));

@@ -67,14 +67,14 @@ fn assert_went_on(ran: &Ran, fault: &str) {
 #[test]
 fn a_first_listing_that_fails_once_is_asked_for_again() {
     each(&PASSING, |fault| {
-        // each of the four listings may fail once
-        let stage = stage(fault, LIST_ENGINES, 4);
+        // each of the eight listings may fail once
+        let stage = stage(fault, LIST_ENGINES, 8);
         let flags = ["--dry-run"];
         let mut command = stage.command(&flags);
         command.args(["--output", "json"]);
         assert_went_on(&crate::stage::finish(command), fault);
         let stats = stage.simulator.stats();
-        assert_eq!(stats.action(LIST_ENGINES).received, 8, "{fault}: each is asked for twice");
+        assert_eq!(stats.action(LIST_ENGINES).received, 16, "{fault}: each is read twice");
     });
 }
 
@@ -98,7 +98,7 @@ fn what_says_who_may_call_or_what_is_wrong_with_the_question_is_not_asked_again(
         let code = fault.trim_start_matches("undocumented ");
         assert_eq!(ran.code, Some(3), "{fault}: {}", ran.stderr);
         assert!(ran.stderr.contains(code), "{fault}: {}", ran.stderr);
-        assert_eq!(stage.simulator.stats().action(LIST_ENGINES).received, 4, "{fault}");
+        assert_eq!(stage.simulator.stats().action(LIST_ENGINES).received, 8, "{fault}");
     });
 }
 
@@ -109,7 +109,7 @@ fn a_failure_that_stays_ends_the_command_with_its_code() {
         let ran = stage.run(&["--max-attempts", "2"]);
         assert_eq!(ran.code, Some(3), "{fault}: {}", ran.stderr);
         assert!(ran.stderr.contains(fault.trim_start_matches("undocumented ")), "{fault}: {}", ran.stderr);
-        assert_eq!(stage.simulator.stats().action(LIST_ENGINES).received, 8, "{fault}");
+        assert_eq!(stage.simulator.stats().action(LIST_ENGINES).received, 16, "{fault}");
     });
 }
 
@@ -144,8 +144,8 @@ fn an_action_that_is_missing_each_time_is_missing() {
     assert!(ran.stderr.contains("data_engine_name"), "{}", ran.stderr);
     assert_eq!(
         stage.simulator.stats().action(LIST_ENGINES).received,
-        12,
-        "each of four listings three times"
+        24,
+        "each of eight listings three times"
     );
 }
 

@@ -1,32 +1,32 @@
-//! Holds the table against a second list, written by hand from the documents.
+//! Compares the table with a second list, written by hand from the documents.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
-const ENGINE: Class = Class::Final(Reach::Engine);
-const IMAGE: Class = Class::Final(Reach::Image);
-const REGION: Class = Class::Final(Reach::Region);
-const STOP: Class = Class::Final(Reach::Account);
+const ENGINE: ErrorClass = ErrorClass::Final(ErrorScope::Engine);
+const IMAGE: ErrorClass = ErrorClass::Final(ErrorScope::Image);
+const REGION: ErrorClass = ErrorClass::Final(ErrorScope::Region);
+const STOP: ErrorClass = ErrorClass::Final(ErrorScope::Account);
 
-/// Asserts one class for many codes, and that each has a line of its own.
-fn assert_class(class: Class, codes: &str) {
+/// Asserts one class for many codes, and that each has an entry of its own.
+fn assert_class(class: ErrorClass, codes: &str) {
     for code in codes.split_whitespace() {
-        let line = look_up(code);
-        assert_eq!((line.code, line.class), (code, class), "line of {code}");
+        let entry = look_up(code);
+        assert_eq!((entry.code, entry.class), (code, class), "entry of {code}");
     }
 }
 
 #[test]
-fn no_code_stands_twice_and_the_table_is_sorted() {
-    let sorted: BTreeSet<&str> = all().iter().map(|line| line.code).collect();
-    let as_written: Vec<&str> = all().iter().map(|line| line.code).collect();
+fn no_code_occurs_twice_and_the_table_is_sorted() {
+    let sorted: BTreeSet<&str> = all().iter().map(|entry| entry.code).collect();
+    let as_written: Vec<&str> = all().iter().map(|entry| entry.code).collect();
     assert_eq!(as_written, sorted.into_iter().collect::<Vec<_>>());
     assert_eq!(as_written.len(), 70);
 }
 
 #[test]
-fn all_documented_codes_of_the_switch_have_a_line_of_their_own() {
+fn all_documented_codes_of_the_switch_have_an_entry_of_their_own() {
     let distinct: BTreeSet<&str> = SWITCH_CODES.into_iter().collect();
     assert_eq!(distinct.len(), 24);
     let without: Vec<&str> = SWITCH_CODES.into_iter().filter(|code| look_up(code).code != *code).collect();
@@ -36,10 +36,10 @@ fn all_documented_codes_of_the_switch_have_a_line_of_their_own() {
 #[test]
 fn each_code_of_the_switch_has_its_class() {
     let groups = [
-        (Class::Transient, "InternalError InternalError.InternalSystemException"),
-        (Class::NotRunning, "ResourceNotFound.DataEngineNotActivity"),
+        (ErrorClass::Transient, "InternalError InternalError.InternalSystemException"),
+        (ErrorClass::NotRunning, "ResourceNotFound.DataEngineNotActivity"),
         (
-            Class::Denied,
+            ErrorClass::Denied,
             "FailedOperation.NoPermissionToUseTheDataEngine
              UnauthorizedOperation.UnauthorizedOperationCode_NoEngineCamPermissions",
         ),
@@ -76,11 +76,11 @@ fn each_common_code_has_its_class() {
          AuthFailure.TokenFailure InvalidAction InvalidRequest IpInBlacklist IpNotInWhitelist MissingParameter
          NoSuchProduct NoSuchVersion UnknownParameter UnsupportedProtocol",
     );
-    assert_class(Class::Denied, "AuthFailure.UnauthorizedOperation UnauthorizedOperation");
-    assert_class(Class::Transient, "InternalError ServiceUnavailable");
-    assert_class(Class::Busy, "ResourceInUse ResourceInsufficient ResourceUnavailable");
+    assert_class(ErrorClass::Denied, "AuthFailure.UnauthorizedOperation UnauthorizedOperation");
+    assert_class(ErrorClass::Transient, "InternalError ServiceUnavailable");
+    assert_class(ErrorClass::Busy, "ResourceInUse ResourceInsufficient ResourceUnavailable");
     assert_class(
-        Class::Throttled,
+        ErrorClass::Throttled,
         "RequestLimitExceeded RequestLimitExceeded.GlobalRegionUinLimitExceeded
          RequestLimitExceeded.IPLimitExceeded RequestLimitExceeded.UinLimitExceeded",
     );
@@ -93,14 +93,14 @@ fn each_common_code_has_its_class() {
 }
 
 #[test]
-fn codes_documented_for_other_actions_only_have_their_class_too() {
+fn codes_of_other_actions_have_their_class() {
     assert_class(
-        Class::Busy,
+        ErrorClass::Busy,
         "FailedOperation.AnotherProcessRunning FailedOperation.AnotherRequestProcessing
          InvalidParameter.InstanceInProcess",
     );
     assert_class(
-        Class::Denied,
+        ErrorClass::Denied,
         "UnauthorizedOperation.OperateComputingEngine UnauthorizedOperation.ModifyComputingEngine
          UnauthorizedOperation.UseComputingEngine",
     );
@@ -113,32 +113,32 @@ fn codes_documented_for_other_actions_only_have_their_class_too() {
 #[test]
 fn an_unknown_sub_code_inherits_from_its_first_segment() {
     for (code, first_segment, class) in [
-        ("InternalError.Novelty", "InternalError", Class::Transient),
-        ("InternalError.Novelty.Deeper", "InternalError", Class::Transient),
-        ("RequestLimitExceeded.Novelty", "RequestLimitExceeded", Class::Throttled),
+        ("InternalError.Novelty", "InternalError", ErrorClass::Transient),
+        ("InternalError.Novelty.Deeper", "InternalError", ErrorClass::Transient),
+        ("RequestLimitExceeded.Novelty", "RequestLimitExceeded", ErrorClass::Throttled),
         ("AuthFailure.Novelty", "AuthFailure", STOP),
-        ("UnauthorizedOperation.Novelty", "UnauthorizedOperation", Class::Denied),
-        ("ResourceInUse.Novelty", "ResourceInUse", Class::Busy),
+        ("UnauthorizedOperation.Novelty", "UnauthorizedOperation", ErrorClass::Denied),
+        ("ResourceInUse.Novelty", "ResourceInUse", ErrorClass::Busy),
         ("InvalidParameter.Novelty", "InvalidParameter", ENGINE),
         ("UnsupportedRegion.Novelty", "UnsupportedRegion", REGION),
     ] {
-        let line = look_up(code);
-        assert_eq!((line.code, line.class), (first_segment, class), "line of {code}");
+        let entry = look_up(code);
+        assert_eq!((entry.code, entry.class), (first_segment, class), "entry of {code}");
     }
 }
 
 #[test]
-fn an_unheard_of_code_fails_its_engine_only() {
+fn an_undocumented_code_fails_only_its_engine() {
     for code in ["Novelty", "Novelty.Internal", "", ".", ".InternalError", "internalerror"] {
-        assert_eq!(look_up(code), &UNHEARD_OF, "line of {code:?}");
+        assert_eq!(look_up(code), &UNKNOWN_CODE, "entry of {code:?}");
     }
-    assert_eq!(UNHEARD_OF.class, ENGINE);
+    assert_eq!(UNKNOWN_CODE.class, ENGINE);
 }
 
 #[test]
 fn only_checks_that_come_before_the_operation_prove_that_nothing_was_applied() {
     let unproven: Vec<&str> =
-        all().iter().filter(|line| line.proof.is_none()).map(|line| line.code).collect();
+        all().iter().filter(|entry| !entry.proves_not_applied).map(|entry| entry.code).collect();
     assert_eq!(
         unproven,
         [
@@ -167,19 +167,19 @@ fn only_checks_that_come_before_the_operation_prove_that_nothing_was_applied() {
 
 #[test]
 fn causes_and_remedies_are_clauses_without_capital_and_full_stop() {
-    for line in all().iter().chain([&UNHEARD_OF]) {
-        for text in [line.cause, line.remedy] {
+    for entry in all().iter().chain([&UNKNOWN_CODE]) {
+        for text in [entry.cause, entry.remedy] {
             let first = text.chars().next();
-            assert!(first.is_some_and(char::is_lowercase), "{}: {text:?} needs a small letter", line.code);
-            assert!(!text.ends_with(['.', '!', ' ', ':']), "{}: {text:?} needs no end mark", line.code);
-            assert!(!text.contains(". "), "{}: {text:?} is more than a clause", line.code);
-            assert!(text.chars().count() <= 100, "{}: {text:?} is too long", line.code);
+            assert!(first.is_some_and(char::is_lowercase), "{}: {text:?} needs a small letter", entry.code);
+            assert!(!text.ends_with(['.', '!', ' ', ':']), "{}: {text:?} needs no end mark", entry.code);
+            assert!(!text.contains(". "), "{}: {text:?} is more than a clause", entry.code);
+            assert!(text.chars().count() <= 100, "{}: {text:?} is too long", entry.code);
         }
     }
 }
 
 #[test]
-fn a_refusal_is_definitive_where_it_judges_the_caller_or_the_question() {
+fn a_refusal_is_definitive_if_it_is_about_the_caller_or_the_parameters() {
     let definitive = "AuthFailure AuthFailure.Novelty UnauthorizedOperation.Novelty IpNotInWhitelist InvalidParameter \
          InvalidParameterValue.Novelty MissingParameter UnknownParameter ResourceNotFound.DataEngineNotFound \
          InvalidAction UnsupportedRegion UnsupportedOperation ResourceUnavailable.BalanceInsufficient \

@@ -1,83 +1,67 @@
-//! Reads files that people and other tools wrote: small ones, as text, whatever an editor did to them.
+//! Reads credential files: small, UTF-8, with or without a byte order mark; and warns about their mode.
 
-use std::fmt::Display;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::{CredentialsError, Environment};
+use super::environment::Environment;
+use super::error::CredentialsError;
+use crate::cloud::file::read_regular;
 use crate::format::{for_shell, shown_path};
 
-/// Largest file that is read, in bytes. A profile of tccli names every service there is, in some 40 kB.
-const LARGEST: u64 = 1024 * 1024;
+/// Largest file in bytes. A profile of tccli that names every service has about 40 kB.
+const MAX_BYTES: u64 = 1024 * 1024;
 
-/// What some editors on Windows begin a text with.
+/// Some editors on Windows start a text with it.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What there is where a file was looked for.
-pub(super) enum Looked {
-    /// The file.
+/// A credential file.
+pub(super) enum Content {
+    /// Its text.
     Text(Zeroizing<String>),
-    /// Nothing that can be reached, for this reason.
-    Nothing(&'static str),
+    /// There is no file, or none that this user may see, with the reason.
+    Missing(&'static str),
 }
 
-/// Reads a file as a whole. What is there and is no text of a sensible size is an error.
-pub(super) fn read(path: &Path) -> Result<Looked, CredentialsError> {
-    let there = match std::fs::metadata(path) {
-        Ok(there) => there,
-        Err(error) => return absent(path, &error),
-    };
-    if there.is_dir() {
-        return Err(wrong(path, "is a folder, and a file was expected: move it away"));
+/// Reads a whole file. A file that cannot be read or is not a text of a plausible size is an error.
+pub(super) fn read(path: &Path) -> Result<Content, CredentialsError> {
+    match std::fs::metadata(path).map_err(|error| error.kind()) {
+        // the home directory of a service account often does not exist or belongs to another user
+        Err(ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Content::Missing("does not exist")),
+        Err(ErrorKind::PermissionDenied) => {
+            return Ok(Content::Missing("is in a directory that this user must not read"));
+        }
+        _ => {}
     }
-    if !there.is_file() {
-        return Err(wrong(path, "is no regular file: put one in its place"));
-    }
-    let mut bytes =
-        Zeroizing::new(Vec::with_capacity(usize::try_from(there.len().min(LARGEST)).unwrap_or(0) + 1));
-    File::open(path)
-        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
-        .map_err(|error| wrong(path, format!("cannot be read: {error}: give this user leave to read it")))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(wrong(path, "is larger than 1 MiB: put the right file in its place"));
-    }
-    Ok(Looked::Text(text(path, &bytes)?))
-}
-
-/// A file that cannot be seen is none: homes of service accounts often do not exist, or are closed to them.
-fn absent(path: &Path, error: &io::Error) -> Result<Looked, CredentialsError> {
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(Looked::Nothing("not there")),
-        ErrorKind::PermissionDenied => Ok(Looked::Nothing("in a folder that is closed to this user")),
-        _ => Err(wrong(path, format!("cannot be looked at: {error}: put a file in its place"))),
-    }
-}
-
-fn text(path: &Path, bytes: &[u8]) -> Result<Zeroizing<String>, CredentialsError> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(Zeroizing::new(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).to_owned())),
+    let bytes = read_regular(path, MAX_BYTES).map_err(|error| {
+        let problem = format!("cannot be read: {error}: correct the file or its permissions");
+        CredentialsError::in_file(path, problem)
+    })?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => {
+            let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+            Ok(Content::Text(Zeroizing::new(text.to_owned())))
+        }
         Err(error) => {
             let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
-            Err(wrong(path, format!("line {line}: this is not UTF-8 text: save the file as UTF-8")))
+            let problem = format!("line {line} is not UTF-8 text: save the file as UTF-8");
+            Err(CredentialsError::in_file(path, problem))
         }
     }
 }
 
-/// Warns where the mode of a file lets others in, unless its folder keeps them out, as tccli's does.
-#[cfg(unix)]
+/// Warns if other users can read the file. The mode of its directory may prevent that, as it does for tccli.
 pub(super) fn warn_if_exposed(path: &Path, environment: &Environment<'_>) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = |path: &Path| std::fs::metadata(path).map(|there| there.permissions().mode());
+    let mode = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
     let Ok(real) = path.canonicalize() else { return };
-    let folder_is_open = real.parent().is_some_and(|folder| mode(folder).is_ok_and(|mode| mode & 0o011 != 0));
+    let is_open = real.parent().is_some_and(|folder| mode(folder).is_ok_and(|mode| mode & 0o011 != 0));
     match mode(&real) {
-        Ok(mode) if mode & 0o077 != 0 && folder_is_open => {
-            let (file, typed) = (shown_path(path), for_shell(&path.display().to_string()));
+        Ok(mode) if mode & 0o077 != 0 && is_open => {
+            let (file, quoted) = (shown_path(path), for_shell(&path.display().to_string()));
             environment.warn(format!(
-                "the mode of {file} ({:04o}) lets others read or change it: `chmod 600 {typed}`",
+                "other users can access {file} (mode {:04o}): run `chmod 600 {quoted}`",
                 mode & 0o7777
             ));
         }
@@ -85,16 +69,9 @@ pub(super) fn warn_if_exposed(path: &Path, environment: &Environment<'_>) {
     }
 }
 
-#[cfg(not(unix))]
-pub(super) fn warn_if_exposed(_path: &Path, _surroundings: &Environment<'_>) {}
-
-/// An error that a file is at fault for.
-pub(super) fn wrong(path: &Path, what: impl Display) -> CredentialsError {
-    CredentialsError::Source { what: format!("{}: {what}", shown_path(path)), may_pass: false }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::{File, Permissions, set_permissions};
     use std::path::PathBuf;
 
     use tempfile::TempDir;
@@ -118,55 +95,50 @@ mod tests {
     fn a_text_is_read_without_its_byte_order_mark() {
         for bytes in ["a\r\nb", "\u{feff}a\r\nb"] {
             let (_folder, path) = holding(bytes.as_bytes());
-            assert!(matches!(read(&path), Ok(Looked::Text(text)) if text.as_str() == "a\r\nb"), "{bytes:?}");
+            assert!(matches!(read(&path), Ok(Content::Text(text)) if text.as_str() == "a\r\nb"), "{bytes:?}");
         }
     }
 
     #[test]
-    fn what_is_not_there_is_no_error() {
+    fn a_missing_file_is_not_an_error() {
         let (folder, path) = holding(b"");
         for place in [folder.path().join("other"), path.join("below a file"), PathBuf::from("/dev/null/x")] {
-            assert!(matches!(read(&place), Ok(Looked::Nothing("not there"))), "{}", place.display());
+            assert!(matches!(read(&place), Ok(Content::Missing("does not exist"))), "{}", place.display());
         }
     }
 
     #[test]
-    fn a_folder_a_device_and_a_huge_file_are_refused_without_being_read() {
+    fn a_directory_a_device_and_a_huge_file_are_refused_without_being_read() {
         let (folder, path) = holding(b"");
-        assert!(refusal(folder.path()).contains("is a folder"));
-        if cfg!(unix) {
-            assert!(refusal(Path::new("/dev/zero")).contains("no regular file"));
-        }
+        assert!(refusal(folder.path()).contains("not a regular file"));
+        assert!(refusal(Path::new("/dev/zero")).contains("not a regular file"));
         let file = File::options().write(true).open(&path).expect("a file");
-        file.set_len(LARGEST).expect("longer");
+        file.set_len(MAX_BYTES).expect("longer");
         assert!(read(&path).is_ok());
         file.set_len(1 << 40).expect("longer");
-        assert!(refusal(&path).contains("larger than 1 MiB"));
+        assert!(refusal(&path).contains("larger than 1024 KiB"));
     }
 
     #[test]
-    fn what_is_not_utf_8_is_refused_by_line_and_not_shown() {
+    fn a_text_that_is_not_utf_8_is_refused_with_its_line_and_not_shown() {
         let utf_16: Vec<u8> = "\u{feff}PRIVATE".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        for (bytes, line) in [(utf_16.as_slice(), "line 1:"), (b"PRIVATE\nPRIVATE\xff\n", "line 2:")] {
+        for (bytes, line) in [(utf_16.as_slice(), "line 1 is"), (b"PRIVATE\nPRIVATE\xff\n", "line 2 is")] {
             let (_folder, path) = holding(bytes);
             let error = refusal(&path);
             assert!(error.contains(line) && !error.contains("PRIV"), "{error}");
         }
     }
 
-    #[cfg(unix)]
     #[test]
-    fn others_are_warned_of_where_mode_and_folder_let_them_in() {
-        use std::os::unix::fs::PermissionsExt;
+    fn a_warning_is_given_if_the_modes_of_file_and_directory_let_other_users_in() {
         let (folder, path) = holding(b"");
-        let mode = |path: &Path, mode| {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
-        };
+        let set_mode =
+            |path: &Path, mode| set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
         for (file, around, warned) in
             [(0o600, 0o755, false), (0o640, 0o755, true), (0o604, 0o711, true), (0o644, 0o700, false)]
         {
-            mode(&path, file);
-            mode(folder.path(), around);
+            set_mode(&path, file);
+            set_mode(folder.path(), around);
             let environment = Environment::new(&|_| None, None, None);
             warn_if_exposed(&path, &environment);
             let warnings = environment.warnings();

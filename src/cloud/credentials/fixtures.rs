@@ -1,4 +1,4 @@
-//! What tests of sources give them to look at: variables, a service on loopback, and answers of STS.
+//! Variables, a service on loopback, and responses of STS for the tests of sources.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,14 +6,15 @@ use std::time::Duration;
 use super::{CredentialsError, Environment, Source, WantedRole, find};
 use crate::cloud::faulty_server::{Reply, Server};
 use crate::cloud::network::Network;
-use crate::cloud::signed::{ServiceClock, SignedClient};
+use crate::cloud::service_clock::ServiceClock;
+use crate::cloud::signed::SignedClient;
 use crate::cloud::sts::StsClient;
 
 /// When the keys of [`session`] expire.
 pub const EXPIRES: i64 = 4_000_000_000;
 
-/// An address at which nobody listens.
-pub const NOBODY: &str = "http://127.0.0.1:1";
+/// An address without a server.
+pub const UNUSED_ADDRESS: &str = "http://127.0.0.1:1";
 
 pub fn sts_at(url: &str) -> StsClient {
     let endpoint = url.parse().expect("an endpoint");
@@ -26,21 +27,21 @@ pub fn sts_at(url: &str) -> StsClient {
     StsClient::new(client.expect("a client"), None)
 }
 
-/// What STS answers where it gives keys; `number` tells them apart.
+/// A response of STS with keys, which contain `number`.
 pub fn session(number: usize) -> Reply {
     Reply::json(&format!(
         r#"{{"Response":{{"Credentials":{{"Token":"PRIVATE-T{number}","TmpSecretId":"id-{number}","TmpSecretKey":"PRIVATE-K{number}"}},"ExpiredTime":{EXPIRES},"RequestId":"r-{number}"}}}}"#
     ))
 }
 
-/// What STS answers where it refuses.
+/// A refusal of STS.
 pub fn refusal(code: &str) -> Reply {
     Reply::json(&format!(
-        r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"PRIVATE-TOKEN is not liked"}},"RequestId":"r-9"}}}}"#
+        r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"PRIVATE-TOKEN is not accepted"}},"RequestId":"r-9"}}}}"#
     ))
 }
 
-/// Looks for a source among variables, with STS and metadata service at an address.
+/// Searches for a source with these variables, and STS and metadata service at an address.
 pub fn find_among(
     variables: &[(&str, &str)],
     url: &str,
@@ -54,7 +55,7 @@ pub fn find_among(
     find(&Environment::new(&variable, None, None), role, &sts_at(url))
 }
 
-/// The actions that arrived, in their order.
+/// The received actions, in their order.
 pub fn actions(server: &Server) -> Vec<String> {
     let action = |received: &crate::cloud::faulty_server::Received| {
         received

@@ -1,106 +1,88 @@
-//! The keys that are good at the moment: renewed before they expire, once for all calls in flight.
+//! The keys to sign with at the moment: renewed before they expire, once for all calls in flight.
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Credentials, CredentialsError};
-use crate::cloud::signed::ServiceClock;
-use crate::cloud::sts::{GET_CALLER_IDENTITY, StsClient, Told};
-use crate::cloud::{CallError, Refusal};
+use super::error::CredentialsError;
+use super::keys::Credentials;
+use super::source::{FixedKeys, Source};
+use crate::cloud::error::CallError;
+use crate::cloud::service_clock::ServiceClock;
+use crate::cloud::sts::{CallerIdentity, GET_CALLER_IDENTITY, StsClient, StsFailure};
 
-/// Keys with less than this left are replaced, in seconds; the vendor's tools do the same (vendor's Python and Go
-/// SDKs, command line).
+/// Keys with fewer seconds left are renewed, as by the vendor's tools (vendor's Python and Go SDKs, command line).
 pub(super) const RENEW_BELOW: i64 = 300;
 
-/// Least time between two renewals while there are good keys, unless the service refuses what the first one brought: a
-/// source that fails, or whose keys never last, is not asked again by every single call.
+/// Least time between two renewals while there are valid keys, unless the service refuses the keys of the first one: a
+/// source that fails, or whose keys are always about to expire, is not fetched by every call.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The same while there are none, and everything waits for some.
+/// The same while there are no valid keys and every call waits for some.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
-/// The code of a token that is not, or no longer, accepted.
+/// The code for a token that is not, or no longer, accepted.
 const TOKEN_FAILURE: &str = "AuthFailure.TokenFailure";
 
-/// What a source answers with.
-pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Credentials, CredentialsError>> + Send + 'a>>;
-
-/// Somewhere that keys come from.
-pub trait Source: Send + Sync + 'static {
-    /// What people call it: names files and variables, never values.
-    fn name(&self) -> String;
-
-    /// Gets the keys. `clock` tells the service's time, for sources that call the service themselves.
-    fn fetch<'a>(&'a self, clock: &'a ServiceClock) -> Fetching<'a>;
-
-    /// True where another [`Source::fetch`] may bring other keys.
-    fn renews(&self) -> bool;
-}
-
-/// Holds one set of keys and where they come from.
+/// One set of keys and the source that renews them.
 pub struct Keyring {
     source: Box<dyn Source>,
     clock: Arc<ServiceClock>,
-    held: Mutex<Held>,
-    /// Whose keys they have to be, once somebody made sure of it.
-    owner: OnceLock<Owner>,
-}
-
-/// An account, and who can tell whether keys belong to it.
-struct Owner {
-    account_id: String,
-    sts: StsClient,
+    state: Mutex<State>,
+    /// The account that renewed keys must belong to, once it is known, and the STS client that identifies the keys.
+    account: OnceLock<(String, StsClient)>,
 }
 
 #[derive(Default)]
-struct Held {
+struct State {
     keys: Option<Arc<Credentials>>,
-    /// The renewal under way. Nothing is ever sent: whoever waits for it wakes up when its other end goes.
+    /// True once the service has refused `keys`.
+    refused: bool,
+    /// The renewal in progress. No value is ever sent: the waiting calls wake up when the sender is dropped.
     renewal: Option<watch::Receiver<()>>,
-    /// When the latest renewal ended, and why it brought nothing.
+    /// When the latest renewal ended, and its error if it failed.
     latest: Option<(Instant, Option<CredentialsError>)>,
 }
 
 /// What a caller does next.
 enum Next {
-    Take(Result<Arc<Credentials>, CredentialsError>),
+    Return(Result<Arc<Credentials>, CredentialsError>),
     Wait(watch::Receiver<()>),
 }
 
 impl Keyring {
-    /// A keyring that has fetched nothing yet. `clock` is the service's, by which keys expire.
+    /// Fetches nothing yet. Keys expire by `clock`, the service's clock.
     pub fn new(source: Box<dyn Source>, clock: Arc<ServiceClock>) -> Self {
-        Self { source, clock, held: Mutex::default(), owner: OnceLock::new() }
+        Self { source, clock, state: Mutex::default(), account: OnceLock::new() }
     }
 
     /// A keyring whose keys never change.
     pub fn of(credentials: Credentials, name: &str) -> Self {
-        let held = Held { keys: Some(Arc::new(credentials)), ..Held::default() };
-        let source = Box::new(Fixed { name: name.to_owned() });
-        Self { source, clock: Arc::default(), held: Mutex::new(held), owner: OnceLock::new() }
+        Self::new(Box::new(FixedKeys { name: name.to_owned(), keys: credentials }), Arc::default())
     }
 
-    /// What people call the source of these keys.
+    /// The name of the source in messages.
     pub fn source(&self) -> String {
         self.source.name()
     }
 
-    /// From now on, takes no keys of another account: a file may be written anew by whoever logs in elsewhere.
-    pub fn keep_to(&self, account_id: &str, sts: StsClient) {
-        let _ = self.owner.set(Owner { account_id: account_id.to_owned(), sts });
+    /// Refuses renewed keys of another account from now on: a login with another account replaces the keys in a file.
+    pub fn require_account(&self, account_id: &str, sts: StsClient) {
+        let _ = self.account.set((account_id.to_owned(), sts));
     }
 
-    /// The keys to sign with now, renewed where they have to be: in the background while the old ones are good, and
-    /// else everybody waits for the same renewal. Dropped before it is done, this loses nothing.
+    /// The keys to sign with now. They are renewed in the background while the old ones are valid; else all callers
+    /// wait for the same renewal. The future may be dropped at any time.
     pub async fn current(self: &Arc<Self>) -> Result<Arc<Credentials>, CredentialsError> {
         loop {
             match self.next() {
-                Next::Take(keys) => return keys,
+                Next::Return(keys) => return keys,
                 Next::Wait(mut renewal) => {
                     let _ = renewal.changed().await;
                 }
@@ -108,171 +90,160 @@ impl Keyring {
         }
     }
 
-    /// The keys that are held at this moment, good or not; never waits.
-    pub(in crate::cloud) fn held(&self) -> Option<Arc<Credentials>> {
+    /// The latest keys, valid or not; never waits.
+    pub(in crate::cloud) fn latest(&self) -> Option<Arc<Credentials>> {
         self.lock().keys.clone()
     }
 
-    /// What a fault of a call that was signed with these keys means: a token that is no longer accepted is outdated
-    /// where the next call can have another one.
-    pub(in crate::cloud) fn judge(&self, keys: &Credentials, fault: CallError) -> CallError {
-        match fault {
-            CallError::Refused(Refusal { code, message, request_id })
-                if code == TOKEN_FAILURE && self.source.renews() =>
-            {
-                keys.refuse();
-                CallError::SignatureExpired(Refusal { code, message, request_id })
+    /// The error of a call that was signed with these keys. A refused token becomes [`CallError::SignatureExpired`] if
+    /// the next call can have another one.
+    pub(in crate::cloud) fn classify(&self, keys: &Arc<Credentials>, error: CallError) -> CallError {
+        match error {
+            CallError::Refused(refusal) if refusal.code == TOKEN_FAILURE && self.source.is_renewable() => {
+                let mut state = self.lock();
+                // the refusal of a request with earlier keys may arrive late
+                if state.keys.as_ref().is_some_and(|current| Arc::ptr_eq(current, keys)) {
+                    state.refused = true;
+                }
+                CallError::SignatureExpired(refusal)
             }
-            fault => fault,
+            error => error,
         }
+    }
+
+    /// Whose keys these are.
+    pub async fn identity(self: &Arc<Self>, sts: &StsClient) -> Result<CallerIdentity, CallError> {
+        match self.identity_of_current_keys(sts).await {
+            // the keys are renewed now
+            Err(CallError::SignatureExpired(_)) => self.identity_of_current_keys(sts).await,
+            result => result,
+        }
+    }
+
+    async fn identity_of_current_keys(
+        self: &Arc<Self>,
+        sts: &StsClient,
+    ) -> Result<CallerIdentity, CallError> {
+        let keys = self.current().await?;
+        sts.identity(&keys).await.map_err(|error| self.classify(&keys, error))
     }
 
     fn next(self: &Arc<Self>) -> Next {
-        let mut held = self.lock();
-        let keys = held.keys.clone();
-        let left = keys.as_ref().map_or(0, |keys| self.left(keys));
-        if let Some(keys) = &keys
-            && (!self.source.renews() || left > RENEW_BELOW && !keys.is_refused())
+        let mut state = self.lock();
+        let left = state.keys.as_ref().map_or(0, |keys| self.seconds_left(keys));
+        if let Some(keys) = &state.keys
+            && (!self.source.is_renewable() || left > RENEW_BELOW && !state.refused)
         {
-            return Next::Take(Ok(Arc::clone(keys)));
+            return Next::Return(Ok(Arc::clone(keys)));
         }
-        held.notice_a_break_down();
-        let accepted = keys.filter(|keys| !keys.is_refused());
-        let good = accepted.clone().filter(|_| left > 0);
-        let pause = if good.is_some() { PAUSE } else { SHORT_PAUSE };
-        let just_now = held.latest.as_ref().filter(|(at, _)| at.elapsed() < pause);
-        match (&held.renewal, just_now, good, accepted) {
+        state.end_panicked_renewal();
+        let accepted = state.keys.clone().filter(|_| !state.refused);
+        let valid = accepted.clone().filter(|_| left > 0);
+        let pause = if valid.is_some() { PAUSE } else { SHORT_PAUSE };
+        let recent = state.latest.as_ref().filter(|(at, _)| at.elapsed() < pause);
+        match (&state.renewal, recent, valid, accepted) {
             (Some(renewal), _, None, _) => Next::Wait(renewal.clone()),
-            (Some(_), _, Some(good), _) | (None, Some(_), Some(good), _) => Next::Take(Ok(good)),
-            (None, Some((_, Some(error))), None, _) => Next::Take(Err(error.clone())),
-            // by our clock they have expired already, but there are no better ones
-            (None, Some((_, None)), None, Some(fresh)) => Next::Take(Ok(fresh)),
-            (None, _, good, _) => {
-                let renewal = self.renew(&mut held);
-                good.map_or(Next::Wait(renewal), |good| Next::Take(Ok(good)))
+            (Some(_), _, Some(valid), _) | (None, Some(_), Some(valid), _) => Next::Return(Ok(valid)),
+            (None, Some((_, Some(error))), None, _) => Next::Return(Err(error.clone())),
+            // the renewed keys have expired by our clock, but there are no better ones
+            (None, Some((_, None)), None, Some(renewed)) => Next::Return(Ok(renewed)),
+            (None, _, valid, _) => {
+                let renewal = self.renew(&mut state);
+                valid.map_or(Next::Wait(renewal), |valid| Next::Return(Ok(valid)))
             }
         }
     }
 
-    /// Starts a renewal that goes on whatever becomes of those who wait for it.
-    fn renew(self: &Arc<Self>, held: &mut Held) -> watch::Receiver<()> {
-        let (over, renewal) = watch::channel(());
-        held.renewal = Some(renewal.clone());
+    /// Starts a renewal that continues when the waiting calls are dropped.
+    fn renew(self: &Arc<Self>, state: &mut State) -> watch::Receiver<()> {
+        let (done, renewal) = watch::channel(());
+        state.renewal = Some(renewal.clone());
         let keyring = Arc::clone(self);
         tokio::spawn(async move {
             let fetched = match keyring.source.fetch(&keyring.clock).await {
-                Ok(keys) => keyring.of_the_owner(keys).await,
+                Ok(keys) => keyring.check_account(keys).await,
                 failed => failed,
             };
-            let mut held = keyring.lock();
-            let error = match fetched {
+            let mut state = keyring.lock();
+            state.renewal = None;
+            state.latest = Some((Instant::now(), fetched.as_ref().err().cloned()));
+            match fetched {
                 Ok(keys) => {
-                    let keys = match &held.keys {
-                        Some(old) => keys.after(old.sent()),
-                        None => keys,
-                    };
-                    held.keys = Some(Arc::new(keys));
-                    None
+                    let old = state.keys.take();
+                    let earlier = old.iter().flat_map(|old| old.own_secrets());
+                    state.keys = Some(Arc::new(keys.obtained_with(earlier)));
+                    state.refused = false;
                 }
                 Err(error) => {
-                    tracing::warn!(source = keyring.source.name(), %error, "no new keys came");
-                    if matches!(error, CredentialsError::AnotherAccount { .. }) {
-                        // somebody means this run to act as somebody else, so it must not go on
-                        held.keys = None;
+                    tracing::warn!(source = keyring.source.name(), %error, "the keys were not renewed");
+                    if matches!(error, CredentialsError::OtherAccount { .. }) {
+                        // the login was replaced on purpose, so the run must not go on with the old keys
+                        state.keys = None;
                     }
-                    Some(error)
                 }
-            };
-            held.latest = Some((Instant::now(), error));
-            held.renewal = None;
-            drop(over);
+            }
+            drop(done);
         });
         renewal
     }
 
-    /// The same keys, unless they are not those of the account that they have to belong to.
-    async fn of_the_owner(&self, keys: Credentials) -> Result<Credentials, CredentialsError> {
-        let Some(Owner { account_id, sts }) = self.owner.get() else { return Ok(keys) };
-        let told = |fault| {
-            let told = Told::of(
-                &fault,
-                "let this caller use STS",
-                "check that the endpoint answers for STS as well",
+    /// The same keys, or an error if they belong to another account than required.
+    async fn check_account(&self, keys: Credentials) -> Result<Credentials, CredentialsError> {
+        let Some((expected, sts)) = self.account.get() else { return Ok(keys) };
+        let identity = sts.identity(&keys).await.map_err(|error| {
+            let failure = StsFailure::of(
+                &error,
+                "allow this caller to use STS",
+                "check that the endpoint serves STS as well",
             );
-            told.about(&format!(
-                "{GET_CALLER_IDENTITY} does not tell whose the new keys of {} are",
-                self.source()
-            ))
-        };
-        let theirs = sts.caller_by(&keys).await.map_err(told)?.account_id;
-        if theirs == *account_id {
+            let place = format!("{GET_CALLER_IDENTITY} with the renewed keys of {}", self.source());
+            failure.into_credentials_error(place)
+        })?;
+        if identity.account_id == *expected {
             return Ok(keys);
         }
-        let what = format!(
-            "the new keys of {} belong to the account {}, and this run is for {account_id}: log in to that account \
-             again, then run the same command again",
-            self.source(),
-            theirs
-        );
-        Err(CredentialsError::AnotherAccount { what })
+        Err(CredentialsError::OtherAccount {
+            place: self.source(),
+            actual: identity.account_id,
+            expected: expected.clone(),
+        })
     }
 
-    /// Seconds for which keys are good by the service's clock.
-    fn left(&self, keys: &Credentials) -> i64 {
+    /// Seconds until the keys expire by the service's clock.
+    fn seconds_left(&self, keys: &Credentials) -> i64 {
         keys.expires().map_or(i64::MAX, |expires| expires.saturating_sub(self.clock.now()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        // nothing is ever left half done under the lock
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // no code panics between two changes that belong together
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Held {
-    /// A renewal that ended without saying how is a defect of ours, and must not leave anybody waiting.
-    fn notice_a_break_down(&mut self) {
+impl State {
+    /// Ends a renewal whose task panicked, which is a bug in dlc-fleet, so that no call waits for it.
+    fn end_panicked_renewal(&mut self) {
         if self.renewal.as_ref().is_some_and(|renewal| renewal.has_changed().is_err()) {
-            let what = "the renewal of the keys broke down: report a defect of dlc-fleet".to_owned();
-            self.latest = Some((Instant::now(), Some(CredentialsError::Source { what, may_pass: false })));
+            let error = CredentialsError::Invalid {
+                place: "the renewal of the keys".to_owned(),
+                problem: "internal error (bug in dlc-fleet): report it".to_owned(),
+            };
+            self.latest = Some((Instant::now(), Some(error)));
             self.renewal = None;
         }
     }
 }
 
-/// Shows where keys come from, and nothing of them.
+/// Shows the source of the keys and nothing of the keys.
 impl fmt::Debug for Keyring {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Keyring").field("source", &self.source.name()).finish_non_exhaustive()
     }
 }
 
-/// Keys that were there from the start.
-struct Fixed {
-    name: String,
-}
-
-impl Source for Fixed {
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-
-    fn fetch<'a>(&'a self, _clock: &'a ServiceClock) -> Fetching<'a> {
-        // never asked for: the keyring begins with the keys, and they are never renewed
-        Box::pin(std::future::ready(Err(CredentialsError::Absent { looked_at: Vec::new() })))
-    }
-
-    fn renews(&self) -> bool {
-        false
-    }
-}
-
 impl From<CredentialsError> for CallError {
     fn from(error: CredentialsError) -> Self {
         let cause = error.to_string();
-        if error.may_pass() { Self::NotSent { cause } } else { Self::NoCredentials { cause } }
+        if error.is_transient() { Self::NotSent { cause } } else { Self::NoCredentials { cause } }
     }
 }
-
-#[cfg(test)]
-#[path = "keyring_tests.rs"]
-mod tests;

@@ -1,43 +1,55 @@
-//! A role for a pod of a Kubernetes cluster (TKE), which the cluster's identity provider vouches for.
+//! The role of a pod in a Kubernetes cluster (TKE), assumed with a token of the cluster's identity provider.
+
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::role::USUAL_SESSION_NAME;
-use super::{Credentials, CredentialsError, Environment, Fetching, Found, Source};
-use crate::cloud::signed::ServiceClock;
-use crate::cloud::sts::{Role, StsClient, Told, WebIdentity};
+use super::environment::Environment;
+use super::error::CredentialsError;
+use super::keys::{Credentials, is_visible_ascii};
+use super::role::DEFAULT_SESSION_NAME;
+use super::source::{Fetching, Found, Source};
+use crate::cloud::file::read_regular;
+use crate::cloud::service_clock::ServiceClock;
+use crate::cloud::sts::{Role, StsClient, StsFailure, WebIdentity};
 use crate::format::{printable, shown_path};
 
-/// The region to ask (vendor's Python and Go SDKs, like the other three).
+/// The region of STS (vendor's Python and Go SDKs, like the other three).
 const REGION: &str = "TKE_REGION";
 /// The identity provider.
 const PROVIDER_ID: &str = "TKE_PROVIDER_ID";
-/// The file of the token, which the cluster replaces before it runs out.
+/// The file of the token, which the cluster replaces before it expires.
 const TOKEN_FILE: &str = "TKE_WEB_IDENTITY_TOKEN_FILE";
 /// The role.
 const ROLE_ARN: &str = "TKE_ROLE_ARN";
 
-/// Bytes of the largest token that is read. Tokens of clusters have about one thousand.
-const LARGEST_TOKEN: u64 = 64 * 1024;
+/// Largest token file in bytes. Tokens of clusters have about one thousand.
+const MAX_TOKEN_BYTES: u64 = 64 * 1024;
 
-/// The role of the pod, where all four variables are set. Where only some are, that is an error: going on would act as
-/// somebody else, such as the node. The region alone says nothing.
+/// The role of the pod, if all four variables are set. Only some of them are an error: to go on would act as another
+/// caller, such as the node. The region alone means nothing.
 pub(super) fn find(environment: &Environment<'_>, sts: &StsClient) -> Found {
-    let [region, provider_id, token_file, role_arn] =
-        [REGION, PROVIDER_ID, TOKEN_FILE, ROLE_ARN].map(|name| environment.value_of(name));
-    let named = [(PROVIDER_ID, &provider_id), (TOKEN_FILE, &token_file), (ROLE_ARN, &role_arn)];
+    let values @ [_, provider_id, token_file, role_arn] =
+        &[REGION, PROVIDER_ID, TOKEN_FILE, ROLE_ARN].map(|name| environment.value_of(name));
+    let named = [(PROVIDER_ID, provider_id), (TOKEN_FILE, token_file), (ROLE_ARN, role_arn)];
     let Some((present, _)) = named.iter().find(|(_, value)| value.is_some()) else {
-        environment.looked_at(format!("a pod's role ({ROLE_ARN} is unset)"));
+        environment.note_searched(format!("the role of a TKE pod ({ROLE_ARN} is not set)"));
         return Ok(None);
     };
-    let missing = |missing| CredentialsError::Incomplete { present, missing };
+    let required = |number: usize, name: &str| {
+        values[number].clone().ok_or_else(|| CredentialsError::Incomplete {
+            present: (*present).to_owned(),
+            missing: name.to_owned(),
+        })
+    };
     Ok(Some(Box::new(PodRole {
-        region: region.ok_or(missing(REGION))?,
-        provider_id: provider_id.ok_or(missing(PROVIDER_ID))?,
-        token_file: token_file.ok_or(missing(TOKEN_FILE))?.into(),
-        role_arn: role_arn.ok_or(missing(ROLE_ARN))?,
+        region: required(0, REGION)?,
+        provider_id: required(1, PROVIDER_ID)?,
+        token_file: required(2, TOKEN_FILE)?.into(),
+        role_arn: required(3, ROLE_ARN)?,
         sts: sts.clone(),
     })))
 }
@@ -54,16 +66,15 @@ impl PodRole {
     async fn assume(&self) -> Result<Credentials, CredentialsError> {
         let token = read_token(&self.token_file)?;
         let identity = WebIdentity { region: &self.region, provider_id: &self.provider_id, token: &token };
-        let role = Role { arn: &self.role_arn, session_name: USUAL_SESSION_NAME };
+        let role = Role { arn: &self.role_arn, session_name: DEFAULT_SESSION_NAME };
         let session = self.sts.assume_role_with_web_identity(&identity, role).await;
-        let session = session.map(|session| session.after([token.clone()]));
-        session.map_err(|fault| {
-            let told = Told::of(
-                &fault,
-                "let the role trust the cluster's identity provider",
+        session.map(|session| session.obtained_with([token.clone()])).map_err(|error| {
+            let failure = StsFailure::of(
+                &error,
+                "allow the identity provider of the cluster in the trust policy of the role",
                 &format!("check {PROVIDER_ID}, {ROLE_ARN} and the token in {TOKEN_FILE}"),
             );
-            told.about(&format!("{} was not assumed", self.name()))
+            failure.into_credentials_error(format!("cannot assume {}", self.name()))
         })
     }
 }
@@ -77,35 +88,25 @@ impl Source for PodRole {
         Box::pin(self.assume())
     }
 
-    fn renews(&self) -> bool {
+    fn is_renewable(&self) -> bool {
         true
     }
 }
 
-/// Reads the token anew each time, since the cluster replaces it.
+/// Reads the token for each session, since the cluster replaces it.
 fn read_token(path: &Path) -> Result<Zeroizing<String>, CredentialsError> {
-    let wrong = |what: &str| CredentialsError::Source {
-        what: format!("the token file {} ({TOKEN_FILE}) {what}", shown_path(path)),
-        may_pass: false,
+    let invalid = |problem: String| CredentialsError::Invalid {
+        place: format!("the token file {} ({TOKEN_FILE})", shown_path(path)),
+        problem,
     };
-    let unreadable = |error: std::io::Error| {
-        wrong(&format!(
-            "cannot be read: {error}: check the path, and that the pod's service account is mounted"
+    let bytes = read_regular(path, MAX_TOKEN_BYTES).map_err(|error| {
+        invalid(format!(
+            "cannot be read: {error}: check the path, and that the token of the service account is mounted"
         ))
-    };
-    let facts = std::fs::metadata(path).map_err(unreadable)?;
-    // opening a named pipe would wait for somebody to write into it
-    if !facts.is_file() || facts.len() > LARGEST_TOKEN {
-        return Err(wrong("is no file that could hold a token: check the path"));
-    }
-    let text = Zeroizing::new(std::fs::read(path).map_err(unreadable)?);
-    let token = std::str::from_utf8(&text).map(str::trim).unwrap_or_default();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(wrong("holds no token: check the path"));
+    })?;
+    let token = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
+    if token.is_empty() || !is_visible_ascii(token) {
+        return Err(invalid("contains no token: check the path".to_owned()));
     }
     Ok(Zeroizing::new(token.to_owned()))
 }
-
-#[cfg(test)]
-#[path = "tke_tests.rs"]
-mod tests;

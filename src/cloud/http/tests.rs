@@ -1,4 +1,4 @@
-//! The client against a server that misbehaves: what is sent, how often, and what each end is taken to mean.
+//! The client against a scripted server: what is sent, how often, and the error for each failure.
 
 mod sent;
 
@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::cloud::credentials::Credentials;
+use crate::cloud::error::Refusal;
 use crate::cloud::faulty_server::{Reply, Server};
 use crate::cloud::network::Network;
-use crate::cloud::{EngineKind, Refusal};
 use crate::job::ImageVersionId;
 
 const RECEIPT: &str = r#"{"Response":{"RequestId":"r-1"}}"#;
@@ -61,12 +61,12 @@ fn receipt(problem: Option<&str>) -> Receipt {
 fn status_and_cause(result: Result<Receipt, CallError>) -> (Option<u16>, String) {
     match result {
         Err(CallError::NoResponse { http_status, cause }) => (http_status, cause),
-        other => panic!("expected no answer, got {other:?}"),
+        other => panic!("expected no response, got {other:?}"),
     }
 }
 
 #[tokio::test]
-async fn an_accepted_switch_brings_its_receipt() {
+async fn an_accepted_switch_returns_its_receipt() {
     assert_eq!(switch_once(Reply::json(RECEIPT)).await, Ok(receipt(None)));
 }
 
@@ -82,8 +82,8 @@ async fn a_connection_that_is_refused_means_not_sent() {
 }
 
 #[tokio::test]
-async fn a_connection_that_never_comes_about_means_not_sent() {
-    // accepted by the kernel, but nobody answers the TLS handshake
+async fn a_tls_handshake_without_a_response_means_not_sent() {
+    // the kernel accepts the connection, but no server responds to the TLS handshake
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let result = cloud_at(&format!("https://{address}"), Duration::from_secs(1)).switch(&key()).await;
@@ -91,7 +91,7 @@ async fn a_connection_that_never_comes_about_means_not_sent() {
 }
 
 #[tokio::test]
-async fn a_region_that_no_header_can_carry_means_not_sent() {
+async fn a_region_that_cannot_be_sent_in_a_header_means_not_sent() {
     let server = Server::start([]).await;
     let mut key = key();
     key.region = Region::new("ap-guangzhou\r\nx-evil: 1");
@@ -101,7 +101,7 @@ async fn a_region_that_no_header_can_carry_means_not_sent() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_without_an_answer_means_no_answer() {
+async fn a_connection_that_ends_without_a_response_means_no_response() {
     for reply in [Reply::End, Reply::Reset] {
         let (status, cause) = status_and_cause(switch_once(reply.clone()).await);
         assert_eq!(status, None, "{reply:?}: {cause}");
@@ -109,7 +109,7 @@ async fn a_connection_that_ends_without_an_answer_means_no_answer() {
 }
 
 #[tokio::test]
-async fn silence_past_the_time_limit_means_no_answer() {
+async fn a_timeout_after_sending_means_no_response() {
     let body_missing = b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".to_vec();
     for (reply, expected) in [(Reply::Silence, None), (Reply::Bytes(body_missing), Some(200))] {
         let server = Server::start([reply]).await;
@@ -121,27 +121,27 @@ async fn silence_past_the_time_limit_means_no_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_the_service_speaking_means_no_answer() {
+async fn a_body_that_is_not_from_the_service_means_no_response() {
     let bad_gateway = "<html><head><title>502 Bad Gateway</title></head>\r\n</html>";
     for (status, content_type, body, expected) in [
-        ("502 Bad Gateway", "text/html", bad_gateway, "HTTP 502, the answer is not JSON: <html><head>"),
+        ("502 Bad Gateway", "text/html", bad_gateway, "HTTP 502, the response is not JSON: <html><head>"),
         (
             "200 OK",
             "text/html",
             "<html>log in</html>",
-            "HTTP 200, the answer is not JSON: <html>log in</html>",
+            "HTTP 200, the response is not JSON: <html>log in</html>",
         ),
         (
             "200 OK",
             "application/json",
             r#"{"Response":{"Req"#,
-            "HTTP 200, the answer is cut short: {\"Response",
+            "HTTP 200, the response is incomplete: {\"Response",
         ),
-        ("200 OK", "application/json", "", "HTTP 200, the answer is empty"),
-        ("503 Service Unavailable", "text/plain", "", "HTTP 503, the answer is empty"),
-        ("200 OK", "application/json", "{}", "HTTP 200, the answer is not shaped as documented: {}"),
-        ("200 OK", "application/json", r#"{"Response":{}}"#, "HTTP 200, the answer has no RequestId: "),
-        ("403 Forbidden", "application/json", r#"{"error":"x"}"#, "HTTP 403, the answer is not shaped"),
+        ("200 OK", "application/json", "", "HTTP 200, the response is empty"),
+        ("503 Service Unavailable", "text/plain", "", "HTTP 503, the response is empty"),
+        ("200 OK", "application/json", "{}", "HTTP 200, the response does not have the documented form: {}"),
+        ("200 OK", "application/json", r#"{"Response":{}}"#, "HTTP 200, the response has no RequestId: "),
+        ("403 Forbidden", "application/json", r#"{"error":"x"}"#, "HTTP 403, the response does not have"),
     ] {
         let (code, cause) = status_and_cause(switch_once(Reply::http(status, content_type, body)).await);
         assert_eq!(code, status[..3].parse().ok(), "{cause}");
@@ -151,7 +151,7 @@ async fn an_answer_that_is_not_the_service_speaking_means_no_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_cut_off_on_the_way_means_no_answer_with_its_status() {
+async fn an_incomplete_response_means_no_response_with_its_status() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
     for cut in [
         format!("{head}content-length: 99\r\n\r\n{RECEIPT}"),
@@ -165,7 +165,7 @@ async fn an_answer_cut_off_on_the_way_means_no_answer_with_its_status() {
 }
 
 #[tokio::test]
-async fn the_body_decides_whatever_status_and_content_type_say() {
+async fn the_body_decides_independently_of_status_and_content_type() {
     let refused = r#"{"Response":{"Error":{"Code":"InternalError","Message":"m"},"RequestId":"r-2"}}"#;
     for (status, content_type) in [
         ("200 OK", "application/json"),
@@ -188,7 +188,7 @@ async fn the_body_decides_whatever_status_and_content_type_say() {
 }
 
 #[tokio::test]
-async fn a_receipt_that_is_not_called_json_comes_with_a_doubt() {
+async fn a_receipt_with_another_content_type_has_a_problem() {
     for content_type in
         ["application/json", "Application/JSON; charset=utf-8", "text/json", "application/problem+json"]
     {
@@ -199,19 +199,22 @@ async fn a_receipt_that_is_not_called_json_comes_with_a_doubt() {
         );
     }
     for (content_type, problem) in [
-        ("text/html; charset=utf-8", "the answer is called \"text/html; charset=utf-8\", not JSON"),
-        ("jsonish", "the answer is called \"jsonish\", not JSON"),
-        // keys that come back are not told, however long the text around them
-        (&format!("SECRETEXAMPLE{}", "x".repeat(200)), "the answer is called \"[redacted]xx"),
+        (
+            "text/html; charset=utf-8",
+            "the content type of the response is \"text/html; charset=utf-8\", not JSON",
+        ),
+        ("jsonish", "the content type of the response is \"jsonish\", not JSON"),
+        // keys are redacted before the text is cut
+        (&format!("SECRETEXAMPLE{}", "x".repeat(200)), "the content type of the response is \"[redacted]xx"),
     ] {
         let answered = switch_once(Reply::http("200 OK", content_type, RECEIPT)).await.expect("a receipt");
-        let told = answered.problem.expect("a doubt");
-        assert!(told.starts_with(problem) && told.len() < 120, "{told}");
+        let shown = answered.problem.expect("a problem");
+        assert!(shown.starts_with(problem) && shown.len() < 140, "{shown}");
     }
     let length = RECEIPT.len();
     let bare = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{RECEIPT}");
     let answered = switch_once(Reply::BytesThenEnd(bare.into_bytes())).await;
-    assert_eq!(answered, Ok(receipt(Some("the answer has no content type"))));
+    assert_eq!(answered, Ok(receipt(Some("the response has no content type"))));
 }
 
 #[tokio::test]
@@ -227,21 +230,21 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn an_answer_over_the_limit_is_not_read_to_its_end() {
-    for (padding, fits) in [(LARGEST_RECEIPT - RECEIPT.len(), true), (LARGEST_RECEIPT, false)] {
+async fn a_response_over_the_limit_is_not_read_to_its_end() {
+    for (padding, fits) in [(MAX_RECEIPT - RECEIPT.len(), true), (MAX_RECEIPT, false)] {
         let result = switch_once(Reply::json(&format!("{RECEIPT}{}", " ".repeat(padding)))).await;
         assert_eq!(result.is_ok(), fits, "{result:?}");
     }
-    // an answer without end would otherwise keep the call busy until its time limit
+    // an endless response would otherwise last until the timeout
     let endless = format!("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n{}", "x".repeat(300_000));
     let (status, cause) = status_and_cause(switch_once(Reply::Bytes(endless.into_bytes())).await);
-    assert_eq!((status, cause.as_str()), (Some(200), "the answer is larger than 262144 bytes"));
+    assert_eq!((status, cause.as_str()), (Some(200), "the response is larger than 262144 bytes"));
 }
 
 #[tokio::test]
-async fn a_page_may_be_larger_than_a_receipt_but_not_endless() {
+async fn a_listing_may_be_larger_than_a_receipt_up_to_its_own_limit() {
     let nothing = r#"{"Response":{"RequestId":"r"}}"#;
-    for (padding, fits) in [(LARGEST_LISTING - nothing.len(), true), (LARGEST_LISTING, false)] {
+    for (padding, fits) in [(MAX_LISTING - nothing.len(), true), (MAX_LISTING, false)] {
         let server = Server::start([Reply::json(&format!("{nothing}{}", " ".repeat(padding)))]).await;
         let result = cloud_of(&server).engines(&key().region, page()).await;
         assert_eq!(result.is_ok(), fits, "{result:?}");
@@ -249,7 +252,7 @@ async fn a_page_may_be_larger_than_a_receipt_but_not_endless() {
 }
 
 #[tokio::test]
-async fn keys_that_a_proxy_echoes_are_blotted_out() {
+async fn keys_that_a_proxy_repeats_are_redacted() {
     let echo = "<html>your headers: x-tc-token: TOKENEXAMPLE, Credential=AKIDEXAMPLE/2025-01-03</html>";
     let (_, cause) = status_and_cause(switch_once(Reply::http("502 Bad Gateway", "text/html", echo)).await);
     assert!(!cause.contains("EXAMPLE") && cause.contains("[redacted]"), "{cause}");

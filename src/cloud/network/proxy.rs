@@ -1,5 +1,5 @@
-//! Which proxy the environment asks for, and whether it is asked for this endpoint. What opens a proxy, its user name
-//! and password, is handed to the library and shown nowhere.
+//! The proxy of the environment, and the hosts it is not used for. Its user name and password are passed to the HTTP
+//! library and never shown.
 
 use std::fmt;
 
@@ -9,51 +9,44 @@ use reqwest::{Proxy, Url};
 
 use crate::cloud::endpoint::Endpoint;
 
-/// Variables that name a proxy for HTTPS; the first one that is set decides.
-const NAMING: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+/// Variables of the proxy for HTTPS; the first that is set is used.
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// Variables that list hosts to which no proxy leads; the first one that is set decides.
-const SPARING: [&str; 2] = ["NO_PROXY", "no_proxy"];
+/// Variables of the hosts without a proxy; the first that is set is used.
+const NO_PROXY_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// The proxies of the environment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Proxies {
-    named: Option<Named>,
-    /// Hosts to which requests go straight, and the variable that says so.
-    spared: Option<(&'static str, String)>,
+    proxy: Option<NamedProxy>,
+    /// Hosts without a proxy, with the variable that lists them.
+    excluded: Option<(&'static str, String)>,
 }
 
-/// A proxy that a variable names.
+/// A proxy, and the variable that names it.
 #[derive(Clone)]
-struct Named {
+struct NamedProxy {
     variable: &'static str,
-    /// Scheme, host and port, and nothing else.
-    shown: String,
+    /// Scheme, host and port only.
+    address: String,
     proxy: Proxy,
 }
 
-/// How requests get to an endpoint. Not `Debug`: the library's shows what opens a proxy.
-pub(super) enum Route<'a> {
-    Straight,
-    Through(&'a Proxy),
-}
-
-/// A variable asks for a proxy that cannot be used. Never repeats its value, which may hold a password.
+/// A variable names a proxy that cannot be used. The message does not show its value, which may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
-    /// No address can be read from it.
+    /// It is not an address.
     #[error(
-        "{variable} names no proxy that can be used: write http://HOST:PORT, with percent signs for special \
-         characters of a user name or password, or unset it"
+        "{variable} is not the address of a proxy: write http://HOST:PORT, with special characters of a user name or \
+         password percent-encoded, or unset it"
     )]
     Malformed {
         /// The variable.
         variable: &'static str,
     },
-    /// It is of a kind that is not spoken here.
+    /// The proxy uses another protocol.
     #[error(
-        "{variable} names a proxy that speaks neither HTTP nor HTTPS: write http://HOST:PORT of one that does, or \
-         unset it"
+        "{variable} is a proxy of an unsupported protocol: write http://HOST:PORT of an HTTP proxy, or unset it"
     )]
     Scheme {
         /// The variable.
@@ -61,12 +54,12 @@ pub enum ProxyError {
     },
 }
 
-impl fmt::Debug for Named {
+impl fmt::Debug for NamedProxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Named")
+            .debug_struct("NamedProxy")
             .field("variable", &self.variable)
-            .field("shown", &self.shown)
+            .field("address", &self.address)
             .finish_non_exhaustive()
     }
 }
@@ -74,65 +67,56 @@ impl fmt::Debug for Named {
 impl Proxies {
     pub(super) fn resolve(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ProxyError> {
         let set = |name: &'static str| Some((name, variable(name).filter(|value| !value.trim().is_empty())?));
-        let named = NAMING.into_iter().find_map(set);
-        let named = named.map(|(variable, value)| Named::read(variable, value.trim())).transpose()?;
-        Ok(Self { named, spared: SPARING.into_iter().find_map(set) })
+        let named = PROXY_VARIABLES.into_iter().find_map(set);
+        let proxy = named.map(|(variable, value)| NamedProxy::parse(variable, value.trim())).transpose()?;
+        Ok(Self { proxy, excluded: NO_PROXY_VARIABLES.into_iter().find_map(set) })
     }
 
-    /// A proxy is somebody else's machine: what is meant for this one must not reach it.
-    pub(super) fn route(&self, endpoint: &Endpoint) -> Route<'_> {
-        match &self.named {
-            Some(named) if !endpoint.is_loopback() && self.sparing(endpoint).is_none() => {
-                Route::Through(&named.proxy)
-            }
-            _ => Route::Straight,
-        }
+    /// The proxy for an endpoint. Requests to this machine never use one.
+    pub(super) fn route(&self, endpoint: &Endpoint) -> Option<&Proxy> {
+        let is_direct = endpoint.is_loopback() || self.excluded_by(endpoint).is_some();
+        self.proxy.as_ref().filter(|_| !is_direct).map(|named| &named.proxy)
     }
 
-    /// The variable that spares an endpoint the proxy, if one does; by the rules of curl.
-    fn sparing(&self, endpoint: &Endpoint) -> Option<&'static str> {
-        let (variable, hosts) = self.spared.as_ref()?;
+    /// The variable that excludes an endpoint from the proxy, by the rules of curl.
+    fn excluded_by(&self, endpoint: &Endpoint) -> Option<&'static str> {
+        let (variable, hosts) = self.excluded.as_ref()?;
         let uri: Uri = endpoint.url().parse().ok()?;
-        let any = Matcher::builder().all("http://any.invalid").no(hosts.as_str()).build();
-        any.intercept(&uri).is_none().then_some(*variable)
+        let matcher = Matcher::builder().all("http://any.invalid").no(hosts.as_str()).build();
+        matcher.intercept(&uri).is_none().then_some(*variable)
     }
 
-    pub(super) fn tell(&self, endpoint: &Endpoint) {
-        let Some(Named { variable, shown, .. }) = &self.named else {
-            tracing::info!(%endpoint, "requests go straight to the endpoint");
-            return;
+    pub(super) fn log_route(&self, endpoint: &Endpoint) {
+        let Some(NamedProxy { variable, address, .. }) = &self.proxy else {
+            return tracing::info!(%endpoint, "connecting directly");
         };
-        match (self.route(endpoint), self.sparing(endpoint)) {
-            (Route::Through(_), _) => {
-                tracing::info!(%endpoint, variable, "requests go through the proxy {shown}");
-            }
-            (Route::Straight, Some(sparing)) => {
-                tracing::info!(%endpoint, "requests go straight to the endpoint, as {sparing} asks for");
-            }
-            (Route::Straight, None) => {
-                tracing::info!(%endpoint, "requests go straight to the endpoint, since it is on this machine");
-            }
+        if endpoint.is_loopback() {
+            tracing::info!(%endpoint, "connecting directly: the endpoint is on this machine");
+        } else if let Some(excluding) = self.excluded_by(endpoint) {
+            tracing::info!(%endpoint, "connecting directly because of {excluding}");
+        } else {
+            tracing::info!(%endpoint, variable, "connecting through the proxy {address}");
         }
     }
 }
 
-impl Named {
-    fn read(variable: &'static str, value: &str) -> Result<Self, ProxyError> {
+impl NamedProxy {
+    fn parse(variable: &'static str, value: &str) -> Result<Self, ProxyError> {
         let malformed = ProxyError::Malformed { variable };
-        // as curl has it, a proxy without a scheme is an HTTP one
+        // as for curl, a proxy without a scheme is an HTTP proxy
         let whole = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
         let url = Url::parse(&whole).map_err(|_| malformed)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(ProxyError::Scheme { variable });
         }
-        // what follows the host may be the rest of a password with a sign in it that ends a host
+        // text after the host may be the rest of a password with a special character
         let ends_with_host =
             matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
         let host = url.host_str().filter(|_| ends_with_host).ok_or(malformed)?;
         let port = url.port_or_known_default().ok_or(malformed)?;
-        let shown = format!("{}://{host}:{port}", url.scheme());
+        let address = format!("{}://{host}:{port}", url.scheme());
         let proxy = Proxy::all(url).map_err(|_| malformed)?;
-        Ok(Self { variable, shown, proxy })
+        Ok(Self { variable, address, proxy })
     }
 }
 
@@ -146,17 +130,15 @@ mod tests {
         })
     }
 
-    /// The variable and the proxy that lead to an endpoint.
+    /// The variable and the proxy for an endpoint.
     fn route(set: &[(&str, &str)], endpoint: &str) -> Option<String> {
-        let proxies = resolve(set).expect("good variables");
-        match proxies.route(&endpoint.parse().expect("an endpoint")) {
-            Route::Straight => None,
-            Route::Through(_) => proxies.named.map(|named| format!("{} {}", named.variable, named.shown)),
-        }
+        let proxies = resolve(set).expect("valid variables");
+        proxies.route(&endpoint.parse().expect("an endpoint"))?;
+        proxies.proxy.map(|named| format!("{} {}", named.variable, named.address))
     }
 
     #[test]
-    fn the_first_variable_that_is_set_decides_and_an_empty_one_is_not_set() {
+    fn the_first_variable_that_is_set_is_used_and_an_empty_one_counts_as_unset() {
         let through = |set: &[(&str, &str)]| route(set, "dlc.tencentcloudapi.com");
         let all = [
             ("HTTPS_PROXY", "http://one:1"),
@@ -182,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_spared_by_name_domain_address_or_star_and_loopback_always() {
+    fn hosts_are_excluded_by_name_domain_address_or_star_and_loopback_always() {
         let through = |no: &str, host: &str| {
             route(&[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", no), ("no_proxy", "*")], host)
                 .is_some()
@@ -204,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_cannot_be_used_is_refused_by_its_variable_and_nothing_of_it_is_shown() {
+    fn an_unusable_proxy_is_refused_with_its_variable_and_its_value_is_not_shown() {
         for value in [
             "socks5://user:hunter2@proxy:1080",
             "ftp://user:hunter2@proxy",
@@ -223,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_opens_a_proxy_is_not_shown() {
+    fn the_user_name_and_password_of_a_proxy_are_not_shown() {
         for value in [
             "http://user:hunter2@proxy:3128",
             "user:p%40hunter2@proxy:3128",

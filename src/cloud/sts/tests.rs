@@ -1,10 +1,11 @@
-//! STS against a server that answers to order: what is sent, what comes of it, and that no secret is ever told.
+//! STS against a scripted server: requests, results, and no secret in any error.
 
 use std::time::Duration;
 
 use proptest::prelude::{prop_assert, proptest};
 
 use super::*;
+use crate::cloud::credentials::Keyring;
 use crate::cloud::faulty_server::{Received, Reply, Server};
 use crate::cloud::network::Network;
 use crate::cloud::sign::Signable;
@@ -39,7 +40,7 @@ fn refused(code: &str, message: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_role_is_asked_for_with_a_signature_for_sts_and_its_keys_know_when_they_expire() {
+async fn a_role_is_requested_with_a_signature_for_sts_and_its_keys_have_an_expiry() {
     let server = Server::start([Reply::json(KEYS)]).await;
     let session = sts(&server).0.assume_role(&keys(), ROLE).await.expect("keys");
     assert_eq!((session.secret_id(), session.secret_key()), ("AKID-TMP", "PRIVATE-KEY"));
@@ -65,7 +66,7 @@ async fn a_role_is_asked_for_with_a_signature_for_sts_and_its_keys_know_when_the
 }
 
 #[tokio::test]
-async fn a_web_identity_goes_unsigned_and_in_its_own_region() {
+async fn a_web_identity_is_sent_unsigned_and_in_its_own_region() {
     let server = Server::start([Reply::json(KEYS)]).await;
     let session = sts(&server).0.assume_role_with_web_identity(&IDENTITY, ROLE).await.expect("keys");
     assert_eq!(session.secret_id(), "AKID-TMP");
@@ -81,14 +82,14 @@ async fn a_web_identity_goes_unsigned_and_in_its_own_region() {
 }
 
 #[tokio::test]
-async fn the_caller_is_told_and_an_answer_without_an_account_is_none() {
+async fn the_caller_is_identified_and_a_response_without_an_account_is_unreadable() {
     let caller = r#"{"Response":{"Arn":"qcs::cam::uin/1:uin/2","AccountId":"1","UserId":"2","PrincipalId":"2",
         "Type":"CAMUser","RequestId":"r"}}"#;
     let bare = r#"{"Response":{"Arn":"qcs::cam::uin/1:uin/2","AccountId":"","RequestId":"r"}}"#;
     let server = Server::start([Reply::json(caller), Reply::json(bare)]).await;
     let keyring = Arc::new(Keyring::of(keys(), "a test"));
     let (sts, _) = sts(&server);
-    let told = sts.caller(&keyring).await.expect("an identity");
+    let identity = keyring.identity(&sts).await.expect("an identity");
     let expected = CallerIdentity {
         account_id: "1".into(),
         arn: "qcs::cam::uin/1:uin/2".into(),
@@ -96,12 +97,12 @@ async fn the_caller_is_told_and_an_answer_without_an_account_is_none() {
         principal_id: Some("2".into()),
         kind: Some("CAMUser".into()),
     };
-    assert_eq!(told, expected);
-    assert!(matches!(sts.caller(&keyring).await, Err(CallError::NoResponse { .. })));
+    assert_eq!(identity, expected);
+    assert!(matches!(keyring.identity(&sts).await, Err(CallError::NoResponse { .. })));
     assert_eq!(String::from_utf8_lossy(&server.received()[0].body), "{}");
 }
 
-/// The whole answer of a service that is ten minutes ahead and refuses a signature for its time.
+/// The response of a service whose clock is ten minutes ahead, which refuses the time of a signature.
 fn expired(message: &str) -> String {
     let late = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(10);
     let body = format!(
@@ -112,7 +113,7 @@ fn expired(message: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_wrong_is_learned_from_sts_and_the_call_made_once_more() {
+async fn a_refused_time_corrects_the_clock_and_the_call_is_repeated_once() {
     let expired = || Reply::Bytes(expired("m").into_bytes());
     let server = Server::start([expired(), Reply::json(KEYS), expired(), expired()]).await;
     let (sts, clock) = sts(&server);
@@ -123,7 +124,7 @@ async fn a_clock_that_is_wrong_is_learned_from_sts_and_the_call_made_once_more()
 }
 
 #[tokio::test]
-async fn no_secret_of_request_or_answer_is_told_whatever_goes_wrong() {
+async fn no_error_shows_a_secret_of_request_or_response() {
     let half = KEYS.replace("ExpiredTime", "Expired");
     let cut = &KEYS[..KEYS.len() / 2];
     let no_key = KEYS.replace("PRIVATE-KEY", "");
@@ -139,11 +140,11 @@ async fn no_secret_of_request_or_answer_is_told_whatever_goes_wrong() {
     ] {
         let server = Server::start([reply.clone(), reply]).await;
         let (sts, _) = sts(&server);
-        let web = sts.assume_role_with_web_identity(&IDENTITY, ROLE).await.expect_err("a fault");
+        let web = sts.assume_role_with_web_identity(&IDENTITY, ROLE).await.expect_err("an error");
         // the service cannot repeat a web token that it was not sent
-        let signed = sts.assume_role(&keys(), ROLE).await.expect_err("a fault");
+        let signed = sts.assume_role(&keys(), ROLE).await.expect_err("an error");
         let told = format!("{signed} {signed:?}").replace("PRIVATE-WEB-TOKEN", "");
-        let shown = format!("{web} {web:?} {:?}", Told::of(&web, "d", "u"));
+        let shown = format!("{web} {web:?} {:?}", StsFailure::of(&web, "d", "u"));
         // nor can it repeat keys where nothing is signed
         for (told, secret) in [(&shown, "PRIVATE"), (&told, "PRIVATE"), (&told, "SECRETEXAMPLE")] {
             assert!(!told.contains(secret), "{secret} in {told}");
@@ -152,31 +153,33 @@ async fn no_secret_of_request_or_answer_is_told_whatever_goes_wrong() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_with_code_message_request_id_and_the_remedy_that_fits() {
-    for (code, remedy, may_pass) in [
+async fn a_refusal_is_described_with_code_message_request_id_and_remedy() {
+    for (code, remedy, is_transient) in [
         ("AuthFailure.UnauthorizedOperation", "denied", false),
         ("UnauthorizedOperation.Whatever", "denied", false),
-        ("InvalidParameter.RoleNotExist", "unfit", false),
-        ("ResourceNotFound.RoleNotFound", "unfit", false),
+        ("InvalidParameter.RoleNotExist", "rejected", false),
+        ("ResourceNotFound.RoleNotFound", "rejected", false),
         ("AuthFailure.SecretIdNotFound", look_up("AuthFailure.SecretIdNotFound").remedy, false),
         ("InternalError.DbError", look_up("InternalError").remedy, true),
         ("RequestLimitExceeded", look_up("RequestLimitExceeded").remedy, true),
     ] {
         let server = Server::start([refused(code, "said\\nso")]).await;
-        let fault = sts(&server).0.assume_role(&keys(), ROLE).await.expect_err("a refusal");
-        let told = Told::of(&fault, "denied", "unfit");
-        assert_eq!((told.remedy.as_str(), told.may_pass), (remedy, may_pass), "{code}");
-        assert!(told.what.ends_with(&format!("({code}: said\\nso, RequestId r-9)")), "{}", told.what);
+        let error = sts(&server).0.assume_role(&keys(), ROLE).await.expect_err("a refusal");
+        let failure = StsFailure::of(&error, "denied", "rejected");
+        assert_eq!((failure.remedy.as_str(), failure.is_transient), (remedy, is_transient), "{code}");
+        assert!(failure.cause.ends_with(&format!("({code}: said\\nso, RequestId r-9)")), "{}", failure.cause);
     }
-    let nobody = Told::of(&CallError::NotSent { cause: "connection refused".into() }, "d", "u");
-    assert!(nobody.may_pass && nobody.what.contains("connection refused") && nobody.remedy.contains("proxy"));
-    let keys: CallError = CredentialsError::Absent { looked_at: Vec::new() }.into();
-    assert!(Told::of(&keys, "d", "u").what.contains("TENCENTCLOUD_SECRET_ID"));
+    let unsent = StsFailure::of(&CallError::NotSent { cause: "connection refused".into() }, "d", "u");
+    assert!(
+        unsent.is_transient && unsent.cause.contains("connection refused") && unsent.remedy.contains("proxy")
+    );
+    let keys: CallError = CredentialsError::Absent { searched: Vec::new() }.into();
+    assert!(StsFailure::of(&keys, "d", "u").cause.contains("TENCENTCLOUD_SECRET_ID"));
 }
 
 proptest! {
     #[test]
-    fn any_answer_names_an_account_or_whole_keys_or_is_none(
+    fn any_response_gives_an_account_or_complete_keys_or_an_error(
         text in r#"[\[{]?("(AccountId|Arn|Type|Credentials|Token|TmpSecretId|TmpSecretKey|ExpiredTime)":?|[{}\[\],:]|"[a-z]{0,3}"|-?[0-9]{1,20}|null){0,16}"#,
         account in "[a-z]{0,2}",
         token in "[a-z]{0,2}",
@@ -185,13 +188,13 @@ proptest! {
             r#"{{"AccountId":"{account}","Arn":"a","ExpiredTime":1,"Credentials":{{"Token":"{token}","TmpSecretId":"i","TmpSecretKey":"k"}}}}"#
         );
         for text in [text, whole] {
-            if let Ok(answer) = serde_json::from_str::<IdentityAnswer>(&text)
-                && let Ok(identity) = answer.into_identity()
+            if let Ok(response) = serde_json::from_str::<IdentityResponse>(&text)
+                && let Ok(identity) = response.into_identity(&keys())
             {
                 prop_assert!(!identity.account_id.is_empty() && !identity.arn.is_empty());
             }
-            if let Ok(answer) = serde_json::from_str::<SessionAnswer>(&text)
-                && let Ok(keys) = answer.into_credentials()
+            if let Ok(response) = serde_json::from_str::<SessionResponse>(&text)
+                && let Ok(keys) = response.into_credentials()
             {
                 prop_assert!(!keys.secret_id().is_empty() && !keys.secret_key().is_empty());
                 prop_assert!(keys.token().is_some_and(|token| !token.is_empty()) && keys.expires().is_some());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Dispatcher;
-use crate::cloud::catalogue::{Class, Reach, look_up};
+use crate::cloud::catalogue::{ErrorClass, ErrorScope, look_up};
 use crate::cloud::{CallError, Cloud};
 use crate::event::{Event, StopReason};
 use crate::job::{JobIndex, Reason};
@@ -74,7 +74,9 @@ impl<C: Cloud> Dispatcher<C> {
     /// gained from watching.
     pub(super) fn stop_polling_if_unreadable(&mut self, fault: &CallError) {
         let blind = match fault {
-            CallError::Refused(refusal) => look_up(&refusal.code).class == Class::Final(Reach::Account),
+            CallError::Refused(refusal) => {
+                look_up(&refusal.code).class == ErrorClass::Final(ErrorScope::Account)
+            }
             CallError::Connection { .. } | CallError::NoCredentials { .. } => true,
             CallError::SignatureExpired(_) | CallError::NotSent { .. } | CallError::NoResponse { .. } => {
                 false

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::options::RunOptions;
 use super::reasons::{self, found, recorded, recorded_error};
-use crate::cloud::catalogue::{Class, look_up};
+use crate::cloud::catalogue::{ErrorClass, look_up};
 use crate::event::Event;
 use crate::job::{Decision, ImageVersionId, JobIndex, JobResult, Origin, Outcome, Reason};
 use crate::ledger::{Past, Standing, Step};
@@ -95,7 +95,7 @@ pub(super) struct JobState {
     /// `RequestId` of the latest response that accepted a request.
     pub(super) request_id: Option<String>,
     /// The class of the latest refusal, until the next request is on record.
-    pub(super) refused: Option<Class>,
+    pub(super) refused: Option<ErrorClass>,
     /// True once a request of this run was refused for the time or the token of its signature.
     pub(super) signature_expired: bool,
     /// When this process continued after a suspension, until a read that was started since then shows the engine's part

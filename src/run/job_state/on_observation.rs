@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{Change, JobState, Phase};
 use crate::cloud::EngineState;
-use crate::cloud::catalogue::Class;
+use crate::cloud::catalogue::ErrorClass;
 use crate::event::Event;
 use crate::job::{Decision, ImageVersionId, Job, Outcome};
 use crate::ledger::Step;
@@ -66,7 +66,7 @@ impl JobState {
             state.is_some_and(|state| state != EngineState::RUNNING)
         };
         // the service refused because the engine does not run, and it still does not
-        if self.refused == Some(Class::NotRunning)
+        if self.refused == Some(ErrorClass::NotRunning)
             && matches!(decision, Decision::Send { .. })
             && is_stopped()
         {
@@ -152,7 +152,7 @@ impl JobState {
     fn not_applied(&self, image: &ImageVersionId, options: &RunOptions) -> Change {
         let steps = vec![Step::NotApplied { image_seen: image.clone() }];
         let event = Event::NotApplied { job: self.job };
-        let is_final = matches!(self.refused, Some(Class::Denied | Class::Final(_)));
+        let is_final = matches!(self.refused, Some(ErrorClass::Denied | ErrorClass::Final(_)));
         if is_final || self.attempts >= options.max_attempts {
             let last_error = self.last_error_or_default();
             // a refusal says more than that the request was not applied

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Change, Effect, JobState, Phase, unconfirmed};
-use crate::cloud::catalogue::{Class, Reach, look_up, proves_not_applied};
+use crate::cloud::catalogue::{ErrorClass, ErrorScope, look_up, proves_not_applied};
 use crate::cloud::{CallError, Receipt, Refusal};
 use crate::event::Event;
 use crate::job::{Outcome, Reason};
@@ -31,7 +31,7 @@ impl Response {
     pub(in crate::run) fn passed_the_limit(&self) -> bool {
         match &self.result {
             Ok(_) => true,
-            Err(CallError::Refused(refusal)) => look_up(&refusal.code).class != Class::Throttled,
+            Err(CallError::Refused(refusal)) => look_up(&refusal.code).class != ErrorClass::Throttled,
             Err(_) => false,
         }
     }
@@ -52,7 +52,9 @@ impl JobState {
             Err(CallError::Refused(refusal)) => self.refused(refusal, latency_ms, now, options, random),
             Err(CallError::SignatureExpired(refusal)) => self.signature_expired(refusal, latency_ms),
             Err(CallError::NotSent { cause }) => self.not_sent(cause, now, options, random),
-            Err(CallError::Connection { by, cause }) => self.stop(reasons::connection_failed(*by, cause)),
+            Err(CallError::Connection { problem, cause }) => {
+                self.stop(reasons::connection_failed(*problem, cause))
+            }
             Err(CallError::NoCredentials { cause }) => self.stop(found(reasons::NO_CREDENTIALS, cause)),
             Err(CallError::NoResponse { cause, http_status }) => {
                 self.unconfirmed(cause, unconfirmed(None, cause, *http_status, latency_ms), now, options)
@@ -95,7 +97,7 @@ impl JobState {
         let class = look_up(&refusal.code).class;
         let effect = effect_of(class, &reason);
         // throttled calls are refused before they are read, so they use up no attempt
-        let uncounted = u32::from(class == Class::Throttled);
+        let uncounted = u32::from(class == ErrorClass::Throttled);
         let job_state = Self { attempts: self.attempts.saturating_sub(uncounted), ..self.clone() };
         let change = if proves_not_applied(&refusal.code) {
             job_state.not_applied_by(class, reason, latency_ms, now, options, random)
@@ -108,7 +110,7 @@ impl JobState {
     /// A refusal by a check that comes before the operation.
     fn not_applied_by(
         &self,
-        class: Class,
+        class: ErrorClass,
         reason: Reason,
         latency_ms: Option<u64>,
         now: Instant,
@@ -117,11 +119,11 @@ impl JobState {
     ) -> Change {
         let record = recorded(&reason, latency_ms);
         match class {
-            Class::Throttled => self.to(Phase::Ready, vec![Step::Throttled(record)]),
-            Class::Transient | Class::Busy | Class::NotRunning => {
+            ErrorClass::Throttled => self.to(Phase::Ready, vec![Step::Throttled(record)]),
+            ErrorClass::Transient | ErrorClass::Busy | ErrorClass::NotRunning => {
                 self.may_pass(class, reason, Step::Refused(record), now, options, random)
             }
-            Class::Denied | Class::Final(_) => self.fail(reason, latency_ms, Vec::new()),
+            ErrorClass::Denied | ErrorClass::Final(_) => self.fail(reason, latency_ms, Vec::new()),
         }
     }
 
@@ -153,7 +155,7 @@ impl JobState {
     /// A refusal that may pass, of a request that was not applied.
     fn may_pass(
         &self,
-        class: Class,
+        class: ErrorClass,
         reason: Reason,
         step: Step,
         now: Instant,
@@ -165,7 +167,7 @@ impl JobState {
             let job_state = Self { refused: Some(class), ..job_state };
             return job_state.back_off(class, reason, step, now, options, random);
         }
-        if class != Class::NotRunning && self.attempts < options.max_attempts {
+        if class != ErrorClass::NotRunning && self.attempts < options.max_attempts {
             return job_state.back_off(class, reason, step, now, options, random);
         }
         job_state.fail(reason, None, vec![step])
@@ -175,7 +177,7 @@ impl JobState {
     /// answer was lost. Where the refusal is final, the job fails once that shows that nothing was applied.
     fn unproven(
         &self,
-        class: Class,
+        class: ErrorClass,
         reason: Reason,
         latency_ms: Option<u64>,
         now: Instant,
@@ -191,11 +193,11 @@ impl JobState {
             return job_state.end(Outcome::Unknown, Some(unknown), vec![step, Step::Unknown { message }]);
         }
         let after = match class {
-            Class::Busy => options.delays.busy.wait(self.attempts, random),
-            Class::Transient | Class::NotRunning | Class::Throttled => {
+            ErrorClass::Busy => options.delays.busy.wait(self.attempts, random),
+            ErrorClass::Transient | ErrorClass::NotRunning | ErrorClass::Throttled => {
                 options.delays.transient.wait(self.attempts, random)
             }
-            Class::Denied | Class::Final(_) => Duration::ZERO,
+            ErrorClass::Denied | ErrorClass::Final(_) => Duration::ZERO,
         };
         let event = Event::Unconfirmed { job: self.job, reason };
         let phase = Phase::Unconfirmed { since: now + after, old_image_since: None, accepted: false };
@@ -204,7 +206,7 @@ impl JobState {
 
     fn back_off(
         &self,
-        class: Class,
+        class: ErrorClass,
         reason: Reason,
         step: Step,
         now: Instant,
@@ -212,7 +214,7 @@ impl JobState {
         random: &mut fastrand::Rng,
     ) -> Change {
         let schedule = match class {
-            Class::Busy => options.delays.busy,
+            ErrorClass::Busy => options.delays.busy,
             _ => options.delays.transient,
         };
         let after = schedule.wait(self.attempts, random);
@@ -237,7 +239,7 @@ impl JobState {
             return self.fail(reason, None, vec![step]);
         }
         let job_state = Self { last_error: Some(reason.clone()), ..self.clone() };
-        job_state.back_off(Class::Transient, reason, step, now, options, random)
+        job_state.back_off(ErrorClass::Transient, reason, step, now, options, random)
     }
 
     /// No readable answer.
@@ -257,14 +259,17 @@ impl JobState {
 }
 
 /// What a refusal means for other jobs.
-fn effect_of(class: Class, reason: &Reason) -> Option<Effect> {
+fn effect_of(class: ErrorClass, reason: &Reason) -> Option<Effect> {
     let reason = reason.clone();
     match class {
-        Class::Throttled => Some(Effect::Throttled(reason)),
-        Class::Denied => Some(Effect::Denied(reason)),
-        Class::Final(Reach::Image) => Some(Effect::HoldImage(reason)),
-        Class::Final(Reach::Region) => Some(Effect::HoldRegion(reason)),
-        Class::Final(Reach::Account) => Some(Effect::Stop(reason)),
-        Class::Transient | Class::Busy | Class::NotRunning | Class::Final(Reach::Engine) => None,
+        ErrorClass::Throttled => Some(Effect::Throttled(reason)),
+        ErrorClass::Denied => Some(Effect::Denied(reason)),
+        ErrorClass::Final(ErrorScope::Image) => Some(Effect::HoldImage(reason)),
+        ErrorClass::Final(ErrorScope::Region) => Some(Effect::HoldRegion(reason)),
+        ErrorClass::Final(ErrorScope::Account) => Some(Effect::Stop(reason)),
+        ErrorClass::Transient
+        | ErrorClass::Busy
+        | ErrorClass::NotRunning
+        | ErrorClass::Final(ErrorScope::Engine) => None,
     }
 }

@@ -29,7 +29,7 @@ fn an_unconfirmed_refusal_of_an_earlier_run_keeps_its_code() {
         assert_eq!(change.job_state.last_error_or_default().code, code);
         (matches!(change.job_state.phase, Phase::Unconfirmed { .. }), change.job_state.refused)
     };
-    assert_eq!(verified("InternalError"), (true, Some(Class::Transient)));
+    assert_eq!(verified("InternalError"), (true, Some(ErrorClass::Transient)));
     assert!(verified("Novelty").0);
 }
 

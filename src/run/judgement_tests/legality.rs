@@ -38,7 +38,7 @@ fn happen(stage: &mut Stage, number: u8, history: &mut History) -> Result<(), St
         }
         7 if in_flight => {
             stage.answer(Err(CallError::Connection {
-                by: ConnectionProblem::OutOfDate,
+                problem: ConnectionProblem::OutOfDate,
                 cause: "expired".into(),
             }));
         }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::listing::Listing;
 use super::scope::Scope;
-use crate::cloud::catalogue::{Class, Reach, is_definitive, look_up};
+use crate::cloud::catalogue::{ErrorClass, ErrorScope, is_definitive, look_up};
 use crate::cloud::{
     CallError, EngineKind, EngineListing, EnginePage, EngineRecord, Fleet, ImageRecord, MAX_IDS_PER_CALL,
     MAX_PAGE_SIZE,
@@ -196,7 +196,7 @@ impl<F: Fleet> Reader<F> {
                 }
                 Err(fault) => {
                     tracing::debug!(%fault, "engines could not be asked for by their ids");
-                    tells &= is_listed_completely && matches!(class_of(&fault), Some(Class::Final(_)));
+                    tells &= is_listed_completely && matches!(class_of(&fault), Some(ErrorClass::Final(_)));
                 }
             }
         }
@@ -340,8 +340,8 @@ enum Kind {
 fn kind_of(fault: &CallError) -> Kind {
     match fault {
         CallError::Refused(refusal) => match look_up(&refusal.code).class {
-            Class::Throttled => Kind::Throttled,
-            Class::Final(Reach::Region) => Kind::Absent,
+            ErrorClass::Throttled => Kind::Throttled,
+            ErrorClass::Final(ErrorScope::Region) => Kind::Absent,
             _ if refusal.code == INVALID_ACTION => Kind::Absent,
             _ if is_definitive(&refusal.code) => Kind::Final,
             _ => Kind::MayPass,
@@ -353,7 +353,7 @@ fn kind_of(fault: &CallError) -> Kind {
 }
 
 /// The class of a refusal.
-pub(in crate::run) fn class_of(fault: &CallError) -> Option<Class> {
+pub(in crate::run) fn class_of(fault: &CallError) -> Option<ErrorClass> {
     match fault {
         CallError::Refused(refusal) => Some(look_up(&refusal.code).class),
         _ => None,

@@ -2,7 +2,7 @@
 
 use super::reader::{INVALID_ACTION, Reader, class_of};
 use super::scope::Scope;
-use crate::cloud::catalogue::{Class, Reach};
+use crate::cloud::catalogue::{ErrorClass, ErrorScope};
 use crate::cloud::{CallError, Fleet, LIST_ENGINES, SHOW_ENGINE};
 use crate::job::{DataEngineId, Job};
 use crate::run::fleet_view::FleetView;
@@ -58,7 +58,7 @@ impl<F: Fleet> Reader<F> {
         let reads = Box::pin(self.read_fleet(&scope, self.options.max_attempts, &mut view)).await;
         for (query, fault) in reads.failed {
             match class_of(&fault) {
-                Some(Class::Final(Reach::Region)) => {
+                Some(ErrorClass::Final(ErrorScope::Region)) => {
                     view.mark_unserved(query.region(), reading_failed(&fault));
                 }
                 _ => return Err(fault),
@@ -89,10 +89,12 @@ impl<F: Fleet> Reader<F> {
             for (query, fault) in self.read_fleet(&scope, self.options.max_attempts, &mut view).await.failed {
                 let reason = reading_failed(&fault);
                 match class_of(&fault) {
-                    Some(Class::Final(Reach::Region)) => view.mark_unserved(query.region(), reason),
-                    Some(Class::Final(Reach::Engine | Reach::Image)) => view.mark_unreadable(&query, reason),
+                    Some(ErrorClass::Final(ErrorScope::Region)) => view.mark_unserved(query.region(), reason),
+                    Some(ErrorClass::Final(ErrorScope::Engine | ErrorScope::Image)) => {
+                        view.mark_unreadable(&query, reason);
+                    }
                     // permissions can be given per engine, but one who may look at none has none
-                    Some(Class::Denied) if view.engines().next().is_some() => {
+                    Some(ErrorClass::Denied) if view.engines().next().is_some() => {
                         view.mark_unreadable(&query, reason);
                     }
                     _ => return Err(SurveyError::Unread { action: SHOW_ENGINE, fault }),

@@ -124,10 +124,10 @@ impl Answer {
     }
 }
 
-pub const NO_JSON: &str = "the answer is not JSON";
-const ODD: &str = "the answer is not shaped as documented";
-pub const CUT: &str = "the answer is cut short";
-const NO_ID: &str = "the answer has no RequestId";
+pub const NO_JSON: &str = "the response is not JSON";
+const ODD: &str = "the response does not have the documented form";
+pub const CUT: &str = "the response is incomplete";
+const NO_ID: &str = "the response has no RequestId";
 
 fn envelopes() -> Vec<Answer> {
     [
@@ -192,16 +192,16 @@ fn errors() -> Vec<Answer> {
         nothing("an error that is text", with("\"InternalError\""), ODD),
         nothing("an error that is a number", with("500"), ODD),
         nothing("an error that is a list", with(r#"["InternalError","m"]"#), ODD),
-        nothing("an empty error", with("{}"), "the answer is an error without a code"),
+        nothing("an empty error", with("{}"), "the response is an error without a code"),
         nothing(
             "an error with an empty code",
             with(r#"{"Code":""}"#),
-            "the answer is an error without a code",
+            "the response is an error without a code",
         ),
         nothing(
             "an error whose code is null",
             with(r#"{"Code":null,"Message":"m"}"#),
-            "the answer is an error without a code",
+            "the response is an error without a code",
         ),
         nothing("an error whose code is a number", with(r#"{"Code":500}"#), ODD),
         nothing("an error whose message is an object", with(r#"{"Code":"InternalError","Message":{}}"#), ODD),
@@ -236,7 +236,7 @@ fn errors() -> Vec<Answer> {
 fn forms() -> Vec<Answer> {
     let utf16: Vec<u8> = RECEIPT.encode_utf16().flat_map(u16::to_le_bytes).collect();
     [
-        nothing("nothing", "", "the answer is empty"),
+        nothing("nothing", "", "the response is empty"),
         nothing("blanks", "   \r\n", CUT),
         nothing("HTML", "<html><body>log in</body></html>", NO_JSON),
         nothing("XML", "<?xml version=\"1.0\"?><Response/>", NO_JSON),
@@ -259,7 +259,7 @@ fn forms() -> Vec<Answer> {
         nothing(
             "a receipt of a megabyte",
             format!("{RECEIPT}{}", " ".repeat(1 << 20)),
-            "the answer is larger than 262144 bytes",
+            "the response is larger than 262144 bytes",
         ),
     ]
     .concat()

@@ -29,8 +29,10 @@ fn honest(received: &Received, engines: usize) -> Reply {
 
 fn page(received: &Received, engines: usize, total: &str, image: &str) -> Reply {
     let asked: Value = serde_json::from_str(&received.body).expect("JSON");
-    let ours =
-        asked["EngineGeneration"] == "SuperSQL" && asked["EngineExecType"] == "SQL" && asked["Offset"] == 0;
+    let ours = asked["EngineGeneration"] == "SuperSQL"
+        && asked["EngineExecType"] == "SQL"
+        && asked["EngineType"].is_null()
+        && asked["Offset"] == 0;
     let records: Vec<String> = (0..if ours { engines } else { 0 })
         .map(|number| {
             format!(r#"{{"DataEngineId":"DataEngine-{number}","State":2,"ImageVersionId":"{image}"}}"#)

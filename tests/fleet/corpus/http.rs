@@ -27,22 +27,22 @@ fn statuses() -> Vec<Answer> {
             "204 No Content",
             plain,
             "",
-            Believed::Nothing(Some(204), "the answer is empty"),
+            Believed::Nothing(Some(204), "the response is empty"),
         ),
         with(
             "204 and a receipt",
             "204 No Content",
             plain,
             RECEIPT,
-            Believed::Nothing(Some(204), "the answer is empty"),
+            Believed::Nothing(Some(204), "the response is empty"),
         ),
-        with("304", "304 Not Modified", plain, "", Believed::Nothing(Some(304), "the answer is empty")),
+        with("304", "304 Not Modified", plain, "", Believed::Nothing(Some(304), "the response is empty")),
         with(
             "a redirect",
             "301 Moved Permanently",
             away,
             "",
-            Believed::Nothing(Some(301), "the answer is empty"),
+            Believed::Nothing(Some(301), "the response is empty"),
         ),
         with(
             "a redirect of the method",
@@ -56,7 +56,7 @@ fn statuses() -> Vec<Answer> {
             "307 Temporary Redirect",
             away,
             "",
-            Believed::Nothing(Some(307), "the answer is empty"),
+            Believed::Nothing(Some(307), "the response is empty"),
         ),
         with(
             "a redirect for ever",
@@ -70,7 +70,7 @@ fn statuses() -> Vec<Answer> {
             "302 Found",
             "location: /",
             "",
-            Believed::Nothing(Some(302), "the answer is empty"),
+            Believed::Nothing(Some(302), "the response is empty"),
         ),
         with("a redirect to nowhere", "302 Found", "location: \u{1b}", "", Believed::Nothing(None, "")),
     ]
@@ -95,7 +95,7 @@ fn other_statuses() -> Vec<Answer> {
             "407 Proxy Authentication Required",
             "proxy-authenticate: Basic",
             "",
-            Believed::Nothing(Some(407), "the answer is empty"),
+            Believed::Nothing(Some(407), "the response is empty"),
         ),
         with("418", "418 I'm a teapot", plain, "short and stout", Believed::Nothing(Some(418), NO_JSON)),
         with(
@@ -117,7 +117,7 @@ fn other_statuses() -> Vec<Answer> {
             "503 Service Unavailable",
             "retry-after: 999999999",
             "",
-            Believed::Nothing(Some(503), "the answer is empty"),
+            Believed::Nothing(Some(503), "the response is empty"),
         ),
         with("599", "599 Odd", plain, "odd", Believed::Nothing(Some(599), NO_JSON)),
         with("999", "999 Odder", plain, "odd", Believed::Nothing(Some(999), NO_JSON)),
@@ -188,7 +188,7 @@ fn lengths() -> Vec<Answer> {
         Answer::of(
             "a length of nothing",
             Reply::Bytes(ok("content-length: 0", RECEIPT)),
-            doubt("the answer is empty"),
+            doubt("the response is empty"),
         ),
         Answer::of(
             "a negative length",
@@ -274,17 +274,17 @@ fn chunks() -> Vec<Answer> {
         Answer::of(
             "chunks without end",
             Reply::Endless(chunked(String::new()), chunk(&"x".repeat(4_000)).into_bytes()),
-            doubt("the answer is larger than 262144 bytes"),
+            doubt("the response is larger than 262144 bytes"),
         ),
         Answer::of(
             "a body without end",
             Reply::Endless(ok("x: y", ""), vec![b'x'; 4_000]),
-            doubt("the answer is larger than 262144 bytes"),
+            doubt("the response is larger than 262144 bytes"),
         ),
         Answer::of(
             "a body of brackets without end",
             Reply::Endless(ok("x: y", ""), vec![b'['; 4_000]),
-            doubt("the answer is larger than 262144 bytes"),
+            doubt("the response is larger than 262144 bytes"),
         ),
     ]
 }
@@ -348,7 +348,7 @@ fn heads() -> Vec<Answer> {
                 b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
                     .to_vec(),
             ),
-            Believed::Nothing(Some(101), "the answer is empty"),
+            Believed::Nothing(Some(101), "the response is empty"),
         ),
     ]
 }

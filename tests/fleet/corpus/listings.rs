@@ -50,7 +50,7 @@ struct Listing {
 
 impl Listing {
     fn of(name: &'static str, seen: Seen, page: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
-        Self { name, page: Arc::new(page), seen, most: 28 }
+        Self { name, page: Arc::new(page), seen, most: 56 }
     }
 
     fn into_case(self) -> Case {
@@ -106,7 +106,9 @@ fn job(engine: &str) -> Job {
 
 fn asked(received: &Received) -> Asked {
     let body: Value = serde_json::from_str(&received.body).expect("JSON");
-    let ours = body["EngineGeneration"] == "SuperSQL" && body["EngineExecType"] == "SQL";
+    let ours = body["EngineGeneration"] == "SuperSQL"
+        && body["EngineExecType"] == "SQL"
+        && body["EngineType"].is_null();
     Asked { offset: body["Offset"].as_u64().expect("an offset"), ours }
 }
 
@@ -135,7 +137,7 @@ const RECORD: &str = r#"{"DataEngineId":"DataEngine-a","State":2,"ImageVersionId
 
 const OLD: Seen = Seen::On(Some("image-old"), Some(2));
 
-const ODD: Seen = Seen::Failure("the answer is not shaped as documented");
+const ODD: Seen = Seen::Failure("the response does not have the documented form");
 
 pub fn cases() -> Vec<Case> {
     shapes().into_iter().chain(records()).chain(counts()).map(Listing::into_case).chain([endless()]).collect()
@@ -146,8 +148,8 @@ fn shapes() -> Vec<Listing> {
     let whole = |name, seen, reply: Reply| Listing::of(name, seen, move |_: &Asked| reply.clone());
     let long = "x".repeat(9 << 20);
     vec![
-        whole("HTML", Seen::Failure("the answer is not JSON"), Reply::http("200 OK", "x: y", "<html>")),
-        whole("nothing", Seen::Failure("the answer is empty"), Reply::json("")),
+        whole("HTML", Seen::Failure("the response is not JSON"), Reply::http("200 OK", "x: y", "<html>")),
+        whole("nothing", Seen::Failure("the response is empty"), Reply::json("")),
         whole("a redirect", Seen::Failure("HTTP 302"), Reply::http("302 Found", "location: /", "")),
         whole(
             "no RequestId",
@@ -156,7 +158,7 @@ fn shapes() -> Vec<Listing> {
         ),
         whole(
             "half a page",
-            Seen::Failure("cut short"),
+            Seen::Failure("incomplete"),
             Reply::json(r#"{"Response":{"RequestId":"r","DataEng"#),
         ),
         whole("more than eight megabytes", Seen::Failure("larger than 8388608 bytes"), Reply::json(long)),
@@ -284,20 +286,20 @@ fn counts() -> Vec<Listing> {
     let new = r#"{"DataEngineId":"DataEngine-a","State":2,"ImageVersionId":"image-new"}"#;
     let busy = r#"{"DataEngineId":"DataEngine-a","State":0,"ImageVersionId":"image-old"}"#;
     vec![
-        paged("a count of nothing", OLD, 8, "0", |_| RECORD.to_owned()),
-        paged("a count of nothing over three pages", OLD, 8, "0", last_of_250),
-        paged("no count over three pages", OLD, 8, "null", last_of_250),
-        paged("a count of one page over three", OLD, 8, "100", last_of_250),
+        paged("a count of nothing", OLD, 12, "0", |_| RECORD.to_owned()),
+        paged("a count of nothing over three pages", OLD, 12, "0", last_of_250),
+        paged("no count over three pages", OLD, 12, "null", last_of_250),
+        paged("a count of one page over three", OLD, 12, "100", last_of_250),
         paged("a count of four thousand million", OLD, 30, "4294967295", last_of_250),
-        paged("a count and no engines", Seen::Missing, 28, "300", |_| String::new()),
+        paged("a count and no engines", Seen::Missing, 56, "300", |_| String::new()),
         paged("the same page again and again", OLD, 40, "4294967295", |_| {
             format!("{},{RECORD}", others(0, 99))
         }),
-        paged("a thousand engines on a page of a hundred", OLD, 20, "1001", |offset| {
+        paged("a thousand engines on a page of a hundred", OLD, 24, "1001", |offset| {
             if offset == 0 { format!("{},{RECORD}", others(0, 1_000)) } else { String::new() }
         }),
         Listing {
-            most: 16,
+            most: 24,
             ..Listing::of("every engine in every kind", OLD, |_: &Asked| {
                 answer(&format!(r#""TotalCount":1,"DataEngines":[{RECORD}]"#))
             })

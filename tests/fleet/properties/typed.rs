@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Parser;
 use dlc_fleet::cli::{Cli, Command};
 use dlc_fleet::cloud::catalogue::look_up;
-use dlc_fleet::cloud::credentials::environment::{SECRET_ID, SECRET_KEY, TOKEN, read};
+use dlc_fleet::cloud::credentials::variables::{SECRET_ID, SECRET_KEY, TOKEN, read};
 use dlc_fleet::cloud::endpoint::Endpoint;
 use dlc_fleet::format;
 use dlc_fleet::plan::is_region;

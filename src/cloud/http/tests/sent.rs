@@ -1,4 +1,4 @@
-//! What arrives at the server: the signed bytes, the headers, and nothing twice; and what reaches the log.
+//! What arrives at the server: the signed bytes, the headers, each request once; and what is logged.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ fn signed_again(received: &Received) -> String {
 }
 
 #[tokio::test]
-async fn the_bytes_on_the_wire_are_those_that_were_signed() {
+async fn the_sent_bytes_are_the_signed_bytes() {
     let server = Server::start([]).await;
     let cloud = cloud_of(&server);
     let region = key().region;
@@ -82,7 +82,7 @@ async fn a_connection_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_dies_after_taking_a_request_is_not_tried_again() {
+async fn a_request_on_a_kept_connection_that_ends_is_not_repeated() {
     for last in [Reply::Reset, Reply::End] {
         let server = Server::start([Reply::json(RECEIPT), last]).await;
         let cloud = cloud_of(&server);
@@ -94,7 +94,7 @@ async fn a_kept_connection_that_dies_after_taking_a_request_is_not_tried_again()
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_died_meanwhile_costs_no_request() {
+async fn a_kept_connection_that_has_ended_is_replaced() {
     let reply = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{RECEIPT}", RECEIPT.len());
     let server = Server::start([Reply::BytesThenEnd(reply.into_bytes())]).await;
     let cloud = cloud_of(&server);
@@ -104,7 +104,7 @@ async fn a_kept_connection_that_died_meanwhile_costs_no_request() {
     assert_eq!((server.connections(), server.received().len()), (2, 2));
 }
 
-/// Keeps what the log prints.
+/// Keeps the log.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<u8>>>);
 
@@ -120,7 +120,7 @@ impl io::Write for Kept {
 }
 
 #[tokio::test]
-async fn the_log_tells_each_call_and_no_key_even_at_its_most_talkative() {
+async fn the_log_contains_each_call_and_no_key_at_the_highest_level() {
     let kept = Kept::default();
     let writer = kept.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -132,8 +132,8 @@ async fn the_log_tells_each_call_and_no_key_even_at_its_most_talkative() {
     let replies = [Reply::json(RECEIPT), Reply::json(refusal), Reply::End];
     let server = Server::start([replies.clone(), replies].concat()).await;
     let cloud = cloud_of(&server);
-    // a place in the code that logs for the first time in two threads at once may stay silent in one of them, so
-    // each of them has logged before anybody listens
+    // a call site that logs for the first time in two threads at once may be silent in one of them, so each of them
+    // logs once before the subscriber is set
     for _ in 0..3 {
         let _ = cloud.switch(&key()).await;
     }
@@ -143,13 +143,21 @@ async fn the_log_tells_each_call_and_no_key_even_at_its_most_talkative() {
     }
     drop(guard);
     let log = String::from_utf8_lossy(&kept.0.lock().expect("log")).into_owned();
-    for expected in ["answered", "refused", "not answered", "r-1", "r-2", "ResourceInUse", "latency_ms="] {
+    for expected in [
+        "the service responded",
+        "the service refused the call",
+        "the call failed",
+        "r-1",
+        "r-2",
+        "ResourceInUse",
+        "latency_ms=",
+    ] {
         assert!(log.contains(expected), "{expected} is missing in {log}");
     }
     assert!(
         log.contains(r#"action="SwitchDataEngineImage" region="ap-guangzhou" engine="DataEngine-kxxxxr13""#)
     );
     for secret in ["AKIDEXAMPLE", "SECRETEXAMPLE", "TOKENEXAMPLE", "Signature="] {
-        assert!(!log.contains(secret), "{secret} stands in {log}");
+        assert!(!log.contains(secret), "{secret} is in {log}");
     }
 }

@@ -95,18 +95,18 @@ async fn expired_keys_of_a_role_are_refused_because_of_their_token() {
     let served = served("session_duration: 0s\n").await;
     let session = keyring(served.sts.assume_role(&permanent(), ROLE).await.expect("keys"));
     assert_eq!(served.list(&session).await, "AuthFailure.TokenFailure");
-    assert_eq!(code(served.sts.caller(&session).await), "AuthFailure.TokenFailure");
+    assert_eq!(code(session.identity(&served.sts).await), "AuthFailure.TokenFailure");
 }
 
 #[tokio::test]
 async fn each_caller_has_its_own_identity_and_a_role_can_assume_a_role() {
     let served = served("account: \"100000000007\"\n").await;
-    let owner = served.sts.caller(&keyring(permanent())).await.expect("an identity");
+    let owner = keyring(permanent()).identity(&served.sts).await.expect("an identity");
     assert_eq!((owner.account_id.as_str(), owner.kind.as_deref()), ("100000000007", Some("CAMUser")));
     let session = served.sts.assume_role(&permanent(), ROLE).await.expect("keys");
     let other = Role { arn: "qcs::cam::uin/43:roleName/other", session_name: "session" };
     let chained = served.sts.assume_role(&session, other).await.expect("keys of another role");
-    let caller = served.sts.caller(&keyring(chained)).await.expect("an identity");
+    let caller = keyring(chained).identity(&served.sts).await.expect("an identity");
     assert_eq!((caller.account_id.as_str(), caller.principal_id.as_deref()), ("43", Some("42")));
     assert_eq!(caller.user_id.as_deref(), Some("other:session"));
 }
@@ -162,5 +162,5 @@ async fn the_metadata_service_returns_the_keys_of_the_instance_role() {
 async fn a_fault_rule_can_apply_to_an_action_of_sts() {
     let served = served("faults: [{fault: InternalError, action: AssumeRole}]\n").await;
     assert_eq!(code(served.sts.assume_role(&permanent(), ROLE).await), "InternalError");
-    assert_eq!(code(served.sts.caller(&keyring(permanent())).await), OK);
+    assert_eq!(code(keyring(permanent()).identity(&served.sts).await), OK);
 }

@@ -1,13 +1,17 @@
-//! Answers out of any bytes: what is believed says so itself, in every kind of answer.
+//! Any bytes as a response: a result is accepted only if the body contains it.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
-use super::*;
-use crate::cloud::{EngineExecType, EngineGeneration};
+use super::super::*;
+use crate::cloud::engine::{EngineExecType, EngineGeneration};
 
 const PAGE: EnginePage = EnginePage {
-    kind: EngineKind { generation: EngineGeneration::Native, exec_type: EngineExecType::Batch },
+    kind: EngineKind {
+        generation: EngineGeneration::Native,
+        exec_type: EngineExecType::Batch,
+        gateway: false,
+    },
     offset: 100,
     limit: 2,
 };
@@ -34,7 +38,7 @@ const NAMES: [&str; 12] = [
     "Novelty",
 ];
 
-/// Any JSON whose objects have the names that answers have.
+/// Any JSON with the field names of responses.
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -55,7 +59,7 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The value with its object of this number, counted from the outside, as a list of what it holds.
+/// The value with one object, by its number from the outside, replaced by the list of its values.
 fn with_a_list(value: Value, number: &mut usize) -> Value {
     match value {
         Value::Object(object) if *number == 0 => {
@@ -72,8 +76,8 @@ fn with_a_list(value: Value, number: &mut usize) -> Value {
     }
 }
 
-/// Bytes of all sorts: any, any JSON, any JSON in its envelope, valid answers with a list in place of an object or
-/// with a stretch replaced.
+/// Any bytes, any JSON, any JSON in the envelope, valid responses with a list in place of an object or with a part
+/// replaced.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let any_bytes = || prop::collection::vec(any::<u8>(), 0..60);
     let enveloped = |value: Value| serde_json::json!({ "Response": value }).to_string().into_bytes();
@@ -97,7 +101,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// What the body says, read a second way: the object in the envelope, where there is one.
+/// The object in the envelope, parsed in a second way.
 fn response(body: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice::<Value>(body).ok()?.get("Response")? {
         Value::Object(response) => Some(response.clone()),
@@ -105,36 +109,36 @@ fn response(body: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// Whether a judgement is what the body itself says.
-fn is_true<A>(body: &[u8], judged: &Result<Answered<A>, Unanswered>) -> bool {
+/// True if the body contains what was parsed.
+fn is_true<A>(body: &[u8], parsed: &Result<ApiResponse<A>, ResponseError>) -> bool {
     let response = response(body);
     let said = |name: &str| response.as_ref().and_then(|response| response.get(name));
     let error = said("Error").filter(|error| !error.is_null());
-    match judged {
-        Ok(answered) => {
+    match parsed {
+        Ok(response) => {
             let id = said("RequestId").and_then(Value::as_str).unwrap_or_default();
-            error.is_none() && !id.is_empty() && kept(id) == answered.request_id
+            error.is_none() && !id.is_empty() && bounded(id) == response.request_id
         }
-        Err(Unanswered::Refused(refusal)) => {
+        Err(ResponseError::Refused(refusal)) => {
             let code = error.and_then(|error| error.get("Code")).and_then(Value::as_str).unwrap_or_default();
-            !code.is_empty() && kept(code) == refusal.code
+            !code.is_empty() && bounded(code) == refusal.code
         }
-        Err(Unanswered::Unreadable { .. }) => true,
+        Err(ResponseError::Unreadable(_)) => true,
     }
 }
 
 proptest! {
     #[test]
-    fn a_switch_is_accepted_or_refused_only_where_the_body_says_so(body in body()) {
-        prop_assert!(is_true(&body, &judge::<SwitchAnswer>(&body)), "{}", String::from_utf8_lossy(&body));
+    fn a_switch_is_accepted_or_refused_only_if_the_body_says_so(body in body()) {
+        prop_assert!(is_true(&body, &parse_response::<SwitchResponse>(&body)), "{}", String::from_utf8_lossy(&body));
     }
 
     #[test]
-    fn a_listing_holds_named_engines_and_counts_what_it_lists(body in body()) {
-        let judged = judge::<EnginesAnswer>(&body);
-        prop_assert!(is_true(&body, &judged), "{}", String::from_utf8_lossy(&body));
-        if let Ok(answered) = judged {
-            let listing = answered.answer.into_listing(PAGE);
+    fn a_listing_contains_engines_with_ids_and_counts_them(body in body()) {
+        let parsed = parse_response::<EnginesResponse>(&body);
+        prop_assert!(is_true(&body, &parsed), "{}", String::from_utf8_lossy(&body));
+        if let Ok(response) = parsed {
+            let listing = response.body.into_listing(PAGE);
             let listed = u32::try_from(listing.engines.len()).expect("few");
             prop_assert!(listing.total >= PAGE.offset + listed);
             prop_assert!(listing.engines.iter().all(|engine| !engine.data_engine_id.as_str().is_empty()));
@@ -143,20 +147,20 @@ proptest! {
     }
 
     #[test]
-    fn a_list_of_images_holds_named_images(body in body()) {
-        let judged = judge::<ImagesAnswer>(&body);
-        prop_assert!(is_true(&body, &judged), "{}", String::from_utf8_lossy(&body));
-        if let Ok(answered) = judged {
-            let images = answered.answer.into_records();
+    fn a_list_of_images_contains_images_with_ids(body in body()) {
+        let parsed = parse_response::<ImagesResponse>(&body);
+        prop_assert!(is_true(&body, &parsed), "{}", String::from_utf8_lossy(&body));
+        if let Ok(response) = parsed {
+            let images = response.body.into_records();
             prop_assert!(images.iter().all(|image| !image.image_version_id.as_str().is_empty()));
         }
     }
 }
 
 #[test]
-fn the_answers_that_are_changed_are_read_before() {
-    assert!(judge::<SwitchAnswer>(VALID[0].as_bytes()).is_ok());
-    assert!(matches!(judge::<SwitchAnswer>(VALID[1].as_bytes()), Err(Unanswered::Refused(_))));
-    assert!(judge::<EnginesAnswer>(VALID[2].as_bytes()).is_ok());
-    assert!(judge::<ImagesAnswer>(VALID[3].as_bytes()).is_ok());
+fn the_unchanged_responses_are_readable() {
+    assert!(parse_response::<SwitchResponse>(VALID[0].as_bytes()).is_ok());
+    assert!(matches!(parse_response::<SwitchResponse>(VALID[1].as_bytes()), Err(ResponseError::Refused(_))));
+    assert!(parse_response::<EnginesResponse>(VALID[2].as_bytes()).is_ok());
+    assert!(parse_response::<ImagesResponse>(VALID[3].as_bytes()).is_ok());
 }

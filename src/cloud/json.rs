@@ -1,4 +1,4 @@
-//! JSON as the service writes it: objects that are objects, and lists that have an end.
+//! JSON objects that must be objects, and lists of a bounded length.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Objects in one list at most; a page has a hundred. What goes far beyond is not worth the memory.
-const LONGEST_LIST: usize = 10_000;
+/// Most objects in one list. A page has at most a hundred; a longer list would only use memory.
+const MAX_LIST: usize = 10_000;
 
-/// An object. A derived shape alone would also take a list, its first value for its first field.
+/// An object. A derived `Deserialize` alone would also accept a list, with its values as the fields in their order.
 pub(super) struct Object<T>(pub(super) T);
 
 /// A list of objects.
@@ -48,14 +48,14 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     type Value = List<T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "a list of at most {LONGEST_LIST} objects")
+        write!(formatter, "a list of at most {MAX_LIST} objects")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List<T>, A::Error> {
         let mut objects = Vec::new();
         while let Some(Object(object)) = list.next_element()? {
-            if objects.len() == LONGEST_LIST {
-                return Err(A::Error::invalid_length(LONGEST_LIST + 1, &self));
+            if objects.len() == MAX_LIST {
+                return Err(A::Error::invalid_length(MAX_LIST + 1, &self));
             }
             objects.push(object);
         }

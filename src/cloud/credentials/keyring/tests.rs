@@ -1,26 +1,28 @@
-//! What a keyring does with sources that last, expire, fail, are refused, and break down.
+//! A keyring with sources whose keys last, expire, fail, are refused, and panic.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use zeroize::Zeroizing;
 
 use super::super::fixtures::sts_at;
+use super::super::source::Fetching;
 use super::*;
+use crate::cloud::error::Refusal;
 use crate::cloud::faulty_server::{Reply, Server};
 
-/// Longer than it takes to fetch keys, and for everybody else to come and wait.
+/// Longer than a fetch takes.
 const A_MOMENT: Duration = Duration::from_millis(100);
 
-/// Counts how often it is asked; its keys last as long as it is told, and it fails from some fetch on.
+/// A source that counts its fetches.
 #[derive(Default)]
 struct Counting {
-    asked: AtomicUsize,
-    lasts: i64,
+    fetches: AtomicUsize,
+    lifetime: i64,
     fails: AtomicBool,
     panics: bool,
 }
 
-/// The source that the keyring holds, where the test can still reach it.
+/// The source of a keyring, shared with the test.
 struct Shared(Arc<Counting>);
 
 impl Source for Shared {
@@ -30,18 +32,18 @@ impl Source for Shared {
 
     fn fetch<'a>(&'a self, clock: &'a ServiceClock) -> Fetching<'a> {
         Box::pin(async move {
-            let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
+            let number = self.0.fetches.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(A_MOMENT / 2).await;
-            assert!(!self.0.panics, "broken to order");
+            assert!(!self.0.panics, "a panic for the test");
             if self.0.fails.load(Ordering::Relaxed) {
-                return Err(CredentialsError::Absent { looked_at: Vec::new() });
+                return Err(CredentialsError::Absent { searched: Vec::new() });
             }
             let key = Zeroizing::new("K".to_owned());
-            Ok(Credentials::new(format!("id-{number}"), key, None).until(clock.now() + self.0.lasts))
+            Ok(Credentials::new(format!("id-{number}"), key, None).expiring_at(clock.now() + self.0.lifetime))
         })
     }
 
-    fn renews(&self) -> bool {
+    fn is_renewable(&self) -> bool {
         true
     }
 }
@@ -53,10 +55,10 @@ fn keyring(source: Counting) -> (Arc<Keyring>, Arc<Counting>) {
 }
 
 fn lasting(lasts: i64) -> (Arc<Keyring>, Arc<Counting>) {
-    keyring(Counting { lasts, ..Counting::default() })
+    keyring(Counting { lifetime: lasts, ..Counting::default() })
 }
 
-/// What so many callers at once sign with; nothing where they are told that there are no keys.
+/// The ids of the keys that concurrent callers get; empty for an error.
 async fn ids(keyring: &Arc<Keyring>, callers: usize) -> Vec<String> {
     let calls = (0..callers).map(|_| {
         let keyring = Arc::clone(keyring);
@@ -71,7 +73,7 @@ async fn ids(keyring: &Arc<Keyring>, callers: usize) -> Vec<String> {
     ids
 }
 
-/// What one caller signs with, once a renewal in the background has had time to end.
+/// The id of the keys that one caller gets after a wait for a renewal in the background.
 async fn id_after(keyring: &Arc<Keyring>, wait: Duration) -> String {
     tokio::time::sleep(wait).await;
     ids(keyring, 1).await.remove(0)
@@ -83,11 +85,11 @@ fn refused() -> CallError {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_last_are_fetched_once_for_everybody() {
+async fn lasting_keys_are_fetched_once_for_all_callers() {
     let (keyring, source) = lasting(7_200);
     assert_eq!(ids(&keyring, 64).await, vec!["id-0"; 64]);
     assert_eq!(id_after(&keyring, PAUSE * 2).await, "id-0");
-    assert_eq!(source.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(source.fetches.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,24 +98,24 @@ async fn keys_with_five_minutes_left_are_renewed_in_the_background_and_with_more
         let (keyring, source) = lasting(lasts);
         ids(&keyring, 1).await;
         tokio::time::sleep(PAUSE).await;
-        assert_eq!(ids(&keyring, 64).await, vec![second; 64], "nobody waits: they are still good");
+        assert_eq!(ids(&keyring, 64).await, vec![second; 64], "no caller waits: the keys are still valid");
         assert_eq!(id_after(&keyring, A_MOMENT).await, third);
-        assert_eq!(source.asked.load(Ordering::Relaxed), fetched, "{lasts} s");
+        assert_eq!(source.fetches.load(Ordering::Relaxed), fetched, "{lasts} s");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_never_last_are_not_renewed_by_every_call() {
+async fn keys_that_are_always_expired_are_not_renewed_by_every_call() {
     let (keyring, source) = lasting(-60);
     for _ in 0..20 {
-        assert_eq!(ids(&keyring, 8).await, vec!["id-0"; 8], "what was just fetched is used");
+        assert_eq!(ids(&keyring, 8).await, vec!["id-0"; 8], "the keys of the latest fetch are used");
     }
-    assert_eq!(source.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(source.fetches.load(Ordering::Relaxed), 1);
     assert_eq!(id_after(&keyring, SHORT_PAUSE).await, "id-1");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_that_fails_leaves_the_keys_that_are_still_good() {
+async fn a_failed_renewal_keeps_keys_that_are_still_valid() {
     for (lasts, kept) in [(299, "id-0"), (0, "")] {
         let (keyring, source) = lasting(lasts);
         ids(&keyring, 1).await;
@@ -125,103 +127,103 @@ async fn a_renewal_that_fails_leaves_the_keys_that_are_still_good() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_fails_is_asked_again_after_a_while_and_not_by_everybody() {
+async fn a_failed_source_is_fetched_again_after_a_pause_and_not_by_every_call() {
     let (keyring, source) = lasting(7_200);
     source.fails.store(true, Ordering::Relaxed);
     for _ in 0..10 {
         assert_eq!(ids(&keyring, 64).await, vec![""; 64]);
     }
-    assert_eq!(source.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(source.fetches.load(Ordering::Relaxed), 1);
     source.fails.store(false, Ordering::Relaxed);
     assert_eq!(id_after(&keyring, SHORT_PAUSE / 2).await, "", "not yet");
-    assert_eq!(id_after(&keyring, SHORT_PAUSE).await, "id-1", "everything waits for it");
+    assert_eq!(id_after(&keyring, SHORT_PAUSE).await, "id-1", "the pause is short without keys");
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_the_service_refused_are_replaced_once_for_all_who_had_them() {
+async fn refused_keys_are_renewed_once_for_all_callers() {
     let (keyring, source) = lasting(7_200);
     let keys = keyring.current().await.expect("keys");
     for _ in 0..64 {
-        assert!(matches!(keyring.judge(&keys, refused()), CallError::SignatureExpired(_)));
+        assert!(matches!(keyring.classify(&keys, refused()), CallError::SignatureExpired(_)));
     }
     assert_eq!(ids(&keyring, 64).await, vec!["id-1"; 64]);
-    keyring.judge(&keys, refused());
-    assert_eq!(ids(&keyring, 1).await, ["id-1"], "answers to requests with the old keys come late");
-    assert_eq!(source.asked.load(Ordering::Relaxed), 2);
+    keyring.classify(&keys, refused());
+    assert_eq!(ids(&keyring, 1).await, ["id-1"], "late refusals of the old keys do not matter");
+    assert_eq!(source.fetches.load(Ordering::Relaxed), 2);
     let other = CallError::NotSent { cause: String::new() };
-    assert_eq!(keyring.judge(&keys, other.clone()), other);
+    assert_eq!(keyring.classify(&keys, other.clone()), other);
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_were_refused_and_cannot_be_replaced_are_not_used_again() {
+async fn refused_keys_that_cannot_be_renewed_are_not_used_again() {
     let (keyring, source) = lasting(7_200);
     let keys = keyring.current().await.expect("keys");
     source.fails.store(true, Ordering::Relaxed);
-    keyring.judge(&keys, refused());
+    keyring.classify(&keys, refused());
     assert_eq!(ids(&keyring, 3).await, vec![""; 3]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_cannot_be_renewed_stay_refused_and_are_held_all_the_same() {
+async fn fixed_keys_stay_in_use_after_a_refusal() {
     let credentials = Credentials::new("id".to_owned(), Zeroizing::new("K".to_owned()), None);
     let fixed = Arc::new(Keyring::of(credentials, "test"));
     let keys = fixed.current().await.expect("keys");
-    assert_eq!(fixed.judge(&keys, refused()), refused());
+    assert_eq!(fixed.classify(&keys, refused()), refused());
     assert_eq!(ids(&fixed, 1).await, ["id"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_goes_on_when_the_caller_who_began_it_leaves() {
+async fn a_renewal_continues_when_its_first_caller_is_dropped() {
     let (keyring, source) = lasting(7_200);
     for _ in 0..5 {
-        let impatient = tokio::time::timeout(A_MOMENT / 50, keyring.current()).await;
-        assert!(impatient.is_err(), "it takes longer than that");
+        let timed_out = tokio::time::timeout(A_MOMENT / 50, keyring.current()).await;
+        assert!(timed_out.is_err(), "the fetch takes longer");
     }
     assert_eq!(ids(&keyring, 1).await, ["id-0"]);
-    assert_eq!(source.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(source.fetches.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_breaks_down_leaves_nobody_waiting() {
+async fn a_panic_in_a_source_leaves_no_caller_waiting() {
     let (keyring, _) = keyring(Counting { panics: true, ..Counting::default() });
     let error = keyring.current().await.expect_err("no keys");
-    assert!(error.to_string().contains("broke down") && !error.may_pass(), "{error}");
+    assert!(error.to_string().contains("internal error") && !error.is_transient(), "{error}");
 }
 
 #[tokio::test]
-async fn new_keys_of_another_account_are_not_taken_where_the_account_was_made_sure_of() {
-    let whose = |account: &str| {
+async fn renewed_keys_of_another_account_are_refused_once_an_account_is_required() {
+    let identity = |account: &str| {
         Reply::json(&format!(r#"{{"Response":{{"AccountId":"{account}","Arn":"arn","RequestId":"r"}}}}"#))
     };
-    let trouble =
+    let internal_error =
         Reply::json(r#"{"Response":{"Error":{"Code":"InternalError","Message":"m"},"RequestId":"r"}}"#);
-    let server = Server::start([whose("7"), whose("42"), trouble]).await;
+    let server = Server::start([identity("7"), identity("42"), internal_error]).await;
     let (keyring, source) = lasting(3_600);
     let first = keyring.current().await.expect("keys");
-    keyring.keep_to("7", sts_at(&server.url()));
-    first.refuse();
+    keyring.require_account("7", sts_at(&server.url()));
+    keyring.classify(&first, refused());
     let second = keyring.current().await.expect("keys of the same account");
-    second.refuse();
+    keyring.classify(&second, refused());
     let error = keyring.current().await.expect_err("keys of another account");
-    assert!(!error.may_pass(), "{error}");
-    for part in ["belong to the account 42", "is for 7", "log in to that account again"] {
+    assert!(!error.is_transient(), "{error}");
+    for part in ["belong to the account 42", "is for 7", "log in to that account"] {
         assert!(error.to_string().contains(part), "{error}");
     }
     tokio::time::sleep(SHORT_PAUSE + A_MOMENT).await;
-    let error = keyring.current().await.expect_err("nobody knows whose keys they are");
-    assert!(error.may_pass() && error.to_string().contains("GetCallerIdentity"), "{error}");
-    assert_eq!((source.asked.load(Ordering::Relaxed), server.received().len()), (4, 3));
+    let error = keyring.current().await.expect_err("the account is unknown");
+    assert!(error.is_transient() && error.to_string().contains("GetCallerIdentity"), "{error}");
+    assert_eq!((source.fetches.load(Ordering::Relaxed), server.received().len()), (4, 3));
 }
 
 #[tokio::test]
-async fn new_keys_of_another_account_end_the_use_of_old_ones_that_are_still_good() {
+async fn renewed_keys_of_another_account_end_the_use_of_old_keys_that_are_still_valid() {
     let other = r#"{"Response":{"AccountId":"42","Arn":"arn","RequestId":"r"}}"#;
     let server = Server::start([Reply::json(other)]).await;
     let (keyring, _) = lasting(RENEW_BELOW - 100);
     assert_eq!(keyring.current().await.expect("keys").secret_id(), "id-0");
-    keyring.keep_to("7", sts_at(&server.url()));
+    keyring.require_account("7", sts_at(&server.url()));
     tokio::time::sleep(PAUSE + A_MOMENT).await;
-    // good for now, and a renewal begins
+    // still valid, and a renewal starts
     assert_eq!(keyring.current().await.expect("keys").secret_id(), "id-0");
     let mut last = keyring.current().await;
     for _ in 0..100 {
@@ -231,5 +233,5 @@ async fn new_keys_of_another_account_end_the_use_of_old_ones_that_are_still_good
         tokio::time::sleep(A_MOMENT).await;
         last = keyring.current().await;
     }
-    assert!(matches!(last, Err(CredentialsError::AnotherAccount { .. })), "{last:?}");
+    assert!(matches!(last, Err(CredentialsError::OtherAccount { .. })), "{last:?}");
 }

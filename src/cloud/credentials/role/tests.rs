@@ -1,6 +1,6 @@
-//! Roles that are assumed, chained, refused, and whose base has to be renewed first.
+//! Roles that are assumed, chained and refused, and a base that is renewed first.
 
-use super::super::fixtures::{EXPIRES, NOBODY, actions, find_among, refusal, session, sts_at};
+use super::super::fixtures::{EXPIRES, UNUSED_ADDRESS, actions, find_among, refusal, session, sts_at};
 use super::super::{Environment, WantedRole, find};
 use super::*;
 use crate::cloud::faulty_server::{Reply, Server};
@@ -31,7 +31,7 @@ async fn a_role_in_the_environment_is_assumed_with_its_keys_at_each_renewal() {
     let server = Server::start([session(1), session(2)]).await;
     let variables = [&KEYS[..], &[(ROLE_ARNS[0], ARN), (ROLE_SESSION_NAMES[0], "night")]].concat();
     let source = find_among(&variables, &server.url(), None).expect("a source");
-    assert!(source.renews());
+    assert!(source.is_renewable());
     for name in [ARN, "TENCENTCLOUD_SECRET_ID"] {
         assert!(source.name().contains(name), "{}", source.name());
     }
@@ -45,7 +45,7 @@ async fn a_role_in_the_environment_is_assumed_with_its_keys_at_each_renewal() {
 }
 
 #[tokio::test]
-async fn the_command_line_beats_the_environment_and_a_session_has_a_name_in_any_case() {
+async fn the_command_line_has_precedence_over_the_environment_and_a_session_always_has_a_name() {
     let with_both = [(ROLE_ARNS[0], ARN), (ROLE_SESSION_NAMES[0], "night")];
     let wanted = |session_name: Option<&str>| {
         Some(WantedRole {
@@ -70,7 +70,7 @@ async fn the_command_line_beats_the_environment_and_a_session_has_a_name_in_any_
 }
 
 #[tokio::test]
-async fn a_profile_that_was_asked_for_leaves_the_role_of_the_environment_out() {
+async fn the_profile_flag_excludes_the_role_of_the_environment() {
     let variables = [&KEYS[..], &[(ROLE_ARNS[0], ARN)]].concat();
     let variable = |wanted: &str| {
         variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
@@ -81,10 +81,10 @@ async fn a_profile_that_was_asked_for_leaves_the_role_of_the_environment_out() {
     std::fs::write(&file, r#"{"secretId": "AKID-NIGHT", "secretKey": "PRIVATE-NIGHT"}"#).expect("written");
     for (profile, assumes) in [(Some("night".to_owned()), false), (None, true)] {
         let environment = Environment::new(&variable, Some(home.path().to_owned()), profile);
-        let source = find(&environment, None, &sts_at(NOBODY)).expect("a source");
+        let source = find(&environment, None, &sts_at(UNUSED_ADDRESS)).expect("a source");
         assert_eq!(source.name().contains("role"), assumes, "{}", source.name());
         let warned = environment.warnings().concat();
-        assert_eq!(warned.contains("TENCENTCLOUD_ROLE_ARN is set and not used"), !assumes, "{warned}");
+        assert_eq!(warned.contains("TENCENTCLOUD_ROLE_ARN is set but ignored"), !assumes, "{warned}");
     }
 }
 
@@ -97,9 +97,9 @@ async fn roles_are_chained_by_assuming_one_from_another() {
     let keys = fetch(&second).await.expect("keys");
     assert_eq!(keys.secret_id(), "id-2");
     let repeated = keys.redact("AKID-BASE id-1 PRIVATE-T1 PRIVATE-T2");
-    assert_eq!(repeated, "[redacted] [redacted] [redacted] [redacted]", "what the site was sent before");
+    assert_eq!(repeated, "[redacted] [redacted] [redacted] [redacted]", "secrets that were sent before");
     assert_eq!(fetch(&second).await.expect("keys").secret_id(), "id-3");
-    assert_eq!(signers(&server), ["AKID-BASE", "id-1", "id-1"], "the first session is still good");
+    assert_eq!(signers(&server), ["AKID-BASE", "id-1", "id-1"], "the first session is still valid");
     let token = |number: usize| server.received()[number].header("x-tc-token").map(str::to_owned);
     assert_eq!((token(0), token(1)), (None, Some("PRIVATE-T1".to_owned())));
 }
@@ -114,16 +114,16 @@ async fn a_base_whose_token_is_refused_is_renewed_once() {
     let second = AssumedRole::new(first, "arn-2".into(), "night".into(), sts_at(&server.url()));
     assert_eq!(fetch(&second).await.expect("keys").secret_id(), "id-3");
     let error = fetch(&second).await.expect_err("refused twice");
-    assert!(error.to_string().contains("AuthFailure.TokenFailure") && !error.may_pass(), "{error}");
+    assert!(error.to_string().contains("AuthFailure.TokenFailure") && !error.is_transient(), "{error}");
     assert_eq!(server.received().len(), 7);
 }
 
 #[tokio::test]
-async fn a_role_that_is_not_given_says_which_by_whom_why_and_what_to_do_and_no_secret() {
-    for (reply, said, may_pass) in [
+async fn a_failed_assumption_names_role_source_cause_and_remedy_and_no_secret() {
+    for (reply, said, is_transient) in [
         (refusal("AuthFailure.UnauthorizedOperation"), "grant sts:AssumeRole", false),
         (refusal("InvalidParameter.RoleNotExist"), "check the ARN", false),
-        (refusal("InternalError"), "run again later", true),
+        (refusal("InternalError"), "run the same command again later", true),
         (Reply::End, "check the network", true),
         (Reply::http("502 Bad Gateway", "text/html", "<html>PRIVATE-BASE PRIVATE</html>"), "HTTP 502", true),
     ] {
@@ -135,7 +135,7 @@ async fn a_role_that_is_not_given_says_which_by_whom_why_and_what_to_do_and_no_s
         for expected in [ARN, "TENCENTCLOUD_SECRET_ID", said] {
             assert!(shown.contains(expected), "{expected}: {shown}");
         }
-        assert_eq!(error.may_pass(), may_pass, "{shown}");
+        assert_eq!(error.is_transient(), is_transient, "{shown}");
         assert!(!shown.contains("PRIVATE") && !shown.contains("AKID-BASE"), "{shown}");
     }
 }

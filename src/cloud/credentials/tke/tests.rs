@@ -1,6 +1,6 @@
-//! The role of a pod: all four variables or an error, a token that is read anew, and no secret told.
+//! The role of a pod: all four variables or an error, a token that is read for each session, and no secret in errors.
 
-use super::super::fixtures::{NOBODY, find_among, refusal, session};
+use super::super::fixtures::{UNUSED_ADDRESS, find_among, refusal, session};
 use super::*;
 use crate::cloud::faulty_server::{Reply, Server};
 
@@ -33,7 +33,7 @@ async fn the_token_is_read_again_for_each_renewal() {
     let file = folder.path().join("token");
     let server = Server::start([session(1), session(2)]).await;
     let source = find_with(&variables(&file), &server.url()).expect("a source");
-    assert!(source.renews() && source.name().contains(ARN), "{}", source.name());
+    assert!(source.is_renewable() && source.name().contains(ARN), "{}", source.name());
     for (number, token) in ["PRIVATE-FIRST", "PRIVATE-SECOND"].into_iter().enumerate() {
         std::fs::write(&file, format!("{token}\n")).expect("written");
         let keys = fetch(&*source).await.expect("keys");
@@ -52,23 +52,23 @@ async fn the_token_is_read_again_for_each_renewal() {
 }
 
 #[test]
-fn some_of_the_variables_without_the_others_are_an_error_and_the_region_alone_is_nothing() {
+fn an_incomplete_set_of_variables_is_an_error_and_the_region_alone_is_ignored() {
     let all = variables(Path::new("/token"));
     for missing in 0..4 {
         let mut some = all.to_vec();
         let (name, _) = some.remove(missing);
-        let error = find_with(&some, NOBODY).err().expect(name);
-        assert!(error.to_string().ends_with(&format!("set {name} too")), "{error}");
+        let error = find_with(&some, UNUSED_ADDRESS).err().expect(name);
+        assert!(error.to_string().contains(&format!("{name} is not: set both")), "{error}");
         let mut empty = all.to_vec();
         empty[missing].1 = String::new();
-        assert_eq!(find_with(&empty, NOBODY).err(), Some(error));
+        assert_eq!(find_with(&empty, UNUSED_ADDRESS).err(), Some(error));
     }
-    let source = find_with(&all[..1], NOBODY).expect("the machine's role");
+    let source = find_with(&all[..1], UNUSED_ADDRESS).expect("the machine's role");
     assert!(source.name().contains("CVM"), "{}", source.name());
 }
 
 #[tokio::test]
-async fn a_file_without_a_token_is_told_by_its_name_and_nothing_is_sent() {
+async fn the_error_of_a_missing_token_names_the_file_and_nothing_is_sent() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("token");
     let server = Server::start([]).await;
@@ -87,13 +87,13 @@ async fn a_file_without_a_token_is_told_by_its_name_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_without_the_token() {
+async fn the_error_of_a_refusal_does_not_show_the_token() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("token");
     std::fs::write(&file, "PRIVATE-TOKEN").expect("written");
     let denied = refusal("AuthFailure.UnauthorizedOperation");
     let page = Reply::http("403 Forbidden", "text/html", "PRIVATE-TOKEN");
-    for (reply, said) in [(denied, "let the role trust"), (page, "HTTP 403")] {
+    for (reply, said) in [(denied, "in the trust policy"), (page, "HTTP 403")] {
         let server = Server::start([reply]).await;
         let source = find_with(&variables(&file), &server.url()).expect("a source");
         let error = fetch(&*source).await.expect_err("no keys").to_string();
