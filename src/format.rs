@@ -39,25 +39,26 @@ pub fn count(number: usize) -> String {
     grouped
 }
 
-/// A duration as people say it: `40 ms`, `0.7 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
+/// A duration in the one style of every output, which [`read_duration`] reads too: `40ms`, `0.7s`, `12s`, `3m20s`,
+/// `2h5m`. Rounded to what matters at its length.
 pub fn duration(span: Duration) -> String {
     if span < Duration::from_millis(50) {
-        return if span.is_zero() { "0 s".into() } else { format!("{} ms", span.as_millis().max(1)) };
+        return if span.is_zero() { "0s".into() } else { format!("{}ms", span.as_millis().max(1)) };
     }
     let tenths = (span.as_millis() + 50) / 100;
     if tenths < 100 {
         let (whole, tenth) = (tenths / 10, tenths % 10);
-        return if tenth == 0 { format!("{whole} s") } else { format!("{whole}.{tenth} s") };
+        return if tenth == 0 { format!("{whole}s") } else { format!("{whole}.{tenth}s") };
     }
     let seconds = (span.as_millis() + 500) / 1000;
     if seconds < 60 {
-        return format!("{seconds} s");
+        return format!("{seconds}s");
     }
     if seconds < 3600 {
-        return pair(seconds / 60, "min", seconds % 60, "s");
+        return pair(seconds / 60, "m", seconds % 60, "s");
     }
     let minutes = (seconds + 30) / 60;
-    pair(minutes / 60, "h", minutes % 60, "min")
+    pair(minutes / 60, "h", minutes % 60, "m")
 }
 
 /// Reads a duration as people write it: `10s`, `1m30s`, `500ms`. The error says in a clause what is wrong with it.
@@ -65,7 +66,7 @@ pub fn read_duration(text: &str) -> Result<Duration, &'static str> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("it has no unit");
     }
-    let span: SignedDuration = text.parse().map_err(|_| "it is no duration")?;
+    let span: SignedDuration = text.parse().map_err(|_| "it is not a duration")?;
     let span = Duration::try_from(span).map_err(|_| "it is negative")?;
     if span > LONGEST_DURATION { Err("it is longer than 7 days") } else { Ok(span) }
 }
@@ -83,9 +84,9 @@ pub fn about(span: Duration) -> String {
 
 fn pair(large: u128, large_unit: &str, small: u128, small_unit: &str) -> String {
     if small == 0 {
-        format!("{large} {large_unit}")
+        format!("{large}{large_unit}")
     } else {
-        format!("{large} {large_unit} {small} {small_unit}")
+        format!("{large}{large_unit}{small}{small_unit}")
     }
 }
 
@@ -177,17 +178,12 @@ pub fn cut(text: &str, longest: usize) -> String {
     short
 }
 
-/// An argument as a shell takes it: as it stands where that is safe, else in single quotes; what cannot be shown is
-/// escaped between `$'` and `'`, as bash, zsh and ksh read it.
+/// An argument quoted for a POSIX shell. Characters that cannot be shown are escaped between `$'` and `'`, as bash, zsh
+/// and ksh read it.
 pub fn for_shell(argument: &str) -> String {
-    if !argument.chars().all(is_printable) {
-        return format!("$'{}'", argument.chars().map(in_ansi_c_quotes).collect::<String>());
-    }
-    let plain = |sign: char| sign.is_ascii_alphanumeric() || "-_./=:,@%+".contains(sign);
-    if !argument.is_empty() && argument.chars().all(plain) {
-        argument.to_owned()
-    } else {
-        format!("'{}'", argument.replace('\'', r"'\''"))
+    match shlex::try_quote(argument) {
+        Ok(quoted) if argument.chars().all(is_printable) => quoted.into_owned(),
+        _ => format!("$'{}'", argument.chars().map(in_ansi_c_quotes).collect::<String>()),
     }
 }
 
@@ -245,18 +241,18 @@ mod tests {
     #[test]
     fn durations_read_as_people_say_them() {
         let cases = [
-            (0, "0 s"),
-            (40, "40 ms"),
-            (700, "0.7 s"),
-            (2_000, "2 s"),
-            (9_949, "9.9 s"),
-            (9_960, "10 s"),
-            (12_000, "12 s"),
-            (59_600, "1 min"),
-            (200_000, "3 min 20 s"),
-            (180_000, "3 min"),
-            (3_600_000, "1 h"),
-            (7_500_000, "2 h 5 min"),
+            (0, "0s"),
+            (40, "40ms"),
+            (700, "0.7s"),
+            (2_000, "2s"),
+            (9_949, "9.9s"),
+            (9_960, "10s"),
+            (12_000, "12s"),
+            (59_600, "1m"),
+            (200_000, "3m20s"),
+            (180_000, "3m"),
+            (3_600_000, "1h"),
+            (7_500_000, "2h5m"),
         ];
         for (ms, words) in cases {
             assert_eq!(duration(Duration::from_millis(ms)), words, "{ms} ms");
@@ -270,10 +266,10 @@ mod tests {
             assert_eq!(read_duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
         let bad = [
-            ("", "it is no duration"),
-            ("soon", "it is no duration"),
-            ("8d", "it is no duration"),
-            ("999999999999999999h", "it is no duration"),
+            ("", "it is not a duration"),
+            ("soon", "it is not a duration"),
+            ("8d", "it is not a duration"),
+            ("999999999999999999h", "it is not a duration"),
             ("10", "it has no unit"),
             ("0", "it has no unit"),
             ("-5s", "it is negative"),
@@ -287,9 +283,9 @@ mod tests {
 
     #[test]
     fn a_guess_does_not_pretend_to_know_more_than_it_does() {
-        assert_eq!(about(Duration::from_millis(4_300)), "5 s");
-        assert_eq!(about(Duration::from_secs(59)), "59 s");
-        assert_eq!(about(Duration::from_millis(61_400)), "1 min 10 s");
+        assert_eq!(about(Duration::from_millis(4_300)), "5s");
+        assert_eq!(about(Duration::from_secs(59)), "59s");
+        assert_eq!(about(Duration::from_millis(61_400)), "1m10s");
     }
 
     #[test]

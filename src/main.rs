@@ -13,5 +13,5 @@ fn main() -> Exit {
         Err(said) => return commands::answer(&said),
     };
     // the panic message has been printed by then; what is missing is what it means
-    catch_unwind(|| commands::main(&cli)).unwrap_or_else(|_| commands::defect())
+    catch_unwind(|| commands::main(&cli)).unwrap_or_else(|_| commands::internal_error())
 }

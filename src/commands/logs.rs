@@ -32,7 +32,7 @@ pub(super) fn check(cli: &Cli) -> Result<(), Failure> {
             .chain(["ledger.jsonl", "simulated.ledger.jsonl"].map(|ending| args.plan.with_extension(ending)))
             .collect(),
         Command::Check(args) => vec![args.plan.clone()],
-        Command::Whoami(_) => Vec::new(),
+        Command::Whoami(_) | Command::ExitCodes => Vec::new(),
         Command::Ledger(args) => vec![args.file().to_owned()],
         Command::Simulate(args) => args.plan.iter().chain(&args.scenario).cloned().collect(),
     };

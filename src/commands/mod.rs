@@ -62,16 +62,16 @@ async fn command(cli: &Cli, screen: &Screen) -> Result<Exit, Failure> {
         Command::Whoami(args) => whoami::whoami(args).await,
         Command::Simulate(args) => simulate::simulate(args).await,
         Command::Ledger(args) => ledger::ledger(args),
+        Command::ExitCodes => print_result(&Exit::table()).map(|()| Exit::Success),
     }
 }
 
-/// Ends after a panic.
-pub fn defect() -> Exit {
+/// Ends after a panic, whose message is already printed.
+pub fn internal_error() -> Exit {
     to_stderr(
-        "error: this is a defect of dlc-fleet\n next: what was written to the ledger is valid and the same \
-         command resumes; please report the message above\n",
+        "error: internal error (bug in dlc-fleet)\n next: the ledger is valid and the same command resumes; report the message above\n",
     );
-    Exit::Defect
+    Exit::Internal
 }
 
 /// Looks up an environment variable; one that is not Unicode counts as its lossy text and fails later, by name.

@@ -239,7 +239,7 @@ pub fn plain(text: &str) -> String {
 /// What nobody should read on a terminal.
 pub fn unclear(ran: &Ran) -> Option<&'static str> {
     let told = format!("{}{}", ran.stdout, ran.stderr);
-    if told.contains("panicked") || told.contains("defect") {
+    if told.contains("panicked") || told.contains("internal error") {
         return Some("it panicked");
     }
     let steers = |letter: char| {
