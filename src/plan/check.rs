@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::diagnostic::{Diagnostic, quote};
-use super::field::{Value, is_usual_engine_id, is_usual_image_version_id};
+use super::field::{Field, Value, is_region, is_usual_engine_id, is_usual_image_version_id};
 use super::names;
 use super::review::Review;
 use super::row::{Draft, Fallback, Row};
@@ -13,8 +13,8 @@ use crate::job::{Job, Region, Wave};
 /// The name of the only wave of a plan without waves.
 const UNSTAGED: &str = "all";
 
-/// The regions that the API documentation of DLC names (pages of DescribeDataEngine, RestartDataEngine and
-/// DescribeSaleResourceInfo, 2026-04), and the finance regions of the documentation on endpoints. The service may know
+/// The regions that the API documentation of DLC names (pages of `DescribeDataEngine`, `RestartDataEngine`
+/// and `DescribeSaleResourceInfo`, 2026-04), and the finance regions of the documentation on endpoints. The service may know
 /// more, so that another region is a warning only.
 const DOCUMENTED_REGIONS: [&str; 15] = [
     "ap-bangkok",
@@ -140,7 +140,7 @@ fn warn_about_regions(draft: &Draft, review: &mut Review) {
     let mut warned: Vec<&str> = Vec::new();
     for region in draft.top_region.iter().chain(draft.rows.iter().filter_map(|row| row.region.as_ref())) {
         let text = region.text.as_str();
-        if text.is_empty() || DOCUMENTED_REGIONS.contains(&text) || warned.contains(&text) {
+        if !is_region(text) || DOCUMENTED_REGIONS.contains(&text) || warned.contains(&text) {
             continue;
         }
         warned.push(text);
@@ -177,7 +177,9 @@ fn warn_about<'r>(
     kind: &str,
     example: &str,
 ) {
-    let mut unusual = values.filter(|value| !value.text.is_empty() && !is_usual(&value.text));
+    // an invalid id is reported as an error already
+    let is_valid = |value: &Value| !value.text.is_empty() && Field::DataEngineId.fault(&value.text).is_none();
+    let mut unusual = values.filter(|value| is_valid(value) && !is_usual(&value.text));
     let Some(first) = unusual.next() else { return };
     let name = quote(&first.text);
     let title = match unusual.count() {

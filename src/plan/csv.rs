@@ -123,7 +123,8 @@ impl Records<'_> {
     fn next(&mut self) -> Option<Vec<Cell>> {
         loop {
             let record = self.record()?;
-            if record.iter().any(|cell| !cell.text.trim().is_empty() || cell.quotes != Quotes::NoneOrWhole) {
+            let is_blank = |cell: &Cell| cell.text.trim().is_empty() && cell.quotes == Quotes::NoneOrWhole;
+            if record.len() > MAX_COLUMNS || !record.iter().all(is_blank) {
                 return Some(record);
             }
         }

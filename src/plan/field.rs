@@ -72,8 +72,8 @@ impl Field {
         }
     }
 
-    /// What is wrong with a text, if anything.
-    fn fault(self, text: &str) -> Option<String> {
+    /// Why a text cannot be a value of this field, as a clause.
+    pub fn fault(self, text: &str) -> Option<String> {
         match self {
             // the rest of an id whose cell was cut or filled down
             Self::DataEngineId if text == ENGINE_PREFIX => Some("nothing follows the prefix".to_owned()),

@@ -113,9 +113,7 @@ fn a_missing_region_is_one_error_at_the_first_engine() {
     fs::write(&path, "data_engine_id,new_image_version_id\na,v\nb,v\n").expect("written");
     let page = messages(&path);
     assert!(page.contains("error: 2 engines have no region; `a` is the first\n"), "{page}");
-    assert!(
-        page.contains("a.csv:2:1") && page.contains("--region") && page.contains("TENCENTCLOUD_REGION")
-    );
+    assert!(page.contains("a.csv:2:1") && page.contains("--region") && page.contains("TENCENTCLOUD_REGION"));
 }
 
 #[test]
@@ -152,7 +150,7 @@ fn a_plan_with_too_many_engines_is_refused_at_the_first_too_many() {
     assert!(diagnostics.len() > MAX_JOBS - 1, "the engines before are reviewed: {}", diagnostics.len());
     let bad = "data_engine_id,new_image_version_id\n".to_owned() + &",v\n".repeat(2 * MAX_JOBS);
     let page = review("a.csv", bad.as_bytes()).expect_err("nothing but mistakes").render(false);
-    assert!(page.ends_with("\nat least 100,001 errors, 1 warning; nothing was sent\n"));
+    assert!(page.ends_with("\nat least 100,001 errors; nothing was sent\n"));
 }
 
 #[test]
@@ -172,7 +170,10 @@ fn a_bom_and_crlf_are_accepted_in_both_formats() {
 fn another_encoding_is_one_error_with_the_command_that_converts_the_file() {
     for (bytes, help) in [
         (b"\xff\xfed\0a\0t\0a\0".as_slice(), "`iconv -f UTF-16 -t UTF-8 a.csv > a.utf8.csv`"),
-        (b"data_engine_id,new_image_version_id\n\xd2\xfd,v\n", "`iconv -f GB18030 -t UTF-8 a.csv > a.utf8.csv`"),
+        (
+            b"data_engine_id,new_image_version_id\n\xd2\xfd,v\n",
+            "`iconv -f GB18030 -t UTF-8 a.csv > a.utf8.csv`",
+        ),
     ] {
         let diagnostics = review("a.csv", bytes).expect_err("not UTF-8");
         assert_eq!(diagnostics.len(), 1);
@@ -182,7 +183,8 @@ fn another_encoding_is_one_error_with_the_command_that_converts_the_file() {
 
 #[test]
 fn an_undocumented_region_is_one_warning_with_a_suggestion() {
-    let text = "data_engine_id,new_image_version_id,region\na,v,ap-guangzou\nb,v,ap-guangzou\nc,v,ap-guangzhou\n";
+    let text =
+        "data_engine_id,new_image_version_id,region\na,v,ap-guangzou\nb,v,ap-guangzou\nc,v,ap-guangzhou\n";
     let warnings = warnings("a.csv", text);
     assert_eq!(warnings.len(), 3, "region, engine ids, image version ids: {warnings:?}");
     assert!(warnings.contains(&(2, 5, "`ap-guangzou` is not a documented region of DLC".to_owned())));
@@ -208,7 +210,8 @@ fn engines_in_two_regions_are_one_warning() {
 
 #[test]
 fn ids_of_an_unusual_form_are_one_warning_for_each_kind() {
-    let text = "data_engine_id,new_image_version_id,region\nDataEngine-a1b2c3d,v,ap-beijing\ne,v,ap-beijing\n";
+    let text =
+        "data_engine_id,new_image_version_id,region\nDataEngine-a1b2c3d,v,ap-beijing\ne,v,ap-beijing\n";
     let expected = [
         (2, 1, "2 engine ids do not have the usual form; `DataEngine-a1b2c3d` is the first".to_owned()),
         (2, 20, "2 image version ids do not have the usual form; `v` is the first".to_owned()),
@@ -274,16 +277,13 @@ fn the_digest_stays_what_it_was_in_earlier_versions() {
 #[test]
 fn the_message_of_an_invalid_plan_has_the_count_and_the_fix() {
     let error = load(Path::new("tests/plans/ten-mistakes.csv"), None).expect_err("invalid");
-    assert_eq!(
-        error.to_string(),
-        "10 errors in the plan; nothing was sent; correct the plan and run again"
-    );
+    assert_eq!(error.to_string(), "10 errors in the plan; nothing was sent; correct the plan and run again");
 }
 
 /// Every span is inside its file, at the beginning of a character, and everything can be shown.
 fn assert_sound(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let Err(diagnostics) = review(name, bytes) else { return Ok(()) };
-    prop_assert!(diagnostics.len() > 0);
+    prop_assert!(!diagnostics.is_empty());
     for diagnostic in &diagnostics.kept {
         let text = diagnostics.sources[diagnostic.span.file as usize].text.clone();
         for span in [Some(diagnostic.span), diagnostic.other.map(|(span, _)| span)].into_iter().flatten() {

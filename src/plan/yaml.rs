@@ -277,10 +277,7 @@ mod tests {
         assert_eq!(diagnostics.len(), 1);
         let location = diagnostics.sources[0].location(diagnostics.kept[0].span);
         assert_eq!((location.line, location.column), (3, 2));
-        assert_eq!(
-            diagnostics.kept[0].title,
-            "invalid YAML: illegal placement of ':' indicator"
-        );
+        assert_eq!(diagnostics.kept[0].title, "invalid YAML: illegal placement of ':' indicator");
     }
 
     #[test]

@@ -190,7 +190,7 @@ mod tests {
             (GoodFor::Ever, "until somebody withdraws them", false),
             (GoodFor::Unknown, "nobody says until when", true),
             (GoodFor::Until { until: 0, left: 0 }, "they expired at 1970-01-01T00:00:00Z", true),
-            (GoodFor::Until { until: i64::MAX, left: 60 }, "until 9223372036854775807, for 1 min", true),
+            (GoodFor::Until { until: i64::MAX, left: 60 }, "until 9223372036854775807, for 1m", true),
         ] {
             let told = Whoami { good_for, ..role() };
             assert!(plain(&told).contains(words), "{}", plain(&told));

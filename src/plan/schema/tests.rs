@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::super::diagnostic::Severity;
 use super::super::tests::{Found, found, review};
 use super::super::{Diagnostics, Plan, PlanError, load};
 use crate::job::{Region, Wave};
@@ -110,8 +111,7 @@ fn a_soak_outside_a_wave_is_an_error() {
 #[test]
 fn merge_keys_are_refused_and_the_rest_is_reviewed() {
     let text = "engines:\n- &a {data_engine_id: a}\n- {<<: *a, data_engine_id: b}\n- a\n";
-    let expected =
-        [at(4, 4, "unknown key `<<`"), at(5, 3, "the engine `a` is listed twice")];
+    let expected = [at(4, 4, "unknown key `<<`"), at(5, 3, "the engine `a` is listed twice")];
     assert_eq!(below(text), expected);
 }
 
@@ -160,8 +160,9 @@ fn an_expectation_is_kept_as_written_and_is_not_part_of_the_digest() {
 #[test]
 fn an_invalid_expectation_is_reported_at_its_position() {
     let expecting = |rest: &str| below(&format!("engines: [a]\nexpect: {rest}\n"));
-    let digits =
-        |account: &str| at(3, 19, &format!("`{account}` cannot be an `account`: it contains other characters than digits"));
+    let digits = |account: &str| {
+        at(3, 19, &format!("`{account}` cannot be an `account`: it contains other characters than digits"))
+    };
     assert_eq!(expecting("{account: uin/1}"), [digits("uin/1")]);
     assert_eq!(expecting("{account: 1_000}"), [digits("1_000")]);
     assert_eq!(expecting("{account: -1}"), [digits("-1")]);
@@ -209,7 +210,7 @@ fn a_wave_needs_a_name_of_its_own_and_engines() {
 #[test]
 fn waves_and_engines_side_by_side_are_reported_and_both_reviewed() {
     let text = "engines: [a]\nwaves:\n- name: x\n  engines: [a]\n";
-    let title = "a plan has either `waves` or `engines`, and this one has both";
+    let title = "the plan has both `waves` and `engines`";
     assert_eq!(below(text), [at(2, 11, "the engine `a` is listed twice"), at(3, 1, title)]);
 }
 
@@ -234,7 +235,8 @@ fn with_file(plan: &str, file: &str) -> Result<Plan, Diagnostics> {
 /// File, line, column and title of what is wrong with a plan that includes a file.
 fn found_with_file(plan: &str, file: &str) -> Vec<(String, usize, usize, String)> {
     let diagnostics = with_file(plan, file).expect_err("a diagnostic");
-    let lines = diagnostics.kept.iter().map(|diagnostic| {
+    let errors = diagnostics.kept.iter().filter(|found| found.severity == Severity::Error);
+    let lines = errors.map(|diagnostic| {
         let source = &diagnostics.sources[diagnostic.span.file as usize];
         let location = source.location(diagnostic.span);
         let name = Path::new(&source.shown_path).file_name().map(|name| name.to_string_lossy().into_owned());

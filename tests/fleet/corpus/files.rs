@@ -264,7 +264,7 @@ fn load(path: &Path) -> Result<String, String> {
             assert!(!plan.jobs.is_empty() && keys.len() == plan.jobs.len(), "jobs are unique");
             Ok(format!("{} jobs", plan.jobs.len()))
         }
-        Err(PlanError::Invalid(findings)) => Err(findings.render(false)),
+        Err(PlanError::Invalid(diagnostics)) => Err(diagnostics.render(false)),
         Err(error) => Err(error.to_string()),
     }
 }
