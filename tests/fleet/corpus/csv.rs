@@ -166,7 +166,7 @@ fn headers() -> Vec<BadFile> {
     let row = "DataEngine-a,image-new,ap-guangzhou";
     vec![
         at("no header", "DataEngine-2sywb3wk,7ac9cc78,ap-guangzhou\n", 1, "the first line is not a header"),
-        at("a header of commas", with(",,", row), 2, "the first line is not a header"),
+        at("a header of commas", with(",,", row), 2, "unknown column"),
         at(
             "a column without a name",
             with("data_engine_id,new_image_version_id,region,", "DataEngine-a,i,ap-guangzhou,"),
@@ -316,7 +316,12 @@ fn sizes() -> Vec<BadFile> {
         at("megabytes of commas", ",".repeat(huge), 1, "more than 1000 fields"),
         at("megabytes of quotes", "\"".repeat(huge), 1, "the first line is not a header"),
         at("megabytes of line feeds", "\n".repeat(huge), 1, "the file is empty"),
-        at("very many mistakes", HEADER.to_owned() + &",,\n".repeat(huge / 40), 2, "the row is empty"),
+        at(
+            "very many mistakes",
+            HEADER.to_owned() + &",x,\n".repeat(huge / 40),
+            2,
+            "`data_engine_id` is empty",
+        ),
         at(
             "many mistakes in each row",
             HEADER.to_owned() + &"a b,,c d\n".repeat(huge / 400),

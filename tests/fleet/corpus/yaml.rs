@@ -128,13 +128,13 @@ fn many(count: usize) -> String {
 /// Values of the wrong shape.
 fn shapes() -> Vec<BadFile> {
     vec![
-        at("an empty file", "", 1, "this is nothing"),
-        at("comments alone", "# later\n# more\n", 3, "this is nothing"),
-        at("the mark of a document alone", "---\n", 1, "this is nothing"),
-        at("null", "null\n", 1, "this is nothing"),
-        at("a number", "42\n", 1, "this is text"),
-        at("a text", "engines\n", 1, "this is text"),
-        at("a list", "- DataEngine-a\n", 1, "this is a list"),
+        at("an empty file", "", 1, "not nothing"),
+        at("comments alone", "# later\n# more\n", 3, "not nothing"),
+        at("the mark of a document alone", "---\n", 1, "not nothing"),
+        at("null", "null\n", 1, "not nothing"),
+        at("a number", "42\n", 1, "not text"),
+        at("a text", "engines\n", 1, "not text"),
+        at("a list", "- DataEngine-a\n", 1, "not a list"),
         at("no engines", TOP, 1, "the plan has no engines"),
         at("engines that are null", engines(""), 3, "`engines` must be a list"),
         at("engines that are text", engines(" DataEngine-a"), 3, "`engines` must be a list"),
