@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::exit::Exit;
 use crate::format::read_duration;
 
 /// Move fleets of Tencent Cloud DLC data engines to new image versions
 ///
 /// Reads a CSV or YAML plan, calls `SwitchDataEngineImage` for each engine at no more than 20 requests per
-/// second, proves by read-back what happened, and remembers every step in a ledger. The same command again
-/// resumes.
+/// second, verifies the result, and records every step in a ledger. Run the same command again to resume.
 #[derive(Debug, Parser)]
-#[command(name = "dlc-fleet", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "dlc-fleet", version, arg_required_else_help = true, after_help = EXIT_CODES_HINT)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -25,37 +25,24 @@ pub struct Cli {
     pub everywhere: Everywhere,
 }
 
-/// The exit codes as `--help` shows them; a test compares them with `exit`.
-pub const EXIT_CODES: &str = "\
-Exit codes:
-  0    every row is on its target (or the dry run found that it can be)
-  1    some rows failed
-  2    the command line or the plan is invalid; nothing was sent
-  3    refused before the first write: credentials, another account or region than expected, read rights, no service to be reached, or no confirmation
-  4    no failures, but rows are unknown, timed-out, not started, or were moved away since
-  5    stopped early by an account-wide refusal, or by a wave that did not come through its soak
-  6    the ledger is locked, damaged or not writable
-  70   a defect of dlc-fleet
-  74   what was asked for could not be written to stdout, or only a part of it
-  129  interrupted by SIGHUP; the ledger is valid and the same command resumes
-  130  interrupted by SIGINT; the ledger is valid and the same command resumes
-  143  interrupted by SIGTERM; the ledger is valid and the same command resumes";
+/// Where the table of exit codes is.
+const EXIT_CODES_HINT: &str = "Exit codes: see `dlc-fleet help exit-codes`";
 
 /// Flags that every command takes.
 #[derive(Debug, Args)]
 pub struct Everywhere {
-    /// Log more to stderr: -v what happens, -vv each call (RUST_LOG, where set, decides instead)
-    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Everywhere")]
+    /// Log more to stderr: -v shows steps, -vv each call, -vvv everything; RUST_LOG overrides it [default: errors only]
+    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Global options")]
     pub verbose: u8,
-    /// Also write a log of everything, each call included, to this file
-    #[arg(long, value_name = "FILE", global = true, help_heading = "Everywhere")]
+    /// Append a log of everything, including each call, to this file [default: no log file]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
     pub log_file: Option<PathBuf>,
-    /// Colours: auto looks at the terminal and at NO_COLOR
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Everywhere")]
+    /// When to use colors; auto uses them on a terminal unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Global options")]
     pub color: Color,
 }
 
-/// When to use colours.
+/// When to use colors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
@@ -81,14 +68,17 @@ pub enum Output {
 pub enum Command {
     /// Switch the engines of a plan; run it again to resume
     Run(RunArgs),
-    /// Check a plan and report every finding at once; sends nothing
+    /// Check a plan and report every problem at once; sends nothing
     Check(CheckArgs),
-    /// Tell whose keys a run would use, where it finds them, and when they expire; changes nothing
+    /// Show the identity that a run would use, the source of its keys, and when they expire; changes nothing
     Whoami(WhoamiArgs),
-    /// Serve a simulated service on loopback until Ctrl-C
+    /// Serve the simulator on a loopback address
     Simulate(SimulateArgs),
-    /// Check, mend or show a ledger
+    /// Check, repair, show or export a ledger
     Ledger(LedgerArgs),
+    /// Show the exit codes
+    #[command(after_help = Exit::table(), help_template = "{after-help}")]
+    ExitCodes,
 }
 
 /// Arguments of `ledger`.
@@ -114,32 +104,32 @@ impl LedgerArgs {
 /// What can be done with a ledger.
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
-    /// Say whether the chain of checks holds; exit 6 names the line where it does not
+    /// Verify the chain of checks; exit code 6 and the line when it is broken
     Check {
         /// The ledger
         file: PathBuf,
     },
-    /// Set a damaged end aside, and keep a copy of the whole; invents nothing
+    /// Move a damaged end to another file, and keep a copy of the original
     Repair {
         /// The ledger
         file: PathBuf,
     },
-    /// Show where each job stands
+    /// Show the state of each job
     Show {
         /// The ledger
         file: PathBuf,
-        /// Leave out jobs that are on their target, or that the service has taken
+        /// Omit jobs that are on their target or were accepted [default: show all]
         #[arg(long)]
         failed: bool,
-        /// One JSON object a line
+        /// Print one JSON object per line [default: a table]
         #[arg(long)]
         json: bool,
     },
-    /// Write where each job stands in another format
+    /// Write the state of each job in another format
     Export {
         /// The ledger
         file: PathBuf,
-        /// The format
+        /// Output format
         #[arg(long, value_name = "FORMAT", default_value = "csv")]
         format: LedgerFormat,
     },
@@ -157,10 +147,10 @@ pub enum LedgerFormat {
 pub struct CheckArgs {
     /// The plan, CSV or YAML
     pub plan: PathBuf,
-    /// Region for rows that name none [default: $TENCENTCLOUD_REGION, else that of tccli's profile]
+    /// Region of rows without one [default: $TENCENTCLOUD_REGION, then the tccli profile]
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
-    /// Profile of tccli to take the region from, before the environment [default: $TCCLI_PROFILE, else default]
+    /// tccli profile to read the region from; takes precedence over the environment [default: $TCCLI_PROFILE, else default]
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
 }
@@ -168,111 +158,111 @@ pub struct CheckArgs {
 /// Arguments of `run`.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = EXIT_CODES_HINT)]
 pub struct RunArgs {
     /// The plan, CSV or YAML
     pub plan: PathBuf,
-    /// What was done so far and is done now [default: the plan's path with .ledger.jsonl as its ending]
+    /// Ledger to resume from and to write [default: the path of the plan, with the extension .ledger.jsonl]
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
-    /// Tell for every row what the run would do; sends and writes nothing
+    /// Print what the run would do with each row; sends and writes nothing [default: off]
     #[arg(long)]
     pub dry_run: bool,
-    /// With --dry-run: ask nobody, look only at plan and ledger
+    /// With --dry-run: make no API calls; use only the plan and the ledger [default: off]
     #[arg(long, requires = "dry_run")]
     pub offline: bool,
-    /// Leave alone what failed in an earlier run
+    /// Skip jobs that failed in an earlier run [default: retry them]
     #[arg(long)]
     pub skip_failed: bool,
-    /// Switch also engines that another client moved, or that failed after their switch, in an earlier run
+    /// Also switch engines that drifted or failed after their switch in an earlier run [default: off]
     #[arg(long, conflicts_with = "skip_failed")]
     pub retry_moved: bool,
-    /// Switch also to image versions that the service does not list for the type of the engine
+    /// Allow image versions that the service does not list for the type of the engine [default: off]
     #[arg(long)]
     pub allow_unlisted_images: bool,
-    /// Do not ask before the first switch
-    #[arg(long)]
+    /// Do not ask for confirmation before the first switch [default: ask]
+    #[arg(short, long)]
     pub yes: bool,
-    /// What goes to stdout at the end
+    /// Format of the result on stdout
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub output: Output,
     /// Where to send requests.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// With whose keys.
+    /// Identity to use.
     #[command(flatten)]
     pub caller: CallerArgs,
-    /// How fast, how often, how long.
+    /// Rate, retries and timeouts.
     #[command(flatten)]
     pub limits: LimitArgs,
 }
 
 /// Where to send requests.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Where")]
+#[command(next_help_heading = "Service")]
 pub struct TargetArgs {
-    /// Profile of tccli to take keys, region and endpoint from, before the environment [default: $TCCLI_PROFILE, else default]
+    /// tccli profile to read keys, region and endpoint from; takes precedence over the environment [default: $TCCLI_PROFILE, else default]
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Region for rows that name none [default: $TENCENTCLOUD_REGION, else that of the profile]
+    /// Region of rows without one [default: $TENCENTCLOUD_REGION, then the profile]
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
-    /// Host of the service: a name, or https:// with a name and a port; http:// only to loopback; before that of the profile [default: dlc.tencentcloudapi.com]
+    /// Endpoint of the service: a host name, or a URL with https://, or with http:// for loopback addresses; takes precedence over the profile [default: dlc.tencentcloudapi.com]
     #[arg(long, value_name = "ENDPOINT", conflicts_with = "simulate")]
     pub endpoint: Option<String>,
-    /// Trust the CA certificates of this PEM file too, beside the system's
+    /// PEM file of CA certificates to trust in addition to those of the system [default: none]
     #[arg(long, value_name = "FILE", conflicts_with = "simulate")]
     pub ca_file: Option<PathBuf>,
-    /// Run against a simulated service in this process, with the faults of a scenario file or of the built-in scenario; no profile is read
+    /// Run against the built-in simulator; SCENARIO is a file of fault rules [default: off; without a value: the built-in scenario]
     #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub simulate: Option<String>,
 }
 
-/// With whose keys.
+/// Identity to use.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Who")]
+#[command(next_help_heading = "Identity")]
 pub struct CallerArgs {
-    /// Call nothing unless the keys belong to this main account (whoami shows it); compared with the plan's as well
+    /// Refuse to run unless the keys belong to this main account (`dlc-fleet whoami` shows it) [default: no check]
     #[arg(long, value_name = "ID", value_parser = account)]
     pub expect_account: Option<String>,
-    /// Assume this role with the keys that are found [default without --profile: $TENCENTCLOUD_ROLE_ARN]
+    /// Role to assume [default: $TENCENTCLOUD_ROLE_ARN, unless --profile is given]
     #[arg(long, value_name = "ARN")]
     pub role_arn: Option<String>,
-    /// What the role's session is called [default: $TENCENTCLOUD_ROLE_SESSION_NAME, else dlc-fleet]
+    /// Session name of the assumed role [default: $TENCENTCLOUD_ROLE_SESSION_NAME, then dlc-fleet]
     #[arg(long, value_name = "NAME", requires = "role_arn")]
     pub role_session_name: Option<String>,
 }
 
-/// How fast, how often, how long.
+/// Rate, retries and timeouts.
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Switch requests per second, 1 to 20 [default: 20]
+    /// Maximum switch requests per second, 1 to 20 [default: 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
     pub rate: Option<u32>,
-    /// Requests under way at once, 1 to 1000 [default: 64]
+    /// Maximum requests in flight, 1 to 1000 [default: 64]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub concurrency: Option<u32>,
-    /// Attempts for one engine, 1 to 100; throttled ones do not count [default: 6]
+    /// Maximum attempts per engine, 1 to 100; throttled attempts do not count [default: 6]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub max_attempts: Option<u32>,
-    /// Longest wait for one answer [default: 30s]
+    /// Maximum time to wait for one response [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = positive)]
     pub request_timeout: Option<Duration>,
-    /// How long an engine must stay on its old image, running, before a request that may have been applied is sent again;
-    /// 0s sends it again at the first read, and risks a second switch [default: 1m]
+    /// How long an engine must stay on its old image, running, before an unconfirmed request is sent again; 0s sends
+    /// it again at the first read and risks a second switch [default: 1m]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub resend_after: Option<Duration>,
-    /// Longest wait for an engine to run its new image, or, beyond --resend-after, for an unconfirmed request to be verified [default: 30m]
+    /// Maximum time to wait for an engine to run its new image, or, beyond --resend-after, for an unconfirmed request to be verified [default: 30m]
     #[arg(long, value_name = "TIME", value_parser = positive)]
     pub wait_timeout: Option<Duration>,
-    /// Least time between the two looks that prove a switch [default: 10s]
+    /// How long an engine must be seen running on its target before it counts as switched [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub min_ready: Option<Duration>,
-    /// Be content when the service took the request; do not wait for engines to run their new image
+    /// Do not wait for engines to run their new image; accepted requests count as success [default: wait]
     #[arg(long, conflicts_with = "min_ready")]
     pub no_wait: bool,
-    /// Never look at the fleet: for keys without that right. Nothing in doubt is sent again; implies --no-wait
+    /// Do not read engines: for keys without read permission; unconfirmed requests are not sent again; implies --no-wait [default: verify]
     #[arg(long, conflicts_with_all = ["wait_timeout", "min_ready", "resend_after"])]
     pub no_verify: bool,
 }
@@ -280,25 +270,25 @@ pub struct LimitArgs {
 /// Arguments of `whoami`.
 #[derive(Debug, Args)]
 pub struct WhoamiArgs {
-    /// What goes to stdout at the end
+    /// Format of the result on stdout
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub output: Output,
-    /// Profile of tccli to take keys, region and endpoint from, before the environment [default: $TCCLI_PROFILE, else default]
-    #[arg(long, value_name = "NAME", help_heading = "Where")]
+    /// tccli profile to read keys, region and endpoint from; takes precedence over the environment [default: $TCCLI_PROFILE, else default]
+    #[arg(long, value_name = "NAME", help_heading = "Service")]
     pub profile: Option<String>,
-    /// Region to ask in [default: $TENCENTCLOUD_REGION, else that of the profile, else ap-guangzhou]
-    #[arg(long, value_name = "REGION", help_heading = "Where")]
+    /// Region of the calls [default: $TENCENTCLOUD_REGION, then the profile, then ap-guangzhou]
+    #[arg(long, value_name = "REGION", help_heading = "Service")]
     pub region: Option<String>,
-    /// Host of DLC, as for run; STS is asked at the host beside it [default: dlc.tencentcloudapi.com]
-    #[arg(long, value_name = "ENDPOINT", help_heading = "Where")]
+    /// Endpoint of DLC, as for run; STS is called at the matching host [default: dlc.tencentcloudapi.com]
+    #[arg(long, value_name = "ENDPOINT", help_heading = "Service")]
     pub endpoint: Option<String>,
-    /// Trust the CA certificates of this PEM file too, beside the system's
-    #[arg(long, value_name = "FILE", help_heading = "Where")]
+    /// PEM file of CA certificates to trust in addition to those of the system [default: none]
+    #[arg(long, value_name = "FILE", help_heading = "Service")]
     pub ca_file: Option<PathBuf>,
-    /// Longest wait for one answer [default: 30s]
-    #[arg(long, value_name = "TIME", value_parser = positive, help_heading = "Where")]
+    /// Maximum time to wait for one response [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = positive, help_heading = "Service")]
     pub request_timeout: Option<Duration>,
-    /// With whose keys.
+    /// Identity to use.
     #[command(flatten)]
     pub caller: CallerArgs,
 }
@@ -312,13 +302,13 @@ pub struct SimulateArgs {
     /// Number of simulated engines, named DataEngine-sim00001 and so on [default: 200]
     #[arg(long, value_name = "N", conflicts_with = "plan", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub engines: Option<u32>,
-    /// Simulate exactly the engines and images of a plan
+    /// Simulate exactly the engines and images of this plan [default: see --engines]
     #[arg(long, value_name = "PLAN")]
     pub plan: Option<PathBuf>,
-    /// How the service behaves and what goes wrong [default: a service without faults]
+    /// File of fault rules [default: no faults]
     #[arg(long, value_name = "SCENARIO")]
     pub scenario: Option<PathBuf>,
-    /// Region of the simulated engines, and of plan rows without a region
+    /// Region of the simulated fleet, and of rows without one
     #[arg(long, value_name = "REGION", default_value = "ap-guangzhou")]
     pub region: String,
 }
@@ -331,13 +321,13 @@ fn account(text: &str) -> Result<String, String> {
 
 /// A duration as people write it.
 fn duration(text: &str) -> Result<Duration, String> {
-    let remedy = "write a duration such as 500ms, 10s or 1m30s, of at most 168h";
-    read_duration(text).map_err(|fault| format!("{fault}; {remedy}"))
+    let help = "write a duration such as 500ms, 10s or 1m30s, of at most 168h";
+    read_duration(text).map_err(|fault| format!("{fault}; {help}"))
 }
 
 fn positive(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("must be longer than nothing".to_owned()),
+        Duration::ZERO => Err("it must be longer than 0s".to_owned()),
         duration => Ok(duration),
     }
 }
@@ -374,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_refused_is_named_with_its_fault_and_the_remedy() {
+    fn an_invalid_duration_is_reported_with_the_reason_and_the_fix() {
         let refused = |value| Cli::try_parse_from(["dlc-fleet", "run", "p.csv", "--min-ready", value]);
         let message = refused("10").expect_err("no unit").to_string();
         let expected = "it has no unit; write a duration such as 500ms, 10s or 1m30s, of at most 168h";

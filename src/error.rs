@@ -1,4 +1,4 @@
-//! Any room's error, gathered into what happened, what to do next, and the exit code that says so.
+//! The error of a command: what happened, what to do next, and the exit code.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::plan::PlanError;
 use crate::run::{SurveyError, reading_failed};
 use crate::simulator::ScenarioError;
 
-/// Why a command ended without doing what it was asked to.
+/// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {
     /// The code the shell sees.
@@ -25,14 +25,14 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure that is told in one sentence, its remedy included. Libraries, whose words may be part of it, speak in
-    /// several lines and repeat what was typed, raw.
+    /// A failure in one sentence. The message may contain texts of libraries, which have several lines and repeat input:
+    /// it is joined to one line and made printable.
     pub fn new(exit: Exit, what: impl AsRef<str>) -> Self {
         let line = what.as_ref().split_whitespace().collect::<Vec<_>>().join(" ");
         Self { exit, what: printable(&line), next: None }
     }
 
-    /// The same, with what to do next on a line of its own.
+    /// Adds the next step, on a line of its own.
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
@@ -41,7 +41,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// Leaves out what to do next, where the command is another one than usual.
+    /// Removes the next step, where the caller has another one.
     #[must_use]
     pub fn only_what(self) -> Self {
         Self { next: None, ..self }
@@ -85,7 +85,7 @@ impl From<NetworkError> for Failure {
 impl From<CredentialsError> for Failure {
     fn from(error: CredentialsError) -> Self {
         Self::new(Exit::Refused, error.to_string())
-            .next("nothing was sent; to rehearse without keys, add --simulate")
+            .next("nothing was sent; to try the plan without keys, add --simulate")
     }
 }
 
@@ -98,8 +98,10 @@ impl From<HttpSetupError> for Failure {
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         let next = match &error {
-            LedgerError::Io { .. } => "nothing was sent; mend that, or choose another place with --ledger",
-            LedgerError::Locked { .. } => "nothing was sent; wait until that run has ended, or stop it",
+            LedgerError::Io { .. } => {
+                "nothing was sent; fix the cause, or choose another ledger with --ledger"
+            }
+            LedgerError::Locked { .. } => "nothing was sent; wait until that run ends, or stop it",
             LedgerError::Newer { .. } => {
                 "nothing was sent; use the version of dlc-fleet that wrote it, or another ledger with --ledger"
             }
@@ -112,22 +114,23 @@ impl From<LedgerError> for Failure {
     }
 }
 
-/// What the way out costs that needs no look at the fleet.
-const UNPROVEN: &str = "add --no-verify: then nothing is proven, and whatever is in doubt ends as unknown";
+/// The alternative that needs no read permission, and its cost.
+const UNVERIFIED: &str = "add --no-verify: nothing is verified then, and unconfirmed requests end as unknown";
 
-/// Why the fleet could not be seen before the first write.
+/// Why the first survey failed.
 impl From<SurveyError> for Failure {
-    fn from(blind: SurveyError) -> Self {
-        match blind {
+    fn from(error: SurveyError) -> Self {
+        match error {
             SurveyError::Unread { action, fault } => unread(action, &fault),
             SurveyError::Nameless { rows, of, first } => {
                 let what = format!(
-                    "there is no list of engines at this endpoint, so they can be looked at by name alone, and {rows} \
-                     of {} have no data_engine_name; {first} is the first",
+                    "this endpoint cannot list engines, so they are read by name, and {rows} of {} have no \
+                     data_engine_name; {first} is the first",
                     plural(of, "row"),
                 );
-                let next =
-                    format!("nothing was switched; name the engine in every row of the plan, or {UNPROVEN}");
+                let next = format!(
+                    "nothing was switched; add data_engine_name to every row of the plan, or {UNVERIFIED}"
+                );
                 Self::new(Exit::Refused, what).next(next)
             }
         }
@@ -138,10 +141,10 @@ fn unread(action: &str, fault: &CallError) -> Failure {
     let reason = reading_failed(fault);
     let said = reason.message.map_or_else(String::new, |message| format!(": {message}"));
     let id = reason.request_id.map_or_else(String::new, |id| format!(" (RequestId {id})"));
-    let what =
-        format!("the fleet could not be seen by {action}: {} ({}{said}){id}", reason.cause, reason.code);
+    let what = format!("cannot read the fleet with {action}: {} ({}{said}){id}", reason.cause, reason.code);
     let denied =
         matches!(fault, CallError::Refused(refusal) if look_up(&refusal.code).class == ErrorClass::Denied);
-    let next = if denied { format!("grant dlc:{action} to this key, or {UNPROVEN}") } else { reason.remedy };
+    let next =
+        if denied { format!("grant dlc:{action} to this key, or {UNVERIFIED}") } else { reason.remedy };
     Failure::new(Exit::Refused, what).next(format!("nothing was switched; {next}"))
 }

@@ -1,4 +1,4 @@
-//! Numbers, durations and foreign texts as people read them, and bytes as files hold them.
+//! Formats numbers, durations, and texts from outside for messages.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// The longest duration that is read: more is a slip of the pen.
+/// The longest duration that is accepted; more is probably a typing error.
 const LONGEST_DURATION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A count with its noun: `1 engine`, `3 engines`, `2 retries`, `12,000 switches`.
@@ -23,7 +23,7 @@ pub fn plural(number: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if hisses { "es" } else { "s" })
 }
 
-/// A count; from 10,000 on with separators, below that it is read at a glance without.
+/// A count; from 10,000 on with separators.
 pub fn count(number: usize) -> String {
     let digits = number.to_string();
     if number < 10_000 {
@@ -39,39 +39,39 @@ pub fn count(number: usize) -> String {
     grouped
 }
 
-/// A duration as people say it: `40 ms`, `0.7 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
+/// A duration in the one style of every output, which [`read_duration`] reads too: `40ms`, `0.7s`, `12s`, `3m20s`,
+/// `2h5m`. Rounded to what matters at its length.
 pub fn duration(span: Duration) -> String {
     if span < Duration::from_millis(50) {
-        return if span.is_zero() { "0 s".into() } else { format!("{} ms", span.as_millis().max(1)) };
+        return if span.is_zero() { "0s".into() } else { format!("{}ms", span.as_millis().max(1)) };
     }
     let tenths = (span.as_millis() + 50) / 100;
     if tenths < 100 {
         let (whole, tenth) = (tenths / 10, tenths % 10);
-        return if tenth == 0 { format!("{whole} s") } else { format!("{whole}.{tenth} s") };
+        return if tenth == 0 { format!("{whole}s") } else { format!("{whole}.{tenth}s") };
     }
     let seconds = (span.as_millis() + 500) / 1000;
     if seconds < 60 {
-        return format!("{seconds} s");
+        return format!("{seconds}s");
     }
     if seconds < 3600 {
-        return pair(seconds / 60, "min", seconds % 60, "s");
+        return pair(seconds / 60, "m", seconds % 60, "s");
     }
     let minutes = (seconds + 30) / 60;
-    pair(minutes / 60, "h", minutes % 60, "min")
+    pair(minutes / 60, "h", minutes % 60, "m")
 }
 
-/// Reads a duration as people write it: `10s`, `1m30s`, `500ms`. The error says in a clause what is wrong with it.
+/// Parses a duration such as `10s`, `1m30s` or `500ms`. The error is a clause: the reason.
 pub fn read_duration(text: &str) -> Result<Duration, &'static str> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("it has no unit");
     }
-    let span: SignedDuration = text.parse().map_err(|_| "it is no duration")?;
+    let span: SignedDuration = text.parse().map_err(|_| "it is not a duration")?;
     let span = Duration::try_from(span).map_err(|_| "it is negative")?;
     if span > LONGEST_DURATION { Err("it is longer than 7 days") } else { Ok(span) }
 }
 
-/// A guess at a duration, rounded up to whole seconds, and from a minute on to tens of them, because more would
-/// pretend to know.
+/// An estimated duration, rounded up to whole seconds, and from one minute on to ten seconds.
 pub fn about(span: Duration) -> String {
     let seconds = u64::try_from(span.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
     duration(Duration::from_secs(if seconds < 60 {
@@ -83,9 +83,9 @@ pub fn about(span: Duration) -> String {
 
 fn pair(large: u128, large_unit: &str, small: u128, small_unit: &str) -> String {
     if small == 0 {
-        format!("{large} {large_unit}")
+        format!("{large}{large_unit}")
     } else {
-        format!("{large} {large_unit} {small} {small_unit}")
+        format!("{large}{large_unit}{small}{small_unit}")
     }
 }
 
@@ -101,9 +101,8 @@ pub fn per_second(rate: f64) -> String {
     format!("{rate:.1}/s")
 }
 
-/// A text from outside as it is kept and shown, on one line: characters that a terminal obeys, that turn the direction
-/// of writing or that nobody sees are escaped, as `\n` or `\u{1b}`. To be called where the text enters, once; a
-/// second time changes nothing.
+/// A text from outside on one line: control characters, marks that change the writing direction, and invisible
+/// characters are escaped, as `\n` or `\u{1b}`. Call it where the text enters; it is idempotent.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -116,9 +115,9 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// False for control characters (C0, DEL, C1), line and paragraph separators, marks that turn the direction of writing,
-/// and invisible characters with which a text can look like another one or hide a part of itself. The two joiners
-/// (U+200C, U+200D) are printable: Persian words and some pictures need them.
+/// False for control characters (C0, DEL, C1), line and paragraph separators, marks that change the writing direction,
+/// and invisible characters that make two different texts look the same. The two joiners (U+200C, U+200D) are printable:
+/// Persian words and some emoji need them.
 pub fn is_printable(letter: char) -> bool {
     let invisible = matches!(
         letter,
@@ -128,13 +127,13 @@ pub fn is_printable(letter: char) -> bool {
     !letter.is_control() && !invisible
 }
 
-/// A path as it is shown; not what opens the file.
+/// A path for messages, not for opening the file.
 pub fn shown_path(path: &Path) -> String {
     printable(&path.display().to_string())
 }
 
-/// What somebody else said, printable already, made fit for the middle of a sentence: between quotes, without tags or
-/// escaped line ends, and cut to so many characters. The cut is in the middle: what happened is told first, why last.
+/// A printable text from outside, for use inside a sentence: in quotes, without HTML tags or escaped line ends, at most
+/// `longest` characters. The middle is cut: errors state the event first and the cause last.
 pub fn quoted(text: &str, longest: usize) -> String {
     let text = [r"\r", r"\n", r"\t"].iter().fold(text.to_owned(), |text, escape| text.replace(escape, " "));
     let text = without_tags(&text).split_whitespace().collect::<Vec<_>>().join(" ").replace('"', "'");
@@ -149,7 +148,7 @@ pub fn quoted(text: &str, longest: usize) -> String {
     format!("\"{first}…{last}\"")
 }
 
-/// The text with a blank in place of each tag of HTML, also of one that was cut off.
+/// The text with a blank in place of each HTML tag, even an incomplete one.
 fn without_tags(text: &str) -> String {
     let mut kept = String::new();
     let mut rest = text;
@@ -167,7 +166,7 @@ fn without_tags(text: &str) -> String {
     kept + rest
 }
 
-/// The text, cut to so many characters with an ellipsis as the last one.
+/// The text, cut to at most `longest` characters, the last one an ellipsis.
 pub fn cut(text: &str, longest: usize) -> String {
     if text.chars().count() <= longest {
         return text.to_owned();
@@ -177,18 +176,22 @@ pub fn cut(text: &str, longest: usize) -> String {
     short
 }
 
-/// An argument as a shell takes it: as it stands where that is safe, else in single quotes; what cannot be shown is
-/// escaped between `$'` and `'`, as bash, zsh and ksh read it.
+/// An argument quoted for a POSIX shell. Characters that cannot be shown are escaped between `$'` and `'`, as bash, zsh
+/// and ksh read it.
 pub fn for_shell(argument: &str) -> String {
-    if !argument.chars().all(is_printable) {
-        return format!("$'{}'", argument.chars().map(in_ansi_c_quotes).collect::<String>());
+    // a flag reads best with only its value quoted
+    if let Some((flag, value)) = argument.split_once('=').filter(|(flag, _)| is_flag(flag)) {
+        return format!("{flag}={}", if value.is_empty() { String::new() } else { for_shell(value) });
     }
-    let plain = |sign: char| sign.is_ascii_alphanumeric() || "-_./=:,@%+".contains(sign);
-    if !argument.is_empty() && argument.chars().all(plain) {
-        argument.to_owned()
-    } else {
-        format!("'{}'", argument.replace('\'', r"'\''"))
+    match shlex::try_quote(argument) {
+        Ok(quoted) if argument.chars().all(is_printable) => quoted.into_owned(),
+        _ => format!("$'{}'", argument.chars().map(in_ansi_c_quotes).collect::<String>()),
     }
+}
+
+fn is_flag(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    text.strip_prefix("--").is_some_and(|name| !name.is_empty() && name.bytes().all(is_plain))
 }
 
 fn in_ansi_c_quotes(letter: char) -> String {
@@ -199,7 +202,7 @@ fn in_ansi_c_quotes(letter: char) -> String {
     }
 }
 
-/// A count as a number to calculate with; counts beyond four thousand million are of no interest here.
+/// A count as a float; larger ones than `u32::MAX` are capped.
 pub fn number(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
@@ -218,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nouns_take_the_ending_they_need() {
+    fn nouns_get_their_plural() {
         let cases = [
             (0, "engine", "0 engines"),
             (1, "engine", "1 engine"),
@@ -243,20 +246,20 @@ mod tests {
     }
 
     #[test]
-    fn durations_read_as_people_say_them() {
+    fn durations_have_one_style() {
         let cases = [
-            (0, "0 s"),
-            (40, "40 ms"),
-            (700, "0.7 s"),
-            (2_000, "2 s"),
-            (9_949, "9.9 s"),
-            (9_960, "10 s"),
-            (12_000, "12 s"),
-            (59_600, "1 min"),
-            (200_000, "3 min 20 s"),
-            (180_000, "3 min"),
-            (3_600_000, "1 h"),
-            (7_500_000, "2 h 5 min"),
+            (0, "0s"),
+            (40, "40ms"),
+            (700, "0.7s"),
+            (2_000, "2s"),
+            (9_949, "9.9s"),
+            (9_960, "10s"),
+            (12_000, "12s"),
+            (59_600, "1m"),
+            (200_000, "3m20s"),
+            (180_000, "3m"),
+            (3_600_000, "1h"),
+            (7_500_000, "2h5m"),
         ];
         for (ms, words) in cases {
             assert_eq!(duration(Duration::from_millis(ms)), words, "{ms} ms");
@@ -264,16 +267,16 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_read_as_people_write_them() {
+    fn durations_are_parsed() {
         let good = [("1m30s", 90_000), ("500ms", 500), ("0s", 0), ("10m", 600_000), ("168h", 604_800_000)];
         for (text, ms) in good {
             assert_eq!(read_duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
         let bad = [
-            ("", "it is no duration"),
-            ("soon", "it is no duration"),
-            ("8d", "it is no duration"),
-            ("999999999999999999h", "it is no duration"),
+            ("", "it is not a duration"),
+            ("soon", "it is not a duration"),
+            ("8d", "it is not a duration"),
+            ("999999999999999999h", "it is not a duration"),
             ("10", "it has no unit"),
             ("0", "it has no unit"),
             ("-5s", "it is negative"),
@@ -286,10 +289,10 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_does_not_pretend_to_know_more_than_it_does() {
-        assert_eq!(about(Duration::from_millis(4_300)), "5 s");
-        assert_eq!(about(Duration::from_secs(59)), "59 s");
-        assert_eq!(about(Duration::from_millis(61_400)), "1 min 10 s");
+    fn estimates_are_rounded_up() {
+        assert_eq!(about(Duration::from_millis(4_300)), "5s");
+        assert_eq!(about(Duration::from_secs(59)), "59s");
+        assert_eq!(about(Duration::from_millis(61_400)), "1m10s");
     }
 
     #[test]
@@ -300,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_obeys_or_nobody_sees_is_escaped_and_everything_else_stays() {
+    fn control_and_invisible_characters_are_escaped() {
         assert_eq!(printable("a\r\n\tb\u{1b}[31m c\u{7}\u{202e}d"), r"a\r\n\tb\u{1b}[31m c\u{7}\u{202e}d");
         assert_eq!(
             printable("\0\u{7f}\u{9b}\u{ad}\u{200b}\u{feff}"),
@@ -313,13 +316,13 @@ mod tests {
     }
 
     #[test]
-    fn hex_keeps_the_zero_in_front() {
+    fn hex_keeps_leading_zeros() {
         assert_eq!(hex(&[0x00, 0x0f, 0xa5]), "000fa5");
         assert_eq!(hex(&[]), "");
     }
 
     #[test]
-    fn what_somebody_else_said_does_not_run_into_the_sentence() {
+    fn a_quoted_text_has_no_tags_and_is_cut_in_the_middle() {
         let page = r"HTTP 502: <html>\r\n<head><title>Bad Gateway</title></head>\n<body class=";
         assert_eq!(quoted(page, 80), "\"HTTP 502: Bad Gateway\"");
         assert_eq!(quoted("{\"Response\": {\"Err", 80), "\"{'Response': {'Err\"");
@@ -331,12 +334,13 @@ mod tests {
     }
 
     #[test]
-    fn an_argument_reaches_a_command_as_it_was() {
+    fn arguments_are_quoted_for_a_shell() {
         for (argument, typed) in [
             ("plans/fleet.csv", "plans/fleet.csv"),
             ("", "''"),
             ("my plan.csv", "'my plan.csv'"),
-            ("it's", r"'it'\''s'"),
+            ("--simulate=my plan.yaml", "--simulate='my plan.yaml'"),
+            ("it's", "\"it's\""),
             ("$HOME;rm", "'$HOME;rm'"),
             ("a'\\\u{1b}\u{202e}b\n", r"$'a\'\\\U0000001b\U0000202eb\U0000000a'"),
         ] {

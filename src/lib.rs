@@ -19,7 +19,7 @@
 //! | `ledger` | `job`, `format` | the durable record: format, writer, fold, resume, lock |
 //! | `run` | `job`, `event`, `cloud`, `rate`, `ledger` | the dispatcher and what it needs; the dry run |
 //! | `report` | `job`, `event`, `tally`, `format` | progress bars, lines, JSON and the summary |
-//! | `cli` | `format` | the command line as it was typed |
+//! | `cli` | `exit`, `format` | the command line as it was typed |
 //! | `settings` | `cli`, `exit`, `job`, `cloud`, `ledger`, `rate`, `plan`, `run`, `simulator`, `error` | the command line, resolved once |
 //! | `error` | `exit`, `plan`, `cloud`, `ledger`, `run`, `simulator`, `format` | any error into cause, remedy and exit code |
 //! | `commands` | everything | one file for each subcommand |

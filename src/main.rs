@@ -1,4 +1,4 @@
-//! The program: parse, hand over, end with a documented exit code.
+//! The program: parses the command line, runs the command, and returns a documented exit code.
 
 use std::panic::catch_unwind;
 
@@ -12,6 +12,6 @@ fn main() -> Exit {
         Ok(cli) => cli,
         Err(said) => return commands::answer(&said),
     };
-    // the panic message has been printed by then; what is missing is what it means
-    catch_unwind(|| commands::main(&cli)).unwrap_or_else(|_| commands::defect())
+    // the panic message is already printed
+    catch_unwind(|| commands::main(&cli)).unwrap_or_else(|_| commands::internal_error())
 }

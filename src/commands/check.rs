@@ -1,4 +1,4 @@
-//! `dlc-fleet check`: reviews a plan, and nothing else.
+//! `dlc-fleet check`: reviews a plan.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let regions: BTreeSet<&Region> = plan.jobs.iter().map(|job| &job.key.region).collect();
     let targets: BTreeSet<_> = plan.jobs.iter().map(|job| &job.key.new_image_version_id).collect();
     print_result(&format!(
-        "{}: {} to {} in {}, {}{}: nothing to find fault with{}\n",
+        "{}: {} to {} in {}, {}{}: no problems found{}\n",
         shown_path(&plan.path),
         plural(plan.jobs.len(), "engine"),
         plural(targets.len(), "image version"),
@@ -38,7 +38,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// What a run will compare before it calls anything.
+/// What a run will check before any call.
 fn expectations(expect: &Expect) -> String {
     let account = expect.account.as_ref().map(|account| format!("the account {account}"));
     let region = expect.region.as_ref().map(|region| format!("the region {region}"));
@@ -46,12 +46,17 @@ fn expectations(expect: &Expect) -> String {
     if all.is_empty() { String::new() } else { format!("; it expects {}", all.join(" and ")) }
 }
 
-/// Loads a plan; none when it has findings, which are printed.
+/// Loads a plan and prints its diagnostics. `None` when there are errors among them.
 pub(super) fn load(path: &Path, region: Option<&Region>) -> Result<Option<Plan>, Failure> {
     match plan::load(path, region) {
-        Ok(plan) => Ok(Some(plan)),
-        Err(PlanError::Invalid(findings)) => {
-            to_stderr(&findings.render(true));
+        Ok(plan) => {
+            if !plan.warnings.is_empty() {
+                to_stderr(&plan.warnings.render(true));
+            }
+            Ok(Some(plan))
+        }
+        Err(PlanError::Invalid(diagnostics)) => {
+            to_stderr(&diagnostics.render(true));
             Ok(None)
         }
         Err(error) => Err(error.into()),

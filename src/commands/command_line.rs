@@ -1,4 +1,4 @@
-//! The command line as it was typed, for people to run again.
+//! The current command line, quoted for a shell, so that it can be run again.
 
 use std::ffi::OsString;
 
@@ -19,8 +19,8 @@ fn quoted(arguments: impl IntoIterator<Item = OsString>) -> String {
     arguments.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-/// Names a host in place of the endpoint that was typed; where none was, right after the subcommand, since what comes
-/// last may be a positional argument.
+/// Replaces the value of `--endpoint`; without one, adds the flag after the subcommand, because the last argument may be
+/// positional.
 fn replaced(mut arguments: Vec<OsString>, host: &str) -> Vec<OsString> {
     const FLAG: &str = "--endpoint";
     if let Some(flag) = arguments.iter().position(|argument| argument == FLAG)
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_endpoint_is_replaced_where_it_stands_or_put_after_the_subcommand() {
+    fn the_endpoint_is_replaced_or_added_after_the_subcommand() {
         for (typed, expected) in [
             ("f run p.csv --endpoint old --yes", "f run p.csv --endpoint new --yes"),
             ("f run --endpoint=old p.csv", "f run --endpoint=new p.csv"),

@@ -1,9 +1,10 @@
-//! Keeps what is in memory, the keys above all, out of files that others may read.
+//! Forbids core dumps, which would contain secret keys.
 
-/// Forbids core dumps, where the platform lets us. A dump that is piped to a collector heeds only the second of the
-/// two. That a system does not know of one or the other keeps nobody from working.
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+/// Forbids core dumps as far as the platform allows. On Linux, a dump that is piped to a collector obeys only the second
+/// setting. A failure is ignored: it does not affect the command.
 pub(super) fn forbid_core_dumps() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     #[cfg(target_os = "linux")]
     {

@@ -128,7 +128,7 @@ fn export(file: &Path, format: LedgerFormat) -> Result<Exit, Failure> {
     let LedgerFormat::Csv = format;
     let loaded = recall(file)?;
     let text = to_csv(&loaded.history)
-        .map_err(|error| Failure::new(Exit::Defect, format!("the table could not be written: {error}")))?;
+        .map_err(|error| Failure::new(Exit::Internal, format!("the table could not be written: {error}")))?;
     print_result(&text)?;
     Ok(Exit::Success)
 }

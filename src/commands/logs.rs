@@ -1,4 +1,4 @@
-//! Sets up what `tracing` records: to stderr by -v or `RUST_LOG`, and to a file with --log-file.
+//! Sets up logging: to stderr with `-v` or `RUST_LOG`, and to a file with `--log-file`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -18,10 +18,10 @@ use crate::format;
 use crate::ledger;
 use crate::report::{Screen, log_writer};
 
-/// What goes to the log file: everything of ours, and what its libraries find worth a warning.
+/// The log file has everything of dlc-fleet, and warnings of its libraries.
 const FILE_FILTER: &str = "warn,dlc_fleet=trace";
 
-/// Refuses a log file that is the plan or the ledger: appending to either would damage it.
+/// Rejects a log file that is the plan or the ledger: appending to it would damage it.
 pub(super) fn check(cli: &Cli) -> Result<(), Failure> {
     let Some(log_file) = &cli.everywhere.log_file else { return Ok(()) };
     let others: Vec<PathBuf> = match &cli.command {
@@ -32,14 +32,14 @@ pub(super) fn check(cli: &Cli) -> Result<(), Failure> {
             .chain(["ledger.jsonl", "simulated.ledger.jsonl"].map(|ending| args.plan.with_extension(ending)))
             .collect(),
         Command::Check(args) => vec![args.plan.clone()],
-        Command::Whoami(_) => Vec::new(),
+        Command::Whoami(_) | Command::ExitCodes => Vec::new(),
         Command::Ledger(args) => vec![args.file().to_owned()],
         Command::Simulate(args) => args.plan.iter().chain(&args.scenario).cloned().collect(),
     };
     let names = |other: &Path| [real(other), real(&PathBuf::from(format!("{}.lock", other.display())))];
     if others.iter().any(|other| names(other).contains(&real(log_file))) {
         let what = format!(
-            "--log-file {}: that file has another use in this run: choose another place",
+            "--log-file {}: the file has another use in this command; choose another path",
             log_file.display()
         );
         return Err(Failure::new(Exit::Usage, what));
@@ -47,14 +47,14 @@ pub(super) fn check(cli: &Cli) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where a file is or will be, however its path is spelt.
+/// The canonical path of a file that may not exist yet.
 fn real(path: &Path) -> PathBuf {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let whole = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
     path.canonicalize().ok().or_else(whole).unwrap_or_else(|| path.to_owned())
 }
 
-/// Starts recording. Lines to stderr go around the bars, so that neither tears the other.
+/// Starts logging. Lines to stderr are printed above the progress bars.
 pub(super) fn start(flags: &Everywhere, screen: &Screen) -> Result<(), Failure> {
     let spoken = match flags.verbose {
         0 => "error",
@@ -74,20 +74,19 @@ pub(super) fn start(flags: &Everywhere, screen: &Screen) -> Result<(), Failure> 
         None => None,
         Some(path) => {
             let file = LogFile::begin(path, screen).map_err(|error| {
-                let what = format!("--log-file {}: {error}: choose another place", path.display());
+                let what = format!("--log-file {}: {error}; choose another path", path.display());
                 Failure::new(Exit::Usage, what)
             })?;
             let layer = fmt::layer().with_writer(file).with_ansi(false);
             Some(layer.with_filter(EnvFilter::new(FILE_FILTER)))
         }
     };
-    // only a second call in one process fails here, and then the first one's choice stands
+    // only a second call in one process fails here; the first one stays in force
     let _ = tracing_subscriber::registry().with(to_stderr).with(to_file).try_init();
     Ok(())
 }
 
-/// A file that log lines are appended to. The ledger is what counts: once the log cannot be written any more, that is
-/// said and the run goes on without it.
+/// A file that log lines are appended to. If a write fails, a note is printed and the run continues without the log.
 struct LogFile {
     path: PathBuf,
     file: Mutex<Option<File>>,
@@ -95,7 +94,7 @@ struct LogFile {
 }
 
 impl LogFile {
-    /// Opens the file and writes its first line, so that a place that takes nothing is found before anything is sent.
+    /// Opens the file and writes its first line, so that a path that is not writable fails before anything is sent.
     fn begin(path: &Path, screen: &Screen) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
@@ -103,7 +102,7 @@ impl LogFile {
         ledger::private(&mut options);
         let mut file = options.open(path)?;
         let (now, version, process) = (Timestamp::now(), env!("CARGO_PKG_VERSION"), std::process::id());
-        file.write_all(format!("{now} dlc-fleet {version} begins as process {process}\n").as_bytes())?;
+        file.write_all(format!("{now} dlc-fleet {version} started as process {process}\n").as_bytes())?;
         Ok(Self { path: path.to_owned(), file: Mutex::new(Some(file)), screen: screen.clone() })
     }
 
@@ -118,7 +117,7 @@ impl LogFile {
         };
         if let Some(error) = failed {
             let path = format::shown_path(&self.path);
-            self.screen.print(&format!("note: --log-file {path}: {error}; nothing more is logged there\n"));
+            self.screen.print(&format!("note: --log-file {path}: {error}; logging to this file stops\n"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The composition root: one file for each subcommand, and what they share.
+//! The subcommands, one file each, and what they share.
 
 mod blocked;
 mod caller;
@@ -43,11 +43,11 @@ pub fn main(cli: &Cli) -> Exit {
     let done = descriptors::check().and_then(|()| logs::check(cli)).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| {
-            Failure::new(Exit::Refused, format!("no threads could be started: {error}"))
+            Failure::new(Exit::Refused, format!("cannot start threads: {error}"))
                 .next("nothing was sent; raise the limits of this user (ulimit -u, ulimit -n)")
         })?;
         let done = runtime.block_on(command(cli, &screen));
-        // a request that is still under way must not keep a second Ctrl-C waiting
+        // a request in flight must not delay the end after a second Ctrl-C
         runtime.shutdown_background();
         done
     });
@@ -55,7 +55,7 @@ pub fn main(cli: &Cli) -> Exit {
 }
 
 async fn command(cli: &Cli, screen: &Screen) -> Result<Exit, Failure> {
-    signals::outlive_file_size_limit();
+    signals::survive_file_size_limit();
     logs::start(&cli.everywhere, screen)?;
     match &cli.command {
         Command::Run(args) => run::run(args, screen).await,
@@ -63,56 +63,57 @@ async fn command(cli: &Cli, screen: &Screen) -> Result<Exit, Failure> {
         Command::Whoami(args) => whoami::whoami(args).await,
         Command::Simulate(args) => simulate::simulate(args).await,
         Command::Ledger(args) => ledger::ledger(args),
+        Command::ExitCodes => print_result(&Exit::table()).map(|()| Exit::Success),
     }
 }
 
-/// Ends after a panic.
-pub fn defect() -> Exit {
+/// Ends after a panic, whose message is already printed.
+pub fn internal_error() -> Exit {
     to_stderr(
-        "error: this is a defect of dlc-fleet\n next: what was written to the ledger is valid and the same \
-         command resumes; please report the message above\n",
+        "error: internal error (bug in dlc-fleet)\n next: the ledger is valid and the same command resumes; report the message above\n",
     );
-    Exit::Defect
+    Exit::Internal
 }
 
-/// Looks up an environment variable; one that is not Unicode counts as its lossy text and fails later, by name.
+/// An environment variable; one that is not Unicode is converted with replacement characters and rejected later.
 fn env_var(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-/// What keys, region and endpoint are looked for in, with the profile that was asked for.
+/// The sources of keys, region and endpoint, with the requested profile.
 fn environment(profile: Option<&str>) -> Environment<'static> {
-    // a service may be started without HOME, and then the system knows where its user is at home
+    // without HOME, the user database has the home directory
     let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
     Environment::new(&env_var, home, profile.map(str::to_owned))
 }
 
-/// Prints what somebody asked to read. A reader that went away (`| head`) has read what it wanted. Where it is lost
-/// otherwise, that is an error: what is cut short must not pass for the whole.
+/// Prints a result to stdout. A closed pipe (`| head`) is not an error; any other failure is, because a truncated result
+/// must not pass for the whole.
 fn print_result(text: &str) -> Result<(), Failure> {
     match to_stdout(text) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let what = format!("the result could not be written to stdout, or only a part of it: {error}");
-            Err(Failure::new(Exit::Unprinted, what).next("make room for it and run the same command again"))
+            let what = format!("cannot write the whole result to stdout: {error}");
+            Err(Failure::new(Exit::Unprinted, what)
+                .next("free disk space or fix the redirection, then run the same command again"))
         }
         _ => Ok(()),
     }
 }
 
-/// Prints what became of something that was done, which is known only now: where stdout does not take it, stderr may.
+/// Prints the result of work that is done and cannot be repeated for printing: to stderr if stdout fails.
 fn print_outcome(text: &str) {
     if let Err(error) = to_stdout(text) {
-        to_stderr(&format!("note: stdout takes nothing ({error}), so the result stands here\n{text}"));
+        to_stderr(&format!("note: cannot write to stdout ({error}); the result follows\n{text}"));
     }
 }
 
-/// Prints what was asked for with --help or --version, or else what is wrong with the command line.
+/// Prints help, version, or the error in the command line.
 pub fn answer(said: &clap::Error) -> Exit {
     let said_plainly = said.render().to_string();
     let text = if said_plainly.chars().all(|letter| letter == '\n' || is_printable(letter)) {
         said.render().ansi().to_string()
     } else {
-        // it repeats what was typed
+        // the message repeats the command line
         said_plainly.lines().map(|line| printable(line) + "\n").collect()
     };
     if said.use_stderr() {
@@ -123,7 +124,7 @@ pub fn answer(said: &clap::Error) -> Exit {
     printed.unwrap_or_else(|failure| fail(&failure))
 }
 
-/// Tells why a command ended without doing what it was asked to.
+/// Prints why a command failed.
 fn fail(failure: &Failure) -> Exit {
     to_whoever_reads(&format!("{failure}\n"));
     failure.exit

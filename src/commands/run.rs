@@ -227,7 +227,7 @@ fn conclude(
     ended: Ended,
 ) -> Result<Exit, Failure> {
     let Some(tally) = tally else {
-        return Err(Failure::new(Exit::Defect, "the run ended before it was opened"));
+        return Err(Failure::new(Exit::Internal, "the run ended before it was opened"));
     };
     let exit = exit_of(ended.stopped.as_ref(), &tally);
     let closing = Closing {

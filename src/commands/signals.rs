@@ -1,4 +1,4 @@
-//! Signals of the operating system, handed to the run.
+//! Receives signals of the operating system and passes them to the run.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use tokio::sync::mpsc;
 use crate::exit::Exit;
 use crate::run::{Signal, Signals};
 
-/// How long a run may take to leave that has been told twice, or that nobody listens for any more.
-const LEAVES_WITHIN: Duration = Duration::from_secs(2);
+/// How long a run may take to end after the second signal, or after the last part that receives signals has ended.
+const EXIT_WITHIN: Duration = Duration::from_secs(2);
 
-/// The signal of a file that grew to its limit (`ulimit -f`): 25 on Linux, except on MIPS, and on the BSDs.
+/// SIGXFSZ, the signal of a file that reached its size limit (`ulimit -f`): 25 on Linux (except MIPS) and macOS.
 const FILE_SIZE_LIMIT: i32 = 25;
 
-/// The exit code that tells of a signal.
+/// The exit code for a signal.
 pub(super) fn exit_of(signal: &str) -> Exit {
     match signal {
         "SIGTERM" => Exit::Terminated,
@@ -23,16 +23,16 @@ pub(super) fn exit_of(signal: &str) -> Exit {
     }
 }
 
-/// Lets a write past the limit on the size of files fail as any other write fails, where the signal would kill the
-/// process: the run then stops in good order, and tells why. Once asked for, this holds until the process ends.
-pub(super) fn outlive_file_size_limit() {
+/// Makes a write beyond the file size limit fail like any other write, instead of killing the process: the run then
+/// stops in order and reports the cause. Holds until the process ends.
+pub(super) fn survive_file_size_limit() {
     use tokio::signal::unix::{SignalKind, signal};
-    // where it cannot be caught, things are as they were
+    // if it cannot be caught, the signal ends the process, as by default
     let _ = signal(SignalKind::from_raw(FILE_SIZE_LIMIT));
 }
 
-/// Listens from now on, until the process ends, on a thread of its own: whatever may block the others (a terminal
-/// that stands still, a reader that does not read, a disk that does not answer), a second Ctrl-C is heard.
+/// Receives signals from now until the process ends, on a separate thread: a second Ctrl-C works even if a stopped
+/// terminal, a full pipe or a disk blocks all other threads.
 pub(super) fn listen() -> std::io::Result<Signals> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -45,7 +45,7 @@ pub(super) fn listen() -> std::io::Result<Signals> {
     Ok(receiver)
 }
 
-/// The signals that are listened to.
+/// The signals that are received.
 struct Caught(Vec<(tokio::signal::unix::Signal, Signal)>);
 
 impl Caught {
@@ -56,13 +56,13 @@ impl Caught {
             (SignalKind::terminate(), Signal::Terminate),
             (SignalKind::hangup(), Signal::HangUp),
         ];
-        // somebody who started us with nohup means it
-        let heeded = |name: &Signal| *name != Signal::HangUp || !hang_up_is_ignored();
-        let kinds = kinds.into_iter().filter(|(_, name)| heeded(name));
+        // nohup asks to ignore SIGHUP
+        let received = |name: &Signal| *name != Signal::HangUp || !hang_up_is_ignored();
+        let kinds = kinds.into_iter().filter(|(_, name)| received(name));
         kinds.map(|(kind, name)| Ok((signal(kind)?, name))).collect::<std::io::Result<_>>().map(Self)
     }
 
-    /// The next one that comes.
+    /// The next signal.
     async fn next(&mut self) -> Signal {
         std::future::poll_fn(|waiting| {
             let mut all = self.0.iter_mut();
@@ -73,26 +73,26 @@ impl Caught {
     }
 }
 
-/// Hands signals to the run. The second one it leaves upon at once, and so it does upon one that comes when it has
-/// nothing left to do but print; where it does not manage that, because something blocks it, the process ends here.
-/// Nothing is lost by that: what the ledger holds is durable, and the same command resumes.
+/// Passes signals to the run, which ends at once on the second one, or on one that arrives while it only prints. If it
+/// is blocked and does not end, the process ends here. Nothing is lost: the ledger is durable, and the same command
+/// resumes.
 async fn forward(mut caught: Caught, run: mpsc::UnboundedSender<Signal>) {
     let first = caught.next().await;
     if run.send(first).is_ok() {
         let second = caught.next().await;
         let _ = run.send(second);
     }
-    crate::rate::until(tokio::time::Instant::now() + LEAVES_WITHIN).await;
-    leave(exit_of(first.name()));
+    crate::rate::until(tokio::time::Instant::now() + EXIT_WITHIN).await;
+    end_process(exit_of(first.name()));
 }
 
-#[expect(clippy::exit, reason = "whoever else could end the process is blocked")]
-fn leave(exit: Exit) {
+#[expect(clippy::exit, reason = "every other part that could end the process is blocked")]
+fn end_process(exit: Exit) {
     std::process::exit(exit.code().into());
 }
 
-/// True where SIGHUP was ignored when this process began, as `nohup` arranges it. Told by the kernel's mask of ignored
-/// signals, whose lowest bit is SIGHUP; where there is none to read, nothing is known of it.
+/// True if SIGHUP was ignored when this process started, as with `nohup`: the lowest bit of the mask of ignored signals
+/// in `/proc`. False where `/proc` does not exist (macOS).
 fn hang_up_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

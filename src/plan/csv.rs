@@ -1,22 +1,19 @@
-//! Reads a CSV plan into rows with their places.
-//!
-//! The `csv` crate reads the values; [`cells`] finds the places of the fields.
+//! Reads a CSV plan into rows with their spans, in one pass.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
-use ::csv::{Reader, ReaderBuilder, StringRecord};
+use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 
-use super::cells::{Cell, cells, first_beyond};
-use super::check::Row;
-use super::finding::{Finding, Place, Review, quote};
+use super::diagnostic::{Diagnostic, quote};
+use super::field::{Field, Value};
 use super::names;
-use super::source::Opened;
-use super::value::{Field, Value};
+use super::review::Review;
+use super::row::Row;
+use super::source::{Source, Span};
 use crate::format::plural;
 use crate::job::Wave;
 
-/// The columns, as this tool faults them.
+/// The columns of a plan.
 const COLUMNS: [Field; 7] = [
     Field::DataEngineId,
     Field::NewImageVersionId,
@@ -26,14 +23,9 @@ const COLUMNS: [Field; 7] = [
     Field::DataEngineName,
     Field::Note,
 ];
-/// The columns that the API has a spelling of its own for.
-const API_COLUMNS: [(&str, Field); 4] = [
-    ("DataEngineId", Field::DataEngineId),
-    ("NewImageVersionId", Field::NewImageVersionId),
-    ("Region", Field::Region),
-    ("DataEngineName", Field::DataEngineName),
-];
-/// Most fields of a record. A file with more is no plan, and reading it would take much memory.
+/// The separators that a plan may use, and their names.
+const SEPARATORS: [(char, &str); 3] = [(',', "commas"), (';', "semicolons"), ('\t', "tabs")];
+/// Maximum fields of a row: one with more is not a plan and would take much memory.
 const MAX_COLUMNS: usize = 1_000;
 
 /// What a CSV file is read as.
@@ -41,7 +33,7 @@ const MAX_COLUMNS: usize = 1_000;
 pub(super) enum Role {
     /// The whole plan.
     Plan,
-    /// Engines of a YAML plan, which says the wave, and perhaps an image version for all.
+    /// Engines of a YAML plan, which states the wave, and perhaps an image version for all.
     Included { has_image_version: bool },
 }
 
@@ -49,223 +41,268 @@ pub(super) enum Role {
 #[derive(Default)]
 pub(super) struct Sheet {
     pub rows: Vec<Row>,
-    /// Waves in the order of their first rows; empty when the file names none.
+    /// Waves in the order of their first rows; empty when the file has none.
     pub waves: Vec<Wave>,
 }
 
-/// Reads a file, and reports everything that is wrong with it.
-pub(super) fn read(review: &mut Review, opened: &Opened, role: Role) -> Sheet {
-    if let Some(finding) = separator_line(opened) {
-        review.report(finding);
-        return Sheet::default();
-    }
+/// Reads a file, and reports every problem in it.
+pub(super) fn read(review: &mut Review, source: &Source, role: Role) -> Sheet {
+    let separator = separator(source.body());
+    let records = Records {
+        source,
+        separator,
+        parser: ReaderBuilder::new().delimiter(separator).build(),
+        at: 0,
+        value: vec![0; source.body().len()],
+    };
     let mut table = Table {
-        separator: separator(opened).map_or(b',', |(_, separator)| separator),
         review,
-        opened,
+        source,
+        separator: SEPARATORS
+            .iter()
+            .find(|(sign, _)| *sign == char::from(separator))
+            .map_or("", |(_, name)| name),
         columns: Vec::new(),
         sheet: Sheet::default(),
         wave_numbers: HashMap::new(),
         first_wave: None,
         without_wave: None,
     };
-    table.read(role);
+    table.read(records, role);
     table.sheet
+}
+
+/// The first separator in the header, which then holds for the whole file. A name of a column contains none.
+fn separator(body: &str) -> u8 {
+    let header = body.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let first = header.chars().find(|letter| SEPARATORS.iter().any(|(sign, _)| sign == letter));
+    first.and_then(|sign| u8::try_from(sign).ok()).unwrap_or(b',')
+}
+
+/// One field: what it means, and where it is written, quotes included.
+struct Cell {
+    text: String,
+    span: Span,
+    quotes: Quotes,
+}
+
+/// How a field uses quotes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    NoneOrWhole,
+    NeverClosed,
+    TextAfterClosing,
+}
+
+impl Quotes {
+    /// Follows the rules of the parser: a quote counts only as the first byte, and doubled inside quotes.
+    fn of(written: &str) -> Self {
+        let Some(inside) = written.strip_prefix('"') else { return Self::NoneOrWhole };
+        let inside = inside.replace("\"\"", "");
+        match inside.find('"') {
+            None => Self::NeverClosed,
+            Some(end) if end + 1 == inside.len() => Self::NoneOrWhole,
+            Some(_) => Self::TextAfterClosing,
+        }
+    }
+}
+
+/// The records of a file that hold anything.
+struct Records<'s> {
+    source: &'s Source,
+    separator: u8,
+    parser: Reader,
+    /// The byte that is parsed next.
+    at: usize,
+    /// Where the parser writes the value of a field; no value is longer than the file.
+    value: Vec<u8>,
+}
+
+impl Records<'_> {
+    /// The next record that is not blank or made of separators alone. `None` at the end.
+    fn next(&mut self) -> Option<Vec<Cell>> {
+        loop {
+            let record = self.record()?;
+            let is_blank = |cell: &Cell| cell.text.trim().is_empty() && cell.quotes == Quotes::NoneOrWhole;
+            if record.len() > MAX_COLUMNS || !record.iter().all(is_blank) {
+                return Some(record);
+            }
+        }
+    }
+
+    /// The next record; it ends after one field more than a record may have.
+    fn record(&mut self) -> Option<Vec<Cell>> {
+        let mut cells = Vec::new();
+        loop {
+            let (cell, is_last) = self.field(cells.is_empty())?;
+            cells.push(cell);
+            if is_last || cells.len() > MAX_COLUMNS {
+                return Some(cells);
+            }
+        }
+    }
+
+    /// The next field, and whether it ends its record.
+    fn field(&mut self, is_first: bool) -> Option<(Cell, bool)> {
+        let body = self.source.body();
+        let (start, mut filled) = (self.at, 0);
+        let is_last = loop {
+            let input = &body.as_bytes()[self.at..];
+            let (result, read, written) = self.parser.read_field(input, &mut self.value[filled..]);
+            self.at += read;
+            filled += written;
+            match result {
+                ReadFieldResult::Field { record_end } => break record_end,
+                ReadFieldResult::End => return None,
+                ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
+            }
+        };
+        let is_end = |letter| letter == '\r' || letter == '\n';
+        // the parser skips blank lines before a record
+        let blank = if is_first { &body[start..self.at] } else { "" };
+        let start = start + blank.len() - blank.trim_start_matches(is_end).len();
+        let written = &body[start..self.at];
+        let written =
+            written.strip_suffix(char::from(self.separator)).filter(|_| !is_last).unwrap_or(written);
+        let written = if is_last { written.trim_end_matches(is_end) } else { written };
+        let text = String::from_utf8_lossy(&self.value[..filled]).into_owned();
+        let span = self.source.span(start..start + written.len());
+        Some((Cell { text, span, quotes: Quotes::of(written) }, is_last))
+    }
 }
 
 struct Table<'r> {
     review: &'r mut Review,
-    opened: &'r Opened,
-    separator: u8,
-    /// What each column says; `None` where that is not known.
+    source: &'r Source,
+    /// The name of the separator.
+    separator: &'static str,
+    /// The field of each column; `None` where it is not known.
     columns: Vec<Option<Field>>,
     sheet: Sheet,
     wave_numbers: HashMap<String, usize>,
-    first_wave: Option<Place>,
+    first_wave: Option<Span>,
     /// The first row without a wave, and how many there are.
-    without_wave: Option<(Place, usize)>,
+    without_wave: Option<(Span, usize)>,
 }
 
 impl Table<'_> {
-    fn read(&mut self, role: Role) {
-        let opened = self.opened;
-        if let Some(at) = first_beyond(opened.body(), self.separator, MAX_COLUMNS) {
-            let title = format!("the row has more than {MAX_COLUMNS} fields");
-            let remedy = "keep only the columns of a plan; nothing else in this file was reviewed";
-            self.review.report(Finding::new(opened.place(at..at + 1), title, remedy));
-            return;
-        }
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(self.separator)
-            .from_reader(opened.body().as_bytes());
-        let mut record = StringRecord::new();
-        let Some(header) = self.next(&mut reader, &mut record) else {
-            let remedy = "begin with a line that names the columns: data_engine_id,new_image_version_id";
-            self.review.report(Finding::new(opened.place(0..0), "the file is empty", remedy));
+    fn read(&mut self, mut records: Records<'_>, role: Role) {
+        let Some(header) = records.next() else {
+            let help = "start with a line that names the columns: data_engine_id,new_image_version_id";
+            self.review.error(self.source.span(0..0), "the file is empty", help);
             return;
         };
-        if !self.header(&record, &header, role) {
+        if self.is_too_wide(&header) || self.has_bad_quotes(&header) || !self.read_header(&header, role) {
             return;
         }
         let mut rows = 0;
-        while let Some(span) = self.next(&mut reader, &mut record) {
+        while let Some(record) = records.next() {
             rows += 1;
-            if !self.review.admit(opened.place(span.clone())) {
+            if self.is_too_wide(&record) || !self.review.admit(whole(&record)) {
                 return;
             }
-            self.row(&record, &span);
+            self.read_row(record);
         }
         if rows == 0 {
-            let remedy = "write one row for each engine below the header";
-            self.review.report(Finding::new(opened.place(header), "the file has no engines", remedy));
+            let help = "write one row for each engine below the header";
+            self.review.error(whole(&header), "the file has no engines", help);
         }
         self.compare_waves();
     }
 
-    /// The next record and the bytes it takes, without its line end. `None` at the end.
-    fn next(&mut self, reader: &mut Reader<&[u8]>, record: &mut StringRecord) -> Option<Range<usize>> {
-        let offset = |byte| usize::try_from(byte).unwrap_or(usize::MAX);
-        match reader.read_record(record) {
-            Ok(false) => return None,
-            Ok(true) => {}
-            Err(error) => {
-                let at = offset(reader.position().byte());
-                let finding =
-                    Finding::new(self.opened.place(at..at), format!("not readable: {error}"), "correct it");
-                self.review.report(finding);
-                return None;
-            }
-        }
-        let body = self.opened.body();
-        let end = offset(reader.position().byte()).min(body.len());
-        let start = record.position().map_or(end, |position| offset(position.byte())).min(end);
-        // blank lines before a record count as part of it
-        let start = start + body[start..end].len() - body[start..end].trim_start_matches(['\r', '\n']).len();
-        Some(start..start + body[start..end].trim_end_matches(['\r', '\n']).len())
+    /// Reports a record with too many fields. Reading stops there.
+    fn is_too_wide(&mut self, record: &[Cell]) -> bool {
+        let Some(cell) = record.get(MAX_COLUMNS) else { return false };
+        let help = "keep only the columns of a plan; the rest of this file was not reviewed";
+        self.review.error(cell.span, format!("the row has more than {MAX_COLUMNS} fields"), help);
+        true
     }
 
-    /// Learns the columns. False when there is no sense in reading rows.
-    fn header(&mut self, record: &StringRecord, span: &Range<usize>, role: Role) -> bool {
-        let cells = cells(self.opened.body(), span, self.separator, MAX_COLUMNS);
-        if self.report_quotes(&cells) {
+    /// Learns the columns. False when the rows cannot be read.
+    fn read_header(&mut self, header: &[Cell], role: Role) -> bool {
+        if !header.iter().any(|cell| names::may_be_column(cell.text.trim(), &COLUMNS)) {
+            let is_excel = header[0].text.to_ascii_lowercase().starts_with("sep=");
+            let help = if is_excel {
+                "remove this line, which only Excel reads; the rest of this file was not reviewed"
+            } else {
+                "add a line above it that names the columns: data_engine_id,new_image_version_id,region; the rest of \
+                 this file was not reviewed"
+            };
+            let title = "the first line is not a header: it does not name any column of a plan";
+            self.review.error(whole(header), title, help);
             return false;
         }
-        let written: Vec<Option<Field>> = record.iter().map(|name| field_of(name.trim())).collect();
-        if !record.iter().any(is_column) {
-            let remedy = "put a line above it that names the columns: data_engine_id,new_image_version_id,region; nothing else in this file was reviewed";
-            let title = "the first line is no header: it names no column of a plan";
-            self.review.report(Finding::new(self.opened.place(span.clone()), title, remedy));
-            return false;
+        let known: Vec<_> =
+            header.iter().filter_map(|cell| names::column(cell.text.trim(), &COLUMNS)).collect();
+        for (index, cell) in header.iter().enumerate() {
+            let field = self.column(index, cell, &known);
+            let first = self.columns.iter().position(|column| field.is_some() && *column == field);
+            if let (Some(field), Some(first)) = (field, first) {
+                let title = format!("the column {} appears twice", quote(field.name()));
+                let error = Diagnostic::error(cell.span, title, "keep one of the two");
+                self.review.report(error.with_other(header[first].span, "first here"));
+            }
+            self.columns.push(field.filter(|_| first.is_none()));
         }
-        self.report_separator();
-        for (index, name) in record.iter().enumerate() {
-            let place = self.place_of(&cells, index, span);
-            let field = self.column(name, place, &written);
-            self.columns.push(field);
-            self.refuse_repeated(index, place, &cells, span);
+        let inherits = role == Role::Included { has_image_version: true };
+        for field in [Field::DataEngineId, Field::NewImageVersionId] {
+            let is_optional = field == Field::NewImageVersionId && inherits;
+            if !is_optional && !self.columns.contains(&Some(field)) {
+                let name = quote(field.name());
+                let help = format!("add the column {name} to the header and to every row");
+                self.review.error(whole(header), format!("the column {name} is missing"), help);
+            }
         }
-        self.require_columns(span, role);
-        if let (Role::Included { .. }, Some(index)) = (role, self.index_of(Field::Wave)) {
-            let remedy =
-                "remove the column: the plan that includes the file says which wave its engines are in";
-            let place = self.place_of(&cells, index, span);
-            self.review.report(Finding::new(place, "an included file cannot have the column `wave`", remedy));
+        let wave = self.columns.iter().position(|column| *column == Some(Field::Wave));
+        if let Some(index) = wave.filter(|_| role != Role::Plan) {
+            let help = "remove the column: the plan that includes the file states the wave of its engines";
+            self.review.error(header[index].span, "an included file cannot have the column `wave`", help);
             self.columns[index] = None;
         }
         true
     }
 
-    fn report_separator(&mut self) {
-        let Some((at, separator)) = separator(self.opened) else { return };
-        let name = if separator == b';' { "semicolons" } else { "tabs" };
-        let title = format!("the columns are separated by {name}");
-        let remedy = "save the file with commas between the columns";
-        self.review.report(Finding::new(self.opened.place(at..at + 1), title, remedy));
-    }
-
-    /// What the column of this name says.
-    fn column(&mut self, name: &str, place: Place, written: &[Option<Field>]) -> Option<Field> {
-        let trimmed = name.trim();
-        if trimmed.is_empty() {
-            let title = format!("column {} has no name", self.columns.len() + 1);
-            self.review.report(Finding::new(place, title, "name the column, or remove it from every row"));
+    /// The field of a column. An unknown name is reported and read as the one that was probably meant, if the file does
+    /// not have that column as well.
+    fn column(&mut self, index: usize, cell: &Cell, known: &[Field]) -> Option<Field> {
+        let name = cell.text.trim();
+        if name.is_empty() {
+            let title = format!("column {} has no name", index + 1);
+            self.review.error(cell.span, title, "name the column, or remove it from every row");
             return None;
         }
-        if trimmed.len() < name.len() {
-            let title = format!("the column name {} has white space around it", quote(trimmed));
-            self.review.report(Finding::new(place, title, "remove the white space"));
-        }
-        if let Some(field) = field_of(trimmed) {
+        if let Some(field) = names::column(name, &COLUMNS) {
             return Some(field);
         }
-        if trimmed.contains([';', '\t']) {
-            let remedy = "separate the columns by commas, here and in every row";
-            self.review.report(Finding::new(place, "the header mixes commas and other separators", remedy));
+        if name.contains(SEPARATORS.map(|(sign, _)| sign)) {
+            let title = format!("the header mixes {} and other separators", self.separator);
+            self.review.error(cell.span, title, "use one separator in the whole file");
             return None;
         }
-        let meant = names::report_unknown(self.review, "column", trimmed, place, &COLUMNS.map(Field::name))?;
-        let meant = field_of(meant).filter(|field| !written.contains(&Some(*field)));
-        meant.filter(|field| !self.columns.contains(&Some(*field)))
+        let meant = names::report_unknown(self.review, "column", name, cell.span, &COLUMNS.map(Field::name));
+        meant.and_then(|name| names::column(name, &COLUMNS)).filter(|field| !known.contains(field))
     }
 
-    fn refuse_repeated(&mut self, index: usize, place: Place, cells: &[Cell], span: &Range<usize>) {
-        let Some(field) = self.columns[index] else { return };
-        let Some(first) = self.columns[..index].iter().position(|column| *column == Some(field)) else {
-            return;
-        };
-        let first = self.place_of(cells, first, span);
-        let title = format!("the column {} appears twice", quote(field.name()));
-        let finding = Finding::new(place, title, "keep one of the two").with_other(first, "first here");
-        self.review.report(finding);
-        self.columns[index] = None;
-    }
-
-    fn require_columns(&mut self, header: &Range<usize>, role: Role) {
-        let inherits = role == Role::Included { has_image_version: true };
-        for field in [Field::DataEngineId, Field::NewImageVersionId] {
-            let is_optional = field == Field::NewImageVersionId && inherits;
-            if !is_optional && self.index_of(field).is_none() {
-                let name = quote(field.name());
-                let remedy = format!("add the column {name} to the header and to every row");
-                let place = self.opened.place(header.clone());
-                self.review.report(Finding::new(place, format!("the column {name} is missing"), remedy));
-            }
-        }
-    }
-
-    fn index_of(&self, field: Field) -> Option<usize> {
-        self.columns.iter().position(|column| *column == Some(field))
-    }
-
-    fn row(&mut self, record: &StringRecord, span: &Range<usize>) {
-        let cells = cells(self.opened.body(), span, self.separator, self.columns.len() + 1);
-        if self.report_quotes(&cells) || self.report_shape(record, &cells, span) {
+    fn read_row(&mut self, record: Vec<Cell>) {
+        if self.has_bad_quotes(&record) || self.has_wrong_length(&record) {
             return;
         }
-        let mut row = Row::of(Value { text: String::new(), place: self.opened.place(span.clone()) });
-        for (index, text) in record.iter().enumerate() {
-            let Some(field) = self.columns[index] else { continue };
-            let place = self.place_of(&cells, index, span);
+        let mut row = Row::at(whole(&record));
+        let mut wave = None;
+        for (cell, column) in record.into_iter().zip(self.columns.clone()) {
+            let Some(field) = column else { continue };
             let is_required = matches!(field, Field::DataEngineId | Field::NewImageVersionId);
-            if text.is_empty() && !is_required {
+            if cell.text.is_empty() && !is_required {
                 if field == Field::Wave {
-                    self.without_wave.get_or_insert((place, 0)).1 += 1;
+                    self.without_wave.get_or_insert((cell.span, 0)).1 += 1;
                 }
                 continue;
             }
-            let value = Value::read(self.review, field, text, place);
-            match field {
-                Field::DataEngineId => row.engine = value,
-                Field::NewImageVersionId => row.target = Some(value),
-                Field::Region => row.region = Some(value),
-                Field::ExpectedImageVersionId => row.expected = Some(value),
-                Field::DataEngineName => row.name = Some(value),
-                Field::Note => row.note = Some(value.text).filter(|text| !text.is_empty()),
-                Field::Wave | Field::WaveName => row.wave = self.wave_number(value),
-                Field::Soak | Field::From | Field::Account => {}
-            }
+            let value = Value::read(self.review, field, &cell.text, cell.span);
+            if field == Field::Wave { wave = Some(value) } else { row.set(field, value) }
+        }
+        if let Some(wave) = wave {
+            row.wave = self.wave_number(wave);
         }
         if !row.engine.text.is_empty() {
             self.sheet.rows.push(row);
@@ -273,7 +310,7 @@ impl Table<'_> {
     }
 
     fn wave_number(&mut self, name: Value) -> usize {
-        self.first_wave.get_or_insert(name.place);
+        self.first_wave.get_or_insert(name.span);
         if let Some(number) = self.wave_numbers.get(&name.text) {
             return *number;
         }
@@ -283,104 +320,59 @@ impl Table<'_> {
         number
     }
 
-    /// Waves are for all rows or for none: a row without one would have to go at some time nobody wrote.
+    /// All rows have a wave, or none has: the order of a row without one would be undefined.
     fn compare_waves(&mut self) {
-        let (Some(waved), Some((place, count))) = (self.first_wave, self.without_wave) else { return };
-        let title = match count {
-            1 => "a row has no wave, and others have one".to_owned(),
-            count => format!("{count} rows have no wave, and others have one"),
-        };
-        let remedy = "write a wave in every row, or in none";
-        self.review.report(Finding::new(place, title, remedy).with_other(waved, "this row has one"));
+        let (Some(waved), Some((span, count))) = (self.first_wave, self.without_wave) else { return };
+        let verb = if count == 1 { "has" } else { "have" };
+        let title = format!("{} {verb} no wave, and others have one", plural(count, "row"));
+        let error = Diagnostic::error(span, title, "write a wave in every row, or in none");
+        self.review.report(error.with_other(waved, "this row has one"));
     }
 
-    /// Reports quotes that do not open and close a whole field. True when there were any.
-    fn report_quotes(&mut self, cells: &[Cell]) -> bool {
-        let Some(cell) = cells.iter().find(|cell| cell.is_open || cell.has_tail) else { return false };
-        let (end, title, remedy) = if cell.is_open {
-            let remedy = "close it, or remove it; nothing after it was reviewed";
-            (cell.span.start + 1, "the quote that opens here is never closed", remedy)
+    /// Reports the first field whose quotes do not enclose all of it.
+    fn has_bad_quotes(&mut self, record: &[Cell]) -> bool {
+        let Some(cell) = record.iter().find(|cell| cell.quotes != Quotes::NoneOrWhole) else { return false };
+        if cell.quotes == Quotes::NeverClosed {
+            let span = Span { end: cell.span.start + 1, ..cell.span };
+            let help = "close it, or remove it; the text after it was not reviewed";
+            self.review.error(span, "this quote is never closed", help);
         } else {
-            (
-                cell.span.end,
-                "text follows a closing quote",
-                "put the whole field between the quotes, or none of it",
-            )
-        };
-        self.review.report(Finding::new(self.opened.place(cell.span.start..end), title, remedy));
+            let help = "quote the whole field, or no part of it";
+            self.review.error(cell.span, "text follows a closing quote", help);
+        }
         true
     }
 
-    /// Reports a row that has not one field for each column. True when it was.
-    fn report_shape(&mut self, record: &StringRecord, cells: &[Cell], span: &Range<usize>) -> bool {
+    /// Reports a row that does not have one field for each column.
+    fn has_wrong_length(&mut self, record: &[Cell]) -> bool {
         let (has, needs) = (record.len(), self.columns.len());
-        let text = &self.opened.body()[span.clone()];
-        let whole = self.opened.place(span.clone());
-        let counts =
+        let title =
             format!("the row has {} and the header {}", plural(has, "field"), plural(needs, "column"));
-        let finding = if record.iter().all(|field| field.trim().is_empty()) {
-            Finding::new(whole, "the row is empty", "remove it")
-        } else if has == needs {
+        let separator = self.separator;
+        let error = if has == needs {
             return false;
-        } else if text.starts_with('#') {
-            Finding::new(whole, "a CSV plan has no comments", "remove the line, or use the column `note`")
-        } else if has > needs {
-            let place = self.place_of(cells, needs, span);
-            Finding::new(place, counts, "remove what is too much, or put a field with commas between quotes")
-        } else if self.separator == b',' && text.contains([';', '\t']) {
-            Finding::new(whole, format!("{counts}, separated by something else than commas"), "use commas")
+        } else if record[0].text.starts_with('#') {
+            let help = "remove the line, or use the column `note`";
+            Diagnostic::error(whole(record), "a CSV plan cannot have comments", help)
+        } else if let Some(extra) = record.get(needs) {
+            let span = Span { end: whole(record).end, ..extra.span };
+            let help = format!("remove the extra fields, or quote a field that contains {separator}");
+            Diagnostic::error(span, title, help)
+        } else if record.iter().any(|cell| cell.text.contains(SEPARATORS.map(|(sign, _)| sign))) {
+            let title = format!("{title}, which is separated by {separator}");
+            Diagnostic::error(whole(record), title, "use one separator in the whole file")
         } else {
-            let place = self.place_of(cells, has.saturating_sub(1), span);
-            Finding::new(place, counts, "add what is missing; an empty field still needs its comma")
+            let help = "add the missing fields; an empty field still needs its separator";
+            Diagnostic::error(record[has - 1].span, title, help)
         };
-        self.review.report(finding);
+        self.review.report(error);
         true
     }
-
-    fn place_of(&self, cells: &[Cell], index: usize, row: &Range<usize>) -> Place {
-        self.opened.place(cells.get(index).map_or(row, |cell| &cell.span).clone())
-    }
 }
 
-/// What the column of a name says, in this tool's spelling or the API's.
-fn field_of(name: &str) -> Option<Field> {
-    let ours = COLUMNS.into_iter().find(|field| field.name() == name);
-    ours.or_else(|| API_COLUMNS.iter().find(|(spelling, _)| *spelling == name).map(|(_, field)| *field))
-}
-
-/// Whether a text of the first line names a column, perhaps with a slip of the pen.
-fn is_column(name: &str) -> bool {
-    field_of(name.trim()).is_some() || names::may_be_name(name.trim(), &COLUMNS.map(Field::name))
-}
-
-/// Where the first line is, blank lines before it left out, and what it says.
-fn first_line(opened: &Opened) -> (usize, &str) {
-    let body = opened.body();
-    let start = body.len() - body.trim_start_matches(['\r', '\n']).len();
-    (start, body[start..].lines().next().unwrap_or_default())
-}
-
-/// Excel's own line `sep=;`, which stands where the header should be.
-fn separator_line(opened: &Opened) -> Option<Finding> {
-    let (start, line) = first_line(opened);
-    if !line.get(..4)?.eq_ignore_ascii_case("sep=") {
-        return None;
-    }
-    let title = format!("the first line is no header: only Excel understands {}", quote(line));
-    let remedy =
-        "remove the line, and separate the columns by commas; nothing else in this file was reviewed";
-    Some(Finding::new(opened.place(start..start + line.len()), title, remedy))
-}
-
-/// The separator that the header uses, and where, unless it is the comma. It is a finding, and is then followed
-/// all the same, so that the findings behind it are found too.
-fn separator(opened: &Opened) -> Option<(usize, u8)> {
-    let (start, header) = first_line(opened);
-    if header.contains(',') {
-        return None;
-    }
-    let at = header.find([';', '\t'])?;
-    Some((start + at, header.as_bytes()[at]))
+/// The span of a whole record.
+fn whole(record: &[Cell]) -> Span {
+    Span { end: record[record.len() - 1].span.end, ..record[0].span }
 }
 
 #[cfg(test)]

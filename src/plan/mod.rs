@@ -1,43 +1,47 @@
-//! Reads a plan, CSV or YAML, into checked jobs, or tells everything that is wrong with it at once.
+//! Reads a CSV or YAML plan into checked jobs, or reports every problem at once.
 //!
-//! A file's format comes from its ending. Both formats say the same things; `plans/` has an example of each.
+//! The extension of the file selects the format. Both formats can state the same; `plans/` has an example of each.
 //!
 //! # CSV
 //!
-//! The first line names the columns, in any order: `data_engine_id` and `new_image_version_id`, and where
-//! needed `region`, `wave`, `expected_image_version_id`, `data_engine_name` and `note`. `DataEngineId`,
-//! `NewImageVersionId`, `Region` and `DataEngineName`, the API's own spellings, are accepted too. Waves go in the order in which they first appear in
-//! the file. An empty field of an optional column is the same as no such column.
+//! The first line names the columns, in any order: `data_engine_id` and `new_image_version_id`, and optionally `region`,
+//! `wave`, `expected_image_version_id`, `data_engine_name` and `note`. Case, spaces, `_` and `-` in a name do not matter,
+//! so the API's spellings such as `DataEngineId` are accepted. Waves run in the order of their first rows. An empty field
+//! of an optional column counts as absent.
+//!
+//! Files are UTF-8 with or without a byte order mark, with LF or CRLF, and separated by commas, semicolons or tabs, one
+//! of them throughout. Rows of separators alone are skipped.
 //!
 //! # YAML
 //!
-//! A mapping with either `waves`, each with `name`, `engines` and perhaps `soak`, or `engines` alone; `region` and
-//! `new_image_version_id` at the top hold for every engine that says nothing else. An engine is an id, a
-//! mapping with the columns of a CSV plan as keys (without `wave`), or `from:` with the path of a CSV file,
-//! counted from the folder of the plan. Ids stay the text that was written: `0123` and `no` are texts.
+//! A mapping with either `waves`, each with `name`, `engines` and optionally `soak`, or `engines` alone; `region` and
+//! `new_image_version_id` at the top are defaults for every engine. An engine is an id, a mapping with the columns of a
+//! CSV plan as keys (without `wave`), or `from:` with the path of a CSV file, relative to the directory of the plan. Ids
+//! are taken as written: `0123` and `no` are text.
 //!
-//! `soak` is a duration of 0 to 7 days: once every engine of the wave has ended, so much time passes, and then the wave
-//! is read back, before the next one opens or the run ends. `0s` is the same as no `soak`. CSV has no such column.
+//! `soak` is a duration of 0 to 7 days: when every engine of the wave has ended, the run waits for that time, verifies the
+//! engines again, and only then starts the next wave or ends. `0s` is the same as no `soak`.
 //!
-//! `expect`, at the top as well, is a guard against the wrong keys: `account` is the main account that they must belong
-//! to, `region` the region that every row must be in. Both are compared before anything is called. What is expected is
-//! no part of the plan's digest, since it changes whether a run begins, and nothing of what it does.
+//! `expect`, at the top, is a guard against the wrong keys: `account` is the main account that they must belong to,
+//! `region` the region that every row must be in. Both are checked before any call. They are not part of the plan's
+//! digest, because they do not change what a run does.
 //!
-//! # What is checked
+//! # Diagnostics
 //!
-//! Every mistake is a finding with its place and its remedy, and a plan with a finding gives no job. Something
-//! that is missing many times for one reason (a region, an image version, a wave) is one finding, at the first
-//! place. Limits: [`MAX_BYTES`] over all files of a plan, [`MAX_JOBS`] engines, and for YAML nesting and the
-//! use of anchors.
+//! Every problem is a diagnostic with its position and its fix. A plan with an error gives no jobs; warnings do not stop.
+//! A problem that many rows share for one reason (a region, an image version, a wave) is one diagnostic, at the first
+//! row. Limits: [`MAX_BYTES`] over all files of a plan, [`MAX_JOBS`] engines, and for YAML the depth and the use of
+//! anchors.
 
-mod cells;
 mod check;
 mod csv;
-mod finding;
+mod diagnostic;
+mod field;
 mod names;
+mod review;
+mod row;
 mod schema;
 mod source;
-mod value;
 mod yaml;
 
 use std::io;
@@ -48,40 +52,31 @@ use sha2::{Digest, Sha256};
 use crate::format;
 use crate::job::{Job, Region, Wave};
 
-use check::Draft;
-pub use finding::Findings;
-use finding::Review;
-use source::Opened;
-pub use value::is_region;
+pub use diagnostic::Diagnostics;
+pub use field::is_region;
+pub use review::{MAX_BYTES, MAX_JOBS};
+pub use row::Expect;
 
-/// Largest size of a plan, in bytes, with the files it includes.
-pub const MAX_BYTES: u64 = 32 * 1024 * 1024;
-/// Most engines of a plan.
-pub const MAX_JOBS: usize = 100_000;
+use review::Review;
+use row::Draft;
+use source::Source;
 
-/// A plan in which nothing is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A plan without errors.
+#[derive(Clone, Debug)]
 pub struct Plan {
-    /// The file, as it was named.
+    /// The file, as the command line names it.
     pub path: PathBuf,
     /// One for each engine, wave by wave, and inside a wave in the order of the plan.
     pub jobs: Vec<Job>,
-    /// The waves, in order; only `all` when the plan names none.
+    /// The waves, in order; only `all` when the plan has none.
     pub waves: Vec<Wave>,
-    /// What must hold before anything is called.
+    /// What must hold before any call.
     pub expect: Expect,
     /// SHA-256, in lower-case hex, of what the plan asks for: waves, soaks, regions, engines, image versions. The same
-    /// for both formats, and whatever the order of rows, the comments, the notes and the names of engines.
+    /// for both formats; the order of rows, comments, notes and the names of engines do not change it.
     pub digest: String,
-}
-
-/// What a plan expects of those who run it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expect {
-    /// The main account that the keys belong to.
-    pub account: Option<String>,
-    /// The region of every row.
-    pub region: Option<Region>,
+    /// Problems that do not stop a run.
+    pub warnings: Diagnostics,
 }
 
 /// Why there is no plan.
@@ -93,32 +88,41 @@ pub enum PlanError {
         crate::format::shown_path(path)
     )]
     Unreadable {
-        /// The file, as it was named.
+        /// The file, as the command line names it.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         #[source]
         cause: io::Error,
     },
-    /// Something is wrong with what the file says.
+    /// The content of the file is wrong.
     #[error("{} in the plan; nothing was sent; correct the plan and run again", .0.counted())]
-    Invalid(Findings),
+    Invalid(Diagnostics),
 }
 
 /// Reads a plan and the files it includes.
 ///
-/// `default_region` comes from the user's flag or environment; a region in the plan wins over it.
+/// `default_region` comes from the flag, the environment or the profile; a region in the plan takes precedence.
 pub fn load(path: &Path, default_region: Option<&Region>) -> Result<Plan, PlanError> {
     let mut review = Review::default();
-    let draft = draft(&mut review, path)
-        .map_err(|cause| PlanError::Unreadable { path: path.to_owned(), cause })?
-        .unwrap_or_default();
+    let draft =
+        draft(&mut review, path).map_err(|cause| PlanError::Unreadable { path: path.to_owned(), cause })?;
+    finish(review, draft.unwrap_or_default(), path, default_region)
+}
+
+/// Compares the rows, and makes the plan.
+fn finish(
+    mut review: Review,
+    draft: Draft,
+    path: &Path,
+    default_region: Option<&Region>,
+) -> Result<Plan, PlanError> {
     let expect = draft.expect.clone();
-    let (jobs, waves) = draft.into_jobs(&mut review, default_region);
-    if !review.is_clean() {
-        return Err(PlanError::Invalid(review.into_findings()));
+    let (jobs, waves) = check::into_jobs(draft, &mut review, default_region);
+    if review.has_errors() {
+        return Err(PlanError::Invalid(review.into_diagnostics()));
     }
     let digest = digest(&jobs, &waves);
-    Ok(Plan { path: path.to_owned(), jobs, waves, expect, digest })
+    Ok(Plan { path: path.to_owned(), jobs, waves, expect, digest, warnings: review.into_diagnostics() })
 }
 
 /// The formats of a plan.
@@ -129,7 +133,7 @@ enum Format {
 }
 
 impl Format {
-    /// The format that the ending of a file's name tells.
+    /// The format that the extension of a file selects.
     fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "csv" => Some(Self::Csv),
@@ -139,33 +143,32 @@ impl Format {
     }
 }
 
-/// The plan as written. `None` when the reason is already among the findings.
+/// The plan as written. `None` when a diagnostic says why there is none.
 fn draft(review: &mut Review, path: &Path) -> io::Result<Option<Draft>> {
     let Some(format) = Format::of(path) else {
-        let title = "the format of a plan comes from the ending of its name, and this one tells none";
-        review.reject(path, title, "name the file `.csv`, `.yaml` or `.yml`, after what it holds");
+        let title = "the file name does not tell the format of the plan";
+        review.reject(path, title, "name the file `.csv`, `.yaml` or `.yml`, according to its content");
         return Ok(None);
     };
-    let opened = review.open(path)?;
-    Ok(opened.and_then(|opened| parse(review, &opened, path, format)))
+    let source = review.open(path)?;
+    Ok(source.and_then(|source| parse(review, &source, path, format)))
 }
 
 /// The rows of a file that was read.
-fn parse(review: &mut Review, opened: &Opened, path: &Path, format: Format) -> Option<Draft> {
+fn parse(review: &mut Review, source: &Source, path: &Path, format: Format) -> Option<Draft> {
     match format {
         Format::Csv => {
-            let sheet = csv::read(review, opened, csv::Role::Plan);
+            let sheet = csv::read(review, source, csv::Role::Plan);
             Some(Draft { rows: sheet.rows, waves: sheet.waves, ..Draft::default() })
         }
         Format::Yaml => {
-            let root = yaml::parse(review, opened)?;
-            Some(schema::read(review, opened, path, &root))
+            let root = yaml::parse(review, source)?;
+            Some(schema::read(review, source, path, &root))
         }
     }
 }
 
-/// What the plan asks for, in one spelling. No value can hold a tab or a line feed, so none can be mistaken
-/// for another.
+/// What the plan asks for, in one canonical form. No value contains a tab or a line feed, so the form is unambiguous.
 fn digest(jobs: &[Job], waves: &[Wave]) -> String {
     let mut lines: Vec<(usize, String)> = jobs
         .iter()
@@ -183,7 +186,7 @@ fn digest(jobs: &[Job], waves: &[Wave]) -> String {
     hash.update("dlc-fleet.plan/1\n");
     let mut lines = lines.into_iter().peekable();
     for (number, wave) in waves.iter().enumerate() {
-        // a plan in which no wave soaks has the digest that it had before waves could
+        // a plan without soaks has the digest that it had before soaks existed
         let soak = match wave.soak.as_nanos() {
             0 => String::new(),
             soak => format!("\tsoak\t{soak}"),

@@ -1,4 +1,4 @@
-//! Parses YAML into a tree that remembers where everything stands, so that all mistakes can be found.
+//! Parses YAML into a tree of values with their positions, so that every problem can be reported.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,8 +7,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Error, Location, Options, SnippetMode, Spanned, UserMessageFormatter};
 
-use super::finding::{Finding, Review, quote};
-use super::source::Opened;
+use super::diagnostic::quote;
+use super::review::Review;
+use super::source::Source;
 
 /// Levels of nesting; a plan needs five.
 const MAX_DEPTH: usize = 16;
@@ -24,7 +25,7 @@ const MAX_REPLAYED: usize = 200_000;
 /// What the parser says where it is too deep for itself, before any limit of ours.
 const PARSER_DEPTH: &str = "recursion limit exceeded";
 
-const INDENT_WITH_SPACES: &str = "indent with spaces; nothing else in this file was reviewed";
+const INDENT_WITH_SPACES: &str = "indent with spaces; the rest of this file was not reviewed";
 
 /// A value in the plan.
 #[derive(Debug)]
@@ -57,26 +58,24 @@ impl Node {
     }
 }
 
-/// Parses a file. `None` when it is not YAML; the reason is then among the findings, and the only one.
-pub(super) fn parse(review: &mut Review, opened: &Opened) -> Option<Node> {
-    let body = opened.body();
+/// Parses a file. `None` when it is not YAML; the reason is then among the diagnostics, and the only one.
+pub(super) fn parse(review: &mut Review, source: &Source) -> Option<Node> {
+    let body = source.body();
     match serde_saphyr::from_str_with_options(body, options()) {
         Ok(node) => Some(node),
         Err(error) => {
             let at = error.location().map_or(body.len(), |location| byte_of(body, location));
-            let (reason, remedy) = (reason(unwrapped(&error)), remedy(unwrapped(&error)));
-            let tab = if reason.contains("tab") { indenting_tab(body, at) } else { None };
-            let (at, remedy) = tab.map_or((at, remedy), |tab| (tab, INDENT_WITH_SPACES));
+            let (reason, help) = (reason(unwrapped(&error)), help(unwrapped(&error)));
+            let (at, help) = indenting_tab(body, at).map_or((at, help), |tab| (tab, INDENT_WITH_SPACES));
             let end = body[at..].chars().next().map_or(at, |character| at + character.len_utf8());
-            let title = format!("not readable as a YAML plan: {reason}");
-            review.report(Finding::new(opened.place(at..end), title, remedy));
+            review.error(source.span(at..end), format!("invalid YAML: {reason}"), help);
             None
         }
     }
 }
 
 /// Limits against hostile files. Repeated keys and merge keys pass, because the review reports them itself
-/// with both places.
+/// with both spans.
 fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -106,7 +105,7 @@ fn unwrapped(mut error: &Error) -> &Error {
     error
 }
 
-/// What the parser says, in the manner of the other findings.
+/// What the parser says, in the manner of the other diagnostics.
 fn reason(error: &Error) -> String {
     match error {
         Error::MultipleDocuments { .. } => return "a second document begins here".to_owned(),
@@ -122,14 +121,14 @@ fn reason(error: &Error) -> String {
     quote(message).trim_matches('`').to_owned()
 }
 
-fn remedy(error: &Error) -> &'static str {
+fn help(error: &Error) -> &'static str {
     match error {
         Error::MultipleDocuments { .. } => "write one plan in each file, without a second `---`",
         Error::UnsupportedTag { .. } => "remove the tag",
         error if is_limit(error) => {
             "write the values out instead of nesting them or repeating them through anchors (`&` and `*`)"
         }
-        _ => "correct the YAML here; nothing else in this file was reviewed",
+        _ => "correct the YAML here; the rest of this file was not reviewed",
     }
 }
 
@@ -145,11 +144,10 @@ fn is_limit(error: &Error) -> bool {
     ) || matches!(error, Error::ExternalMessage { msg, .. } if msg == PARSER_DEPTH)
 }
 
-/// The first tab in front of a line's text, from the line of a byte on. The parser names the place where it was
-/// reading when it met the tab, which may be the line before.
+/// A tab in the indentation of the line with an error, or of the line after it, where the parser may already have been.
 fn indenting_tab(body: &str, at: usize) -> Option<usize> {
     let mut start = body[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    for line in body[start..].split_inclusive('\n') {
+    for line in body[start..].split_inclusive('\n').take(2) {
         let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
         if let Some(tab) = indent.find('\t') {
             return Some(start + tab);
@@ -246,40 +244,40 @@ mod tests {
 
     use super::*;
 
-    fn parsed(text: &str) -> Result<(Opened, Node), super::super::finding::Findings> {
+    fn parsed(text: &str) -> Result<(Source, Node), super::super::diagnostic::Diagnostics> {
         let mut review = Review::default();
-        let opened = review.take(Path::new("a.yaml"), text.as_bytes()).expect("a text");
-        match parse(&mut review, &opened) {
-            Some(node) => Ok((opened, node)),
-            None => Err(review.into_findings()),
+        let source = review.decode(Path::new("a.yaml"), text.as_bytes()).expect("a text");
+        match parse(&mut review, &source) {
+            Some(node) => Ok((source, node)),
+            None => Err(review.into_diagnostics()),
         }
     }
 
     #[test]
     fn scalars_stay_the_text_that_was_written() {
-        let (opened, node) =
+        let (source, node) =
             parsed("[no, 1.10, 0123, true, 0x1F, 1e999, .nan, 'q', 1_000, !!binary RGF0YQ==]")
                 .expect("valid");
         let Shape::List(nodes) = node.shape else { panic!("not a list") };
-        let texts: Vec<_> = nodes.iter().filter_map(|node| node.text(opened.body())).collect();
+        let texts: Vec<_> = nodes.iter().filter_map(|node| node.text(source.body())).collect();
         assert_eq!(texts, ["no", "1.10", "0123", "true", "0x1F", "1e999", ".nan", "q", "1_000", "RGF0YQ=="]);
     }
 
     #[test]
     fn a_use_of_an_anchor_has_the_anchors_text_and_its_own_place() {
-        let (opened, node) = parsed("[&a 1.10, *a]").expect("valid");
+        let (source, node) = parsed("[&a 1.10, *a]").expect("valid");
         let Shape::List(nodes) = node.shape else { panic!("not a list") };
-        assert_eq!(nodes[1].text(opened.body()), Some("1.10"));
+        assert_eq!(nodes[1].text(source.body()), Some("1.10"));
         assert_eq!(nodes[1].span, 10..12);
     }
 
     #[test]
     fn a_syntax_error_is_one_finding_at_its_place() {
-        let findings = parsed("é: b\nengines: [1, 2\nb: 3\n").expect_err("not YAML");
-        assert_eq!(findings.len(), 1);
-        let spot = findings.sources[0].spot(findings.kept[0].place);
-        assert_eq!((spot.line, spot.column), (3, 2));
-        assert_eq!(findings.kept[0].title, "not readable as a YAML plan: illegal placement of ':' indicator");
+        let diagnostics = parsed("é: b\nengines: [1, 2\nb: 3\n").expect_err("not YAML");
+        assert_eq!(diagnostics.len(), 1);
+        let location = diagnostics.sources[0].location(diagnostics.kept[0].span);
+        assert_eq!((location.line, location.column), (3, 2));
+        assert_eq!(diagnostics.kept[0].title, "invalid YAML: illegal placement of ':' indicator");
     }
 
     #[test]
@@ -289,10 +287,10 @@ mod tests {
             ("engines:\n\t- a\n", 2, 1),
             ("engines:\n  - a\n  \t- b\n", 3, 3),
         ] {
-            let findings = parsed(text).expect_err("not YAML");
-            let spot = findings.sources[0].spot(findings.kept[0].place);
-            assert_eq!((spot.line, spot.column), (line, column), "{text:?}: {findings:?}");
-            assert_eq!(findings.kept[0].remedy, INDENT_WITH_SPACES);
+            let diagnostics = parsed(text).expect_err("not YAML");
+            let location = diagnostics.sources[0].location(diagnostics.kept[0].span);
+            assert_eq!((location.line, location.column), (line, column), "{text:?}: {diagnostics:?}");
+            assert_eq!(diagnostics.kept[0].help, INDENT_WITH_SPACES);
         }
     }
 
@@ -301,10 +299,10 @@ mod tests {
         let level = |level| format!("a{level}: &a{level} [*a{0}, *a{0}, *a{0}, *a{0}]\n", level - 1);
         let bomb = "a0: &a0 [x]\n".to_owned() + &(1..40).map(level).collect::<String>();
         for text in [bomb, "[".repeat(100_000), "&a [*a]".to_owned(), "a: {".repeat(50) + &"}".repeat(50)] {
-            let findings = parsed(&text).expect_err("hostile");
-            assert_eq!(findings.len(), 1);
-            let title = "not readable as a YAML plan: it is too large, too deep, or repeats itself too often";
-            assert_eq!(findings.kept[0].title, title);
+            let diagnostics = parsed(&text).expect_err("hostile");
+            assert_eq!(diagnostics.len(), 1);
+            let title = "invalid YAML: it is too large, too deep, or repeats itself too often";
+            assert_eq!(diagnostics.kept[0].title, title);
         }
     }
 }

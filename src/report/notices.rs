@@ -269,7 +269,7 @@ mod tests {
         let expected = [
             "wave 1 of 2, canary: nothing left to do",
             "wave 2 of 2, rest, opens: 1 engine",
-            "wave 2 of 2, rest, over after 0.6 s: 1 of 1 on target",
+            "wave 2 of 2, rest, over after 0.6s: 1 of 1 on target",
         ];
         assert_eq!(told, expected);
     }

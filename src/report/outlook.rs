@@ -76,17 +76,17 @@ mod tests {
         let idle = [Prediction::UpToDate, Prediction::Done(Outcome::Failed), Prediction::Watch];
         assert_eq!(of(&idle), "the real run would send nothing\n");
         let two = [switch(), switch()];
-        let sent = "the real run would send 2 requests, about 1 s at 20 requests/s".to_owned();
+        let sent = "the real run would send 2 requests, about 1s at 20 requests/s".to_owned();
         assert_eq!(of(&two), sent + converge);
-        let sent = "the real run would send up to 1 request, about 1 s at 20 requests/s".to_owned();
+        let sent = "the real run would send up to 1 request, about 1s at 20 requests/s".to_owned();
         assert_eq!(of(&[unclear]), sent + converge);
         let many = [vec![switch(); 60], vec![doubt.clone(); 30]].concat();
-        let sent = "the real run would send 60 requests, about 4 s at 20 requests/s".to_owned();
-        let more = "up to 30 more, about 5 s in all, if read-back shows that requests of earlier runs were not \
+        let sent = "the real run would send 60 requests, about 4s at 20 requests/s".to_owned();
+        let more = "up to 30 more, about 5s in all, if read-back shows that requests of earlier runs were not \
                     applied\n";
         assert_eq!(of(&many), sent + converge + more);
         let sent =
-            "the real run would read back 1 request of earlier runs, and send it again, about 1 s at 20 \
+            "the real run would read back 1 request of earlier runs, and send it again, about 1s at 20 \
                     requests/s, if it was not applied"
                 .to_owned();
         assert_eq!(of(&[doubt]), sent + converge);
@@ -102,10 +102,9 @@ mod tests {
         };
         let soaks = [soak("canary", 600), soak("early", 45), soak("rest", 0)];
         let told = of(&vec![switch(); 100], &soaks);
-        let end = "sending and soaking take about 11 min in all; soaks: canary for 10 min, early for 45 s\n";
+        let end = "sending and soaking take about 11m in all; soaks: canary for 10m, early for 45s\n";
         assert!(told.ends_with(end), "{told}");
-        let rest =
-            "the real run would send nothing\nsoaking takes about 5 min in all; soaks: canary for 5 min\n";
+        let rest = "the real run would send nothing\nsoaking takes about 5m in all; soaks: canary for 5m\n";
         assert_eq!(of(&[Prediction::Done(Outcome::Switched)], &[soak("canary", 300)]), rest);
         assert!(!of(&[switch()], &[soak("rest", 0)]).contains("soak"));
     }

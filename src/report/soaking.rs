@@ -161,8 +161,8 @@ mod tests {
     fn the_status_line_counts_a_soak_down() {
         let story = script::soaking();
         let status = |seconds| plain(&progress::status(at(seconds), &scene_at(&story, seconds), 80));
-        assert_eq!(status(29), "  0:29  soaking canary, 9 min 40 s left · 0 in flight · 0 converging");
-        assert_eq!(status(608), " 10:08  soaking canary, 1 s left · 0 in flight · 0 converging");
+        assert_eq!(status(29), "  0:29  soaking canary, 9m40s left · 0 in flight · 0 converging");
+        assert_eq!(status(608), " 10:08  soaking canary, 1s left · 0 in flight · 0 converging");
         assert_eq!(status(665), " 11:05  reading early back after its soak · 0 in flight · 0 converging");
         for without in [5, 610, 669] {
             assert!(!status(without).contains("soak"), "{}", status(without));
@@ -175,9 +175,9 @@ mod tests {
         scene
             .take(at(0), &Event::SoakStarted { wave: 0, left: Duration::from_millis(600_400), verify: true });
         let under_way = |ms| under_way(Duration::from_millis(ms), &scene).expect("it soaks");
-        assert_eq!(under_way(0), "soaking canary, 10 min 1 s left");
-        assert_eq!(under_way(400), "soaking canary, 10 min left");
-        assert_eq!(under_way(599_000), "soaking canary, 2 s left");
+        assert_eq!(under_way(0), "soaking canary, 10m1s left");
+        assert_eq!(under_way(400), "soaking canary, 10m left");
+        assert_eq!(under_way(599_000), "soaking canary, 2s left");
         assert_eq!(under_way(600_400), "reading canary back after its soak");
     }
 
@@ -187,11 +187,11 @@ mod tests {
         let said = |wave, seconds, verify| begins(&scene, wave, at(seconds), verify);
         assert_eq!(
             said(0, 600, true),
-            "wave 1 of 3, canary, soaks for 10 min; then its engines are read back, and wave 2 opens"
+            "wave 1 of 3, canary, soaks for 10m; then its engines are read back, and wave 2 opens"
         );
         assert_eq!(
             said(0, 340, true),
-            "wave 1 of 3, canary, soaks for another 5 min 40 s; then its engines are read back, and wave 2 opens"
+            "wave 1 of 3, canary, soaks for another 5m40s; then its engines are read back, and wave 2 opens"
         );
         assert_eq!(
             said(0, 0, true),
@@ -199,12 +199,12 @@ mod tests {
         );
         assert_eq!(
             said(2, 600, false),
-            "wave 3 of 3, rest, soaks for 10 min; then the run ends, and nobody looks at its engines"
+            "wave 3 of 3, rest, soaks for 10m; then the run ends, and nobody looks at its engines"
         );
         let single = script::fleet(1).scene();
         assert_eq!(
             begins(&single, 0, at(60), true),
-            "all, soaks for 1 min; then its engines are read back, and the run ends"
+            "all, soaks for 1m; then its engines are read back, and the run ends"
         );
     }
 
@@ -222,8 +222,7 @@ mod tests {
     fn many_soaks_are_not_all_listed() {
         let wave = |number| Wave { soak: at(60), ..Wave::named(format!("w{number}")) };
         let listed = listed_soaks(&(1..=9).map(wave).collect::<Vec<_>>());
-        let expected =
-            "w1 for 1 min, w2 for 1 min, w3 for 1 min, w4 for 1 min, w5 for 1 min, w6 for 1 min and 3 more";
+        let expected = "w1 for 1m, w2 for 1m, w3 for 1m, w4 for 1m, w5 for 1m, w6 for 1m and 3 more";
         assert_eq!(listed.as_deref(), Some(expected));
     }
 }

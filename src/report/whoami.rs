@@ -190,7 +190,7 @@ mod tests {
             (Validity::Permanent, "until they are revoked", false),
             (Validity::Unknown, "temporary, expiry unknown", true),
             (Validity::Until { until: 0, left: 0 }, "expired at 1970-01-01T00:00:00Z", true),
-            (Validity::Until { until: i64::MAX, left: 60 }, "until 9223372036854775807 (1 min left)", true),
+            (Validity::Until { until: i64::MAX, left: 60 }, "until 9223372036854775807 (1m left)", true),
         ] {
             let caller = Whoami { validity, ..role() };
             assert!(plain(&caller).contains(words), "{}", plain(&caller));

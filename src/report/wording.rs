@@ -331,7 +331,7 @@ mod tests {
             plain(&wording(Duration::ZERO, &scene, &Event::Unconfirmed { job: JobIndex(0), reason })[0]);
         assert!(
             text.ends_with(
-                ": in doubt, InternalError (server fault); read back for 1 min before anything is sent again"
+                ": in doubt, InternalError (server fault); read back for 1m before anything is sent again"
             ),
             "{text}"
         );
@@ -348,7 +348,7 @@ mod tests {
             plain(&wording(Duration::ZERO, &scene, &Event::Unconfirmed { job: JobIndex(0), reason })[0]);
         let (start, end) = (
             ": in doubt, \"HTTP 502: Bad 'Gateway' xx…xxx",
-            "xx\"; read back for 1 min before anything is sent again",
+            "xx\"; read back for 1m before anything is sent again",
         );
         assert!(text.contains(start) && text.ends_with(end), "{text}");
     }

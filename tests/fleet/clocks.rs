@@ -29,7 +29,7 @@ fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
 
 #[test]
 fn a_clock_that_is_wrong_from_the_start_is_told_once_and_made_up_for() {
-    for (skew, words) in [("10m", "10 min behind the service's"), ("-10m", "10 min ahead of the service's")] {
+    for (skew, words) in [("10m", "10m behind the service's"), ("-10m", "10m ahead of the service's")] {
         let stage = Stage::new(&rows(30), &format!("clock_skew: {skew}\n{CALM}"));
         let ran = stage.run(&[]);
         assert_done(&stage, 30, &ran);

@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Command;
 
-use dlc_fleet::cli::EXIT_CODES;
 use dlc_fleet::exit::Exit;
 use dlc_fleet::job::{DataEngineId, ImageVersionId, Region};
 
@@ -19,9 +18,18 @@ fn codes(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn help_and_readme_list_exactly_the_codes_there_are() {
+fn the_help_topic_and_the_readme_list_every_exit_code() {
     let all: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-    assert_eq!(codes(EXIT_CODES), all);
+    let folder = tempfile::tempdir().expect("a folder");
+    for topic in [["help", "exit-codes"].as_slice(), &["exit-codes"]] {
+        let mut command = executable(folder.path());
+        command.args(topic);
+        let ran = finish(command);
+        assert_eq!((ran.code, codes(&ran.stdout)), (Some(0), all.clone()), "{}", ran.stdout);
+    }
+    let mut help = executable(folder.path());
+    help.args(["run", "--help"]);
+    assert!(finish(help).stdout.ends_with("Exit codes: see `dlc-fleet help exit-codes`\n"));
     let readme = include_str!("../../README.md");
     let section =
         readme.split("## Exit codes").nth(1).expect("a section").split("\n## ").next().expect("text");

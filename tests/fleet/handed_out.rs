@@ -187,10 +187,14 @@ fn a_panic_ends_as_a_defect_says_what_to_do_next_and_shows_no_key() {
         let mut broken = command(&stage, run, source, &pod);
         broken.env("DLC_FLEET_TEST_LEDGER", "panic@3");
         let ran = finish(broken);
-        assert_eq!(ran.code, Some(i32::from(Exit::Defect.code())), "{source:?}: {}", ran.stderr);
-        for words in
-            ["panicked at", "write 3 was to panic", "stack backtrace", "a defect of dlc-fleet", "next: "]
-        {
+        assert_eq!(ran.code, Some(i32::from(Exit::Internal.code())), "{source:?}: {}", ran.stderr);
+        for words in [
+            "panicked at",
+            "write 3 was to panic",
+            "stack backtrace",
+            "internal error (bug in dlc-fleet)",
+            "next: ",
+        ] {
             assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
         }
         let recorded = stage.ledger();

@@ -15,10 +15,16 @@ fn check(plan: &str) -> Ran {
 }
 
 #[test]
-fn every_example_plan_is_good_and_its_dry_run_finds_nothing_wrong() {
+fn every_example_plan_and_its_dry_run_succeed_without_warnings() {
     for plan in ["plans/fleet.csv", "plans/staged.yaml", "plans/fleet-rest.csv"] {
         let ran = check(plan);
         assert_eq!(ran.code, Some(0), "{plan}: {}", ran.stderr);
+        assert!(
+            ran.stdout.contains("no problems found") && ran.stderr.is_empty(),
+            "{}{}",
+            ran.stdout,
+            ran.stderr
+        );
         let mut command = executable(repository());
         command.args(["run", plan, "--dry-run", "--simulate", "--ledger", "target/no-such.ledger.jsonl"]);
         let ran = finish(command);
@@ -27,14 +33,14 @@ fn every_example_plan_is_good_and_its_dry_run_finds_nothing_wrong() {
 }
 
 #[test]
-fn ten_mistakes_are_ten_findings_each_at_its_place_and_nothing_is_sent() {
+fn ten_errors_are_reported_with_their_positions_and_nothing_is_sent() {
     for plan in ["tests/plans/ten-mistakes.csv", "tests/plans/ten-mistakes.yaml"] {
         let ran = check(plan);
         assert_eq!(ran.code, Some(2));
         let places =
             ran.stderr.lines().filter(|line| line.trim_start().starts_with(&format!("--> {plan}:"))).count();
         assert_eq!(places, 10, "{}", ran.stderr);
-        assert!(ran.stderr.contains("10 findings"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("10 errors"), "{}", ran.stderr);
     }
     let stage = Stage::new(&rows(1), "seed: 1\n");
     std::fs::copy(repository().join("tests/plans/ten-mistakes.csv"), stage.path("plan.csv")).expect("copied");
@@ -45,7 +51,7 @@ fn ten_mistakes_are_ten_findings_each_at_its_place_and_nothing_is_sent() {
 }
 
 #[test]
-fn keys_that_are_not_built_are_refused_and_never_ignored() {
+fn unsupported_keys_are_errors() {
     let stage = Stage::new(&rows(1), "seed: 1\n");
     for key in ["max_failures: 5%", "approval: true", "notify: {mail: a}"] {
         let text = format!(
@@ -62,6 +68,23 @@ fn keys_that_are_not_built_are_refused_and_never_ignored() {
 }
 
 #[test]
+fn warnings_are_printed_by_check_and_run_and_do_not_stop() {
+    let stage = Stage::new(&rows(1), "seed: 1\n");
+    let mut command = executable(stage.folder.path());
+    command.args(["check", "plan.csv"]);
+    let ran = finish(command);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("warning: `DataEngine-0000`") && ran.stderr.contains("2 warnings"),
+        "{}",
+        ran.stderr
+    );
+    let ran = stage.run(&[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("2 warnings"), "{}", ran.stderr);
+}
+
+#[test]
 fn the_main_command_of_the_readme_shows_waves_a_retry_and_a_throttle() {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["staged.yaml", "fleet-rest.csv"] {
@@ -72,7 +95,7 @@ fn the_main_command_of_the_readme_shows_waves_a_retry_and_a_throttle() {
     command.env_remove("TENCENTCLOUD_SECRET_ID").env_remove("TENCENTCLOUD_SECRET_KEY");
     let ran = finish(command);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    let soak = ["soaks: canary for 3 s", "canary, soaks for 3 s", "cuts soaks short", "has soaked"];
+    let soak = ["soaks: canary for 3s", "canary, soaks for 3s", "cuts soaks short", "has soaked"];
     for shown in ["wave 3 of 3", "InternalError", "slowed", "in doubt"].into_iter().chain(soak) {
         assert!(ran.stderr.contains(shown), "{shown} is not shown: {}", ran.stderr);
     }

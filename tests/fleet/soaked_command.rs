@@ -71,8 +71,8 @@ fn the_next_wave_goes_after_the_soak_and_everybody_is_told() {
     );
     assert_eq!(ran.json()["waves"][0]["soak_ms"], 2_000);
     for told in [
-        "soaks: canary for 2 s",
-        "canary, soaks for 2 s",
+        "soaks: canary for 2s",
+        "canary, soaks for 2s",
         "canary, has soaked: its engines are as they were left",
     ] {
         assert!(ran.stderr.contains(told), "{told} is not told: {}", ran.stderr);
@@ -159,12 +159,12 @@ fn check_and_dry_run_tell_of_soaks() {
     let mut check = executable(stage.folder.path());
     check.args(["check", "plan.yaml"]);
     let ran = finish(check);
-    assert!(ran.stdout.contains("2 waves (soaks: canary for 10 min)"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("2 waves (soaks: canary for 10m)"), "{}", ran.stdout);
     let ran = finish(command(&stage, &["--dry-run"]));
-    let told = "sending and soaking take about 10 min 10 s in all; soaks: canary for 10 min";
+    let told = "sending and soaking take about 10m10s in all; soaks: canary for 10m";
     assert!(ran.stdout.contains(told), "{}", ran.stdout);
     let mut simulation = executable(stage.folder.path());
     simulation.args(["run", "plan.yaml", "--dry-run", "--simulate", "--offline", "--ledger", "none"]);
     let ran = finish(simulation);
-    assert!(ran.stdout.contains("soaks: canary for 3 s"), "as this rehearsal would: {}", ran.stdout);
+    assert!(ran.stdout.contains("soaks: canary for 3s"), "as this rehearsal would: {}", ran.stdout);
 }

@@ -1,10 +1,11 @@
-//! Each mistake of a YAML plan, at its place, and what an included file may and may not say.
+//! Each mistake of a YAML plan, at its span, and what an included file may and may not say.
 
 use std::fs;
 use std::path::Path;
 
+use super::super::diagnostic::Severity;
 use super::super::tests::{Found, found, review};
-use super::super::{Findings, Plan, PlanError, load};
+use super::super::{Diagnostics, Plan, PlanError, load};
 use crate::job::{Region, Wave};
 
 fn at(line: usize, column: usize, title: &str) -> Found {
@@ -30,7 +31,7 @@ fn engines_may_be_ids_or_mappings_and_ids_stay_as_written() {
 }
 
 #[test]
-fn anchors_may_spare_people_from_repeating_themselves() {
+fn anchors_can_be_used_for_values() {
     let text = "engines:\n- {data_engine_id: a, new_image_version_id: &v v1}\n- {data_engine_id: b, new_image_version_id: *v}\n";
     assert_eq!(found("a.yaml", text), []);
 }
@@ -48,12 +49,12 @@ fn an_unknown_key_is_reported_and_read_as_the_one_that_was_meant() {
 }
 
 #[test]
-fn a_key_whose_behaviour_is_not_built_is_refused_everywhere() {
-    let title = |name| format!("`{name}` is part of the design but not built in this version");
-    assert_eq!(below("max_failures: 5%\nengines: [a]\n"), [at(2, 1, &title("max_failures"))]);
+fn an_unsupported_key_is_an_unknown_key() {
+    let unknown = |name| format!("unknown key `{name}`");
+    assert_eq!(below("max_failures: 5%\nengines: [a]\n"), [at(2, 1, &unknown("max_failures"))]);
     let wave = "waves:\n- name: a\n  expect: 1\n  approval: true\n  engines: [b]\n";
-    assert_eq!(below(wave), [at(4, 3, &title("expect")), at(5, 3, &title("approval"))]);
-    assert_eq!(below("engines: [{data_engine_id: a, limits: 1}]\n"), [at(2, 31, &title("limits"))]);
+    assert_eq!(below(wave), [at(4, 3, &unknown("expect")), at(5, 3, &unknown("approval"))]);
+    assert_eq!(below("engines: [{data_engine_id: a, limits: 1}]\n"), [at(2, 31, &unknown("limits"))]);
 }
 
 /// The soaks of the waves of a plan, in seconds.
@@ -67,26 +68,26 @@ fn soaks(written: &[&str]) -> Vec<u64> {
 }
 
 #[test]
-fn a_soak_is_a_duration_as_people_write_it() {
+fn a_soak_is_a_duration() {
     let written =
         ["", "soak: 0s,", "soak: 90s,", "soak: 10m,", "soak: 1h30m,", "soak: '1 hour',", "soak: 168h,"];
     assert_eq!(soaks(&written), [0, 0, 90, 600, 5400, 3600, 604_800]);
 }
 
 #[test]
-fn a_soak_that_is_no_duration_is_reported_where_it_stands() {
+fn an_invalid_soak_is_reported_at_its_position() {
     let fault = |soak: &str| {
         let found = below(&format!("waves:\n- name: a\n  soak: {soak}\n  engines: [b]\n"));
-        let [(line, column, title)] = found.as_slice() else { panic!("one finding: {found:?}") };
+        let [(line, column, title)] = found.as_slice() else { panic!("one diagnostic: {found:?}") };
         assert_eq!((*line, *column), (4, 9), "{title}");
         title.clone()
     };
-    assert_eq!(fault("soon"), "`soon` cannot be a `soak`: it is no duration");
+    assert_eq!(fault("soon"), "`soon` cannot be a `soak`: it is not a duration");
     assert_eq!(fault("600"), "`600` cannot be a `soak`: it has no unit");
     assert_eq!(fault("0"), "`0` cannot be a `soak`: it has no unit");
     assert_eq!(fault("-5m"), "`-5m` cannot be a `soak`: it is negative");
     assert_eq!(fault("169h"), "`169h` cannot be a `soak`: it is longer than 7 days");
-    assert_eq!(fault("[10m]"), "`soak` must be text, and this is a list");
+    assert_eq!(fault("[10m]"), "`soak` must be text, not a list");
     assert_eq!(fault("''"), "`soak` is empty");
     assert_eq!(fault("' 10m'"), "`soak` has white space around `10m`");
     let nothing = below("waves:\n- name: a\n  soak:\n  engines: [b]\n");
@@ -99,44 +100,43 @@ fn a_soak_that_is_no_duration_is_reported_where_it_stands() {
 }
 
 #[test]
-fn a_soak_that_is_not_in_a_wave_is_reported_and_where_it_belongs_is_said() {
-    let title = "the key `soak` belongs to a wave of a YAML plan";
+fn a_soak_outside_a_wave_is_an_error() {
+    let title = "unknown key `soak`";
     assert_eq!(below("soak: 10m\nengines: [a]\n"), [at(2, 1, title)]);
     assert_eq!(below("engines: [{data_engine_id: a, soak: 10m}]\n"), [at(2, 31, title)]);
     let csv = "data_engine_id,new_image_version_id,wave,soak\na,v,one,10m\n";
-    assert_eq!(found("a.csv", csv), [at(1, 42, "the column `soak` belongs to a wave of a YAML plan")]);
+    assert_eq!(found("a.csv", csv), [at(1, 42, "unknown column `soak`")]);
 }
 
 #[test]
 fn merge_keys_are_refused_and_the_rest_is_reviewed() {
     let text = "engines:\n- &a {data_engine_id: a}\n- {<<: *a, data_engine_id: b}\n- a\n";
-    let expected =
-        [at(4, 4, "merge keys (`<<`) are not accepted"), at(5, 3, "the engine `a` is listed twice")];
+    let expected = [at(4, 4, "unknown key `<<`"), at(5, 3, "the engine `a` is listed twice")];
     assert_eq!(below(text), expected);
 }
 
 #[test]
 fn a_key_twice_and_a_key_that_is_no_text_are_reported() {
     assert_eq!(below("engines: [a]\nengines: [b]\n"), [at(3, 1, "the key `engines` appears twice")]);
-    assert_eq!(below("engines: [a]\n? [b]\n: c\n"), [at(3, 3, "a key must be text, and this is a list")]);
+    assert_eq!(below("engines: [a]\n? [b]\n: c\n"), [at(3, 3, "a key must be text, not a list")]);
 }
 
 #[test]
-fn wrong_types_are_reported_where_they_stand() {
-    assert_eq!(found("a.yaml", "- a\n"), [at(1, 1, "a plan must be a mapping, and this is a list")]);
-    assert_eq!(below("engines: a\n"), [at(2, 10, "`engines` must be a list, and this is text")]);
-    assert_eq!(below("engines: [[a]]\n"), [at(2, 11, "an engine must be text, and this is a list")]);
-    assert_eq!(below("waves: [a]\n"), [at(2, 9, "a wave must be a mapping, and this is text")]);
+fn wrong_types_are_reported_at_their_position() {
+    assert_eq!(found("a.yaml", "- a\n"), [at(1, 1, "a plan must be a mapping, not a list")]);
+    assert_eq!(below("engines: a\n"), [at(2, 10, "`engines` must be a list, not text")]);
+    assert_eq!(below("engines: [[a]]\n"), [at(2, 11, "an engine must be text, not a list")]);
+    assert_eq!(below("waves: [a]\n"), [at(2, 9, "a wave must be a mapping, not text")]);
     let note = "engines: [{data_engine_id: a, note: [x]}]\n";
-    assert_eq!(below(note), [at(2, 37, "`note` must be text, and this is a list")]);
+    assert_eq!(below(note), [at(2, 37, "`note` must be text, not a list")]);
 }
 
 #[test]
-fn missing_and_empty_values_are_reported_where_they_should_stand() {
+fn missing_and_empty_values_are_reported_at_their_position() {
     assert_eq!(below("region:\nengines: [a]\n"), [at(2, 7, "`region` has no value")]);
     assert_eq!(below("region: ''\nengines: [a]\n"), [at(2, 9, "`region` is empty")]);
     assert_eq!(below("engines: [a, ~]\n"), [at(2, 14, "an engine has no value")]);
-    assert_eq!(below("engines:\n"), [at(2, 8, "`engines` must be a list, and this is nothing")]);
+    assert_eq!(below("engines:\n"), [at(2, 8, "`engines` must be a list, not nothing")]);
     assert_eq!(below("engines: [{note: x}]\n"), [at(2, 11, "the engine has no `data_engine_id`")]);
     assert_eq!(
         below("engines: [{data_engine_id: ' a'}]\n"),
@@ -145,7 +145,7 @@ fn missing_and_empty_values_are_reported_where_they_should_stand() {
 }
 
 #[test]
-fn what_a_plan_expects_is_kept_as_written_and_is_no_part_of_its_digest() {
+fn an_expectation_is_kept_as_written_and_is_not_part_of_the_digest() {
     let bare = "new_image_version_id: v\nengines: [a]\n";
     let plan = |rest: &str| review("a.yaml", format!("{bare}{rest}").as_bytes()).expect(rest);
     for written in ["100000000001", "'100000000001'", "0100"] {
@@ -158,10 +158,11 @@ fn what_a_plan_expects_is_kept_as_written_and_is_no_part_of_its_digest() {
 }
 
 #[test]
-fn an_expectation_that_nobody_could_meet_is_reported_where_it_stands() {
+fn an_invalid_expectation_is_reported_at_its_position() {
     let expecting = |rest: &str| below(&format!("engines: [a]\nexpect: {rest}\n"));
-    let digits =
-        |account: &str| at(3, 19, &format!("`{account}` cannot be an `account`: it is not made of digits"));
+    let digits = |account: &str| {
+        at(3, 19, &format!("`{account}` cannot be an `account`: it contains other characters than digits"))
+    };
     assert_eq!(expecting("{account: uin/1}"), [digits("uin/1")]);
     assert_eq!(expecting("{account: 1_000}"), [digits("1_000")]);
     assert_eq!(expecting("{account: -1}"), [digits("-1")]);
@@ -169,24 +170,24 @@ fn an_expectation_that_nobody_could_meet_is_reported_where_it_stands() {
     assert_eq!(expecting("{account: ''}"), [at(3, 19, "`account` is empty")]);
     assert_eq!(
         expecting("{region: Mars}"),
-        [at(3, 18, "`Mars` cannot be a `region`: it does not look like one")]
+        [at(3, 18, "`Mars` cannot be a `region`: it does not have the form of one")]
     );
     assert_eq!(expecting("{acount: 1}"), [at(3, 10, "unknown key `acount`")]);
-    assert_eq!(expecting("{}"), [at(3, 9, "`expect` expects nothing")]);
-    assert_eq!(expecting("100000000001"), [at(3, 9, "`expect` must be a mapping, and this is text")]);
+    assert_eq!(expecting("{}"), [at(3, 9, "`expect` is empty")]);
+    assert_eq!(expecting("100000000001"), [at(3, 9, "`expect` must be a mapping, not text")]);
 }
 
 #[test]
 fn an_image_version_missing_everywhere_is_one_finding() {
-    let title = "2 engines have no image version to go to, `a` is the first";
+    let title = "2 engines have no `new_image_version_id`; `a` is the first";
     assert_eq!(found("a.yaml", "engines: [a, b]\n"), [at(1, 11, title)]);
     let given = "engines: [{data_engine_id: a, new_image_version_id: v}, b]\n";
-    assert_eq!(found("a.yaml", given), [at(1, 57, "the engine `b` has no image version to go to")]);
+    assert_eq!(found("a.yaml", given), [at(1, 57, "the engine `b` has no `new_image_version_id`")]);
 }
 
 #[test]
 fn a_plan_without_engines_is_reported() {
-    let empty = "a plan must be a mapping, and this is nothing";
+    let empty = "a plan must be a mapping, not nothing";
     assert_eq!(found("a.yaml", ""), [at(1, 1, empty)]);
     assert_eq!(found("a.yaml", "# nothing\n"), [at(2, 1, empty)]);
     assert_eq!(below(""), [at(1, 1, "the plan has no engines")]);
@@ -209,36 +210,37 @@ fn a_wave_needs_a_name_of_its_own_and_engines() {
 #[test]
 fn waves_and_engines_side_by_side_are_reported_and_both_reviewed() {
     let text = "engines: [a]\nwaves:\n- name: x\n  engines: [a]\n";
-    let title = "a plan has either `waves` or `engines`, and this one has both";
+    let title = "the plan has both `waves` and `engines`";
     assert_eq!(below(text), [at(2, 11, "the engine `a` is listed twice"), at(3, 1, title)]);
 }
 
 #[test]
 fn a_second_document_is_reported() {
-    let title = "not readable as a YAML plan: a second document begins here";
+    let title = "invalid YAML: a second document begins here";
     assert_eq!(below("engines: [a]\n---\nb: c\n"), [at(4, 1, title)]);
 }
 
 /// A plan with one included file, both in a folder of their own.
-fn with_file(plan: &str, file: &str) -> Result<Plan, Findings> {
+fn with_file(plan: &str, file: &str) -> Result<Plan, Diagnostics> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("plan.yaml");
     fs::write(&path, plan).expect("written");
     fs::write(folder.path().join("fleet.csv"), file).expect("written");
     load(&path, None).map_err(|error| match error {
-        PlanError::Invalid(findings) => findings,
+        PlanError::Invalid(diagnostics) => diagnostics,
         PlanError::Unreadable { cause, .. } => panic!("{cause}"),
     })
 }
 
 /// File, line, column and title of what is wrong with a plan that includes a file.
 fn found_with_file(plan: &str, file: &str) -> Vec<(String, usize, usize, String)> {
-    let findings = with_file(plan, file).expect_err("a finding");
-    let lines = findings.kept.iter().map(|finding| {
-        let source = &findings.sources[finding.place.file as usize];
-        let spot = source.spot(finding.place);
-        let name = Path::new(source.shown_path()).file_name().map(|name| name.to_string_lossy().into_owned());
-        (name.unwrap_or_default(), spot.line, spot.column, finding.title.clone())
+    let diagnostics = with_file(plan, file).expect_err("a diagnostic");
+    let errors = diagnostics.kept.iter().filter(|found| found.severity == Severity::Error);
+    let lines = errors.map(|diagnostic| {
+        let source = &diagnostics.sources[diagnostic.span.file as usize];
+        let location = source.location(diagnostic.span);
+        let name = Path::new(&source.shown_path).file_name().map(|name| name.to_string_lossy().into_owned());
+        (name.unwrap_or_default(), location.line, location.column, diagnostic.title.clone())
     });
     lines.collect()
 }
@@ -271,8 +273,8 @@ fn findings_of_an_included_file_point_into_it() {
 #[test]
 fn an_engine_in_plan_and_included_file_is_a_duplicate_across_both() {
     let plan = PLAN.replace("[{from", "[a, {from");
-    let findings = with_file(&plan, "data_engine_id\na\n").expect_err("a duplicate");
-    let page = findings.render(false);
+    let diagnostics = with_file(&plan, "data_engine_id\na\n").expect_err("a duplicate");
+    let page = diagnostics.render(false);
     assert!(page.contains("fleet.csv:2:1") && page.contains("plan.yaml:3:29"), "{page}");
 }
 
@@ -283,14 +285,13 @@ fn a_file_that_cannot_be_included_is_reported_where_it_is_named() {
         "{from: no.csv}, {from: b.yaml}, {from: fleet.csv, note: x}, {from: fleet.csv}",
     );
     let found = found_with_file(&plan, "data_engine_id\na\n");
-    let places: Vec<_> =
-        found.iter().map(|(name, line, column, _)| (name.as_str(), *line, *column)).collect();
+    let spans: Vec<_> = found.iter().map(|(name, line, column, _)| (name.as_str(), *line, *column)).collect();
     assert_eq!(
-        places,
+        spans,
         [("plan.yaml", 3, 36), ("plan.yaml", 3, 52), ("plan.yaml", 3, 79), ("plan.yaml", 3, 96),]
     );
     assert!(found[0].3.starts_with("cannot read `no.csv`: "));
     assert_eq!(found[1].3, "`b.yaml` is not a CSV file");
-    assert_eq!(found[2].3, "`note` beside `from` would have no effect");
+    assert_eq!(found[2].3, "`note` cannot be combined with `from`");
     assert_eq!(found[3].3, "`fleet.csv` is included twice");
 }

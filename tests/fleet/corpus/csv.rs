@@ -54,8 +54,6 @@ fn bytes() -> Vec<BadFile> {
         letters.collect::<Vec<u8>>()
     };
     vec![
-        at("a byte order mark", format!("\u{feff}{HEADER}{ROW}"), 1, "byte order mark"),
-        at("two byte order marks", format!("\u{feff}\u{feff}{HEADER}{ROW}"), 1, "byte order mark"),
         at("UTF-16, little end first", [vec![0xff, 0xfe], utf16(false)].concat(), 1, "the file is UTF-16"),
         at("UTF-16, big end first", [vec![0xfe, 0xff], utf16(true)].concat(), 1, "the file is UTF-16"),
         at("UTF-16 without a mark", utf16(false), 1, "U+0000"),
@@ -94,14 +92,18 @@ fn bytes() -> Vec<BadFile> {
 
 fn line_ends() -> Vec<BadFile> {
     vec![
-        at("CRLF", after_a_row("").replace('\n', "\r\n"), 1, "lines end in CRLF"),
         at(
             "CR alone, as old Macs had it",
             after_a_row("").replace('\n', "\r"),
             1,
-            "a carriage return stands alone",
+            "a carriage return without a line feed",
         ),
-        at("one CR in the middle of a row", engine("DataEngine-\rb"), 3, "a carriage return stands alone"),
+        at(
+            "one CR in the middle of a row",
+            engine("DataEngine-\rb"),
+            3,
+            "a carriage return without a line feed",
+        ),
         at("a line feed in a quoted id", engine("\"DataEngine-\nb\""), 3, "white space"),
         at("a next-line character", engine("DataEngine-\u{85}b"), 3, "cannot be a `data_engine_id`"),
         at("a line separator", engine("DataEngine-\u{2028}b"), 3, "cannot be a `data_engine_id`"),
@@ -122,10 +124,7 @@ fn tables() -> Vec<BadFile> {
             3,
             "the row has 5 fields",
         ),
-        at("an empty row", after_a_row(",,\n"), 3, "the row is empty"),
-        at("a row of blanks", after_a_row("  ,  ,  \n"), 3, "the row is empty"),
-        at("a row of empty quotes", after_a_row("\"\",\"\",\"\"\n"), 3, "the row is empty"),
-        at("a comment", after_a_row("# later\n"), 3, "a CSV plan has no comments"),
+        at("a comment", after_a_row("# later\n"), 3, "a CSV plan cannot have comments"),
         at("an unclosed quote in a row", engine("\"DataEngine-b"), 3, "never closed"),
         at(
             "an unclosed quote in the header",
@@ -142,20 +141,13 @@ fn tables() -> Vec<BadFile> {
             "never closed",
         ),
         at("text after a closing quote", engine("\"DataEngine-b\"x"), 3, "text follows a closing quote"),
-        at("semicolons", after_a_row("").replace(',', ";"), 1, "separated by semicolons"),
-        at("tabs", after_a_row("").replace(',', "\t"), 1, "separated by tabs"),
         at(
             "semicolons in one row",
             after_a_row("DataEngine-b;image-new;ap-guangzhou\n"),
             3,
-            "something else than commas",
+            "which is separated by commas",
         ),
-        at(
-            "the line that only Excel understands",
-            format!("sep=;\n{HEADER}{ROW}"),
-            1,
-            "only Excel understands",
-        ),
+        at("the line that only Excel understands", format!("sep=;\n{HEADER}{ROW}"), 1, "only Excel reads"),
         at("a hundred thousand columns", format!("{}\n{ROW}", names(100_000)), 1, "more than 1000 fields"),
         at(
             "a hundred thousand fields in a row",
@@ -163,9 +155,9 @@ fn tables() -> Vec<BadFile> {
             3,
             "more than 1000 fields",
         ),
-        at("HTML", "<!DOCTYPE html>\n<html></html>\n", 1, "the first line is no header"),
-        at("JSON", "[{\"data_engine_id\": \"DataEngine-a\"}]\n", 1, "the first line is no header"),
-        at("YAML", "region: ap-guangzhou\nengines: [DataEngine-a]\n", 1, "the first line is no header"),
+        at("HTML", "<!DOCTYPE html>\n<html></html>\n", 1, "the first line is not a header"),
+        at("JSON", "[{\"data_engine_id\": \"DataEngine-a\"}]\n", 1, "the first line is not a header"),
+        at("YAML", "region: ap-guangzhou\nengines: [DataEngine-a]\n", 1, "the first line is not a header"),
     ]
 }
 
@@ -173,8 +165,8 @@ fn headers() -> Vec<BadFile> {
     let with = |header: &str, row: &str| format!("{header}\n{row}\n");
     let row = "DataEngine-a,image-new,ap-guangzhou";
     vec![
-        at("no header", "DataEngine-2sywb3wk,7ac9cc78,ap-guangzhou\n", 1, "the first line is no header"),
-        at("a header of commas", with(",,", row), 1, "the first line is no header"),
+        at("no header", "DataEngine-2sywb3wk,7ac9cc78,ap-guangzhou\n", 1, "the first line is not a header"),
+        at("a header of commas", with(",,", row), 2, "unknown column"),
         at(
             "a column without a name",
             with("data_engine_id,new_image_version_id,region,", "DataEngine-a,i,ap-guangzhou,"),
@@ -188,7 +180,7 @@ fn headers() -> Vec<BadFile> {
             "did you mean `data_engine_id`",
         ),
         at("an unknown column", extra("owner", "me"), 1, "unknown column `owner`"),
-        at("a column that is not built yet", extra("soak", "10m"), 1, "beside the wave's `name`"),
+        at("a key of a YAML plan as a column", extra("soak", "10m"), 1, "beside `name` and `engines`"),
         at("a column twice", extra("region", "ap-guangzhou"), 1, "the column `region` appears twice"),
         at(
             "a column in two spellings",
@@ -201,18 +193,6 @@ fn headers() -> Vec<BadFile> {
             with("data_engine_id,region", "DataEngine-a,ap-guangzhou"),
             1,
             "the column `new_image_version_id` is missing",
-        ),
-        at(
-            "blanks around a column name",
-            with("data_engine_id, new_image_version_id,region", row),
-            1,
-            "white space around it",
-        ),
-        at(
-            "a column name with a line feed",
-            with("data_engine_id,\"new_image\n_version_id\",region", row),
-            1,
-            "unknown column",
         ),
         at(
             "a look-alike in a column name",
@@ -257,14 +237,14 @@ fn ids() -> Vec<BadFile> {
             "two targets for one engine",
             after_a_row("DataEngine-a,image-other,ap-guangzhou\n"),
             3,
-            "two different image versions",
+            "two different target image versions",
         ),
     ]
 }
 
 fn values() -> Vec<BadFile> {
     let region = |region: &str| after_a_row(&format!("DataEngine-b,image-new,{region}\n"));
-    let not_one = "it does not look like one";
+    let not_one = "it does not have the form of one";
     vec![
         at(
             "no region anywhere",
@@ -332,11 +312,16 @@ fn sizes() -> Vec<BadFile> {
     vec![
         at("one engine too many", engines(100_001), 100_002, "more than 100000 engines"),
         at("thirty-three megabytes", too_large, 1, "larger than 32 MiB"),
-        at("megabytes in one line", "x".repeat(huge), 1, "the first line is no header"),
+        at("megabytes in one line", "x".repeat(huge), 1, "the first line is not a header"),
         at("megabytes of commas", ",".repeat(huge), 1, "more than 1000 fields"),
-        at("megabytes of quotes", "\"".repeat(huge), 1, "the first line is no header"),
+        at("megabytes of quotes", "\"".repeat(huge), 1, "the first line is not a header"),
         at("megabytes of line feeds", "\n".repeat(huge), 1, "the file is empty"),
-        at("very many mistakes", HEADER.to_owned() + &",,\n".repeat(huge / 40), 2, "the row is empty"),
+        at(
+            "very many mistakes",
+            HEADER.to_owned() + &",x,\n".repeat(huge / 40),
+            2,
+            "`data_engine_id` is empty",
+        ),
         at(
             "many mistakes in each row",
             HEADER.to_owned() + &"a b,,c d\n".repeat(huge / 400),
@@ -355,9 +340,9 @@ fn paths() -> Vec<BadFile> {
         whole("a device without end", "plan.csv", Content::LinkTo("/dev/zero"), not_regular),
         whole("a link to itself", "plan.csv", Content::LinkTo("plan.csv"), "symbolic links"),
         whole("a link to nowhere", "plan.csv", Content::LinkTo("nowhere.csv"), "cannot read the plan"),
-        whole("no ending", "plan", format!("{HEADER}{ROW}"), "the ending of its name"),
-        whole("another ending", "plan.txt", format!("{HEADER}{ROW}"), "the ending of its name"),
-        whole("a packed plan", "plan.csv.gz", b"\x1f\x8b\x08\0", "the ending of its name"),
+        whole("no ending", "plan", format!("{HEADER}{ROW}"), "does not tell the format"),
+        whole("another ending", "plan.txt", format!("{HEADER}{ROW}"), "does not tell the format"),
+        whole("a packed plan", "plan.csv.gz", b"\x1f\x8b\x08\0", "does not tell the format"),
         BadFile::sound(
             Kind::CsvPlan,
             "an ending in capitals",

@@ -239,7 +239,7 @@ pub fn plain(text: &str) -> String {
 /// What nobody should read on a terminal.
 pub fn unclear(ran: &Ran) -> Option<&'static str> {
     let told = format!("{}{}", ran.stdout, ran.stderr);
-    if told.contains("panicked") || told.contains("defect") {
+    if told.contains("panicked") || told.contains("internal error") {
         return Some("it panicked");
     }
     let steers = |letter: char| {
@@ -264,7 +264,7 @@ fn load(path: &Path) -> Result<String, String> {
             assert!(!plan.jobs.is_empty() && keys.len() == plan.jobs.len(), "jobs are unique");
             Ok(format!("{} jobs", plan.jobs.len()))
         }
-        Err(PlanError::Invalid(findings)) => Err(findings.render(false)),
+        Err(PlanError::Invalid(diagnostics)) => Err(diagnostics.render(false)),
         Err(error) => Err(error.to_string()),
     }
 }

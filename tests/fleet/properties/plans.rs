@@ -136,15 +136,15 @@ fn load(name: &str, bytes: &[u8], region: Option<&Region>) -> Result<Plan, PlanE
     plan::load(&path, region)
 }
 
-/// A plan is sound, or every finding has its place and its remedy.
+/// A plan is sound, or every diagnostic has its position and its fix.
 fn judge(loaded: &Result<Plan, PlanError>) {
     match loaded {
         Ok(plan) => is_sound(plan),
-        Err(PlanError::Invalid(findings)) => {
-            let page = findings.render(false);
+        Err(PlanError::Invalid(diagnostics)) => {
+            let page = diagnostics.render(false);
             let counted = |what: &str| page.matches(what).count();
-            assert!(findings.len() > 0 && counted(" --> ") >= findings.len().min(100), "{page}");
-            assert_eq!(counted("= help: "), findings.len().min(100), "{page}");
+            assert!(diagnostics.len() > 0 && counted(" --> ") >= diagnostics.len().min(100), "{page}");
+            assert_eq!(counted("= help: "), diagnostics.len().min(100), "{page}");
             assert!(!page.contains(|sign: char| sign.is_control() && sign != '\n'), "{page:?}");
         }
         Err(error) => panic!("{error}"),
@@ -198,7 +198,7 @@ fn check_scenario(text: &str) {
 
 proptest! {
     #[test]
-    fn any_csv_is_a_sound_plan_or_a_list_of_findings(
+    fn any_csv_is_a_sound_plan_or_a_list_of_diagnostics(
         bytes in prop_oneof![mutated(&CSV, &CSV_PIECES), noise(&CSV_PIECES), rows().prop_map(|rows| as_csv(&rows))],
         has_region in any::<bool>(),
     ) {
@@ -207,7 +207,7 @@ proptest! {
     }
 
     #[test]
-    fn any_yaml_is_a_sound_plan_or_a_list_of_findings(
+    fn any_yaml_is_a_sound_plan_or_a_list_of_diagnostics(
         bytes in prop_oneof![mutated(&YAML, &YAML_PIECES), noise(&YAML_PIECES), rows().prop_map(|rows| as_yaml(&rows))],
         has_region in any::<bool>(),
     ) {

@@ -1,6 +1,8 @@
-//! The values that a plan can hold, and the shape that each must have.
+//! The fields of a plan, and the shape that each value must have.
 
-use super::finding::{Finding, Place, Review, quote};
+use super::diagnostic::quote;
+use super::review::Review;
+use super::source::Span;
 use crate::format::{is_printable, read_duration};
 
 /// Longest id, in characters. Ids of the service have about 20 (engines) and 36 (images).
@@ -16,7 +18,7 @@ const MAX_ENGINE_NAME: usize = 128;
 /// Longest note, in characters.
 const MAX_NOTE: usize = 500;
 
-/// What a column of a CSV plan, or a key of a YAML plan, says.
+/// A column of a CSV plan, or a key of a YAML plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
     DataEngineId,
@@ -33,7 +35,7 @@ pub(super) enum Field {
 }
 
 impl Field {
-    /// How a plan faults it.
+    /// How a plan spells it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::DataEngineId => "data_engine_id",
@@ -51,10 +53,10 @@ impl Field {
     }
 
     /// What to write instead of a wrong value.
-    pub fn remedy(self) -> &'static str {
+    pub fn help(self) -> &'static str {
         match self {
             Self::DataEngineId => "write the `DataEngineId`, for example `DataEngine-a1b2c3d4`",
-            Self::NewImageVersionId => "write the `ImageVersionId` that the engine shall run",
+            Self::NewImageVersionId => "write the `ImageVersionId` of the target",
             Self::ExpectedImageVersionId => {
                 "write the `ImageVersionId` that the engine runs now, or leave it out"
             }
@@ -66,17 +68,17 @@ impl Field {
             Self::Wave | Self::WaveName => "write a name of at most 64 characters, for example `canary`",
             Self::Soak => "write a duration such as `30s`, `10m` or `24h`, of at most `168h`",
             Self::Account => "write the id of the main account, digits only, for example `100000000001`",
-            Self::From => "write the path of a CSV file, counted from the folder of the plan",
+            Self::From => "write the path of a CSV file, relative to the directory of the plan",
         }
     }
 
-    /// What is wrong with a text, if anything.
-    fn fault(self, text: &str) -> Option<String> {
+    /// Why a text cannot be a value of this field, as a clause.
+    pub fn fault(self, text: &str) -> Option<String> {
         match self {
-            // what is left of an id whose cell was cut or filled down
+            // the rest of an id whose cell was cut or filled down
             Self::DataEngineId if text == ENGINE_PREFIX => Some("nothing follows the prefix".to_owned()),
             Self::DataEngineId | Self::NewImageVersionId | Self::ExpectedImageVersionId => id_fault(text),
-            Self::Region => (!is_region(text)).then(|| "it does not look like one".to_owned()),
+            Self::Region => (!is_region(text)).then(|| "it does not have the form of one".to_owned()),
             Self::DataEngineName => line_fault(text, MAX_ENGINE_NAME),
             Self::Note => line_fault(text, MAX_NOTE),
             Self::Wave | Self::WaveName => line_fault(text, MAX_WAVE),
@@ -87,35 +89,35 @@ impl Field {
     }
 }
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Clone, Debug)]
 pub(super) struct Value {
     pub text: String,
-    pub place: Place,
+    pub span: Span,
 }
 
 impl Value {
-    /// Takes a written value in, and reports what is wrong with it. The result is empty when there was
-    /// nothing, and otherwise the best reading of it, so that the review can go on.
-    pub fn read(review: &mut Review, field: Field, written: &str, place: Place) -> Self {
+    /// Reads a written value and reports problems. The result is empty if there was no value, else the best reading of
+    /// it, for the review to go on with.
+    pub fn read(review: &mut Review, field: Field, written: &str, span: Span) -> Self {
         let text = written.trim();
         let name = quote(field.name());
         if text.is_empty() {
-            review.report(Finding::new(place, format!("{name} is empty"), field.remedy()));
+            review.error(span, format!("{name} is empty"), field.help());
         } else if text.len() < written.len() && field != Field::Note {
             let title = format!("{name} has white space around {}", quote(text));
-            review.report(Finding::new(place, title, "remove the white space"));
+            review.error(span, title, "remove the white space");
         }
         if let Some(fault) = field.fault(text).filter(|_| !text.is_empty()) {
             let article = if field.name().starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
             let title = format!("{} cannot be {article} {name}: {fault}", quote(text));
-            review.report(Finding::new(place, title, field.remedy()));
+            review.error(span, title, field.help());
         }
-        Self { text: text.to_owned(), place }
+        Self { text: text.to_owned(), span }
     }
 }
 
-/// Ids are opaque, but the service makes them of printable ASCII; anything else came in by accident.
+/// Ids are opaque, but the service uses printable ASCII only.
 fn id_fault(text: &str) -> Option<String> {
     if let Some(strange) = text.chars().find(|character| !character.is_ascii_graphic()) {
         return Some(if strange.is_whitespace() {
@@ -124,17 +126,17 @@ fn id_fault(text: &str) -> Option<String> {
             format!("it contains U+{:04X}", u32::from(strange))
         });
     }
-    // what the service writes is escaped with backslashes, and must not be taken for an id of a plan
+    // texts of the service are escaped with backslashes, and an escaped text is not an id
     if text.contains('\\') {
         return Some("it contains a backslash".to_owned());
     }
     too_long(text, MAX_ID)
 }
 
-/// The service's accounts have ten to twelve digits; how many they may have nobody says.
+/// Accounts have ten to twelve digits; the maximum is not documented.
 fn account_fault(text: &str) -> Option<String> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some("it is not made of digits".to_owned());
+        return Some("it contains other characters than digits".to_owned());
     }
     too_long(text, MAX_ACCOUNT)
 }
@@ -154,8 +156,21 @@ fn too_long(text: &str, limit: usize) -> Option<String> {
     (length > limit).then(|| format!("it has {length} characters and may have {limit}"))
 }
 
-/// Whether a text has the shape of a region: `ap-guangzhou`, `na-siliconvalley`, `ap-shanghai-fsi`. Which regions
-/// there are only the service knows.
+/// Whether an engine id has the form that every documented one has: eight lower-case letters or digits after the prefix.
+pub(super) fn is_usual_engine_id(text: &str) -> bool {
+    let lower_or_digit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.strip_prefix(ENGINE_PREFIX).is_some_and(|rest| rest.len() == 8 && rest.bytes().all(lower_or_digit))
+}
+
+/// Whether an image version id is a UUID, as every documented one is.
+pub(super) fn is_usual_image_version_id(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Whether a text has the shape of a region: `ap-guangzhou`, `na-siliconvalley`, `ap-shanghai-fsi`. Only the
+/// service knows which regions exist.
 pub fn is_region(text: &str) -> bool {
     let Some((area, rest)) = text.split_once('-') else { return false };
     area.len() >= 2
