@@ -1,5 +1,6 @@
-//! Facts that happen in a run, as `run` tells them and `report` hears them. No display policy.
+//! The events of a run, which `run` emits and `report` shows.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +24,13 @@ pub struct RunHeader {
     pub rate: u32,
     /// Most attempts one job may use in this run.
     pub max_attempts: u32,
-    /// How long a unconfirmed engine must stay on its old image before it goes again.
+    /// How long an unconfirmed engine must stay on its old image, running, before its request is sent again.
     pub resend_after: Duration,
+    /// How long an engine must be seen running on its target before it counts as switched; none where accepted is the
+    /// end.
+    pub min_ready: Option<Duration>,
+    /// Longest wait for an accepted engine to be verified.
+    pub wait_timeout: Duration,
     /// Every row of the plan, in plan order; `JobIndex` points into it.
     pub jobs: Arc<[Job]>,
     /// The waves, in the order in which they go.
@@ -63,7 +69,24 @@ pub struct SoakFailure {
     pub seen: String,
 }
 
-/// One fact.
+impl SoakFailure {
+    /// Which engines, and where: `DataEngine-a1 is on 5f2c11aa (and 2 more)`.
+    pub fn engines_text(&self) -> String {
+        let others = match self.engines.saturating_sub(1) {
+            0 => String::new(),
+            others => format!(" (and {others} more)"),
+        };
+        format!("{} is {}{others}", self.first, self.seen)
+    }
+}
+
+impl fmt::Display for SoakFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "wave {} failed its soak: {}", self.wave, self.engines_text())
+    }
+}
+
+/// One event.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The run begins; always the first event.
@@ -104,6 +127,16 @@ pub enum Event {
     /// The service took the request, by its answer or as read-back shows; the engine is converging.
     Accepted {
         /// Whose.
+        job: JobIndex,
+    },
+    /// A read shows the engine running on its target; it is switched if it stays so for `min_ready`.
+    Ready {
+        /// Which.
+        job: JobIndex,
+    },
+    /// A later read shows that the engine is not running on its target any more; it is converging again.
+    NotReady {
+        /// Which.
         job: JobIndex,
     },
     /// The service said that requests come too fast; the job goes again, and this uses up no attempt.

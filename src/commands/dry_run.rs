@@ -1,4 +1,4 @@
-//! `dlc-fleet run --dry-run`: tells what the run would do. It is given nothing that can switch or write.
+//! `dlc-fleet run --dry-run`: prints what the run would do. It has no access to anything that can switch or write.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::job::{Job, Outcome, Wave};
 use crate::ledger::{self, LoadedLedger, Work, remaining_work};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
-use crate::report::{self, Preview, PreviewRow, preview_json};
+use crate::report::{self, Preview, PreviewRow, preview_json, stdout_columns};
 use crate::run::preview::{Prediction, foresee_soaks, predict};
 use crate::run::{Preflight, Reader};
 use crate::settings::{self, DryRun, RunSettings};
@@ -45,12 +45,13 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
         endpoint,
         rate: options.rate.per_second(),
         gap: request_gap(options.rate),
+        min_ready: options.verifies().then_some(options.min_ready),
         soaks: soaks.collect(),
         soak_failure: foreseen.failure,
         rows: rows.collect(),
     };
     print_result(&match settings.output {
-        Output::Human => report::preview(&preview),
+        Output::Human => report::preview(&preview, stdout_columns()),
         Output::Json => preview_json(&preview, exit.code()),
     })?;
     Ok(exit)
@@ -66,7 +67,7 @@ async fn look_around(
 ) -> Result<(Option<Preflight>, String, Option<FastClock>), Failure> {
     let expected = expected(Some(plan), settings.expect_account.as_deref());
     if mode == DryRun::Offline {
-        tell_unchecked(&expected, "--offline asks nobody");
+        tell_unchecked(&expected, "--offline sends no requests");
     }
     if mode == DryRun::Offline || !settings.verifies() && expected.is_empty() {
         return Ok((None, settings.target.name(), clock(&settings.target)?));
@@ -96,8 +97,8 @@ fn row(plan: &Plan, job: &Job, prediction: Prediction) -> PreviewRow {
         Prediction::LeftFailed(why) => (report::Prediction::Done(Outcome::Failed), Some(why)),
         Prediction::Drifted(seen) => (report::Prediction::Drifted, Some(seen)),
         Prediction::UpToDate => (report::Prediction::UpToDate, None),
-        Prediction::Watch => (report::Prediction::Watch, None),
-        Prediction::Settle => (report::Prediction::InDoubt, None),
+        Prediction::Watch => (report::Prediction::Accepted, None),
+        Prediction::Settle => (report::Prediction::Unconfirmed, None),
         Prediction::Switch { from } => (report::Prediction::Switch { from: Some(from) }, None),
         Prediction::NotFound => (report::Prediction::NotFound, None),
         Prediction::Blocked(why) => (report::Prediction::Blocked, Some(why)),

@@ -14,7 +14,7 @@ use crate::settings::RunSettings;
 /// An account that was expected, and where that is written.
 pub(super) struct Expected<'a> {
     by: String,
-    account: &'a str,
+    pub(super) account: &'a str,
 }
 
 /// Every account that a plan and the command line expect; two that differ cannot both be right.

@@ -27,8 +27,8 @@ use crate::cloud::credentials::Environment;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::format::{is_printable, printable};
-use crate::report::print::{to_stderr, to_stdout, to_whoever_reads};
-use crate::report::{ColorChoice, Screen, set_color};
+use crate::report::print::{to_stderr, to_stderr_or_stdout, to_stdout};
+use crate::report::{ColorChoice, Terminal, set_color};
 
 /// Runs one command from start to end.
 pub fn main(cli: &Cli) -> Exit {
@@ -38,14 +38,14 @@ pub fn main(cli: &Cli) -> Exit {
         Color::Always => ColorChoice::Always,
         Color::Never => ColorChoice::Never,
     });
-    let screen = Screen::on_stderr();
+    let terminal = Terminal::on_stderr();
     let done = descriptors::check().and_then(|()| logs::check(cli)).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| {
             Failure::new(Exit::Refused, format!("no threads could be started: {error}"))
                 .next("nothing was sent; raise the limits of this user (ulimit -u, ulimit -n)")
         })?;
-        let done = runtime.block_on(command(cli, &screen));
+        let done = runtime.block_on(command(cli, &terminal));
         // a request that is still under way must not keep a second Ctrl-C waiting
         runtime.shutdown_background();
         done
@@ -53,11 +53,11 @@ pub fn main(cli: &Cli) -> Exit {
     done.unwrap_or_else(|failure| fail(&failure))
 }
 
-async fn command(cli: &Cli, screen: &Screen) -> Result<Exit, Failure> {
+async fn command(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     signals::outlive_file_size_limit();
-    logs::start(&cli.everywhere, screen)?;
+    logs::start(&cli.everywhere, terminal)?;
     match &cli.command {
-        Command::Run(args) => run::run(args, screen).await,
+        Command::Run(args) => run::run(args, terminal).await,
         Command::Check(args) => check::check(args),
         Command::Whoami(args) => whoami::whoami(args).await,
         Command::Simulate(args) => simulate::simulate(args).await,
@@ -86,23 +86,24 @@ fn environment(profile: Option<&str>) -> Environment<'static> {
     Environment::new(&env_var, home, profile.map(str::to_owned))
 }
 
-/// Prints what somebody asked to read. A reader that went away (`| head`) has read what it wanted. Where it is lost
-/// otherwise, that is an error: what is cut short must not pass for the whole.
+/// Prints the result of a command that changed nothing. A closed pipe (`| head`) is no error: its reader has read what
+/// it wanted. Any other failure is, because a part of the result must not pass for all of it.
 fn print_result(text: &str) -> Result<(), Failure> {
     match to_stdout(text) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let what = format!("the result could not be written to stdout, or only a part of it: {error}");
-            Err(Failure::new(Exit::Unprinted, what).next("make room for it and run the same command again"))
+            Err(Failure::new(Exit::Unprinted, what).next("fix stdout and run the same command again"))
         }
         _ => Ok(()),
     }
 }
 
-/// Prints what became of something that was done, which is known only now: where stdout does not take it, stderr may.
-fn print_outcome(text: &str) {
-    if let Err(error) = to_stdout(text) {
-        to_stderr(&format!("note: stdout takes nothing ({error}), so the result stands here\n{text}"));
-    }
+/// Prints the result of a run, to stderr if stdout cannot be written. False if that is an error of stdout, and not only
+/// a closed pipe.
+fn print_outcome(text: &str) -> bool {
+    let Err(error) = to_stdout(text) else { return true };
+    to_stderr(&format!("note: stdout could not be written ({error}); this is the result:\n{text}"));
+    error.kind() == ErrorKind::BrokenPipe
 }
 
 /// Prints what was asked for with --help or --version, or else what is wrong with the command line.
@@ -122,8 +123,8 @@ pub fn answer(said: &clap::Error) -> Exit {
     printed.unwrap_or_else(|failure| fail(&failure))
 }
 
-/// Tells why a command ended without doing what it was asked to.
+/// Prints why a command did not do what it was asked to.
 fn fail(failure: &Failure) -> Exit {
-    to_whoever_reads(&format!("{failure}\n"));
+    to_stderr_or_stdout(&format!("{failure}\n"));
     failure.exit
 }

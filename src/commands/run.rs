@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::confirm::{Question, confirm};
+use super::confirm::{Action, Question, confirm};
 use super::service::{Service, check_ledger_fits, reach};
 use super::slow_read::with_slow_read_note;
 use super::{
@@ -18,11 +18,11 @@ use crate::error::Failure;
 use crate::event::{RunHeader, StopReason};
 use crate::exit::Exit;
 use crate::format::{duration, plural, shown_path};
-use crate::job::{Job, JobIndex, Outcome, Wave};
+use crate::job::{Job, Outcome, Wave};
 use crate::ledger::{self, RunStarted, Work, Writer, remaining_work};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
-use crate::report::{self, Closing, Reporter, Screen};
+use crate::report::{self, Closing, Reporter, Terminal, stdout_columns};
 use crate::run::{
     Decision, Ended, FleetView, Reader, RunOptions, Signal, Signals, Start, decide, execute, may_be_sent,
 };
@@ -30,7 +30,7 @@ use crate::settings::{self, RunSettings, Target};
 use crate::simulator::FastClock;
 use crate::tally::Tally;
 
-pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure> {
+pub(super) async fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let settings = RunSettings::resolve(args, &environment(args.target.profile.as_deref()))?;
     if let Some(mode) = settings.dry_run {
         let plan = super::check::load(&settings.plan, settings.region.as_ref())?;
@@ -40,11 +40,11 @@ pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure
         };
     }
     let mut signals = signals::listen().map_err(|error| {
-        Failure::new(Exit::Refused, format!("signals cannot be listened to: {error}"))
+        Failure::new(Exit::Refused, format!("signals cannot be handled: {error}"))
             .next("nothing was sent; raise the limits of this user (ulimit -u, ulimit -n)")
     })?;
     match unless_signalled(&mut signals, load(&settings)).await? {
-        Some(plan) => switch(&settings, plan, screen, signals).await,
+        Some(plan) => switch(&settings, plan, terminal, signals).await,
         None => Ok(Exit::Usage),
     }
 }
@@ -64,7 +64,7 @@ async fn unless_signalled<T>(
 fn interrupted(signal: Signal) -> Failure {
     let what = format!("interrupted by {} before anything was sent or written", signal.name());
     Failure::new(signals::exit_of(signal.name()), what)
-        .next(format!("the same command begins again: {}", command_line::again()))
+        .next(format!("to start again: {}", command_line::again()))
 }
 
 /// Loads the plan, which may be a large one, on a thread that nobody has to wait for.
@@ -89,7 +89,7 @@ async fn reach_guarded(
 async fn switch(
     settings: &RunSettings,
     mut plan: Plan,
-    screen: &Screen,
+    terminal: &Terminal,
     mut signals: Signals,
 ) -> Result<Exit, Failure> {
     guard::check_regions(&plan)?;
@@ -118,8 +118,8 @@ async fn switch(
         Timestamp::now(),
     );
     let (header, run_line) = introduce(settings, plan, &run_id, &writer, endpoint, &options);
-    let reporter = Reporter::on_stderr(screen);
-    let witness = reporter.witness();
+    let reporter = Reporter::on_stderr(terminal);
+    let tally = reporter.tally_reader();
     let ended = execute(Start {
         cloud,
         reader,
@@ -134,7 +134,7 @@ async fn switch(
         signals,
     })
     .await;
-    conclude(settings, &header, witness.tally(), ended)
+    conclude(settings, &header, tally.tally(), ended)
 }
 
 /// The rules, with no more requests at once than there can be connections.
@@ -142,7 +142,7 @@ fn within_descriptors(options: RunOptions) -> RunOptions {
     let concurrency = descriptors::for_requests(options.concurrency);
     if concurrency < options.concurrency {
         to_stderr(&format!(
-            "note: there are file descriptors for {} at once, not for {}; raise the limit with `ulimit -n 1024`\n",
+            "note: the limit of file descriptors allows {} at once, not {}; raise it with `ulimit -n 1024`\n",
             plural(concurrency, "request"),
             options.concurrency,
         ));
@@ -150,11 +150,11 @@ fn within_descriptors(options: RunOptions) -> RunOptions {
     RunOptions { concurrency, ..options }
 }
 
-/// The waves with the soaks that this run keeps to, and a word where those are not the plan's.
+/// The waves with the soaks of this run, and a note if a simulation shortens those of the plan.
 fn soaks_of_this_run(waves: Vec<Wave>, clock: Option<&FastClock>) -> Vec<Wave> {
     let (waves, longest) = settings::waves(waves, clock);
     if let Some(longest) = longest {
-        to_stderr(&format!("note: this rehearsal cuts soaks short, to {}\n", duration(longest)));
+        to_stderr(&format!("note: this simulation shortens soaks to {}\n", duration(longest)));
     }
     waves
 }
@@ -194,7 +194,7 @@ async fn preflight<F: Fleet>(
     Ok(Some(preflight.view))
 }
 
-/// Asks for leave where a service would be written to; false where nobody had to be asked.
+/// Asks for confirmation before requests go to a service; false if nobody had to be asked.
 async fn ask(
     settings: &RunSettings,
     plan: &Plan,
@@ -202,18 +202,28 @@ async fn ask(
     view: Option<&FleetView>,
     endpoint: &str,
 ) -> Result<bool, Failure> {
-    // an unconfirmed request may be sent again
-    let is_asked_for = |(job, work): &(&Job, &Work)| {
-        may_be_sent(job, work, view) || matches!(decide(job, work, view), Decision::Verify { .. })
-    };
-    let sent: Vec<&Job> = plan.jobs.iter().zip(work).filter(is_asked_for).map(|(job, _)| job).collect();
-    if settings.yes || sent.is_empty() || matches!(settings.target, Target::Simulator { .. }) {
+    let actions = plan.jobs.iter().zip(work).map(|(job, work)| action(job, work, view)).collect();
+    let expected = guard::expected(Some(plan), settings.expect_account.as_deref());
+    let account = expected.first().map(|expected| expected.account);
+    let question = Question { plan, actions, endpoint, account };
+    if settings.yes || question.engines() == 0 || matches!(settings.target, Target::Simulator { .. }) {
         return Ok(false);
     }
-    let regions: BTreeSet<&str> = sent.iter().map(|job| job.key.region.as_str()).collect();
-    let regions = regions.into_iter().collect::<Vec<_>>().join(", ");
-    confirm(Question { engines: sent.len(), regions: &regions, endpoint }).await?;
+    confirm(question).await?;
     Ok(true)
+}
+
+/// What the run is about to do with a job.
+fn action(job: &Job, work: &Work, view: Option<&FleetView>) -> Action {
+    match decide(job, work, view) {
+        _ if may_be_sent(job, work, view) => Action::Switch,
+        Decision::Verify { .. } => Action::VerifyUnconfirmed,
+        Decision::Watch { .. } => Action::Verify,
+        Decision::Keep { outcome: Outcome::Failed, .. } | Decision::Fail(_) | Decision::Blocked(_) => {
+            Action::Fail
+        }
+        _ => Action::Done,
+    }
 }
 
 /// What is known beforehand: once for those who listen, once for the ledger.
@@ -247,6 +257,8 @@ fn introduce(
         rate: options.rate.per_second(),
         max_attempts: options.max_attempts,
         resend_after: options.resend_after,
+        min_ready: options.verifies().then_some(options.min_ready),
+        wait_timeout: options.wait_timeout,
         jobs: plan.jobs.into(),
         waves: plan.waves.into(),
     };
@@ -261,7 +273,7 @@ fn conclude(
     ended: Ended,
 ) -> Result<Exit, Failure> {
     let Some(tally) = tally else {
-        return Err(Failure::new(Exit::Defect, "the run ended before it was opened"));
+        return Err(Failure::new(Exit::Defect, "the run ended before it started"));
     };
     let exit = exit_of(ended.stopped.as_ref(), &tally);
     let closing = Closing {
@@ -269,14 +281,15 @@ fn conclude(
         elapsed: ended.elapsed,
         peak_requests_per_second: (ended.peak_requests_per_second > 0)
             .then_some(ended.peak_requests_per_second),
-        resume: (exit != Exit::Success).then(command_line::again),
+        command: (exit != Exit::Success).then(command_line::again),
     };
-    print_outcome(&match settings.output {
-        Output::Human => report::summary(header, &tally, &closing),
-        Output::Json => report::json(header, &tally, &closing, exit.code()),
+    let printed = print_outcome(&match settings.output {
+        Output::Human => report::summary(header, &tally, &closing, stdout_columns()),
+        Output::Json => report::summary_json(header, &tally, &closing, exit.code()),
     });
     unrecorded::tell(settings, &ended.unrecorded, ended.recovered.as_ref());
-    Ok(exit)
+    // a code that says what happened to engines is not replaced
+    Ok(if exit == Exit::Success && !printed { Exit::Unprinted } else { exit })
 }
 
 /// The exit code of a run: why it stopped, else the worst outcome.
@@ -287,12 +300,7 @@ fn exit_of(stopped: Option<&StopReason>, tally: &Tally) -> Exit {
         Some(StopReason::Interrupted { signal }) => signals::exit_of(signal),
         Some(StopReason::AccountRefused(_) | StopReason::SoakFailed(_)) => Exit::Stopped,
         None if outcomes.of(Outcome::Failed) > 0 => Exit::Failed,
-        None if outcomes.good() < outcomes.total() || has_drifted(tally) => Exit::Incomplete,
+        None if outcomes.good() < outcomes.total() => Exit::Incomplete,
         None => Exit::Success,
     }
-}
-
-/// True where an engine that an earlier run brought to its target has been moved away since.
-fn has_drifted(tally: &Tally) -> bool {
-    (0..tally.outcomes().total()).any(|number| tally.drifted_to(JobIndex(number)).is_some())
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::json::written;
-use super::{clock_note, paint};
+use super::document::to_json;
+use super::{clock_note, style};
 use crate::format;
 
 const SCHEMA: &str = "dlc-fleet.whoami/1";
@@ -100,7 +100,7 @@ pub fn whoami(told: &Whoami) -> String {
     }
     let mut text = String::new();
     for (label, value) in lines {
-        let _ = writeln!(text, "{} {}", paint::quiet(&format!("{label:>8}")), value);
+        let _ = writeln!(text, "{} {}", style::quiet(&format!("{label:>8}")), value);
     }
     if let Some(note) = clock_note(told.clock_ahead) {
         let _ = writeln!(text, "{note}");
@@ -134,7 +134,7 @@ pub fn whoami_json(told: &Whoami) -> String {
         GoodFor::Until { until, left } => (Some(moment(until)), Some(left)),
         GoodFor::Ever | GoodFor::Unknown => (None, None),
     };
-    written(&Document {
+    to_json(&Document {
         schema: SCHEMA,
         source: &told.source,
         account_id: &told.account_id,

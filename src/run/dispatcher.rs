@@ -365,7 +365,7 @@ impl<C: Cloud> Dispatcher<C> {
             Some(StopReason::Interrupted { signal }) => format!("the run was stopped by {signal}"),
             Some(StopReason::AccountRefused(reason)) => format!("the run was stopped by {}", reason.code),
             Some(StopReason::LedgerFailed { .. }) => "the ledger could not be written".to_owned(),
-            Some(StopReason::SoakFailed(failure)) => effects::soak_failed(failure),
+            Some(StopReason::SoakFailed(failure)) => failure.to_string(),
             None => String::new(),
         };
         let code = match &self.stopped {

@@ -40,7 +40,7 @@ pub use dispatcher::execute;
 pub use fleet_view::{Decision, FleetView, decide};
 pub use poll::{Reader, SurveyError};
 pub use preflight::{Preflight, may_be_sent};
-pub use reasons::reading_failed;
+pub use reasons::{reading_failed, remembered};
 pub use start::{Ended, Start};
 pub use stop::{Signal, Signals};
 

@@ -138,7 +138,7 @@ pub(super) fn refused(refusal: &Refusal) -> Reason {
 }
 
 /// A reason as the ledger remembers it.
-pub(super) fn remembered(last_error: &RecordedReason) -> Reason {
+pub fn remembered(last_error: &RecordedReason) -> Reason {
     let code = if last_error.code.is_empty() { NO_RESPONSE } else { &last_error.code };
     described(code, last_error.message.clone(), last_error.request_id.clone())
 }

@@ -78,7 +78,10 @@ fn a_run_that_leads_the_session_of_a_terminal_that_is_gone_leaves_in_good_order(
     run.hang_up();
     let ledger = stage.ledger();
     let last = ledger.lines().last().expect("a line");
-    assert!(last.contains("\"kind\":\"run-ended\"") && last.contains("the run was stopped by SIGHUP"), "{last}");
+    assert!(
+        last.contains("\"kind\":\"run-ended\"") && last.contains("the run was stopped by SIGHUP"),
+        "{last}"
+    );
     assert!(stage.requests() < 20);
     all_ends_well(&stage, 20);
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Dispatcher;
 use crate::cloud::catalogue::{Class, Reach, look_up};
 use crate::cloud::{CallError, Cloud};
-use crate::event::{Event, SoakFailure, StopReason};
+use crate::event::{Event, StopReason};
 use crate::job::{JobIndex, Reason};
 use crate::run::job_state::Effect;
 use crate::run::stop::{Signal, Stopping};
@@ -17,13 +17,6 @@ const NOTHING_SENT: Duration = Duration::from_secs(10);
 
 /// Denials in a row that are taken to concern the whole account.
 const DENIALS_THAT_STOP: u32 = 3;
-
-/// How a wave did not come through its soak, for the ledger and for the jobs that it keeps from going.
-pub(super) fn soak_failed(failure: &SoakFailure) -> String {
-    let SoakFailure { wave, engines, first, seen } = failure;
-    let others = if *engines > 1 { format!(" (and {} more)", engines - 1) } else { String::new() };
-    format!("wave {wave} did not come through its soak: {first} is {seen}{others}")
-}
 
 impl<C: Cloud> Dispatcher<C> {
     /// What a change means for others. What is held back from now on is ended once the whole batch is true.

@@ -178,7 +178,12 @@ impl JobState {
             Observation::Target { state: Some(EngineState::RUNNING) } => {
                 let proven = ready_since.is_some_and(|good| snapshot.started >= good + options.min_ready);
                 if !proven {
-                    return self.to(converging(ready_since.or(Some(snapshot.finished))), Vec::new());
+                    let change = self.to(converging(ready_since.or(Some(snapshot.finished))), Vec::new());
+                    return if ready_since.is_none() {
+                        change.telling(Event::Ready { job: self.job })
+                    } else {
+                        change
+                    };
                 }
                 let step = Step::Switched {
                     image_before: self.image_before.clone(),
@@ -188,9 +193,10 @@ impl JobState {
                 self.end(Outcome::Switched, None, vec![step])
             }
             Observation::NotShown => self.to(converging(ready_since), Vec::new()),
-            _ => self
-                .left_for_other_image(observation, true)
-                .unwrap_or_else(|| self.to(converging(None), Vec::new())),
+            _ => self.left_for_other_image(observation, true).unwrap_or_else(|| {
+                let change = self.to(converging(None), Vec::new());
+                if ready_since.is_some() { change.telling(Event::NotReady { job: self.job }) } else { change }
+            }),
         }
     }
 
@@ -204,7 +210,8 @@ impl JobState {
         let step = Step::Accepted { request_id: self.request_id.clone(), latency_ms: None, verified: true };
         let change = if options.wait {
             let ready_since = running.then_some(seen);
-            self.to(Phase::Converging { since: seen, ready_since }, vec![step])
+            let change = self.to(Phase::Converging { since: seen, ready_since }, vec![step]);
+            if running { change.telling(Event::Ready { job: self.job }) } else { change }
         } else {
             self.end(Outcome::Accepted, None, vec![step])
         };

@@ -105,7 +105,12 @@ fn faults() -> Vec<BadFile> {
             3,
             "requests_per_second is only for the fault other-client; remove it",
         ),
-        at("another client that takes nothing", rule("fault: other-client"), 3, "other-client needs requests_per_second"),
+        at(
+            "another client that takes nothing",
+            rule("fault: other-client"),
+            3,
+            "other-client needs requests_per_second",
+        ),
         at(
             "another client of one engine",
             rule("fault: other-client, requests_per_second: 3, engines: [a]"),

@@ -1,0 +1,188 @@
+//! Bars on a terminal: one for each wave, and the status of the run below them.
+
+use std::io;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+use super::clock;
+use super::notices::Notices;
+use super::sink::Sink;
+use super::state::ProgressState;
+use super::status;
+use super::terminal::Terminal;
+use crate::event::Event;
+use crate::report::print;
+
+/// Most waves that have a bar; of more waves, those around the current one.
+const MOST_ROWS: usize = 6;
+/// Bars are redrawn at most once in this time.
+const REDRAW_EVERY: Duration = Duration::from_millis(100);
+
+/// A sink that draws bars, and prints notices above them.
+pub struct Bars {
+    terminal: Terminal,
+    notices: Notices,
+    rows: Vec<ProgressBar>,
+    status: Option<ProgressBar>,
+    problems: Option<ProgressBar>,
+    drawn: Duration,
+}
+
+impl Bars {
+    /// Bars on this terminal; they appear when the run starts, and are cleared when it ends.
+    pub fn new(terminal: &Terminal) -> Self {
+        Self {
+            terminal: terminal.clone(),
+            notices: Notices::default(),
+            rows: Vec::new(),
+            status: None,
+            problems: None,
+            drawn: Duration::ZERO,
+        }
+    }
+
+    fn open(&mut self, waves: usize) -> io::Result<()> {
+        self.rows = (0..waves.min(MOST_ROWS)).map(|_| self.terminal.add_bar()).collect::<io::Result<_>>()?;
+        self.status = Some(self.terminal.add_bar()?);
+        Ok(())
+    }
+
+    fn draw(&mut self, after: Duration, state: &ProgressState) -> io::Result<()> {
+        let columns = Terminal::bar_columns();
+        let first = first_row(state, self.rows.len());
+        for (row, text) in self.rows.iter().zip(status::rows(state, columns).into_iter().skip(first)) {
+            row.set_message(print::for_stderr(&text));
+        }
+        if let Some(status) = &self.status {
+            status.set_message(print::for_stderr(&status::status(after, state, columns)));
+        }
+        if let Some(problems) = status::problems(state, columns) {
+            let row = match self.problems.take() {
+                Some(row) => row,
+                None => self.terminal.add_bar()?,
+            };
+            row.set_message(print::for_stderr(&problems));
+            self.problems = Some(row);
+        } else if let Some(row) = &self.problems {
+            row.set_message("");
+        }
+        self.drawn = after;
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        for row in self.rows.drain(..).chain(self.status.take()).chain(self.problems.take()) {
+            row.finish_and_clear();
+        }
+    }
+}
+
+/// The wave in the first row: the current wave is shown with the one before it.
+fn first_row(state: &ProgressState, rows: usize) -> usize {
+    let current = state.next_wave.saturating_sub(1);
+    let waves = state.header.waves.len();
+    current.saturating_sub(1).min(waves.saturating_sub(rows))
+}
+
+impl Sink for Bars {
+    fn show(&mut self, after: Duration, state: &ProgressState, event: &Event) -> io::Result<()> {
+        for text in self.notices.take(after, state, event) {
+            let time = clock::local_time(after);
+            self.terminal.print_above(&clock::line(time, &text, Some(Terminal::columns())))?;
+        }
+        match event {
+            Event::RunStarted(_) => {
+                self.open(state.header.waves.len())?;
+                self.draw(after, state)?;
+            }
+            Event::Tick
+            | Event::WaveStarted { .. }
+            | Event::WaveEnded { .. }
+            | Event::SoakStarted { .. }
+            | Event::SoakEnded { .. }
+            | Event::Stopping(_) => {
+                self.draw(after, state)?;
+            }
+            Event::RunEnded => self.clear(),
+            _ if after >= self.drawn + REDRAW_EVERY => self.draw(after, state)?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Bars {
+    /// However the run ends, no bar stays on the screen.
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use indicatif::ProgressDrawTarget;
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+    use crate::report::fixtures;
+    use crate::report::live::terminal::log_writer;
+    use crate::report::style::plain;
+
+    #[test]
+    fn the_rows_of_a_busy_moment_line_up_and_fit_eighty_columns() {
+        let state = fixtures::busy_state();
+        let rows: Vec<_> = status::rows(&state, 80).iter().map(|row| plain(row)).collect();
+        assert!(rows.iter().all(|row| row.chars().count() <= 80), "{rows:#?}");
+        insta::assert_snapshot!(rows.join("\n"));
+    }
+
+    #[test]
+    fn with_many_waves_the_current_one_always_has_a_row() {
+        let mut state = fixtures::waves(30).state();
+        for wave in 0..30 {
+            state.take(Duration::ZERO, &Event::WaveStarted { wave });
+            let first = first_row(&state, MOST_ROWS);
+            assert!((first..first + MOST_ROWS).contains(&wave), "wave {wave} has no row from {first}");
+            assert!(first + MOST_ROWS <= 30, "rows from {first} leave the bottom empty");
+        }
+    }
+
+    /// A terminal that is gone: every write fails.
+    #[derive(Debug)]
+    struct Gone;
+
+    macro_rules! refuse {
+        ($($name:ident($($argument:ty),*)),*) => {
+            $(fn $name(&self, $(_: $argument),*) -> io::Result<()> { Err(io::ErrorKind::BrokenPipe.into()) })*
+        };
+    }
+
+    impl indicatif::TermLike for Gone {
+        fn width(&self) -> u16 {
+            80
+        }
+        refuse!(move_cursor_up(usize), move_cursor_down(usize), move_cursor_right(usize));
+        refuse!(move_cursor_left(usize), write_line(&str), write_str(&str), clear_line(), flush());
+    }
+
+    #[test]
+    fn a_terminal_that_is_gone_does_not_stop_the_run() {
+        let terminal = Terminal::drawing_to(ProgressDrawTarget::term_like(Box::new(Gone)));
+        let mut line = log_writer(&terminal).make_writer();
+        line.write_all(b"a log line of a test\n").expect("collecting never fails");
+        line.flush().expect("writing never fails");
+        let mut bars = Bars::new(&terminal);
+        let state = fixtures::busy_state();
+        assert!(bars.show(Duration::ZERO, &state, &Event::RunStarted(state.header.clone())).is_err());
+    }
+
+    #[test]
+    fn a_run_leaves_no_bar_behind() {
+        let mut bars = Bars::new(&Terminal::drawing_to(ProgressDrawTarget::hidden()));
+        fixtures::mixed().show_to(&mut bars);
+        assert!(bars.rows.is_empty() && bars.status.is_none() && bars.problems.is_none());
+    }
+}
