@@ -1,7 +1,7 @@
 //! What people and programs read of a run: progress while it goes on, and results at its end.
 //!
-//! [`live`] folds the events of a run and shows them: as [`Bars`] on a terminal, as [`Lines`] elsewhere. [`result`]
-//! turns a run or a dry run into one text or JSON document. [`text`] has the sentences of both. Only [`mod@print`]
+//! `live` folds the events of a run and shows them: as bars on a terminal, as lines elsewhere. `result`
+//! turns a run or a dry run into one text or JSON document. `text` has the sentences of both. Only [`mod@print`]
 //! writes to stdout and stderr.
 
 mod document;
@@ -16,7 +16,7 @@ mod whoami;
 #[cfg(test)]
 mod fixtures;
 
-pub use live::{Bars, Lines, LogLine, LogWriter, Reporter, Sink, TallyReader, Terminal, log_writer};
+pub use live::{LogLine, Reporter, TallyReader, Terminal, log_writer};
 pub use print::{ColorChoice, set_color, stdout_columns};
 pub use result::{Closing, Prediction, Preview, PreviewRow, preview, preview_json, summary, summary_json};
 pub use table::{Columns, table};

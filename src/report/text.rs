@@ -140,8 +140,9 @@ pub fn soak_started(header: &RunHeader, wave: usize, left: Duration, verify: boo
         waves if wave + 1 < waves => format!("wave {} starts", wave + 2),
         _ => "the run ends".to_owned(),
     };
-    let verification = if verify { "its engines are verified" } else { "without verification" };
-    format!("{title} {soaks}; then {verification}, and {next}")
+    let verification = if verify { "its engines are verified and " } else { "" };
+    let unverified = if verify { "" } else { ", without verification" };
+    format!("{title} {soaks}; then {verification}{next}{unverified}")
 }
 
 /// The soak of a wave ended; it did not fail.
@@ -372,8 +373,9 @@ pub fn stopping(reason: &StopReason, counts: &Counts) -> String {
 }
 
 /// The run ended.
-pub fn run_ended(took: Duration, overall: &Counts) -> String {
-    format!("run finished in {}: {}", duration(took), counts(overall))
+pub fn run_ended(took: Duration, overall: &Counts, is_stopped: bool) -> String {
+    let ended = if is_stopped { "stopped after" } else { "finished in" };
+    format!("run {ended} {}: {}", duration(took), counts(overall))
 }
 
 /// The time that is left, `at_least` if parts of it are not known.

@@ -23,66 +23,39 @@ const REDRAW_EVERY: Duration = Duration::from_millis(100);
 pub struct Bars {
     terminal: Terminal,
     notices: Notices,
-    rows: Vec<ProgressBar>,
-    status: Option<ProgressBar>,
-    problems: Option<ProgressBar>,
+    /// All rows are one bar of several lines.
+    bar: Option<ProgressBar>,
     drawn: Duration,
 }
 
 impl Bars {
     /// Bars on this terminal; they appear when the run starts, and are cleared when it ends.
     pub fn new(terminal: &Terminal) -> Self {
-        Self {
-            terminal: terminal.clone(),
-            notices: Notices::default(),
-            rows: Vec::new(),
-            status: None,
-            problems: None,
-            drawn: Duration::ZERO,
-        }
+        Self { terminal: terminal.clone(), notices: Notices::default(), bar: None, drawn: Duration::ZERO }
     }
 
-    fn open(&mut self, waves: usize) -> io::Result<()> {
-        self.rows = (0..waves.min(MOST_ROWS)).map(|_| self.terminal.add_bar()).collect::<io::Result<_>>()?;
-        self.status = Some(self.terminal.add_bar()?);
-        Ok(())
-    }
-
-    fn draw(&mut self, after: Duration, state: &ProgressState) -> io::Result<()> {
+    fn draw(&mut self, after: Duration, state: &ProgressState) {
+        let Some(bar) = &self.bar else { return };
         let columns = Terminal::bar_columns();
-        let first = first_row(state, self.rows.len());
-        for (row, text) in self.rows.iter().zip(status::rows(state, columns).into_iter().skip(first)) {
-            row.set_message(print::for_stderr(&text));
-        }
-        if let Some(status) = &self.status {
-            status.set_message(print::for_stderr(&status::status(after, state, columns)));
-        }
-        if let Some(problems) = status::problems(state, columns) {
-            let row = match self.problems.take() {
-                Some(row) => row,
-                None => self.terminal.add_bar()?,
-            };
-            row.set_message(print::for_stderr(&problems));
-            self.problems = Some(row);
-        } else if let Some(row) = &self.problems {
-            row.set_message("");
-        }
+        let mut lines: Vec<String> =
+            status::rows(state, columns).into_iter().skip(first_row(state)).take(MOST_ROWS).collect();
+        lines.push(status::status(after, state, columns));
+        lines.extend(status::problems(state, columns));
+        bar.set_message(print::for_stderr(&lines.join("\n")));
         self.drawn = after;
-        Ok(())
     }
 
     fn clear(&mut self) {
-        for row in self.rows.drain(..).chain(self.status.take()).chain(self.problems.take()) {
-            row.finish_and_clear();
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
         }
     }
 }
 
 /// The wave in the first row: the current wave is shown with the one before it.
-fn first_row(state: &ProgressState, rows: usize) -> usize {
-    let current = state.next_wave.saturating_sub(1);
-    let waves = state.header.waves.len();
-    current.saturating_sub(1).min(waves.saturating_sub(rows))
+fn first_row(state: &ProgressState) -> usize {
+    let before_current = state.next_wave.saturating_sub(2);
+    before_current.min(state.header.waves.len().saturating_sub(MOST_ROWS))
 }
 
 impl Sink for Bars {
@@ -93,19 +66,17 @@ impl Sink for Bars {
         }
         match event {
             Event::RunStarted(_) => {
-                self.open(state.header.waves.len())?;
-                self.draw(after, state)?;
+                self.bar = Some(self.terminal.add_bar()?);
+                self.draw(after, state);
             }
             Event::Tick
             | Event::WaveStarted { .. }
             | Event::WaveEnded { .. }
             | Event::SoakStarted { .. }
             | Event::SoakEnded { .. }
-            | Event::Stopping(_) => {
-                self.draw(after, state)?;
-            }
+            | Event::Stopping(_) => self.draw(after, state),
             Event::RunEnded => self.clear(),
-            _ if after >= self.drawn + REDRAW_EVERY => self.draw(after, state)?,
+            _ if after >= self.drawn + REDRAW_EVERY => self.draw(after, state),
             _ => {}
         }
         Ok(())
@@ -124,7 +95,6 @@ mod tests {
     use std::io::Write;
 
     use indicatif::ProgressDrawTarget;
-    use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;
     use crate::report::fixtures;
@@ -144,7 +114,7 @@ mod tests {
         let mut state = fixtures::waves(30).state();
         for wave in 0..30 {
             state.take(Duration::ZERO, &Event::WaveStarted { wave });
-            let first = first_row(&state, MOST_ROWS);
+            let first = first_row(&state);
             assert!((first..first + MOST_ROWS).contains(&wave), "wave {wave} has no row from {first}");
             assert!(first + MOST_ROWS <= 30, "rows from {first} leave the bottom empty");
         }
@@ -171,7 +141,7 @@ mod tests {
     #[test]
     fn a_terminal_that_is_gone_does_not_stop_the_run() {
         let terminal = Terminal::drawing_to(ProgressDrawTarget::term_like(Box::new(Gone)));
-        let mut line = log_writer(&terminal).make_writer();
+        let mut line = log_writer(&terminal)();
         line.write_all(b"a log line of a test\n").expect("collecting never fails");
         line.flush().expect("writing never fails");
         let mut bars = Bars::new(&terminal);
@@ -183,6 +153,6 @@ mod tests {
     fn a_run_leaves_no_bar_behind() {
         let mut bars = Bars::new(&Terminal::drawing_to(ProgressDrawTarget::hidden()));
         fixtures::mixed().show_to(&mut bars);
-        assert!(bars.rows.is_empty() && bars.status.is_none() && bars.problems.is_none());
+        assert!(bars.bar.is_none());
     }
 }

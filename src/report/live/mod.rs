@@ -12,10 +12,9 @@ mod terminal;
 mod throughput;
 mod time_left;
 
-pub use bars::Bars;
-pub use lines::Lines;
 pub use reporter::{Reporter, TallyReader};
+#[cfg(test)]
 pub use sink::Sink;
 #[cfg(test)]
 pub use state::ProgressState;
-pub use terminal::{LogLine, LogWriter, Terminal, log_writer};
+pub use terminal::{LogLine, Terminal, log_writer};

@@ -256,7 +256,9 @@ fn milestone(after: Duration, state: &ProgressState, event: &Event) -> Vec<Strin
         Event::SoakStarted { wave, left, verify } => vec![text::soak_started(header, *wave, *left, *verify)],
         Event::SoakEnded { wave, verify } => vec![text::soak_ended(header, *wave, *verify)],
         Event::Stopping(reason) => vec![text::stopping(reason, state.tally.overall())],
-        Event::RunEnded => vec![text::run_ended(after, state.tally.overall())],
+        Event::RunEnded => {
+            vec![text::run_ended(after, state.tally.overall(), state.tally.stopped().is_some())]
+        }
         _ => Vec::new(),
     }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::{self, Write};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::report::print;
 
@@ -74,21 +73,10 @@ impl fmt::Debug for Terminal {
     }
 }
 
-/// Writes log lines above the bars, for `tracing_subscriber::fmt().with_writer(…)`.
-pub fn log_writer(terminal: &Terminal) -> LogWriter {
-    LogWriter(terminal.clone())
-}
-
-/// Makes a [`LogLine`] for each log line.
-#[derive(Clone, Debug)]
-pub struct LogWriter(Terminal);
-
-impl<'a> MakeWriter<'a> for LogWriter {
-    type Writer = LogLine;
-
-    fn make_writer(&'a self) -> LogLine {
-        LogLine { terminal: self.0.clone(), text: Vec::new() }
-    }
+/// Makes a [`LogLine`] for each log line, for `tracing_subscriber::fmt::layer().with_writer(…)`.
+pub fn log_writer(terminal: &Terminal) -> impl Fn() -> LogLine + use<> {
+    let terminal = terminal.clone();
+    move || LogLine { terminal: terminal.clone(), text: Vec::new() }
 }
 
 /// Collects one log line and writes it when it is complete.
@@ -129,7 +117,7 @@ mod tests {
     #[test]
     fn a_log_line_is_collected_until_it_is_complete_and_written_once() {
         let terminal = Terminal::drawing_to(ProgressDrawTarget::hidden());
-        let mut line = log_writer(&terminal).make_writer();
+        let mut line = log_writer(&terminal)();
         for part in ["a log line ", "of a test\n"] {
             line.write_all(part.as_bytes()).expect("collecting never fails");
         }

@@ -1,5 +1,7 @@
 //! The result of a dry run for programs: one JSON document, schema `dlc-fleet.preview/1`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::preview::{Prediction, Preview, PreviewRow};
@@ -30,25 +32,9 @@ struct Document<'a> {
     waves: Vec<WaveRow<'a>>,
     /// The exit code of the process.
     exit_code: u8,
-    totals: Totals,
+    /// Rows by prediction; all fields but `jobs` add up to `jobs`.
+    totals: BTreeMap<String, usize>,
     jobs: Vec<JobRow<'a>>,
-}
-
-/// Rows by prediction; all fields but `jobs` add up to `jobs`.
-#[derive(Serialize)]
-struct Totals {
-    jobs: usize,
-    switch: usize,
-    up_to_date: usize,
-    done: usize,
-    left_failed: usize,
-    drifted: usize,
-    blocked: usize,
-    accepted: usize,
-    unconfirmed: usize,
-    not_found: usize,
-    would_fail: usize,
-    cannot_tell: usize,
 }
 
 /// One wave and how long the run would soak after it.
@@ -82,7 +68,8 @@ struct JobRow<'a> {
 
 /// The result of a dry run as one JSON document with a final line break.
 pub fn preview_json(preview: &Preview, exit_code: u8) -> String {
-    let count = |word| preview.count(word);
+    let fields = Prediction::WORDS.map(|word| (word.replace('-', "_"), preview.count(word)));
+    let totals = fields.into_iter().chain([("jobs".to_owned(), preview.rows.len())]).collect();
     to_json(&Document {
         schema: SCHEMA,
         plan: format::shown_path(&preview.plan),
@@ -95,20 +82,7 @@ pub fn preview_json(preview: &Preview, exit_code: u8) -> String {
         soak_failure: preview.soak_failure.as_ref().map(SoakFailureFields::from),
         waves: preview.soaks.iter().map(WaveRow::from).collect(),
         exit_code,
-        totals: Totals {
-            jobs: preview.rows.len(),
-            switch: count("switch"),
-            up_to_date: count("up-to-date"),
-            done: count("done"),
-            left_failed: count("left-failed"),
-            drifted: count("drifted"),
-            blocked: count("blocked"),
-            accepted: count("accepted"),
-            unconfirmed: count("unconfirmed"),
-            not_found: count("not-found"),
-            would_fail: count("would-fail"),
-            cannot_tell: count("cannot-tell"),
-        },
+        totals,
         jobs: preview.rows.iter().map(JobRow::from).collect(),
     })
 }

@@ -104,8 +104,7 @@ fn resume(tally: &Tally, closing: &Closing, wrap: impl Fn(String) -> String) -> 
     let head = if need_release {
         format!("{} failed and are not sent again by the same command; to send them again:", count(failed))
     } else {
-        let parts =
-            [(not_started, "to switch"), (unverified, "to verify"), (failed, "failed, to be sent again")];
+        let parts = [(not_started, "to switch"), (unverified, "to verify"), (failed, "to retry")];
         let parts = text::counted(parts).join(", ");
         if parts.is_empty() { "resume with:".to_owned() } else { format!("{parts}; resume with:") }
     };
@@ -228,7 +227,7 @@ mod tests {
     #[test]
     fn where_all_engines_that_are_left_have_failed_the_command_sends_them_again() {
         let summary = summary_of(&fixtures::flood(3), None);
-        let end = "3 failed, to be sent again; resume with:\n  dlc-fleet run fleet.yaml --yes\n--skip-failed excludes failed \
+        let end = "3 to retry; resume with:\n  dlc-fleet run fleet.yaml --yes\n--skip-failed excludes failed \
                    engines\n";
         assert!(summary.ends_with(end), "{summary}");
     }

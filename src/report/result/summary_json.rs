@@ -1,5 +1,7 @@
 //! The summary of a run for programs: one JSON document, schema `dlc-fleet.summary/1`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::closing::Closing;
@@ -68,20 +70,8 @@ enum Stopped<'a> {
     LedgerFailed { cause: &'a str },
 }
 
-/// Jobs by outcome; all fields but `jobs` add up to `jobs`.
-#[derive(Serialize)]
-struct OutcomeCounts {
-    jobs: usize,
-    switched: usize,
-    up_to_date: usize,
-    accepted: usize,
-    failed: usize,
-    timed_out: usize,
-    unknown: usize,
-    not_started: usize,
-    /// Jobs that ended on target and whose engine is not there any more.
-    drifted: usize,
-}
+/// Jobs by outcome and `drifted`; all fields but `jobs` add up to `jobs`.
+type OutcomeCounts = BTreeMap<String, usize>;
 
 #[derive(Serialize)]
 struct Totals {
@@ -148,7 +138,10 @@ pub fn summary_json(header: &RunHeader, tally: &Tally, closing: &Closing, exit_c
         unconfirmed_from_earlier_runs: tally.unconfirmed_from_earlier_runs(),
         peak_requests_per_second: closing.peak_requests_per_second,
         resume: closing.resume(),
-        totals: Totals { outcomes: tally.outcomes().into(), from_earlier_runs: tally.from_earlier_runs() },
+        totals: Totals {
+            outcomes: outcome_counts(&tally.outcomes()),
+            from_earlier_runs: tally.from_earlier_runs(),
+        },
         waves: waves.map(WaveResult::from).collect(),
         jobs: jobs.map(|(at, job)| JobRow::new(header, tally, JobIndex(at), job)).collect(),
     })
@@ -177,25 +170,15 @@ impl<'a> From<((&'a Wave, &Counts), &Soak)> for WaveResult<'a> {
                 Soak::NotVerified => Some("not-verified"),
                 Soak::Failed => Some("failed"),
             },
-            outcomes: counts.outcomes().into(),
+            outcomes: outcome_counts(&counts.outcomes()),
         }
     }
 }
 
-impl From<Outcomes> for OutcomeCounts {
-    fn from(outcomes: Outcomes) -> Self {
-        Self {
-            jobs: outcomes.total(),
-            switched: outcomes.of(Outcome::Switched),
-            up_to_date: outcomes.of(Outcome::UpToDate),
-            accepted: outcomes.of(Outcome::Accepted),
-            failed: outcomes.of(Outcome::Failed),
-            timed_out: outcomes.of(Outcome::TimedOut),
-            unknown: outcomes.of(Outcome::Unknown),
-            not_started: outcomes.of(Outcome::NotStarted),
-            drifted: outcomes.drifted,
-        }
-    }
+fn outcome_counts(outcomes: &Outcomes) -> OutcomeCounts {
+    let by_outcome = Outcome::ALL.map(|outcome| (outcome.word().replace('-', "_"), outcomes.of(outcome)));
+    let others = [("jobs", outcomes.total()), ("drifted", outcomes.drifted)];
+    by_outcome.into_iter().chain(others.map(|(field, jobs)| (field.to_owned(), jobs))).collect()
 }
 
 impl<'a> JobRow<'a> {
