@@ -27,7 +27,7 @@ use crate::cloud::credentials::Environment;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::format::{is_printable, printable};
-use crate::report::print::{to_stderr, to_stderr_or_stdout, to_stdout};
+use crate::report::print::{may_be_closed, to_stderr, to_stderr_or_stdout, to_stdout};
 use crate::report::{ColorChoice, Terminal, set_color};
 
 /// Runs one command from start to end.
@@ -99,9 +99,14 @@ fn print_result(text: &str) -> Result<(), Failure> {
 }
 
 /// Prints the result of a run, to stderr if stdout cannot be written. False if that is an error of stdout, and not only
-/// a closed pipe.
+/// a closed pipe. Whether it was closed by a shell (`>&-`) cannot be known, so then the result goes to both.
 fn print_outcome(text: &str) -> bool {
-    let Err(error) = to_stdout(text) else { return true };
+    let Err(error) = to_stdout(text) else {
+        if may_be_closed() {
+            to_stderr(text);
+        }
+        return true;
+    };
     to_stderr(&format!("note: stdout could not be written ({error}); this is the result:\n{text}"));
     error.kind() == ErrorKind::BrokenPipe
 }

@@ -1,6 +1,9 @@
 //! The only way to stdout and stderr: applies `--color`, and wraps at spaces on terminals.
 
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use anstream::AutoStream;
 use console::{Term, measure_text_width};
@@ -31,6 +34,18 @@ pub fn set_color(choice: ColorChoice) {
 /// (`| head`) is an error.
 pub fn to_stdout(text: &str) -> io::Result<()> {
     write_all(anstream::stdout().lock(), text)
+}
+
+/// True if stdout may have been closed when the process started (`>&-`): the Rust runtime then opens `/dev/null` there,
+/// for reading as well as for writing, and what is written is lost without an error. It is no proof, because some
+/// programs discard the output of others in the same way.
+pub fn may_be_closed() -> bool {
+    let is_null_for_reading = || -> io::Result<bool> {
+        let mut stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let is_null = stdout.metadata()?.rdev() == fs::metadata("/dev/null")?.rdev();
+        Ok(is_null && stdout.read(&mut [0]).is_ok())
+    };
+    is_null_for_reading().unwrap_or(false)
 }
 
 /// Writes a message to stderr unchanged; the text brings its line break. An error is ignored, because it could be

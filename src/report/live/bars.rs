@@ -47,7 +47,7 @@ impl Bars {
 
     fn clear(&mut self) {
         if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
+            self.terminal.clear_bar(&bar);
         }
     }
 }
@@ -60,16 +60,16 @@ fn first_row(state: &ProgressState) -> usize {
 
 impl Sink for Bars {
     fn show(&mut self, after: Duration, state: &ProgressState, event: &Event) -> io::Result<()> {
+        if matches!(event, Event::RunStarted(_)) {
+            self.bar = Some(self.terminal.add_bar()?);
+        }
         for text in self.notices.take(after, state, event) {
             let time = clock::local_time(after);
             self.terminal.print_above(&clock::line(time, &text, Some(Terminal::columns())))?;
         }
         match event {
-            Event::RunStarted(_) => {
-                self.bar = Some(self.terminal.add_bar()?);
-                self.draw(after, state);
-            }
-            Event::Tick
+            Event::RunStarted(_)
+            | Event::Tick
             | Event::WaveStarted { .. }
             | Event::WaveEnded { .. }
             | Event::SoakStarted { .. }
