@@ -9,10 +9,12 @@ use crate::format::{count, printable};
 use crate::job::Job;
 use crate::plan::Plan;
 use crate::report::counted;
-use crate::report::print::to_stderr;
+use crate::report::print::{to_stderr, to_stderr_wrapped};
 
 /// How often the prompt is shown before a wrong answer ends the command.
 const TRIES: usize = 3;
+/// Columns before the text behind a label.
+const INDENT: usize = 11;
 /// Most image versions, regions or waves that are listed.
 const LISTED: usize = 6;
 
@@ -74,16 +76,17 @@ impl Question<'_> {
         ]);
         let waves =
             |job: &Job| self.plan.waves.get(job.wave).map_or_else(String::new, |wave| wave.name.clone());
-        let mut text = format!("switching engines through {}{account}\n", self.endpoint);
-        for (label, values) in [
+        let lines = [
             ("engines", work.join(", ")),
             ("images", self.listed(|job| (0, job.key.new_image_version_id.to_string()))),
             ("regions", self.listed(|job| (0, job.key.region.to_string()))),
             ("waves", self.listed(|job| (job.wave, waves(job)))),
-        ] {
-            text.push_str(&format!("  {label:<7}  {values}\n"));
-        }
-        text + "queries and jobs on these engines may be interrupted\n"
+        ];
+        let lines = lines.map(|(label, values)| format!("  {label:<7}  {values}\n")).concat();
+        let endpoint = self.endpoint;
+        format!(
+            "switching engines through {endpoint}{account}\n{lines}queries and jobs on these engines may be interrupted\n"
+        )
     }
 
     /// `ap-guangzhou (50), ap-shanghai (7)`: a property of the engines that a request may be sent to, with how many have
@@ -109,7 +112,7 @@ pub(super) async fn confirm(question: Question<'_>) -> Result<(), Failure> {
         }
     }
     let engines = question.engines().to_string();
-    to_stderr(&question.text());
+    to_stderr_wrapped(&question.text(), INDENT);
     let mut prompt = format!("type the number of engines that may be switched ({engines}) to continue: ");
     for _ in 0..TRIES {
         to_stderr(&prompt);

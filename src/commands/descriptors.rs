@@ -27,7 +27,7 @@ pub(super) fn for_requests(wanted: usize) -> usize {
     free(ROOM_TO_READ + wanted).saturating_sub(ROOM_TO_READ).max(1)
 }
 
-/// How many more files can be open at this moment, up to so many. RunHeader them tells more than the limit does: a
+/// How many more files can be open at this moment, up to so many. Opening them tells more than the limit does: a
 /// process may begin with files that were open before.
 #[cfg(unix)]
 fn free(most: usize) -> usize {

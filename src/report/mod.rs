@@ -16,8 +16,9 @@ mod whoami;
 #[cfg(test)]
 mod fixtures;
 
+pub use anstream::ColorChoice;
 pub use live::{LogLine, Reporter, TallyReader, Terminal, log_writer};
-pub use print::{ColorChoice, set_color, stdout_columns};
+pub use print::{set_color, stdout_columns};
 pub use result::{Closing, Prediction, Preview, PreviewRow, preview, preview_json, summary, summary_json};
 pub use table::{Columns, table};
 pub use text::{clock_note, counted, soaks};

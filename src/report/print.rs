@@ -5,28 +5,12 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
-use anstream::AutoStream;
+use anstream::{AutoStream, ColorChoice};
 use console::{Term, measure_text_width};
 
-/// When to print colours, as `--color` says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ColorChoice {
-    /// On terminals, unless `NO_COLOR` or `CLICOLOR=0` is set; elsewhere with `CLICOLOR_FORCE`.
-    #[default]
-    Auto,
-    /// Everywhere.
-    Always,
-    /// Nowhere.
-    Never,
-}
-
-/// Sets for the whole process when colours are printed; call it once, before anything is printed.
+/// Sets for the whole process when colours are printed; call it once, before anything is printed. `Auto` prints them on
+/// terminals, unless `NO_COLOR` or `CLICOLOR=0` is set, and elsewhere with `CLICOLOR_FORCE`.
 pub fn set_color(choice: ColorChoice) {
-    let choice = match choice {
-        ColorChoice::Auto => anstream::ColorChoice::Auto,
-        ColorChoice::Always => anstream::ColorChoice::Always,
-        ColorChoice::Never => anstream::ColorChoice::Never,
-    };
     choice.write_global();
 }
 
@@ -52,6 +36,11 @@ pub fn may_be_closed() -> bool {
 /// reported nowhere.
 pub fn to_stderr(text: &str) {
     let _ = write_all(anstream::stderr().lock(), text);
+}
+
+/// Writes a message to stderr, and wraps it at spaces if stderr is a terminal; continued lines are indented.
+pub fn to_stderr_wrapped(text: &str, indent: usize) {
+    to_stderr(&wrap(text, stderr_columns(), indent));
 }
 
 /// Writes what must not be lost to stderr, or to stdout if stderr cannot be written.
@@ -111,7 +100,7 @@ pub(super) fn stderr() -> AutoStream<io::Stderr> {
 /// The text with colours or without, as `--color` and stderr demand.
 pub(super) fn for_stderr(text: &str) -> String {
     match AutoStream::choice(&io::stderr()) {
-        anstream::ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
+        ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
         _ => text.to_owned(),
     }
 }

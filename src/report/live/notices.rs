@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::format;
 use crate::job::{JobIndex, JobResult, Outcome};
 use crate::report::{style, text};
+use crate::tally::Counts;
 
 /// So many notices on one topic are shown at once.
 const SHOWN_AT_ONCE: u32 = 3;
@@ -61,7 +62,7 @@ impl Notices {
     pub fn take(&mut self, after: Duration, state: &ProgressState, event: &Event) -> Vec<String> {
         match event {
             Event::WaveStarted { wave } => {
-                let jobs = state.tally.waves().get(*wave).map_or(0, crate::tally::Counts::jobs);
+                let jobs = state.tally.waves().get(*wave).map_or(0, Counts::jobs);
                 let title = text::wave_title(&state.header, *wave);
                 self.wave_started = title.map(|title| text::wave_started(&title, jobs));
                 return Vec::new();
@@ -79,15 +80,13 @@ impl Notices {
         if needs_work(event) {
             shown.extend(self.wave_started.take());
         }
-        match notice(state, event) {
-            Some((topic, code, text)) => shown.extend(self.pass(after, topic, code, text)),
-            None => {
-                let milestone = milestone(after, state, event);
-                if !milestone.is_empty() {
-                    shown.extend(self.release(after, |_, _| true));
-                }
-                shown.extend(milestone);
-            }
+        if let Some((topic, code, text)) = notice(state, event) {
+            shown.extend(self.pass(after, topic, code, text));
+        }
+        let milestone = milestone(after, state, event);
+        if !milestone.is_empty() {
+            shown.extend(self.release(after, |_, _| true));
+            shown.extend(milestone);
         }
         if matches!(event, Event::Tick) {
             shown.extend(self.release_due(after));

@@ -149,54 +149,23 @@ impl TermLike for ShortLines {
     }
 }
 
-/// Makes a [`LogLine`] for each log line, for `tracing_subscriber::fmt::layer().with_writer(…)`.
+/// Makes a writer for each log line, for `tracing_subscriber::fmt::layer().with_writer(…)`.
 pub fn log_writer(terminal: &Terminal) -> impl Fn() -> LogLine + use<> {
     let terminal = terminal.clone();
-    move || LogLine { terminal: terminal.clone(), text: Vec::new() }
+    move || LogLine(terminal.clone())
 }
 
-/// Collects one log line and writes it when it is complete.
+/// Writes log lines above the bars; each write is a whole line.
 #[derive(Debug)]
-pub struct LogLine {
-    terminal: Terminal,
-    text: Vec<u8>,
-}
+pub struct LogLine(Terminal);
 
 impl Write for LogLine {
-    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
-        self.text.extend_from_slice(part);
-        Ok(part.len())
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.print(&String::from_utf8_lossy(line));
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if !self.text.is_empty() {
-            let text = std::mem::take(&mut self.text);
-            self.terminal.print(&String::from_utf8_lossy(&text));
-        }
         Ok(())
-    }
-}
-
-impl Drop for LogLine {
-    fn drop(&mut self) {
-        // never fails: see `flush`
-        let _ = self.flush();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_line_is_collected_until_it_is_complete_and_written_once() {
-        let terminal = Terminal::drawing_to(ProgressDrawTarget::hidden());
-        let mut line = log_writer(&terminal)();
-        for part in ["a log line ", "of a test\n"] {
-            line.write_all(part.as_bytes()).expect("collecting never fails");
-        }
-        assert_eq!(line.text, b"a log line of a test\n");
-        line.flush().expect("writing never fails");
-        assert!(line.text.is_empty(), "the line would be written again");
     }
 }

@@ -389,7 +389,7 @@ impl JobState {
             Phase::AwaitingRead { since, .. } => *since = later(*since),
             Phase::Converging { since, ready_since } => (*since, *ready_since) = (later(*since), None),
             Phase::Unconfirmed { since, old_image_since, .. } => {
-                (*since, *old_image_since) = (later(*since), None)
+                (*since, *old_image_since) = (later(*since), None);
             }
             _ => {}
         }
