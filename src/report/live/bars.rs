@@ -3,8 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use indicatif::ProgressBar;
-
 use super::clock;
 use super::notices::Notices;
 use super::sink::Sink;
@@ -12,7 +10,6 @@ use super::state::ProgressState;
 use super::status;
 use super::terminal::Terminal;
 use crate::event::Event;
-use crate::report::print;
 
 /// Most waves that have a bar; of more waves, those around the current one.
 const MOST_ROWS: usize = 6;
@@ -23,32 +20,22 @@ const REDRAW_EVERY: Duration = Duration::from_millis(100);
 pub struct Bars {
     terminal: Terminal,
     notices: Notices,
-    /// All rows are one bar of several lines.
-    bar: Option<ProgressBar>,
     drawn: Duration,
 }
 
 impl Bars {
     /// Bars on this terminal; they appear when the run starts, and are cleared when it ends.
     pub fn new(terminal: &Terminal) -> Self {
-        Self { terminal: terminal.clone(), notices: Notices::default(), bar: None, drawn: Duration::ZERO }
+        Self { terminal: terminal.clone(), notices: Notices::default(), drawn: Duration::ZERO }
     }
 
-    fn draw(&mut self, after: Duration, state: &ProgressState) {
-        let Some(bar) = &self.bar else { return };
+    fn draw(&mut self, after: Duration, state: &ProgressState) -> io::Result<()> {
         let columns = Terminal::bar_columns();
-        let mut lines: Vec<String> =
-            status::rows(state, columns).into_iter().skip(first_row(state)).take(MOST_ROWS).collect();
-        lines.push(status::status(after, state, columns));
-        lines.extend(status::problems(state, columns));
-        bar.set_message(print::for_stderr(&lines.join("\n")));
+        let rows = status::rows(state, columns).into_iter().skip(first_row(state)).take(MOST_ROWS);
+        let status = status::status(after, state, columns);
+        let bars = rows.chain([status]).chain(status::problems(state, columns)).collect();
         self.drawn = after;
-    }
-
-    fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            self.terminal.clear_bar(&bar);
-        }
+        self.terminal.draw(bars)
     }
 }
 
@@ -60,9 +47,6 @@ fn first_row(state: &ProgressState) -> usize {
 
 impl Sink for Bars {
     fn show(&mut self, after: Duration, state: &ProgressState, event: &Event) -> io::Result<()> {
-        if matches!(event, Event::RunStarted(_)) {
-            self.bar = Some(self.terminal.add_bar()?);
-        }
         for text in self.notices.take(after, state, event) {
             let time = clock::local_time(after);
             self.terminal.print_above(&clock::line(time, &text, Some(Terminal::columns())))?;
@@ -75,26 +59,24 @@ impl Sink for Bars {
             | Event::SoakStarted { .. }
             | Event::SoakEnded { .. }
             | Event::Stopping(_) => self.draw(after, state),
-            Event::RunEnded => self.clear(),
+            Event::RunEnded => self.terminal.draw(Vec::new()),
             _ if after >= self.drawn + REDRAW_EVERY => self.draw(after, state),
-            _ => {}
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
 impl Drop for Bars {
     /// However the run ends, no bar stays on the screen.
     fn drop(&mut self) {
-        self.clear();
+        // a terminal that is gone has nothing to be cleared
+        let _ = self.terminal.draw(Vec::new());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-
-    use indicatif::ProgressDrawTarget;
 
     use super::*;
     use crate::report::fixtures;
@@ -121,37 +103,24 @@ mod tests {
     }
 
     /// A terminal that is gone: every write fails.
-    #[derive(Debug)]
     struct Gone;
 
-    macro_rules! refuse {
-        ($($name:ident($($argument:ty),*)),*) => {
-            $(fn $name(&self, $(_: $argument),*) -> io::Result<()> { Err(io::ErrorKind::BrokenPipe.into()) })*
-        };
-    }
-
-    impl indicatif::TermLike for Gone {
-        fn width(&self) -> u16 {
-            80
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
         }
-        refuse!(move_cursor_up(usize), move_cursor_down(usize), move_cursor_right(usize));
-        refuse!(move_cursor_left(usize), write_line(&str), write_str(&str), clear_line(), flush());
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
     }
 
     #[test]
     fn a_terminal_that_is_gone_does_not_stop_the_run() {
-        let terminal = Terminal::drawing_to(ProgressDrawTarget::term_like(Box::new(Gone)));
-        let mut line = log_writer(&terminal)();
-        line.write_all(b"a log line of a test\n").expect("writing never fails");
+        let terminal = Terminal::new(Box::new(Gone), true);
+        log_writer(&terminal)().write_all(b"a log line of a test\n").expect("errors are ignored");
         let mut bars = Bars::new(&terminal);
         let state = fixtures::busy_state();
         assert!(bars.show(Duration::ZERO, &state, &Event::RunStarted(state.header.clone())).is_err());
-    }
-
-    #[test]
-    fn a_run_leaves_no_bar_behind() {
-        let mut bars = Bars::new(&Terminal::drawing_to(ProgressDrawTarget::hidden()));
-        fixtures::mixed().show_to(&mut bars);
-        assert!(bars.bar.is_none());
     }
 }

@@ -1,49 +1,53 @@
 //! The terminal behind stderr: bars at its bottom, and lines above them that do not break them.
 
+use std::env;
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use console::Term;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use console::{Term, is_dumb};
 
 use crate::report::print;
 
 /// Columns of a terminal that does not report its size.
 const USUAL_COLUMNS: usize = 80;
-/// Columns at the right edge that bars leave free for `^C`, which the terminal prints behind the last one.
+/// Columns at the right edge that bars leave free for `^C`, which the terminal prints behind the last one: on a full
+/// line it would wrap, and the first bar would never be cleared.
 const ECHO: usize = 3;
-/// How often bars are drawn in one second, at most.
-const DRAWN_PER_SECOND: u8 = 20;
+/// Erases from the cursor to the end of the screen.
+const ERASE_BELOW: &str = "\x1b[J";
 
 /// The part of the terminal that is redrawn, shared by the bars and everything else that writes to stderr meanwhile.
 #[derive(Clone)]
-pub struct Terminal {
-    bars: MultiProgress,
-    /// True while there are bars.
-    has_bars: Arc<AtomicBool>,
+pub struct Terminal(Arc<Mutex<Screen>>);
+
+struct Screen {
+    out: Box<dyn Write + Send>,
+    can_draw: bool,
+    /// The bars on the screen; the cursor is behind the last one.
+    bars: Vec<String>,
 }
 
 impl Terminal {
     /// The terminal behind stderr.
     pub fn on_stderr() -> Self {
-        let terminal = Term::buffered_stderr();
-        if !terminal.is_term() {
-            return Self::drawing_to(ProgressDrawTarget::hidden());
-        }
-        let lines = ShortLines { terminal, ended: AtomicBool::new(false) };
-        Self::drawing_to(ProgressDrawTarget::term_like_with_hz(Box::new(lines), DRAWN_PER_SECOND))
+        let can_draw = Term::stderr().is_term() && !is_dumb() && env::var_os("CI").is_none();
+        Self::new(Box::new(io::stderr()), can_draw)
     }
 
-    /// A terminal that draws to this target.
-    pub(super) fn drawing_to(target: ProgressDrawTarget) -> Self {
-        Self { bars: MultiProgress::with_draw_target(target), has_bars: Arc::default() }
+    /// A terminal that draws into any writer.
+    pub(super) fn new(out: Box<dyn Write + Send>, can_draw: bool) -> Self {
+        Self(Arc::new(Mutex::new(Screen { out, can_draw, bars: Vec::new() })))
     }
 
-    /// True if stderr is a terminal that can move its cursor.
+    fn screen(&self) -> MutexGuard<'_, Screen> {
+        // whoever panicked while writing leaves bars that are cleared at the next write
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True if stderr is a terminal that can move its cursor, and not that of a CI job.
     pub fn can_draw(&self) -> bool {
-        !self.bars.is_hidden()
+        self.screen().can_draw
     }
 
     /// Columns of a line.
@@ -56,96 +60,44 @@ impl Terminal {
         Self::columns().saturating_sub(ECHO)
     }
 
-    /// Adds the bar at the bottom. Its text is all there is in it, so that colours follow `--color`.
-    pub(super) fn add_bar(&self) -> io::Result<ProgressBar> {
-        let style = ProgressStyle::with_template("{msg}").map_err(io::Error::other)?;
-        let bar = self.bars.add(ProgressBar::no_length().with_style(style));
-        self.has_bars.store(true, Ordering::Relaxed);
-        Ok(bar)
+    /// Draws bars in place of those on the screen; without bars it clears them.
+    pub(super) fn draw(&self, bars: Vec<String>) -> io::Result<()> {
+        self.screen().update("", bars)
     }
 
-    /// Clears a bar that was added.
-    pub(super) fn clear_bar(&self, bar: &ProgressBar) {
-        bar.finish_and_clear();
-        self.has_bars.store(false, Ordering::Relaxed);
-    }
-
-    /// Prints lines above the bars.
+    /// Prints whole lines above the bars.
     pub(super) fn print_above(&self, lines: &str) -> io::Result<()> {
-        self.bars.println(print::for_stderr(lines.trim_end_matches('\n')))
+        let mut screen = self.screen();
+        let bars = screen.bars.clone();
+        screen.update(&print::for_stderr(lines), bars)
     }
 
-    /// Writes whole lines to stderr, above the bars if there are any. Errors are ignored, because they could be
+    /// Prints whole lines to stderr, above the bars if there are any. Errors are ignored, because they could be
     /// reported nowhere.
     pub fn print(&self, lines: &str) {
-        if self.has_bars.load(Ordering::Relaxed) {
-            // `MultiProgress::suspend` would panic if the terminal is gone
-            let _ = self.print_above(lines);
-        } else {
-            print::to_stderr(lines);
-        }
+        let _ = self.print_above(lines);
+    }
+}
+
+impl Screen {
+    /// Clears the bars, prints lines, and draws bars below them, in one write.
+    fn update(&mut self, lines: &str, bars: Vec<String>) -> io::Result<()> {
+        let clear = match self.bars.len() {
+            0 => String::new(),
+            1 => format!("\r{ERASE_BELOW}"),
+            // to the first bar
+            bars => format!("\r\x1b[{}A{ERASE_BELOW}", bars - 1),
+        };
+        let drawn = bars.iter().map(|bar| print::for_stderr(bar)).collect::<Vec<_>>().join("\n");
+        self.bars = bars;
+        self.out.write_all(format!("{clear}{lines}{drawn}").as_bytes())?;
+        self.out.flush()
     }
 }
 
 impl fmt::Debug for Terminal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Terminal").field("can_draw", &self.can_draw()).finish()
-    }
-}
-
-/// A terminal on which a line ends with a line break. indicatif fills each line with spaces up to the right edge; the
-/// `^C` that the terminal prints behind the last line would then wrap, and one bar would never be cleared.
-#[derive(Debug)]
-struct ShortLines {
-    terminal: Term,
-    /// True if the next text starts a new line.
-    ended: AtomicBool,
-}
-
-impl TermLike for ShortLines {
-    fn width(&self) -> u16 {
-        self.terminal.size().1
-    }
-
-    fn height(&self) -> u16 {
-        self.terminal.size().0
-    }
-
-    fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
-        self.terminal.move_cursor_up(lines)
-    }
-
-    fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
-        self.terminal.move_cursor_down(lines)
-    }
-
-    fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
-        self.terminal.move_cursor_right(columns)
-    }
-
-    fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
-        self.terminal.move_cursor_left(columns)
-    }
-
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.terminal.write_line(text)
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        let is_filler = !text.is_empty() && text.bytes().all(|byte| byte == b' ');
-        if self.ended.swap(is_filler, Ordering::Relaxed) {
-            self.terminal.write_line("")?;
-        }
-        if is_filler { Ok(()) } else { self.terminal.write_str(text) }
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        self.ended.store(false, Ordering::Relaxed);
-        self.terminal.clear_line()
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        self.terminal.flush()
     }
 }
 
@@ -167,5 +119,42 @@ impl Write for LogLine {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_are_printed_above_the_bars_and_cleared_bars_leave_nothing() {
+        let written = Written::default();
+        let terminal = Terminal::new(Box::new(written.clone()), true);
+        let taken =
+            || String::from_utf8(std::mem::take(&mut *written.0.lock().expect("no panic"))).expect("text");
+        terminal.print("a note\n");
+        assert_eq!(taken(), "a note\n");
+        terminal.draw(vec!["canary 0/2".into(), "0:01".into()]).expect("written");
+        assert_eq!(taken(), "canary 0/2\n0:01");
+        log_writer(&terminal)().write_all(b"a log line\n").expect("written");
+        assert_eq!(taken(), "\r\x1b[1A\x1b[Ja log line\ncanary 0/2\n0:01");
+        terminal.draw(Vec::new()).expect("written");
+        assert_eq!(taken(), "\r\x1b[1A\x1b[J");
+        terminal.print("the end\n");
+        assert_eq!(taken(), "the end\n");
     }
 }
