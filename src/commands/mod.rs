@@ -20,14 +20,12 @@ mod slow_read;
 mod unrecorded;
 mod whoami;
 
-use std::io::ErrorKind;
-
 use crate::cli::{Cli, Color, Command};
 use crate::cloud::credentials::Environment;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::format::{is_printable, printable};
-use crate::report::print::{may_be_closed, to_stderr, to_stderr_or_stdout, to_stdout};
+use crate::report::print::{is_reader_gone, may_be_closed, to_stderr, to_stderr_or_stdout, to_stdout};
 use crate::report::{ColorChoice, Terminal, set_color};
 
 /// Runs one command from start to end.
@@ -86,11 +84,11 @@ fn environment(profile: Option<&str>) -> Environment<'static> {
     Environment::new(&env_var, home, profile.map(str::to_owned))
 }
 
-/// Prints the result of a command that changed nothing. A closed pipe (`| head`) is no error: its reader has read what
+/// Prints the result of a command that changed nothing. That its reader is gone (`| head`) is no error: it has read what
 /// it wanted. Any other failure is, because a part of the result must not pass for all of it.
 fn print_result(text: &str) -> Result<(), Failure> {
     match to_stdout(text) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+        Err(error) if !is_reader_gone(&error) => {
             let what = format!("the result could not be written to stdout, or only a part of it: {error}");
             Err(Failure::new(Exit::Unprinted, what).next("fix stdout and run the same command again"))
         }
@@ -99,7 +97,7 @@ fn print_result(text: &str) -> Result<(), Failure> {
 }
 
 /// Prints the result of a run, to stderr if stdout cannot be written. False if that is an error of stdout, and not only
-/// a closed pipe. Whether it was closed by a shell (`>&-`) cannot be known, so then the result goes to both.
+/// a reader that is gone. Whether it was closed by a shell (`>&-`) cannot be known, so then the result goes to both.
 fn print_outcome(text: &str) -> bool {
     let Err(error) = to_stdout(text) else {
         if may_be_closed() {
@@ -108,7 +106,7 @@ fn print_outcome(text: &str) -> bool {
         return true;
     };
     to_stderr(&format!("note: stdout could not be written ({error}); this is the result:\n{text}"));
-    error.kind() == ErrorKind::BrokenPipe
+    is_reader_gone(&error)
 }
 
 /// Prints what was asked for with --help or --version, or else what is wrong with the command line.

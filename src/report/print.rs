@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use anstream::{AutoStream, ColorChoice};
 use console::{Term, measure_text_width};
@@ -25,11 +25,22 @@ pub fn to_stdout(text: &str) -> io::Result<()> {
 /// programs discard the output of others in the same way.
 pub fn may_be_closed() -> bool {
     let is_null_for_reading = || -> io::Result<bool> {
-        let mut stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let mut stdout = stdout_file()?;
         let is_null = stdout.metadata()?.rdev() == fs::metadata("/dev/null")?.rdev();
         Ok(is_null && stdout.read(&mut [0]).is_ok())
     };
     is_null_for_reading().unwrap_or(false)
+}
+
+/// True if an error of stdout says that its reader is gone: a closed pipe, or a terminal that was closed.
+pub fn is_reader_gone(error: &io::Error) -> bool {
+    let is_device = || -> io::Result<bool> { Ok(stdout_file()?.metadata()?.file_type().is_char_device()) };
+    let is_io_error = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+    error.kind() == io::ErrorKind::BrokenPipe || is_io_error && is_device().unwrap_or(false)
+}
+
+fn stdout_file() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
 /// Writes a message to stderr unchanged; the text brings its line break. An error is ignored, because it could be

@@ -53,7 +53,7 @@ pub fn status(after: Duration, state: &ProgressState, columns: usize) -> String 
         parts.push(style::bad("stopping"));
     } else if let Some(soaking) = soaking(after, state) {
         parts.push(soaking);
-    } else if is_sending(overall) {
+    } else if is_sending(state) {
         parts.push(rate(after, state));
     }
     parts.extend(text::counted([(overall.in_flight, "in flight"), (overall.converging, "converging")]));
@@ -89,8 +89,10 @@ fn fit(parts: Vec<String>, separator: &str, columns: usize) -> String {
     line
 }
 
-fn is_sending(overall: &Counts) -> bool {
-    overall.waiting + overall.in_flight + overall.retrying > 0
+/// True if requests of the current wave are left to send.
+fn is_sending(state: &ProgressState) -> bool {
+    let counts = state.wave.and_then(|(wave, _)| state.tally.waves().get(wave));
+    counts.is_some_and(|counts| counts.waiting + counts.in_flight + counts.retrying > 0)
 }
 
 fn rate(after: Duration, state: &ProgressState) -> String {
