@@ -57,7 +57,7 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     Ok(exit)
 }
 
-/// What the fleet looks like, as far as it may be looked at, what the service is called, and a simulator's clock.
+/// The state of the fleet as far as it may be read, the name of the service, and the clock of a simulator.
 async fn look_around(
     settings: &RunSettings,
     plan: &Plan,
@@ -125,7 +125,7 @@ fn exit_of(predictions: &[Prediction]) -> Exit {
     }
 }
 
-/// Rows of which nobody can say that they are, or will be, on their target.
+/// Rows of which it is not known that they are, or will be, on their target.
 fn is_open(prediction: &Prediction) -> bool {
     matches!(prediction, Prediction::CannotTell(_) | Prediction::Drifted(_))
 }

@@ -67,7 +67,7 @@ fn interrupted(signal: Signal) -> Failure {
         .next(format!("to start again: {}", command_line::again()))
 }
 
-/// Loads the plan, which may be a large one, on a thread that nobody has to wait for.
+/// Loads the plan, which may be large, on a thread of its own, so that a signal ends the run meanwhile.
 async fn load(settings: &RunSettings) -> Result<Option<Plan>, Failure> {
     let (path, region) = (settings.plan.clone(), settings.region.clone());
     let loaded = tokio::task::spawn_blocking(move || super::check::load(&path, region.as_ref()));
@@ -159,7 +159,7 @@ fn soaks_of_this_run(waves: Vec<Wave>, clock: Option<&FastClock>) -> Vec<Wave> {
     waves
 }
 
-/// Reads the fleet and asks for confirmation; returns what the fleet looks like.
+/// Reads the fleet and asks for confirmation; returns the state of the fleet.
 async fn survey_and_ask<F: Fleet>(
     settings: &RunSettings,
     plan: &Plan,
@@ -194,7 +194,7 @@ async fn preflight<F: Fleet>(
     Ok(Some(preflight.view))
 }
 
-/// Asks for confirmation before requests go to a service; false if nobody had to be asked.
+/// Asks for confirmation before requests go to a service; false if none was needed.
 async fn ask(
     settings: &RunSettings,
     plan: &Plan,
