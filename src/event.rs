@@ -1,12 +1,13 @@
-//! Facts that happen in a run, as `run` tells them and `report` hears them. No display policy.
+//! The events of a run, which `run` emits and `report` shows.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::job::{DataEngineId, Job, JobIndex, JobResult, Reason, Wave};
 
-/// What is known when a run opens.
+/// What is known when a run starts.
 #[derive(Clone, Debug)]
 pub struct RunHeader {
     /// Sortable id of this run.
@@ -15,19 +16,24 @@ pub struct RunHeader {
     pub parent_run_id: Option<String>,
     /// The plan as the user named it.
     pub plan: PathBuf,
-    /// The ledger that remembers this run.
+    /// The ledger of this run.
     pub ledger: PathBuf,
-    /// Host that is driven, or `simulator`.
+    /// Host that requests are sent to, or `simulator`.
     pub endpoint: String,
     /// Highest number of switch requests per second.
     pub rate: u32,
     /// Most attempts one job may use in this run.
     pub max_attempts: u32,
-    /// How long a unconfirmed engine must stay on its old image before it goes again.
+    /// How long an unconfirmed engine must stay on its old image, running, before its request is sent again.
     pub resend_after: Duration,
+    /// How long an engine must be seen running on its target before it counts as switched; none where accepted is the
+    /// end.
+    pub min_ready: Option<Duration>,
+    /// Longest wait for an accepted engine to be verified.
+    pub wait_timeout: Duration,
     /// Every row of the plan, in plan order; `JobIndex` points into it.
     pub jobs: Arc<[Job]>,
-    /// The waves, in the order in which they go.
+    /// The waves, in the order of the plan.
     pub waves: Arc<[Wave]>,
 }
 
@@ -41,7 +47,7 @@ pub enum StopReason {
     },
     /// The service refuses this account, key or address, whatever the engine.
     AccountRefused(Reason),
-    /// A wave did not come through its soak, so the next one does not open.
+    /// A wave failed its soak, so the next one does not start.
     SoakFailed(SoakFailure),
     /// The ledger can no longer be written.
     LedgerFailed {
@@ -50,12 +56,12 @@ pub enum StopReason {
     },
 }
 
-/// How a wave did not come through its soak.
+/// How a wave failed its soak.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SoakFailure {
     /// Name of the wave.
     pub wave: String,
-    /// How many of its engines are not where they were left, or were not to be read back in time.
+    /// How many of its engines have drifted, or could not be verified in time.
     pub engines: usize,
     /// One of them.
     pub first: DataEngineId,
@@ -63,12 +69,29 @@ pub struct SoakFailure {
     pub seen: String,
 }
 
-/// One fact.
+impl SoakFailure {
+    /// Which engines, and where: `DataEngine-a1 is on 5f2c11aa (and 2 more)`.
+    pub fn engines_text(&self) -> String {
+        let others = match self.engines.saturating_sub(1) {
+            0 => String::new(),
+            others => format!(" (and {others} more)"),
+        };
+        format!("{} is {}{others}", self.first, self.seen)
+    }
+}
+
+impl fmt::Display for SoakFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "wave {} failed its soak: {}", self.wave, self.engines_text())
+    }
+}
+
+/// One event.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The run begins; always the first event.
+    /// The run starts; always the first event.
     RunStarted(Arc<RunHeader>),
-    /// The jobs of a wave may go from now on.
+    /// Requests for the jobs of a wave may be sent from now on.
     WaveStarted {
         /// Position of the wave.
         wave: usize,
@@ -78,54 +101,64 @@ pub enum Event {
         /// Position of the wave.
         wave: usize,
     },
-    /// A wave that has closed soaks: no other one opens, and the run does not end, before that is over.
+    /// A wave that has ended soaks: no other wave starts, and the run does not end, before the soak ends.
     SoakStarted {
         /// Position of the wave.
         wave: usize,
         /// How much longer.
         left: Duration,
-        /// Whether it is read back after that.
+        /// Whether its engines are verified after that.
         verify: bool,
     },
-    /// A wave has soaked.
+    /// The soak of a wave ended.
     SoakEnded {
         /// Position of the wave.
         wave: usize,
-        /// True where it was read back and its engines are where they were left; false where nobody looked.
+        /// True if its engines were verified and have not drifted; false if they were not verified.
         verify: bool,
     },
-    /// A switch request left.
+    /// A switch request was sent.
     Sent {
         /// Whose.
         job: JobIndex,
         /// Which attempt of this job in this run, counted from one.
         attempt: u32,
     },
-    /// The service took the request, by its answer or as read-back shows; the engine is converging.
+    /// The service accepted the request, by its response or as verification shows; the engine is converging.
     Accepted {
         /// Whose.
         job: JobIndex,
     },
-    /// The service said that requests come too fast; the job goes again, and this uses up no attempt.
-    Throttled {
-        /// Whose request met the limit.
+    /// A read shows the engine running on its target; it is switched if it stays so for `min_ready`.
+    Ready {
+        /// Which.
         job: JobIndex,
-        /// The service's words.
+    },
+    /// A later read shows that the engine is not running on its target any more; it is converging again.
+    NotReady {
+        /// Which.
+        job: JobIndex,
+    },
+    /// The service throttled the request; it is sent again, and this uses up no attempt.
+    Throttled {
+        /// Whose request.
+        job: JobIndex,
+        /// What the service said.
         reason: Reason,
         /// Requests per second from now on.
         rate: f64,
     },
-    /// The service refused a signature because of its time; from now on requests are signed with the service's.
+    /// The service refused a signature because of its time; from now on requests are signed with the service's time.
     ClockSkew {
         /// Seconds by which the service's clock is ahead of this machine's; 0 where this machine's is right again.
         ahead: i64,
     },
-    /// The gate recovered to its full rate after throttling.
+    /// The rate is as high as allowed again after throttling.
     RateRestored {
         /// Requests per second from now on.
         rate: f64,
     },
-    /// A refusal that may pass, or a request that never left: the job goes again.
+    /// The request was refused for a transient cause, or not sent: it is sent again.
     WillRetry {
         /// Whose.
         job: JobIndex,
@@ -133,18 +166,18 @@ pub enum Event {
         attempt: u32,
         /// Why.
         reason: Reason,
-        /// Wait before it may go again.
+        /// Wait before it may be sent again.
         after: Duration,
     },
-    /// A request may have been applied: it has no readable answer, or was answered with a server fault. It is read back
-    /// before anything is sent again.
+    /// A request may have been applied: it has no readable response, or the response is a server fault. The engine is
+    /// verified before anything is sent again.
     Unconfirmed {
         /// Whose.
         job: JobIndex,
         /// Why.
         reason: Reason,
     },
-    /// Read-back shows that the unconfirmed request was not applied; the job goes again.
+    /// Verification shows that the unconfirmed request was not applied; it is sent again.
     NotApplied {
         /// Whose.
         job: JobIndex,
@@ -156,30 +189,30 @@ pub enum Event {
         /// How.
         result: JobResult,
     },
-    /// A sweep of the fleet could not be completed; it will be tried again.
+    /// Engines could not be read; they are read again.
     ReadFailed {
         /// Why.
         reason: Reason,
     },
-    /// An engine that was on its target, in an earlier run or before its wave soaked, is not as it was left; it is left
-    /// alone.
+    /// An engine that was on its target, in an earlier run or before its wave soaked, is not there any more; nothing is
+    /// sent for it.
     Drifted {
         /// Which.
         job: JobIndex,
         /// Where it is now, in a few words: `on 5f2c11aa`, `not listed`.
         seen: String,
     },
-    /// Nothing more is sent. After a signal only answers to requests under way are awaited; otherwise what was
-    /// accepted or is in doubt is still watched.
+    /// Nothing more is sent. After a signal the run only waits for responses; otherwise it also verifies what was accepted
+    /// or is unconfirmed.
     Stopping(StopReason),
     /// A second has passed.
     Tick,
-    /// The run is over; always the last event.
+    /// The run ended; always the last event.
     RunEnded,
 }
 
-/// Somebody who hears events in the order in which they happened.
+/// Receives events in the order in which they happened.
 pub trait Listener: Send {
-    /// Hears one event, `after` the run opened.
+    /// Receives one event, `after` the run started.
     fn on_event(&mut self, after: Duration, event: &Event);
 }

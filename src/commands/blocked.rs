@@ -1,4 +1,4 @@
-//! Refuses a plan with rows that nothing may be sent for, and names them.
+//! Refuses a plan with rows for which nothing may be sent, and names them.
 
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -7,7 +7,7 @@ use crate::job::{Decision, Job, Reason};
 use crate::plan::Plan;
 use crate::run::Preflight;
 
-/// Rows that are named one by one.
+/// Most rows that are named.
 const NAMED: usize = 20;
 
 /// Refuses a plan with blocked rows.

@@ -10,8 +10,8 @@ use crate::exit::Exit;
 use crate::format::{plural, shown_path};
 use crate::job::Region;
 use crate::plan::{self, Expect, Plan, PlanError};
-use crate::report::listed_soaks;
 use crate::report::print::to_stderr;
+use crate::report::soaks;
 use crate::settings;
 
 pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
@@ -28,7 +28,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
         plural(targets.len(), "image version"),
         plural(regions.len(), "region"),
         plural(plan.waves.len(), "wave"),
-        listed_soaks(&plan.waves).map_or_else(String::new, |soaks| format!(" (soaks: {soaks})")),
+        soaks(&plan.waves).map_or_else(String::new, |soaks| format!(" (soaks: {soaks})")),
         expectations(&plan.expect),
     ))?;
     if let Some(host) = endpoint {

@@ -1,4 +1,4 @@
-//! `dlc-fleet run --dry-run`: tells what the run would do. It is given nothing that can switch or write.
+//! `dlc-fleet run --dry-run`: prints what the run would do. It has no access to anything that can switch or write.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::job::{Decision, Job, Outcome, Reason, Wave};
 use crate::ledger::{self, LoadedLedger, Past};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
-use crate::report::{self, Preview, PreviewRow, preview_json};
+use crate::report::{self, Preview, PreviewRow, preview_json, stdout_columns};
 use crate::run::{ENGINE_NOT_FOUND, Preflight, Reader, foresee_soaks};
 use crate::settings::{self, DryRun, RunSettings};
 use crate::simulator::RunDefaults;
@@ -42,12 +42,13 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
         endpoint,
         rate: options.rate.per_second(),
         gap: request_gap(options.rate),
+        min_ready: options.verifies().then_some(options.min_ready),
         soaks: soaks.collect(),
         soak_failure: foreseen.failure,
         rows,
     };
     print_result(&match settings.output {
-        Output::Human => report::preview(&preview),
+        Output::Human => report::preview(&preview, stdout_columns()),
         Output::Json => preview_json(&preview, exit.code()),
     })?;
     Ok(exit)
@@ -89,8 +90,8 @@ fn row(plan: &Plan, job: &Job, decision: &Decision, preflight: &Preflight) -> Pr
             (report::Prediction::Done(*outcome), reason.as_ref().map(why))
         }
         Decision::UpToDate => (report::Prediction::UpToDate, None),
-        Decision::Watch => (report::Prediction::Watch, None),
-        Decision::Verify { .. } => (report::Prediction::InDoubt, None),
+        Decision::Watch => (report::Prediction::Accepted, None),
+        Decision::Verify { .. } => (report::Prediction::Unconfirmed, None),
         Decision::Send { from } => match (from, preflight.warning(job)) {
             (Some(from), None) => (report::Prediction::Switch { from: Some(from.clone()) }, None),
             (_, Some(warning)) => {

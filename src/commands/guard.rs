@@ -14,7 +14,7 @@ use crate::settings::RunSettings;
 /// An expected account, and where it is given.
 pub(super) struct ExpectedAccount<'a> {
     place: String,
-    account: &'a str,
+    pub(super) account: &'a str,
 }
 
 /// The accounts that the plan and the command line expect. If they differ, the comparison fails for one of them.

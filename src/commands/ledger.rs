@@ -64,7 +64,9 @@ fn verify(file: &Path) -> Result<Exit, Failure> {
 fn repair(file: &Path) -> Result<Exit, Failure> {
     recall_if_only_damaged(file)?;
     match ledger::repair(file).map_err(|error| explained(error, true))? {
-        None => print_outcome(&format!("{}: nothing to repair\n", shown_path(file))),
+        None => {
+            print_outcome(&format!("{}: nothing to repair\n", shown_path(file)));
+        }
         Some(Repaired { kept_lines, copy, named }) => {
             print_outcome(&format!(
                 "{}: {} kept; everything after them is set aside, and {} holds the whole file as it was\n",

@@ -16,7 +16,7 @@ use crate::error::Failure;
 use crate::exit::Exit;
 use crate::format;
 use crate::ledger;
-use crate::report::{Screen, log_writer};
+use crate::report::{Terminal, log_writer};
 
 /// The log file has everything of dlc-fleet, and warnings of its libraries.
 const FILE_FILTER: &str = "warn,dlc_fleet=trace";
@@ -55,7 +55,7 @@ fn real(path: &Path) -> PathBuf {
 }
 
 /// Starts logging. Lines to stderr are printed above the progress bars.
-pub(super) fn start(flags: &Everywhere, screen: &Screen) -> Result<(), Failure> {
+pub(super) fn start(flags: &Everywhere, terminal: &Terminal) -> Result<(), Failure> {
     let spoken = match flags.verbose {
         0 => "error",
         1 => "warn,dlc_fleet=info",
@@ -69,11 +69,11 @@ pub(super) fn start(flags: &Everywhere, screen: &Screen) -> Result<(), Failure> 
         None => EnvFilter::new(spoken),
     };
     let to_stderr =
-        fmt::layer().with_writer(log_writer(screen)).with_ansi(screen.can_draw()).with_filter(filter);
+        fmt::layer().with_writer(log_writer(terminal)).with_ansi(terminal.can_draw()).with_filter(filter);
     let to_file = match &flags.log_file {
         None => None,
         Some(path) => {
-            let file = LogFile::begin(path, screen).map_err(|error| {
+            let file = LogFile::begin(path, terminal).map_err(|error| {
                 let what = format!("--log-file {}: {error}; choose another path", path.display());
                 Failure::new(Exit::Usage, what)
             })?;
@@ -90,12 +90,12 @@ pub(super) fn start(flags: &Everywhere, screen: &Screen) -> Result<(), Failure> 
 struct LogFile {
     path: PathBuf,
     file: Mutex<Option<File>>,
-    screen: Screen,
+    terminal: Terminal,
 }
 
 impl LogFile {
     /// Opens the file and writes its first line, so that a path that is not writable fails before anything is sent.
-    fn begin(path: &Path, screen: &Screen) -> io::Result<Self> {
+    fn begin(path: &Path, terminal: &Terminal) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
         // a log names engines, as the ledger does
@@ -103,7 +103,7 @@ impl LogFile {
         let mut file = options.open(path)?;
         let (now, version, process) = (Timestamp::now(), env!("CARGO_PKG_VERSION"), std::process::id());
         file.write_all(format!("{now} dlc-fleet {version} started as process {process}\n").as_bytes())?;
-        Ok(Self { path: path.to_owned(), file: Mutex::new(Some(file)), screen: screen.clone() })
+        Ok(Self { path: path.to_owned(), file: Mutex::new(Some(file)), terminal: terminal.clone() })
     }
 
     fn append(&self, line: &[u8]) {
@@ -117,7 +117,7 @@ impl LogFile {
         };
         if let Some(error) = failed {
             let path = format::shown_path(&self.path);
-            self.screen.print(&format!("note: --log-file {path}: {error}; logging to this file stops\n"));
+            self.terminal.print(&format!("note: --log-file {path}: {error}; logging to this file stops\n"));
         }
     }
 }

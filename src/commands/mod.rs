@@ -21,15 +21,13 @@ mod slow_read;
 mod unrecorded;
 mod whoami;
 
-use std::io::ErrorKind;
-
 use crate::cli::{Cli, Color, Command};
 use crate::cloud::credentials::Environment;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::format::{is_printable, printable};
-use crate::report::print::{to_stderr, to_stdout, to_whoever_reads};
-use crate::report::{ColorChoice, Screen, set_color};
+use crate::report::print::{is_reader_gone, may_be_closed, to_stderr, to_stderr_or_stdout, to_stdout};
+use crate::report::{ColorChoice, Terminal, set_color};
 
 /// Runs one command from start to end.
 pub fn main(cli: &Cli) -> Exit {
@@ -39,26 +37,26 @@ pub fn main(cli: &Cli) -> Exit {
         Color::Always => ColorChoice::Always,
         Color::Never => ColorChoice::Never,
     });
-    let screen = Screen::on_stderr();
+    let terminal = Terminal::on_stderr();
     let done = descriptors::check().and_then(|()| logs::check(cli)).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| {
             Failure::new(Exit::Refused, format!("cannot start threads: {error}"))
                 .next("nothing was sent; raise the limits of this user (ulimit -u, ulimit -n)")
         })?;
-        let done = runtime.block_on(command(cli, &screen));
-        // a request in flight must not delay the end after a second Ctrl-C
+        let done = runtime.block_on(command(cli, &terminal));
+        // a request that is still under way must not keep a second Ctrl-C waiting
         runtime.shutdown_background();
         done
     });
     done.unwrap_or_else(|failure| fail(&failure))
 }
 
-async fn command(cli: &Cli, screen: &Screen) -> Result<Exit, Failure> {
+async fn command(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     signals::survive_file_size_limit();
-    logs::start(&cli.everywhere, screen)?;
+    logs::start(&cli.everywhere, terminal)?;
     match &cli.command {
-        Command::Run(args) => run::run(args, screen).await,
+        Command::Run(args) => run::run(args, terminal).await,
         Command::Check(args) => check::check(args),
         Command::Whoami(args) => whoami::whoami(args).await,
         Command::Simulate(args) => simulate::simulate(args).await,
@@ -87,24 +85,29 @@ fn environment(profile: Option<&str>) -> Environment<'static> {
     Environment::new(&env_var, home, profile.map(str::to_owned))
 }
 
-/// Prints a result to stdout. A closed pipe (`| head`) is not an error; any other failure is, because a truncated result
-/// must not pass for the whole.
+/// Prints the result of a command that changed nothing. That its reader is gone (`| head`) is no error: it has read what
+/// it wanted. Any other failure is, because a part of the result must not pass for all of it.
 fn print_result(text: &str) -> Result<(), Failure> {
     match to_stdout(text) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let what = format!("cannot write the whole result to stdout: {error}");
-            Err(Failure::new(Exit::Unprinted, what)
-                .next("free disk space or fix the redirection, then run the same command again"))
+        Err(error) if !is_reader_gone(&error) => {
+            let what = format!("the result could not be written to stdout, or only a part of it: {error}");
+            Err(Failure::new(Exit::Unprinted, what).next("fix stdout and run the same command again"))
         }
         _ => Ok(()),
     }
 }
 
-/// Prints the result of work that is done and cannot be repeated for printing: to stderr if stdout fails.
-fn print_outcome(text: &str) {
-    if let Err(error) = to_stdout(text) {
-        to_stderr(&format!("note: cannot write to stdout ({error}); the result follows\n{text}"));
-    }
+/// Prints the result of a run, to stderr if stdout cannot be written. False if that is an error of stdout, and not only
+/// a reader that is gone. Whether it was closed by a shell (`>&-`) cannot be known, so then the result goes to both.
+fn print_outcome(text: &str) -> bool {
+    let Err(error) = to_stdout(text) else {
+        if may_be_closed() {
+            to_stderr(text);
+        }
+        return true;
+    };
+    to_stderr(&format!("note: stdout could not be written ({error}); this is the result:\n{text}"));
+    is_reader_gone(&error)
 }
 
 /// Prints help, version, or the error in the command line.
@@ -124,8 +127,8 @@ pub fn answer(said: &clap::Error) -> Exit {
     printed.unwrap_or_else(|failure| fail(&failure))
 }
 
-/// Prints why a command failed.
+/// Prints why a command did not do what it was asked to.
 fn fail(failure: &Failure) -> Exit {
-    to_whoever_reads(&format!("{failure}\n"));
+    to_stderr_or_stdout(&format!("{failure}\n"));
     failure.exit
 }

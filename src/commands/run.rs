@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::confirm::{Question, confirm};
-use super::{blocked, command_line, descriptors, environment, print_outcome, setup, signals, unrecorded};
+use super::confirm::{Action, Question, confirm};
+use super::{
+    blocked, command_line, descriptors, environment, guard, print_outcome, setup, signals, unrecorded,
+};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
 use crate::cloud::http::HttpCloud;
@@ -14,17 +16,17 @@ use crate::error::Failure;
 use crate::event::{RunHeader, StopReason};
 use crate::exit::Exit;
 use crate::format::{duration, plural, shown_path};
-use crate::job::{Decision, Job, JobIndex, Outcome, Wave};
+use crate::job::{Decision, Outcome, Wave};
 use crate::ledger::{self, Past, RunStarted, Writer};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
-use crate::report::{self, Closing, Reporter, Screen};
+use crate::report::{self, Closing, Reporter, Terminal, stdout_columns};
 use crate::run::{Ended, Preflight, Reader, RunOptions, Signal, Signals, Start, execute};
 use crate::settings::{self, RunSettings, Target};
 use crate::simulator::RunDefaults;
 use crate::tally::Tally;
 
-pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure> {
+pub(super) async fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let settings = RunSettings::resolve(args, &environment(args.target.profile.as_deref()))?;
     if let Some(mode) = settings.dry_run {
         let plan = super::check::load(&settings.plan, settings.region.as_ref())?;
@@ -34,11 +36,11 @@ pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure
         };
     }
     let mut signals = signals::listen().map_err(|error| {
-        Failure::new(Exit::Refused, format!("signals cannot be listened to: {error}"))
+        Failure::new(Exit::Refused, format!("signals cannot be handled: {error}"))
             .next("nothing was sent; raise the limits of this user (ulimit -u, ulimit -n)")
     })?;
     match unless_signalled(&mut signals, load(&settings)).await? {
-        Some(plan) => switch(&settings, plan, screen, signals).await,
+        Some(plan) => switch(&settings, plan, terminal, signals).await,
         None => Ok(Exit::Usage),
     }
 }
@@ -58,10 +60,10 @@ async fn unless_signalled<T>(
 fn interrupted(signal: Signal) -> Failure {
     let what = format!("interrupted by {} before anything was sent or written", signal.name());
     Failure::new(signals::exit_of(signal.name()), what)
-        .next(format!("the same command begins again: {}", command_line::again()))
+        .next(format!("to start again: {}", command_line::again()))
 }
 
-/// Loads the plan, which may be a large one, on a thread that nobody has to wait for.
+/// Loads the plan, which may be large, on a thread of its own, so that a signal ends the run meanwhile.
 async fn load(settings: &RunSettings) -> Result<Option<Plan>, Failure> {
     let (path, region) = (settings.plan.clone(), settings.region.clone());
     let loaded = tokio::task::spawn_blocking(move || super::check::load(&path, region.as_ref()));
@@ -72,7 +74,7 @@ async fn load(settings: &RunSettings) -> Result<Option<Plan>, Failure> {
 async fn switch(
     settings: &RunSettings,
     mut plan: Plan,
-    screen: &Screen,
+    terminal: &Terminal,
     mut signals: Signals,
 ) -> Result<Exit, Failure> {
     setup::check_plan(settings, &plan)?;
@@ -100,8 +102,8 @@ async fn switch(
         Timestamp::now(),
     );
     let (header, run_line) = introduce(settings, plan, &run_id, &writer, endpoint, &options);
-    let reporter = Reporter::on_stderr(screen);
-    let witness = reporter.witness();
+    let reporter = Reporter::on_stderr(terminal);
+    let tally = reporter.tally_reader();
     let ended = execute(Start {
         cloud,
         reader,
@@ -116,7 +118,7 @@ async fn switch(
         signals,
     })
     .await;
-    conclude(settings, &header, witness.tally(), ended)
+    conclude(settings, &header, tally.tally(), ended)
 }
 
 /// The rules, with no more requests at once than there can be connections.
@@ -124,7 +126,7 @@ fn within_descriptors(options: RunOptions) -> RunOptions {
     let concurrency = descriptors::for_requests(options.concurrency);
     if concurrency < options.concurrency {
         to_stderr(&format!(
-            "note: there are file descriptors for {} at once, not for {}; raise the limit with `ulimit -n 1024`\n",
+            "note: the limit of file descriptors allows {} at once, not {}; raise it with `ulimit -n 1024`\n",
             plural(concurrency, "request"),
             options.concurrency,
         ));
@@ -136,7 +138,7 @@ fn within_descriptors(options: RunOptions) -> RunOptions {
 fn soaks_of_this_run(waves: Vec<Wave>, clock: Option<&RunDefaults>) -> Vec<Wave> {
     let (waves, longest) = settings::waves(waves, clock);
     if let Some(longest) = longest {
-        to_stderr(&format!("note: this rehearsal cuts soaks short, to {}\n", duration(longest)));
+        to_stderr(&format!("note: this simulation shortens soaks to {}\n", duration(longest)));
     }
     waves
 }
@@ -167,19 +169,29 @@ async fn ask(
     decisions: &[Decision],
     endpoint: &str,
 ) -> Result<bool, Failure> {
-    // an unconfirmed request may be sent again
-    let may_be_sent = |decision: &Decision| {
-        matches!(decision, Decision::Send { .. } | Decision::Wait(_) | Decision::Verify { .. })
-    };
-    let rows = plan.jobs.iter().zip(decisions);
-    let sent: Vec<&Job> = rows.filter(|row| may_be_sent(row.1)).map(|(job, _)| job).collect();
-    if settings.yes || sent.is_empty() || matches!(settings.target, Target::Simulator { .. }) {
+    let actions = decisions.iter().map(action).collect();
+    let expected = guard::expected_accounts(Some(plan), settings.expect_account.as_deref());
+    let account = expected.first().map(|expected| expected.account);
+    let question = Question { plan, actions, endpoint, account };
+    if settings.yes || question.engines() == 0 || matches!(settings.target, Target::Simulator { .. }) {
         return Ok(false);
     }
-    let regions: BTreeSet<&str> = sent.iter().map(|job| job.key.region.as_str()).collect();
-    let regions = regions.into_iter().collect::<Vec<_>>().join(", ");
-    confirm(Question { engines: sent.len(), regions: &regions, endpoint }).await?;
+    confirm(question).await?;
     Ok(true)
+}
+
+/// What the run is about to do with a job.
+fn action(decision: &Decision) -> Action {
+    match decision {
+        Decision::Send { .. } | Decision::Wait(_) => Action::Switch,
+        Decision::Verify { .. } => Action::VerifyUnconfirmed,
+        Decision::Watch => Action::Verify,
+        Decision::Keep { outcome: Outcome::Failed, .. }
+        | Decision::Fail(_)
+        | Decision::Block(_)
+        | Decision::Refuse(_) => Action::Fail,
+        Decision::Keep { .. } | Decision::UpToDate => Action::Done,
+    }
 }
 
 /// What is known beforehand: once for those who listen, once for the ledger.
@@ -213,6 +225,8 @@ fn introduce(
         rate: options.rate.per_second(),
         max_attempts: options.max_attempts,
         resend_after: options.resend_after,
+        min_ready: options.verifies().then_some(options.min_ready),
+        wait_timeout: options.wait_timeout,
         jobs: plan.jobs.into(),
         waves: plan.waves.into(),
     };
@@ -235,14 +249,15 @@ fn conclude(
         elapsed: ended.elapsed,
         peak_requests_per_second: (ended.peak_requests_per_second > 0)
             .then_some(ended.peak_requests_per_second),
-        resume: (exit != Exit::Success).then(command_line::again),
+        command: (exit != Exit::Success).then(command_line::again),
     };
-    print_outcome(&match settings.output {
-        Output::Human => report::summary(header, &tally, &closing),
-        Output::Json => report::json(header, &tally, &closing, exit.code()),
+    let printed = print_outcome(&match settings.output {
+        Output::Human => report::summary(header, &tally, &closing, stdout_columns()),
+        Output::Json => report::summary_json(header, &tally, &closing, exit.code()),
     });
     unrecorded::tell(settings, &ended.unrecorded, ended.recovered.as_ref());
-    Ok(exit)
+    // a code that says what happened to engines is not replaced
+    Ok(if exit == Exit::Success && !printed { Exit::Unprinted } else { exit })
 }
 
 /// The exit code of a run: why it stopped, else the worst outcome.
@@ -253,12 +268,7 @@ fn exit_of(stopped: Option<&StopReason>, tally: &Tally) -> Exit {
         Some(StopReason::Interrupted { signal }) => signals::exit_of(signal),
         Some(StopReason::AccountRefused(_) | StopReason::SoakFailed(_)) => Exit::Stopped,
         None if outcomes.of(Outcome::Failed) > 0 => Exit::Failed,
-        None if outcomes.good() < outcomes.total() || has_drifted(tally) => Exit::Incomplete,
+        None if outcomes.good() < outcomes.total() => Exit::Incomplete,
         None => Exit::Success,
     }
-}
-
-/// True where an engine that an earlier run brought to its target has been moved away since.
-fn has_drifted(tally: &Tally) -> bool {
-    (0..tally.outcomes().total()).any(|number| tally.drifted_to(JobIndex(number)).is_some())
 }

@@ -1,4 +1,4 @@
-//! A word to whoever waits for what has to be known before anything is sent.
+//! A note if something that is needed before the first request takes long.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use crate::format::plural;
 use crate::rate::until;
 use crate::report::print::to_stderr;
 
-/// Silence that is borne.
-const QUIET: Duration = Duration::from_secs(5);
+/// The note is printed after this time.
+const SLOW: Duration = Duration::from_secs(5);
 
-/// Waits for something, and says once what it is if it takes its time.
-pub(super) async fn tell_if_slow<T>(what: &str, waited_for: impl Future<Output = T>) -> T {
-    let mut waited_for = std::pin::pin!(waited_for);
+/// Waits for a future, and prints once what it is if that takes long.
+pub(super) async fn tell_if_slow<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
     tokio::select! {
         biased;
-        done = &mut waited_for => done,
-        () = until(Instant::now() + QUIET) => {
+        done = &mut work => done,
+        () = until(Instant::now() + SLOW) => {
             to_stderr(&format!("note: still {what}; nothing is sent before that is done\n"));
-            waited_for.await
+            work.await
         }
     }
 }
 
-/// The same for a look at the engines of so many rows.
-pub(super) async fn with_slow_read_note<T>(rows: usize, look: impl Future<Output = T>) -> T {
-    tell_if_slow(&format!("looking at the engines of {}", plural(rows, "row")), look).await
+/// The same for a read of the engines of so many rows.
+pub(super) async fn with_slow_read_note<T>(rows: usize, read: impl Future<Output = T>) -> T {
+    tell_if_slow(&format!("reading the engines of {}", plural(rows, "row")), read).await
 }

@@ -2,16 +2,16 @@
 
 use comfy_table::{Cell, CellAlignment, LineStyle, Row, Table, TableStyle};
 
-/// What the columns after the first hold.
+/// What the columns after the first contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Columns {
-    /// Texts, to be read from the left.
+    /// Texts, aligned left.
     Texts,
-    /// Numbers, to be compared by their last digits.
+    /// Numbers, aligned right.
     Numbers,
 }
 
-/// A header, a thin rule and the rows; no borders, no trailing blanks, each line with its break.
+/// A header, a thin rule and the rows; without borders and trailing blanks, each line with its line break.
 pub fn table<H: AsRef<str>>(header: &[H], rows: &[Vec<String>], columns: Columns) -> String {
     let mut table = Table::new();
     let rule = LineStyle::none().fill('─').junction('─');
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_stand_below_each_other_and_no_line_ends_in_blanks() {
+    fn numbers_are_aligned_right_and_no_line_ends_in_blanks() {
         let rows = [vec!["canary".into(), "6".into()], vec!["early".into(), "1024".into()]];
         let table = table(&["wave", "jobs"], &rows, Columns::Numbers);
         assert!(table.lines().all(|line| line == line.trim_end()));

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::json::written;
-use super::{clock_note, paint};
+use super::document::to_json;
+use super::{clock_note, style};
 use crate::format;
 
 const SCHEMA: &str = "dlc-fleet.whoami/1";
@@ -100,7 +100,7 @@ pub fn whoami(caller: &Whoami) -> String {
     }
     let mut text = String::new();
     for (label, value) in lines {
-        let _ = writeln!(text, "{} {}", paint::quiet(&format!("{label:>9}")), value);
+        let _ = writeln!(text, "{} {}", style::quiet(&format!("{label:>9}")), value);
     }
     if let Some(note) = clock_note(caller.clock_ahead) {
         let _ = writeln!(text, "{note}");
@@ -134,7 +134,7 @@ pub fn whoami_json(caller: &Whoami) -> String {
         Validity::Until { until, left } => (Some(moment(until)), Some(left)),
         Validity::Permanent | Validity::Unknown => (None, None),
     };
-    written(&Document {
+    to_json(&Document {
         schema: SCHEMA,
         source: &caller.source,
         account_id: &caller.account_id,

@@ -19,7 +19,7 @@ use super::ledger_writer::LedgerWriter;
 use super::options::RunOptions;
 use super::poll::{PollResult, Poller};
 use super::preflight::Preflight;
-use super::reasons::{RUN_ENDED, SOAK_FAILED, reading_failed, soak_failed};
+use super::reasons::{RUN_ENDED, SOAK_FAILED, reading_failed};
 use super::start::{Ended, Start};
 use super::stop::{Signal, Signals, Stopping};
 use super::waves::Waves;
@@ -365,7 +365,7 @@ impl<C: Cloud> Dispatcher<C> {
             Some(StopReason::Interrupted { signal }) => format!("the run was stopped by {signal}"),
             Some(StopReason::AccountRefused(reason)) => format!("the run was stopped by {}", reason.code),
             Some(StopReason::LedgerFailed { .. }) => "the ledger could not be written".to_owned(),
-            Some(StopReason::SoakFailed(failure)) => soak_failed(failure),
+            Some(StopReason::SoakFailed(failure)) => failure.to_string(),
             None => String::new(),
         };
         let code = match &self.stopped {

@@ -44,7 +44,7 @@ pub use fleet_view::FleetView;
 pub use options::RunOptions;
 pub use poll::{Reader, SurveyError};
 pub use preflight::Preflight;
-pub use reasons::{ENGINE_NOT_FOUND, reading_failed};
+pub use reasons::{ENGINE_NOT_FOUND, reading_failed, recorded_error};
 pub use soak_forecast::{SoaksForeseen, foresee_soaks};
 pub use start::{Ended, Start};
 pub use stop::{Signal, Signals};

@@ -2,7 +2,6 @@
 
 use crate::cloud::catalogue::{self, ErrorClass};
 use crate::cloud::{CallError, ConnectionProblem, Refusal};
-use crate::event::SoakFailure;
 use crate::job::{Origin, Reason};
 use crate::ledger::{LastError, RecordedReason};
 
@@ -152,7 +151,7 @@ pub(super) fn refused(refusal: &Refusal) -> Reason {
 }
 
 /// The reason for the last error on record.
-pub(super) fn recorded_error(error: &LastError) -> Reason {
+pub fn recorded_error(error: &LastError) -> Reason {
     described(error.code.as_deref().unwrap_or(NO_RESPONSE), error.message.clone(), error.request_id.clone())
 }
 
@@ -212,11 +211,4 @@ fn described(code: &str, message: Option<String>, request_id: Option<String>) ->
         needs_release: [MOVED_BY_ANOTHER_CLIENT, ENGINE_FAILED].contains(&code),
         request_id,
     }
-}
-
-/// Why no wave starts after this one, for the ledger and for the jobs that are not started.
-pub(super) fn soak_failed(failure: &SoakFailure) -> String {
-    let SoakFailure { wave, engines, first, seen } = failure;
-    let others = if *engines > 1 { format!(" (and {} more)", engines - 1) } else { String::new() };
-    format!("wave {wave} did not pass its soak check: {first} is {seen}{others}")
 }

@@ -1,4 +1,4 @@
-//! Claims about the fold: whatever happens, the columns add up.
+//! Tests of the fold: whatever happens, the columns add up.
 
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ fn header(waves_of_jobs: &[usize]) -> RunHeader {
         rate: 20,
         max_attempts: 6,
         resend_after: Duration::from_secs(60),
+        min_ready: Some(Duration::from_secs(10)),
+        wait_timeout: Duration::from_secs(30 * 60),
         jobs: jobs.collect(),
         waves: ["canary", "rest"].map(Wave::named).into(),
     }
@@ -58,28 +60,31 @@ fn tally_after(waves_of_jobs: &[usize], events: &[Event]) -> Tally {
 }
 
 #[test]
-fn a_job_is_followed_from_waiting_to_its_verdict() {
+fn a_job_progresses_from_waiting_to_its_result() {
     let job = JobIndex(0);
     let steps = [
-        (Event::Sent { job, attempt: 1 }, Standing::InFlight),
-        (Event::WillRetry { job, attempt: 1, reason: reason(), after: Duration::ZERO }, Standing::Retrying),
-        (Event::Sent { job, attempt: 2 }, Standing::InFlight),
-        (Event::Unconfirmed { job, reason: reason() }, Standing::Unconfirmed),
-        (Event::NotApplied { job }, Standing::Retrying),
-        (Event::Sent { job, attempt: 3 }, Standing::InFlight),
-        (Event::Throttled { job, reason: reason(), rate: 10.0 }, Standing::Retrying),
-        (Event::Sent { job, attempt: 3 }, Standing::InFlight),
-        (Event::Accepted { job }, Standing::Converging),
+        (Event::Sent { job, attempt: 1 }, Progress::InFlight),
+        (Event::WillRetry { job, attempt: 1, reason: reason(), after: Duration::ZERO }, Progress::Retrying),
+        (Event::Sent { job, attempt: 2 }, Progress::InFlight),
+        (Event::Unconfirmed { job, reason: reason() }, Progress::Unconfirmed),
+        (Event::NotApplied { job }, Progress::Retrying),
+        (Event::Sent { job, attempt: 3 }, Progress::InFlight),
+        (Event::Throttled { job, reason: reason(), rate: 10.0 }, Progress::Retrying),
+        (Event::Sent { job, attempt: 3 }, Progress::InFlight),
+        (Event::Accepted { job }, Progress::Converging),
+        (Event::Ready { job }, Progress::Confirming),
+        (Event::NotReady { job }, Progress::Converging),
+        (Event::Ready { job }, Progress::Confirming),
         (
             Event::JobEnded { job, result: result(Outcome::Switched) },
-            Standing::Settled(result(Outcome::Switched)),
+            Progress::Ended(result(Outcome::Switched)),
         ),
     ];
     let mut tally = Tally::new(&header(&[0]));
-    assert_eq!(tally.standing(job), Some(&Standing::Waiting));
-    for (event, standing) in steps {
+    assert_eq!(tally.progress(job), Some(&Progress::Waiting));
+    for (event, progress) in steps {
         tally.take(&event);
-        assert_eq!(tally.standing(job), Some(&standing), "after {event:?}");
+        assert_eq!(tally.progress(job), Some(&progress), "after {event:?}");
     }
     assert_eq!((tally.attempts(), tally.retries(), tally.throttles(), tally.unconfirmed()), (4, 2, 1, 1));
     assert_eq!((tally.jobs_sent(), tally.attempts_of(job)), (1, 4));
@@ -94,7 +99,7 @@ fn a_refusal_that_is_never_sent_again_is_no_retry() {
 }
 
 #[test]
-fn a_doubt_about_a_request_of_an_earlier_run_is_not_a_lost_answer_of_this_one() {
+fn an_unconfirmed_request_of_an_earlier_run_is_not_counted_as_one_of_this_run() {
     let unconfirmed = |at| Event::Unconfirmed { job: JobIndex(at), reason: reason() };
     let sent = Event::Sent { job: JobIndex(1), attempt: 1 };
     let tally = tally_after(&[0, 0], &[unconfirmed(0), sent, unconfirmed(1)]);
@@ -102,20 +107,22 @@ fn a_doubt_about_a_request_of_an_earlier_run_is_not_a_lost_answer_of_this_one() 
 }
 
 #[test]
-fn what_left_its_target_is_not_on_it_whichever_is_told_first() {
+fn a_drifted_job_counts_as_drifted_and_not_as_switched_in_either_order_of_events() {
     let job = JobIndex(0);
     let drifted = Event::Drifted { job, seen: "on image-9".into() };
     let earlier =
         Event::JobEnded { job, result: JobResult { from_earlier_run: true, ..result(Outcome::Switched) } };
     for events in [[drifted.clone(), earlier.clone()], [earlier, drifted]] {
         let tally = tally_after(&[0, 0], &events);
-        assert_eq!((tally.overall().on_target(), tally.overall().drifted), (0, 1));
-        assert_eq!(tally.waves()[0].on_target(), 0);
+        for outcomes in [tally.outcomes(), tally.waves()[0].outcomes()] {
+            assert_eq!((outcomes.of(Outcome::Switched), outcomes.on_target(), outcomes.good()), (0, 0, 0));
+            assert_eq!((outcomes.drifted, outcomes.total()), (1, 2));
+        }
     }
 }
 
 #[test]
-fn a_job_that_was_never_settled_is_called_unknown_only_if_a_request_may_have_been_applied() {
+fn an_unfinished_job_is_unknown_only_if_a_request_may_have_been_applied() {
     let sent = |at| Event::Sent { job: JobIndex(at), attempt: 1 };
     let tally = tally_after(
         &[0, 0, 0, 1],
@@ -132,7 +139,7 @@ fn a_job_that_was_never_settled_is_called_unknown_only_if_a_request_may_have_bee
 }
 
 #[test]
-fn a_late_answer_does_not_reopen_a_job_but_a_later_verdict_replaces_the_first() {
+fn a_late_response_does_not_reopen_a_job_and_a_later_result_replaces_the_first() {
     let job = JobIndex(0);
     let switched = Event::JobEnded { job, result: result(Outcome::Switched) };
     let failed = Event::JobEnded { job, result: result(Outcome::Failed) };
@@ -153,14 +160,14 @@ fn the_rate_follows_throttling_and_recovery() {
 }
 
 #[test]
-fn settled_by_an_earlier_run_is_counted_apart_and_still_under_its_outcome() {
+fn a_job_of_an_earlier_run_counts_under_its_outcome_too() {
     let earlier = JobResult { from_earlier_run: true, ..result(Outcome::Switched) };
     let tally = tally_after(&[0, 0], &[Event::JobEnded { job: JobIndex(1), result: earlier }]);
     assert_eq!((tally.from_earlier_runs(), tally.outcomes().of(Outcome::Switched)), (1, 1));
 }
 
 #[test]
-fn every_outcome_has_a_place_of_its_own() {
+fn every_outcome_has_its_own_index() {
     for (at, outcome) in Outcome::ALL.into_iter().enumerate() {
         assert_eq!(outcome as usize, at, "{outcome}");
     }
@@ -169,7 +176,7 @@ fn every_outcome_has_a_place_of_its_own() {
 /// Any event about any of `jobs` jobs, and now and then about one that is not in the plan.
 fn any_event(jobs: usize) -> impl Strategy<Value = Event> {
     let outcome = prop::sample::select(Outcome::ALL.to_vec());
-    (0..=jobs, 0..11_u8, outcome, any::<bool>()).prop_map(|(job, kind, outcome, earlier)| {
+    (0..=jobs, 0..13_u8, outcome, any::<bool>()).prop_map(|(job, kind, outcome, earlier)| {
         let job = JobIndex(job);
         match kind {
             0 | 1 => Event::Sent { job, attempt: 1 },
@@ -182,6 +189,8 @@ fn any_event(jobs: usize) -> impl Strategy<Value = Event> {
                 Event::JobEnded { job, result: JobResult { from_earlier_run: earlier, ..result(outcome) } }
             }
             9 => Event::Drifted { job, seen: "on image-9".into() },
+            10 => Event::Ready { job },
+            11 => Event::NotReady { job },
             _ => Event::Tick,
         }
     })
@@ -209,7 +218,8 @@ proptest! {
 
             // the oracle: count again from the jobs themselves
             for outcome in Outcome::ALL {
-                let counted = (0..waves.len()).filter(|&at| tally.outcome(JobIndex(at)) == outcome).count();
+                let jobs = (0..waves.len()).map(JobIndex).filter(|&job| tally.drifted_to(job).is_none());
+                let counted = jobs.filter(|&job| tally.outcome(job) == outcome).count();
                 prop_assert_eq!(counted, tally.outcomes().of(outcome), "{}", outcome);
             }
             for (wave, counts) in tally.waves().iter().enumerate() {

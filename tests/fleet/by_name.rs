@@ -96,7 +96,7 @@ fn whoever_waits_for_a_long_look_is_told_what_is_going_on() {
     let ran = stage.run(&["--dry-run"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(
-        ran.stderr.matches("note: still looking at the engines of 120 rows").count(),
+        ran.stderr.matches("note: still reading the engines of 120 rows").count(),
         1,
         "{}",
         ran.stderr

@@ -29,7 +29,7 @@ fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
 
 #[test]
 fn a_clock_that_is_wrong_from_the_start_is_told_once_and_made_up_for() {
-    for (skew, words) in [("10m", "10m behind the service's"), ("-10m", "10m ahead of the service's")] {
+    for (skew, words) in [("10m", "behind the service's clock"), ("-10m", "ahead of the service's clock")] {
         let stage = Stage::new(&rows(30), &format!("clock_skew: {skew}\n{CALM}"));
         let ran = stage.run(&[]);
         assert_done(&stage, 30, &ran);
@@ -56,7 +56,7 @@ fn a_clock_that_is_stepped_during_a_run_costs_the_requests_under_way_a_second_tr
     let ran = wait_for(child);
     assert_done(&stage, 60, &ran);
     // the last step sets the clock right again
-    assert!(ran.stderr.contains("agrees with the service's again"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("agrees with the service's clock again"), "{}", ran.stderr);
     let refused = refused_for_their_time(&stage);
     survived(
         "a clock of the service that is stepped by 10 min, 30 min, 17 h and back during one run",

@@ -150,7 +150,7 @@ fn throttling_slows_the_run_down_and_fails_nothing() {
         let stage = Stage::new(&plan(), &weather(code));
         let ran = stage.run(&["--output", "json", "--max-attempts", "1"]);
         assert_eq!(ran.code, Some(0), "{code}: {}", ran.stderr);
-        assert!(ran.stderr.contains(code) && ran.stderr.contains("slowed"), "{}", ran.stderr);
+        assert!(ran.stderr.contains(code) && ran.stderr.contains("rate reduced"), "{}", ran.stderr);
         assert_eq!(ran.json()["throttles"], 1);
     }
 }

@@ -1,4 +1,4 @@
-//! How the executable ends: every exit code, and what it says and leaves behind.
+//! How the executable ends: every exit code, what it prints, and what it leaves.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::stage::{LEDGER, Stage, executable, finish, rows, signal};
 
 const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
-/// The codes of a Markdown table or an indented list: whatever leads a line as a number.
+/// The codes of a Markdown table or an indented list: the numbers at the beginning of lines.
 fn codes(text: &str) -> Vec<u8> {
     let lines = text.lines().map(|line| line.trim_start_matches(['|', ' ']));
     let numbers = lines.filter_map(|line| line.split([' ', '|']).next()).filter_map(|word| word.parse().ok());
@@ -54,7 +54,8 @@ fn without_a_terminal_and_without_yes_nothing_is_sent() {
     let stage = Stage::new(&rows(2), CALM);
     let ran = finish(stage.command(&[]));
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
-    assert!(ran.stderr.contains("2 engines") && ran.stderr.contains("--yes"), "{}", ran.stderr);
+    let expected = "error: cannot ask for confirmation: stdin is not a terminal; pass --yes";
+    assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     assert_eq!(stage.requests(), 0);
     assert_eq!(
         std::fs::read_dir(stage.folder.path()).expect("a folder").count(),
@@ -82,9 +83,9 @@ fn without_keys_nothing_is_sent_and_the_variables_are_named() {
 }
 
 #[test]
-fn engines_that_do_not_converge_are_told_apart_from_failures() {
-    let weather = format!("{CALM}faults:\n  - {{fault: never-switches, engines: [DataEngine-0001]}}\n");
-    let stage = Stage::new(&rows(3), &weather);
+fn engines_that_do_not_converge_are_timed_out_and_not_failed() {
+    let faults = format!("{CALM}faults:\n  - {{fault: never-switches, engines: [DataEngine-0001]}}\n");
+    let stage = Stage::new(&rows(3), &faults);
     let ran = stage.run(&["--min-ready", "200ms", "--wait-timeout", "3s", "--output", "json"]);
     assert_eq!(ran.code, Some(4), "{}", ran.stderr);
     assert_eq!(ran.json()["jobs"][1]["outcome"], "timed-out");
@@ -92,8 +93,8 @@ fn engines_that_do_not_converge_are_told_apart_from_failures() {
 
 #[test]
 fn an_account_wide_refusal_stops_the_run() {
-    let weather = format!("{CALM}faults:\n  - {{fault: AuthFailure.TokenFailure}}\n");
-    let stage = Stage::new(&rows(40), &weather);
+    let faults = format!("{CALM}faults:\n  - {{fault: AuthFailure.TokenFailure}}\n");
+    let stage = Stage::new(&rows(40), &faults);
     let ran = stage.run(&["--output", "json"]);
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
     assert!(stage.requests() < 10, "{} requests after the first refusal", stage.requests());
@@ -101,7 +102,7 @@ fn an_account_wide_refusal_stops_the_run() {
 }
 
 #[test]
-fn a_damaged_ledger_is_refused_by_line() {
+fn a_damaged_ledger_is_refused_with_the_number_of_the_line() {
     let stage = Stage::new(&rows(3), CALM);
     assert_eq!(stage.run(&[]).code, Some(0));
     let whole = stage.ledger();
@@ -114,7 +115,7 @@ fn a_damaged_ledger_is_refused_by_line() {
 }
 
 #[test]
-fn a_torn_last_line_is_set_aside_and_the_run_goes_on() {
+fn a_torn_last_line_is_set_aside_and_the_run_continues() {
     let stage = Stage::new(&rows(3), CALM);
     assert_eq!(stage.run(&[]).code, Some(0));
     let text = stage.ledger();
@@ -126,7 +127,7 @@ fn a_torn_last_line_is_set_aside_and_the_run_goes_on() {
 }
 
 #[test]
-fn a_ledger_serves_only_the_service_it_tells_of() {
+fn a_ledger_of_another_service_is_refused() {
     let (first, other) = (Stage::new(&rows(3), CALM), Stage::new(&rows(3), CALM));
     assert_eq!(first.run(&[]).code, Some(0));
     std::fs::copy(first.path(LEDGER), other.path(LEDGER)).expect("copied");
@@ -142,16 +143,22 @@ fn a_ledger_serves_only_the_service_it_tells_of() {
 }
 
 #[test]
-fn an_engine_that_was_moved_away_since_is_told_and_is_no_success() {
+fn a_drifted_engine_is_counted_apart_and_is_no_success() {
     let stage = Stage::new(&rows(3), CALM);
     assert_eq!(stage.run(&[]).code, Some(0));
     stage.simulator.with_world(|world| {
         let (region, id) = (Region::new("ap-guangzhou"), DataEngineId::new("DataEngine-0001"));
         assert!(world.set_image(&region, &id, Some(ImageVersionId::new("moved-away"))));
     });
-    let ran = stage.run(&[]);
+    let ran = stage.run(&["--output", "json"]);
     assert_eq!(ran.code, Some(4), "{}", ran.stdout);
-    assert!(ran.stdout.contains("moved-away") || ran.stderr.contains("moved-away"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("moved-away"), "{}", ran.stderr);
+    let (totals, job) = (&ran.json()["totals"], &ran.json()["jobs"][1]);
+    assert_eq!((&totals["switched"], &totals["drifted"], &totals["jobs"]), (&2.into(), &1.into(), &3.into()));
+    assert_eq!((&job["outcome"], &job["drifted_to"]), (&"drifted".into(), &"on moved-away".into()));
+    let ran = stage.run(&[]);
+    assert!(ran.stdout.starts_with("2 of 3 engines on target"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("wave   jobs  switched  drifted"), "{}", ran.stdout);
     assert_eq!(stage.requests(), 3, "it is left alone");
 }
 
@@ -165,7 +172,7 @@ fn get(address: &str, path: &str) -> String {
 }
 
 #[test]
-fn the_simulate_command_accepts_the_keys_that_it_prints_and_serves_statistics() {
+fn the_simulator_accepts_the_keys_that_it_prints_and_reports_its_counts() {
     let stage = Stage::new(&rows(6), CALM);
     let mut command = executable(stage.folder.path());
     command.args(["simulate", "--plan", "plan.csv"]);
@@ -193,7 +200,7 @@ fn the_simulate_command_accepts_the_keys_that_it_prints_and_serves_statistics() 
 }
 
 #[test]
-fn the_bare_command_and_every_help_text_exit_well() {
+fn help_and_version_exit_with_0_and_the_bare_command_with_2() {
     let run = |args: &[&str]| {
         let output =
             Command::new(env!("CARGO_BIN_EXE_dlc-fleet")).args(args).env_clear().output().expect("it runs");

@@ -38,6 +38,7 @@ mod proxies;
 mod refusals_that_prove_nothing;
 mod renewals;
 #[cfg(target_os = "linux")]
+mod sample_reasons;
 mod signals;
 mod sites;
 mod soak;

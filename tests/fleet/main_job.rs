@@ -8,7 +8,7 @@ use crate::stage::{LEDGER, Stage, rows, signal, wait_for, wait_until};
 const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
 #[test]
-fn a_fleet_is_switched_and_every_row_is_told() {
+fn a_fleet_is_switched_and_every_row_is_reported() {
     let stage = Stage::new(&rows(30), CALM);
     let ran = stage.run(&["--output", "json"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -39,7 +39,7 @@ fn the_same_command_again_sends_nothing() {
 }
 
 #[test]
-fn rows_added_and_reordered_between_runs_are_found_by_what_they_name() {
+fn rows_added_and_reordered_between_runs_are_recognized() {
     let stage = Stage::new(&rows(12), CALM);
     stage.write_plan(&rows(6));
     assert_eq!(stage.run(&[]).code, Some(0));
@@ -52,7 +52,7 @@ fn rows_added_and_reordered_between_runs_are_found_by_what_they_name() {
 }
 
 #[test]
-fn engines_on_their_target_are_never_sent_and_missing_ones_fail_at_once() {
+fn nothing_is_sent_for_engines_on_their_target_and_missing_engines_fail_at_once() {
     let stage = Stage::new(&rows(5), CALM);
     let mut plan = rows(5);
     plan.push(("DataEngine-nowhere".into(), "image-new".into()));
@@ -75,7 +75,7 @@ fn engines_on_their_target_are_never_sent_and_missing_ones_fail_at_once() {
 }
 
 #[test]
-fn a_run_killed_in_the_middle_and_started_again_switches_every_engine_once() {
+fn a_killed_run_that_is_started_again_switches_every_engine_once() {
     let stage = Stage::new(&rows(60), CALM);
     for sent in [7, 20, 33, 51] {
         // it is not over before it is killed, however late that is
@@ -114,7 +114,7 @@ fn a_dry_run_sends_no_switch_and_writes_nothing() {
 }
 
 #[test]
-fn a_dry_run_after_a_run_knows_what_is_done() {
+fn a_dry_run_after_a_run_shows_what_is_done() {
     let stage = Stage::new(&rows(6), CALM);
     stage.write_plan(&rows(3));
     assert_eq!(stage.run(&[]).code, Some(0));
@@ -132,10 +132,10 @@ fn a_dry_run_after_a_run_knows_what_is_done() {
 }
 
 #[test]
-fn without_read_rights_the_run_stops_and_names_permission_and_flag() {
-    let weather =
+fn without_read_permission_the_run_stops_and_names_permission_and_flag() {
+    let faults =
         format!("{CALM}faults:\n  - {{fault: UnauthorizedOperation, action: DescribeDataEngines}}\n");
-    let stage = Stage::new(&rows(3), &weather);
+    let stage = Stage::new(&rows(3), &faults);
     let ran = stage.run(&[]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     assert!(
@@ -150,7 +150,7 @@ fn without_read_rights_the_run_stops_and_names_permission_and_flag() {
 }
 
 #[test]
-fn accepted_is_the_end_with_no_wait_and_a_later_run_proves_it() {
+fn with_no_wait_jobs_end_as_accepted_and_a_later_run_verifies_them() {
     let stage = Stage::new(&rows(4), CALM);
     let ran = stage.run(&["--no-wait", "--output", "json"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

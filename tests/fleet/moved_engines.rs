@@ -109,7 +109,7 @@ fn an_engine_that_another_client_moved_is_released_by_a_flag() {
     let (stage, _) = moved_while_verified();
     assert_stays_failed(&stage, &[], 2);
     let dry = finish(stage.command(&["--dry-run", "--retry-moved", "--output", "json"]));
-    assert_eq!((dry.code, &dry.json()["totals"]["in_doubt"]), (Some(0), &2.into()), "{}", dry.told());
+    assert_eq!((dry.code, &dry.json()["totals"]["unconfirmed"]), (Some(0), &2.into()), "{}", dry.told());
     let ran = stage.run_json(&RELEASE);
     assert_all_switched(&stage, &ran, 2, 4);
     let ran = stage.run_json(&RELEASE);

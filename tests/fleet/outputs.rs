@@ -1,4 +1,4 @@
-//! Places that take nothing: readers that went away, full disks, limits on the size of files, readers that do not read.
+//! Outputs that cannot be written: closed pipes, full disks, limits on the size of files, readers that do not read.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::stage::{LEDGER, Stage, executable, finish, rows, signal, wait_for, wa
 
 const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
-/// What can be asked for without changing anything.
+/// Commands that change nothing.
 const QUESTIONS: [&[&str]; 9] = [
     &["check", "plan.csv"],
     &["run", "plan.csv", "--simulate", "--dry-run"],
@@ -29,7 +29,7 @@ fn full_disk() -> Stdio {
     std::fs::File::options().write(true).open("/dev/full").expect("/dev/full").into()
 }
 
-/// A pipe whose reader went away.
+/// A pipe without a reader.
 fn closed_pipe() -> Stdio {
     std::io::pipe().expect("a pipe").1.into()
 }
@@ -77,7 +77,7 @@ fn asked(stage: &Stage, question: &[&str]) -> Command {
 }
 
 #[test]
-fn an_answer_that_a_full_disk_cuts_short_is_an_error_and_one_that_nobody_reads_is_none() {
+fn a_result_that_a_full_disk_cuts_short_is_an_error_and_a_closed_pipe_is_none() {
     let stage = Stage::new(&rows(3), CALM);
     write_ledger(&stage.path(LEDGER), 3);
     for question in QUESTIONS {
@@ -95,7 +95,7 @@ fn an_answer_that_a_full_disk_cuts_short_is_an_error_and_one_that_nobody_reads_i
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_of_a_long_table_leaves_without_noise() {
+fn a_closed_pipe_in_the_middle_of_a_long_table_is_no_error() {
     let stage = Stage::new(&rows(1), CALM);
     write_ledger(&stage.path(LEDGER), 2_000);
     for question in [&QUESTIONS[3], &QUESTIONS[4], &QUESTIONS[5]] {
@@ -107,11 +107,11 @@ fn a_reader_that_has_seen_enough_of_a_long_table_leaves_without_noise() {
         assert!(!first.is_empty());
     }
     let cut = finish(limited(&stage, 4, &asked(&stage, QUESTIONS[5]), "> table.csv"));
-    assert_eq!(cut.code, Some(74), "a table that is cut short does not pass for the whole: {}", cut.stderr);
+    assert_eq!(cut.code, Some(74), "a part of a table must not pass for all of it: {}", cut.stderr);
 }
 
 #[test]
-fn mistakes_told_to_nobody_end_with_their_usual_codes() {
+fn errors_that_cannot_be_printed_have_their_usual_exit_codes() {
     let stage = Stage::new(&rows(1), CALM);
     for (mistake, code) in [
         (&["run"][..], 2),
@@ -126,15 +126,16 @@ fn mistakes_told_to_nobody_end_with_their_usual_codes() {
 }
 
 #[test]
-fn the_result_of_a_run_that_stdout_does_not_take_goes_to_stderr() {
+fn the_result_of_a_run_goes_to_stderr_if_stdout_cannot_be_written() {
     for output in ["human", "json"] {
-        for stdout in [full_disk(), closed_pipe()] {
+        // a reader that went away has read what it wanted
+        for (stdout, code) in [(full_disk(), 74), (closed_pipe(), 0)] {
             let stage = Stage::new(&rows(3), CALM);
             let mut command = stage.command(&["--yes", "--output", output]);
             command.stdout(stdout);
             let ran = finish(command);
-            assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-            let (_, result) = ran.stderr.split_once("so the result stands here\n").expect("a sentence");
+            assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+            let (_, result) = ran.stderr.split_once("this is the result:\n").expect("a note");
             let whole = match output {
                 "human" => result.contains("all 3 engines on target"),
                 _ => serde_json::from_str::<Value>(result).expect("JSON")["exit_code"] == 0,
@@ -145,7 +146,21 @@ fn the_result_of_a_run_that_stdout_does_not_take_goes_to_stderr() {
 }
 
 #[test]
-fn a_run_whose_progress_has_no_room_goes_on_to_its_result() {
+fn a_run_whose_stdout_was_closed_by_its_shell_prints_its_result_on_stderr() {
+    let stage = Stage::new(&rows(3), CALM);
+    let run = stage.command(&["--yes"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$0\" \"$@\" >&-"]).arg(run.get_program()).args(run.get_args());
+    shell.current_dir(stage.folder.path()).env_clear();
+    shell.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ran = finish(shell);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("all 3 engines on target"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_run_continues_if_its_progress_cannot_be_written() {
     for stderr in [full_disk(), closed_pipe()] {
         let stage = Stage::new(&rows(3), CALM);
         let mut command = stage.command(&["--yes", "-vv"]);
@@ -199,7 +214,7 @@ fn almost_full(stage: &Stage, name: &str) -> usize {
 }
 
 #[test]
-fn a_log_that_breaks_when_nobody_reads_stderr_is_no_reason_to_panic() {
+fn a_log_file_that_fails_while_stderr_is_closed_does_not_stop_the_run() {
     let stage = Stage::new(&rows(3), CALM);
     let command = stage.command(&["--yes", "-vv", "--log-file", "run.log"]);
     let mut command = limited(&stage, almost_full(&stage, "run.log"), &command, "");
@@ -208,7 +223,7 @@ fn a_log_that_breaks_when_nobody_reads_stderr_is_no_reason_to_panic() {
 }
 
 #[test]
-fn two_signals_end_a_run_that_a_reader_holds_up_by_not_reading() {
+fn two_signals_end_a_run_whose_stderr_is_not_read() {
     for room in [0, 4_096] {
         let stage = Stage::new(&rows(10), CALM);
         let (reader, mut writer) = std::io::pipe().expect("a pipe");

@@ -95,8 +95,8 @@ fn the_main_command_of_the_readme_shows_waves_a_retry_and_a_throttle() {
     command.env_remove("TENCENTCLOUD_SECRET_ID").env_remove("TENCENTCLOUD_SECRET_KEY");
     let ran = finish(command);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    let soak = ["soaks: canary for 3s", "canary, soaks for 3s", "cuts soaks short", "has soaked"];
-    for shown in ["wave 3 of 3", "InternalError", "slowed", "in doubt"].into_iter().chain(soak) {
+    let soak = ["soaks: canary for 3", "(canary) soaks for 3", "shortens soaks", "soak passed"];
+    for shown in ["wave 3 of 3", "InternalError", "rate reduced", "unconfirmed"].into_iter().chain(soak) {
         assert!(ran.stderr.contains(shown), "{shown} is not shown: {}", ran.stderr);
     }
     assert!(ran.stdout.contains("all 24 engines on target"), "{}", ran.stdout);

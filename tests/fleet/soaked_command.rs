@@ -1,5 +1,8 @@
 //! A plan with a wave that soaks, run by the real executable over HTTP.
 
+use std::time::Duration;
+
+use dlc_fleet::format::{about, duration};
 use dlc_fleet::job::{DataEngineId, ImageVersionId, Region};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -55,7 +58,7 @@ fn move_engine(stage: &Stage, image: &str) {
 }
 
 #[test]
-fn the_next_wave_goes_after_the_soak_and_everybody_is_told() {
+fn the_next_wave_starts_after_the_soak_which_is_reported() {
     let stage = stage("2s");
     let ran = run(&stage);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -67,15 +70,16 @@ fn the_next_wave_goes_after_the_soak_and_everybody_is_told() {
     assert!(waited.as_millis() >= 1_999, "{waited:#}");
     assert_eq!(
         (&ran.json()["waves"][0]["soak"], &ran.json()["waves"][1]["soak"]),
-        (&"kept".into(), &Value::Null)
+        (&"passed".into(), &Value::Null)
     );
     assert_eq!(ran.json()["waves"][0]["soak_ms"], 2_000);
+    let soak = duration(Duration::from_secs(2));
     for told in [
-        "soaks: canary for 2s",
-        "canary, soaks for 2s",
-        "canary, has soaked: its engines are as they were left",
+        format!("soaks: canary for {soak}"),
+        format!("(canary) soaks for {soak}; then its engines are verified and wave 2 starts"),
+        "(canary): soak passed, engines verified".to_owned(),
     ] {
-        assert!(ran.stderr.contains(told), "{told} is not told: {}", ran.stderr);
+        assert!(ran.stderr.contains(&told), "{told} is not told: {}", ran.stderr);
     }
 }
 
@@ -87,12 +91,10 @@ fn a_wave_that_was_moved_in_its_soak_ends_the_run_with_5_until_it_is_brought_bac
     move_engine(&stage, "rolled-back");
     let ran = wait_for(child);
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
-    for told in
-        ["wave canary did not come through its soak: DataEngine-0001 is on rolled-back", "run plan.yaml"]
-    {
+    for told in ["wave canary failed its soak: DataEngine-0001 is on rolled-back", "run plan.yaml"] {
         assert!(ran.stdout.contains(told), "{told} is not told: {}", ran.stdout);
     }
-    assert!(stage.ledger().lines().last().expect("a line").contains("did not come through its soak"));
+    assert!(stage.ledger().lines().last().expect("a line").contains("wave canary failed its soak"));
     let again = run(&stage);
     assert_eq!(again.code, Some(5), "nobody brought it back: {}", again.stderr);
     assert_eq!(again.json()["stopped"]["kind"], "soak-failed");
@@ -100,8 +102,7 @@ fn a_wave_that_was_moved_in_its_soak_ends_the_run_with_5_until_it_is_brought_bac
     assert_eq!(stage.requests(), 2, "nothing of the next wave was sent");
     let foreseen = finish(command(&stage, &["--dry-run"]));
     assert_eq!(foreseen.code, Some(4), "{}", foreseen.stdout);
-    let told =
-        "as things stand, wave canary would not come through its soak: DataEngine-0001 is on rolled-back";
+    let told = "wave canary would fail its soak, because DataEngine-0001 is on rolled-back";
     assert!(foreseen.stdout.contains(told), "{}", foreseen.stdout);
     move_engine(&stage, "image-new");
     let ran = run(&stage);
@@ -120,13 +121,13 @@ fn a_signal_in_the_soak_leaves_the_rest_of_it_to_the_next_run() {
         signal(child.id(), name);
         let ran = wait_for(child);
         assert_eq!(ran.code, Some(code), "{name}: {}", ran.stderr);
-        assert!(ran.stdout.contains("canary was still soaking"), "{name}: {}", ran.stdout);
+        assert!(ran.stdout.contains("canary: soak interrupted"), "{name}: {}", ran.stdout);
         assert!(ran.stdout.contains("run plan.yaml"), "{name}: {}", ran.stdout);
         let foreseen = finish(command(&stage, &["--dry-run", "--output", "json"])).json();
         let left = foreseen["waves"][0]["soak_ms"].as_u64().expect("a number");
         let day = 24 * 60 * 60 * 1_000;
         assert!(left < day && left > day - 10 * 60 * 1_000, "{name}: {left} ms left");
-        assert!(foreseen["estimate_ms"].as_u64().expect("a number") >= left);
+        assert!(foreseen["least_time_ms"].as_u64().expect("a number") >= left);
         // whoever has seen enough may say so in the plan
         write_plan(&stage, "0s");
         let ran = run(&stage);
@@ -147,24 +148,34 @@ fn a_kill_in_the_soak_leaves_the_rest_of_it_to_the_next_run() {
     let next = lines(&stage, "sent").into_iter().filter(|(engine, _)| *engine >= 2).map(|(_, at)| at).min();
     assert!(next.expect("sent").duration_since(last).as_millis() >= 7_999);
     assert!(
-        stage.path(LEDGER).exists() && ran.stderr.contains("canary, soaks for another"),
+        stage.path(LEDGER).exists() && ran.stderr.contains("(canary) soaks for the remaining"),
         "{}",
         ran.stderr
     );
 }
 
 #[test]
-fn check_and_dry_run_tell_of_soaks() {
+fn check_and_dry_run_show_soaks() {
     let stage = stage("10m");
+    let soak = duration(Duration::from_secs(600));
     let mut check = executable(stage.folder.path());
     check.args(["check", "plan.yaml"]);
     let ran = finish(check);
-    assert!(ran.stdout.contains("2 waves (soaks: canary for 10m)"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(&format!("2 waves (soaks: canary for {soak})")), "{}", ran.stdout);
     let ran = finish(command(&stage, &["--dry-run"]));
-    let told = "sending and soaking take about 10m10s in all; soaks: canary for 10m";
-    assert!(ran.stdout.contains(told), "{}", ran.stdout);
+    let least = about(Duration::from_secs(600 + 2 * 10 + 1));
+    for told in [
+        format!("then verification (at least {} after each engine runs", duration(Duration::from_secs(10))),
+        format!("at least {least} in all, with soaks: canary for {soak}"),
+    ] {
+        assert!(ran.stdout.contains(&told), "{}", ran.stdout);
+    }
     let mut simulation = executable(stage.folder.path());
     simulation.args(["run", "plan.yaml", "--dry-run", "--simulate", "--offline", "--ledger", "none"]);
     let ran = finish(simulation);
-    assert!(ran.stdout.contains("soaks: canary for 3s"), "as this rehearsal would: {}", ran.stdout);
+    assert!(
+        ran.stdout.contains(&format!("soaks: canary for {}", duration(Duration::from_secs(3)))),
+        "as the simulation would: {}",
+        ran.stdout
+    );
 }

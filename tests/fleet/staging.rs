@@ -256,6 +256,8 @@ impl Staging {
             rate: self.options.rate.per_second(),
             max_attempts: self.options.max_attempts,
             resend_after: self.options.resend_after,
+            min_ready: self.options.verifies().then_some(self.options.min_ready),
+            wait_timeout: self.options.wait_timeout,
             jobs: self.jobs.clone().into(),
             waves: (0..waves).map(wave).collect(),
         }

@@ -1,4 +1,4 @@
-//! What people do at a terminal, and what becomes of a run there: Ctrl-C, Ctrl-Z, a lost connection, `nohup`.
+//! A run on a terminal: the prompt, Ctrl-C, Ctrl-Z, a lost connection, `nohup`.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::stage::{LEDGER, Stage, executable, finish, rows, signal, wait_for, wa
 
 const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
 
-/// Asserts that the ledger is valid and that the same command brings every engine to its target, each by one switch.
+/// Asserts that the ledger is valid, and that the same command switches every engine that is left, each once.
 fn all_ends_well(stage: &Stage, engines: u64) {
     let mut verify = executable(stage.folder.path());
     verify.args(["ledger", "check", LEDGER]);
@@ -21,7 +21,37 @@ fn all_ends_well(stage: &Stage, engines: u64) {
 }
 
 #[test]
-fn ctrl_c_is_typed_at_the_question_and_while_engines_are_switched() {
+fn the_prompt_says_what_will_happen_and_asks_again_after_a_wrong_number() {
+    let stage = Stage::new(&rows(4), CALM);
+    stage.write_plan(&rows(1));
+    assert_eq!(stage.run(&[]).code, Some(0));
+    stage.write_plan(&rows(4));
+    for (answers, code) in
+        [([Some("4\n"), Some("three\n"), Some("\n")], 3), ([Some("4\n"), Some("3\n"), None], 0)]
+    {
+        let mut run = Execution::on_terminal(&stage, &stage.command(&[]), Parent::Nobody);
+        for (number, answer) in answers.into_iter().enumerate() {
+            let Some(answer) = answer else { break };
+            wait_until("it asks", || run.printed().matches("to continue: ").count() == number + 1);
+            run.type_in(answer);
+        }
+        let (ended, printed) = run.end();
+        assert_eq!(ended, Some(code), "{printed}");
+        assert_eq!(stage.requests(), if code == 0 { 4 } else { 1 }, "{printed}");
+        for expected in [
+            "3 to switch, 1 done",
+            "image-new (3)",
+            "ap-guangzhou (3)",
+            "type the number of engines that may be switched (3) to continue: ",
+            "\"4\" is not 3; type 3 to continue: ",
+        ] {
+            assert!(printed.contains(expected), "{expected} is missing: {printed}");
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_ends_the_prompt_and_the_run() {
     let stage = Stage::new(&rows(20), CALM);
     for answer in [None, Some("20\n")] {
         let mut run =
@@ -40,12 +70,16 @@ fn ctrl_c_is_typed_at_the_question_and_while_engines_are_switched() {
             "on a line of its own: {printed}"
         );
         assert_eq!(stage.requests() > 0, answer.is_some());
+        assert!(
+            !printed.contains("  ^C"),
+            "behind a full line it would wrap, and a bar would stay: {printed}"
+        );
     }
     all_ends_well(&stage, 20);
 }
 
 #[test]
-fn after_ctrl_z_nothing_happens_and_after_fg_the_run_goes_on_and_the_bars_are_drawn_again() {
+fn after_ctrl_z_nothing_happens_and_after_fg_the_run_continues_and_draws_its_bars() {
     // answers come while the tool is stopped, and longer ago than it would have waited for them
     let stage =
         Stage::new(&rows(30), "latency: {median: 200ms, max: 300ms}\nswitching: {min: 300ms, max: 600ms}\n");
@@ -69,7 +103,7 @@ fn after_ctrl_z_nothing_happens_and_after_fg_the_run_goes_on_and_the_bars_are_dr
 }
 
 #[test]
-fn a_run_that_leads_the_session_of_a_terminal_that_is_gone_leaves_in_good_order() {
+fn a_run_whose_terminal_is_closed_ends_as_after_a_signal() {
     let stage = Stage::new(&rows(20), CALM);
     let run = Execution::on_terminal(&stage, &stage.command(&["--yes", "-v"]), Parent::Nobody);
     wait_until("requests arrive", || stage.requests() > 2);
@@ -85,7 +119,7 @@ fn a_run_that_leads_the_session_of_a_terminal_that_is_gone_leaves_in_good_order(
 }
 
 #[test]
-fn a_question_whose_terminal_is_gone_is_no_leave_also_where_hang_ups_are_ignored() {
+fn a_prompt_whose_terminal_is_closed_confirms_nothing_even_if_sighup_is_ignored() {
     let stage = Stage::new(&rows(3), CALM);
     let run = Execution::on_terminal(&stage, &stage.command(&[]), Parent::Deaf);
     wait_until("it asks", || run.printed().contains("type the number"));
@@ -101,7 +135,7 @@ fn a_question_whose_terminal_is_gone_is_no_leave_also_where_hang_ups_are_ignored
 }
 
 #[test]
-fn a_run_that_was_started_with_nohup_outlives_its_terminal() {
+fn a_run_started_with_nohup_continues_without_its_terminal() {
     let stage = Stage::new(&rows(12), CALM);
     let run = stage.command(&["--yes"]);
     let mut shell = Command::new("sh");
@@ -123,7 +157,7 @@ fn a_run_that_was_started_with_nohup_outlives_its_terminal() {
 }
 
 #[test]
-fn signals_that_are_not_listened_to_kill_and_cost_nothing() {
+fn signals_that_are_not_handled_kill_the_run_and_it_resumes() {
     for name in ["QUIT", "USR1", "USR2", "ALRM"] {
         let stage = Stage::new(&rows(8), CALM);
         // it is not over before the signal comes, however late that is
@@ -136,7 +170,7 @@ fn signals_that_are_not_listened_to_kill_and_cost_nothing() {
 }
 
 #[test]
-fn a_signal_while_a_large_plan_is_read_ends_the_run_before_it_begins() {
+fn a_signal_while_a_large_plan_is_read_ends_the_run_before_it_starts() {
     let stage = Stage::new(&rows(1), CALM);
     for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         stage.write_plan(&rows(100_000));
@@ -149,7 +183,7 @@ fn a_signal_while_a_large_plan_is_read_ends_the_run_before_it_begins() {
             // SIGHUP is 1, SIGINT 2 and SIGTERM 15
             mask & 0x4003 == 0x4003
         };
-        wait_until("signals are listened to", caught);
+        wait_until("signals are handled", caught);
         signal(run.id(), name);
         let ran = wait_for(run);
         assert_eq!(ran.code, Some(code), "{}", ran.stderr);

@@ -1,4 +1,4 @@
-//! RateLimiter, retry and dispatcher against the simulator in virtual time: every figure is exact, on any machine.
+//! Rate limiter, retry and dispatcher against the simulator in virtual time: every figure is exact, on any machine.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -125,6 +125,8 @@ fn introduce(
         rate: options.rate.per_second(),
         max_attempts: options.max_attempts,
         resend_after: options.resend_after,
+        min_ready: options.verifies().then_some(options.min_ready),
+        wait_timeout: options.wait_timeout,
         jobs: jobs.into(),
         waves: waves.into(),
     };

@@ -94,7 +94,7 @@ options! {
     SentWhenSettled,
 }
 
-/// RunOptions that are not judged.
+/// Rules that are not judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PassedOver(u64);
 

@@ -46,7 +46,7 @@ pub struct Options {
     /// Most runs before the world is healed.
     pub most_runs: usize,
     pub traced: bool,
-    /// RunOptions that are not judged, while a bug is known.
+    /// Rules that are not judged, while a bug is known.
     pub passed_over: PassedOver,
 }
 

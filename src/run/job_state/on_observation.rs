@@ -114,7 +114,12 @@ impl JobState {
             Observation::Target { state: Some(EngineState::RUNNING) } => {
                 let proven = ready_since.is_some_and(|good| snapshot.started >= good + options.min_ready);
                 if !proven {
-                    return self.to(converging(ready_since.or(Some(snapshot.finished))), Vec::new());
+                    let change = self.to(converging(ready_since.or(Some(snapshot.finished))), Vec::new());
+                    return if ready_since.is_none() {
+                        change.telling(Event::Ready { job: self.job })
+                    } else {
+                        change
+                    };
                 }
                 let record = snapshot.view.engine(&job.key);
                 let step = Step::Switched {
@@ -127,8 +132,14 @@ impl JobState {
             Observation::NotShown => self.to(converging(ready_since), Vec::new()),
             _ => self
                 .left_for_other_image(&observation)
-                .unwrap_or_else(|| self.to(converging(None), Vec::new())),
+                .unwrap_or_else(|| self.not_ready(converging(None), ready_since.is_some())),
         }
+    }
+
+    /// The engine is not seen running on its target, any more where it `was_ready`.
+    fn not_ready(&self, converging: Phase, was_ready: bool) -> Change {
+        let change = self.to(converging, Vec::new());
+        if was_ready { change.telling(Event::NotReady { job: self.job }) } else { change }
     }
 
     /// No response said so, but the engine is on its target.
@@ -141,7 +152,8 @@ impl JobState {
         let step = Step::Accepted { request_id: self.request_id.clone(), latency_ms: None, verified: true };
         let change = if options.wait {
             let ready_since = running.then_some(seen);
-            self.to(Phase::Converging { since: seen, ready_since }, vec![step])
+            let change = self.to(Phase::Converging { since: seen, ready_since }, vec![step]);
+            if running { change.telling(Event::Ready { job: self.job }) } else { change }
         } else {
             self.end(Outcome::Accepted, None, vec![step])
         };
