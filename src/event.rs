@@ -1,4 +1,4 @@
-//! Facts that happen in a run, as `run` tells them and `report` hears them. No display policy.
+//! Events of a run, from `run` to `report`. They carry facts, and no decision about display.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,69 +6,69 @@ use std::time::Duration;
 
 use crate::job::{DataEngineId, Job, JobIndex, JobResult, Reason, Wave};
 
-/// What is known when a run opens.
+/// What is known when a run starts.
 #[derive(Clone, Debug)]
 pub struct RunHeader {
     /// Sortable id of this run.
     pub run_id: String,
     /// The run whose ledger this one continues.
     pub parent_run_id: Option<String>,
-    /// The plan as the user named it.
+    /// Path of the plan as given by the user.
     pub plan: PathBuf,
-    /// The ledger that remembers this run.
+    /// Path of the ledger that records this run.
     pub ledger: PathBuf,
-    /// Host that is driven, or `simulator`.
+    /// Host of the service, or `simulator`.
     pub endpoint: String,
     /// Highest number of switch requests per second.
     pub rate: u32,
     /// Most attempts one job may use in this run.
     pub max_attempts: u32,
-    /// How long a unconfirmed engine must stay on its old image before it goes again.
+    /// How long an engine must stay on its old image, running, before an unconfirmed request is sent again.
     pub resend_after: Duration,
     /// Every row of the plan, in plan order; `JobIndex` points into it.
     pub jobs: Arc<[Job]>,
-    /// The waves, in the order in which they go.
+    /// The waves, in the order in which they run.
     pub waves: Arc<[Wave]>,
 }
 
-/// Why a run sends nothing more although jobs are left.
+/// Why a run stops sending although jobs are left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// A signal asked for it.
+    /// A signal arrived.
     Interrupted {
         /// `SIGINT`, `SIGTERM` or `SIGHUP`.
         signal: &'static str,
     },
-    /// The service refuses this account, key or address, whatever the engine.
+    /// The service refuses the account, the credentials or the address of this machine for every engine.
     AccountRefused(Reason),
-    /// A wave did not come through its soak, so the next one does not open.
+    /// A wave did not pass its soak check, so the next one does not start.
     SoakFailed(SoakFailure),
     /// The ledger can no longer be written.
     LedgerFailed {
-        /// What the system said.
+        /// The error of the operating system.
         cause: String,
     },
 }
 
-/// How a wave did not come through its soak.
+/// A wave that did not pass its soak check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SoakFailure {
     /// Name of the wave.
     pub wave: String,
-    /// How many of its engines are not where they were left, or were not to be read back in time.
+    /// How many of its engines drifted or could not be verified in time.
     pub engines: usize,
     /// One of them.
     pub first: DataEngineId,
-    /// Where that one is now, in a few words: `on 5f2c11aa`, `suspended (State 1)`, `not listed`.
+    /// What that engine shows now: `on 5f2c11aa`, `suspended (State 1)`, `not listed`.
     pub seen: String,
 }
 
-/// One fact.
+/// One event.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The run begins; always the first event.
+    /// The run starts; always the first event.
     RunStarted(Arc<RunHeader>),
-    /// The jobs of a wave may go from now on.
+    /// The jobs of a wave may be sent from now on.
     WaveStarted {
         /// Position of the wave.
         wave: usize,
@@ -78,108 +78,108 @@ pub enum Event {
         /// Position of the wave.
         wave: usize,
     },
-    /// A wave that has closed soaks: no other one opens, and the run does not end, before that is over.
+    /// A wave that has ended soaks: until the soak is over, no other wave starts and the run does not end.
     SoakStarted {
         /// Position of the wave.
         wave: usize,
-        /// How much longer.
+        /// Remaining soak time.
         left: Duration,
-        /// Whether it is read back after that.
+        /// True if its engines are verified after that.
         verify: bool,
     },
-    /// A wave has soaked.
+    /// The soak of a wave is over.
     SoakEnded {
         /// Position of the wave.
         wave: usize,
-        /// True where it was read back and its engines are where they were left; false where nobody looked.
+        /// True if its engines were verified and have not drifted; false if they were not verified.
         verify: bool,
     },
-    /// A switch request left.
+    /// A switch request was sent.
     Sent {
-        /// Whose.
+        /// The job.
         job: JobIndex,
         /// Which attempt of this job in this run, counted from one.
         attempt: u32,
     },
-    /// The service took the request, by its answer or as read-back shows; the engine is converging.
+    /// The service accepted the request, according to its response or to verification; the engine is converging.
     Accepted {
-        /// Whose.
+        /// The job.
         job: JobIndex,
     },
-    /// The service said that requests come too fast; the job goes again, and this uses up no attempt.
+    /// The service throttled the request; it is sent again, and no attempt is used up.
     Throttled {
-        /// Whose request met the limit.
+        /// The job whose request was throttled.
         job: JobIndex,
-        /// The service's words.
+        /// The refusal.
         reason: Reason,
         /// Requests per second from now on.
         rate: f64,
     },
-    /// The service refused a signature because of its time; from now on requests are signed with the service's.
+    /// The service refused a signature because of its time; from now on requests are signed with the time of the service.
     ClockSkew {
-        /// Seconds by which the service's clock is ahead of this machine's; 0 where this machine's is right again.
+        /// Seconds by which the service's clock is ahead of this machine's; 0 once the clocks agree again.
         ahead: i64,
     },
-    /// The gate recovered to its full rate after throttling.
+    /// The rate limiter is back at its full rate after throttling.
     RateRestored {
         /// Requests per second from now on.
         rate: f64,
     },
-    /// A refusal that may pass, or a request that never left: the job goes again.
+    /// A refusal for a temporary cause, or a request that was not sent: the job is sent again.
     WillRetry {
-        /// Whose.
+        /// The job.
         job: JobIndex,
         /// The attempt that failed, counted from one.
         attempt: u32,
         /// Why.
         reason: Reason,
-        /// Wait before it may go again.
+        /// Wait before the job is sent again.
         after: Duration,
     },
-    /// A request may have been applied: it has no readable answer, or was answered with a server fault. It is read back
-    /// before anything is sent again.
+    /// A request may have been applied: it got no readable response, or a server fault. The engine is verified before
+    /// anything is sent again.
     Unconfirmed {
-        /// Whose.
+        /// The job.
         job: JobIndex,
         /// Why.
         reason: Reason,
     },
-    /// Read-back shows that the unconfirmed request was not applied; the job goes again.
+    /// Verification shows that the unconfirmed request was not applied; it is sent again.
     NotApplied {
-        /// Whose.
+        /// The job.
         job: JobIndex,
     },
     /// A job ended.
     JobEnded {
-        /// Which.
+        /// The job.
         job: JobIndex,
-        /// How.
+        /// How it ended.
         result: JobResult,
     },
-    /// A sweep of the fleet could not be completed; it will be tried again.
+    /// A read of the fleet could not be completed; it is repeated.
     ReadFailed {
         /// Why.
         reason: Reason,
     },
-    /// An engine that was on its target, in an earlier run or before its wave soaked, is not as it was left; it is left
-    /// alone.
+    /// An engine drifted: it was on its target in an earlier run or before the soak of its wave, and is no longer. It is
+    /// not switched again.
     Drifted {
-        /// Which.
+        /// The job.
         job: JobIndex,
-        /// Where it is now, in a few words: `on 5f2c11aa`, `not listed`.
+        /// What the engine shows now: `on 5f2c11aa`, `not listed`.
         seen: String,
     },
-    /// Nothing more is sent. After a signal only answers to requests under way are awaited; otherwise what was
-    /// accepted or is in doubt is still watched.
+    /// Nothing more is sent. After a signal the run only waits for responses to requests in flight; otherwise it still
+    /// polls engines whose requests were accepted or are unconfirmed.
     Stopping(StopReason),
-    /// A second has passed.
+    /// One second has passed.
     Tick,
     /// The run is over; always the last event.
     RunEnded,
 }
 
-/// Somebody who hears events in the order in which they happened.
+/// Receives events in the order in which they happened.
 pub trait Listener: Send {
-    /// Hears one event, `after` the run opened.
+    /// Receives one event; `after` is the time since the run started.
     fn on_event(&mut self, after: Duration, event: &Event);
 }

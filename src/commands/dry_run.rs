@@ -1,4 +1,4 @@
-//! `dlc-fleet run --dry-run`: tells what the run would do. It is given nothing that can switch or write.
+//! `dlc-fleet run --dry-run`: prints what the run would do. It has no access to the switch call or to a writer.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::ledger::{self, LoadedLedger, Past};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Preview, PreviewRow, preview_json};
-use crate::run::{ENGINE_NOT_FOUND, Preflight, Reader, foresee_soaks};
+use crate::run::{ENGINE_NOT_FOUND, Preflight, Reader, forecast_soaks};
 use crate::settings::{self, DryRun, RunSettings};
 use crate::simulator::FastClock;
 
@@ -29,21 +29,21 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     let (history, now) = (&loaded.history, Timestamp::now());
     let left = ledger::remaining_soaks(&plan.jobs, &waves, history, options.verifies(), now);
     let (decisions, view) = (&preflight.decisions, preflight.view.as_ref());
-    let foreseen = foresee_soaks(&plan.jobs, &waves, decisions, view, &left, options.verifies());
+    let forecast = forecast_soaks(&plan.jobs, &waves, decisions, view, &left, options.verifies());
     let rows: Vec<PreviewRow> =
         plan.jobs.iter().zip(decisions).map(|(job, decision)| row(plan, job, decision, &preflight)).collect();
     let exit = match exit_of(&rows) {
-        Exit::Success if foreseen.failure.is_some() => Exit::Incomplete,
+        Exit::Success if forecast.failure.is_some() => Exit::Incomplete,
         exit => exit,
     };
-    let soaks = waves.into_iter().zip(foreseen.times).map(|(wave, soak)| Wave { soak, ..wave });
+    let soaks = waves.into_iter().zip(forecast.times).map(|(wave, soak)| Wave { soak, ..wave });
     let preview = Preview {
         plan: plan.path.clone(),
         endpoint,
         rate: options.rate.per_second(),
         gap: request_gap(options.rate),
         soaks: soaks.collect(),
-        soak_failure: foreseen.failure,
+        soak_failure: forecast.failure,
         rows,
     };
     print_result(&match settings.output {
@@ -53,7 +53,7 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     Ok(exit)
 }
 
-/// What is read and decided, as far as reading is allowed; the name of the service; and a simulator's clock.
+/// The preflight as far as the mode allows it, the name of the service, and the clock of a simulator.
 async fn read_fleet(
     settings: &RunSettings,
     plan: &Plan,
@@ -63,7 +63,7 @@ async fn read_fleet(
 ) -> Result<(Preflight, String, Option<FastClock>), Failure> {
     let expected = expected(Some(plan), settings.expect_account.as_deref());
     if mode == DryRun::Offline {
-        tell_unchecked(&expected, "--offline asks nobody");
+        tell_unchecked(&expected, "--offline sends no request");
     }
     if mode == DryRun::Offline || !settings.verifies() && expected.is_empty() {
         let preflight = Preflight::of_ledger(&plan.jobs, pasts, settings.retry);
@@ -97,7 +97,7 @@ fn row(plan: &Plan, job: &Job, decision: &Decision, preflight: &Preflight) -> Pr
                 (report::Prediction::CannotTell, Some(format!("{warning}, and the service may refuse it")))
             }
             (None, None) if preflight.view.is_some() => {
-                let why = "the service does not say which image the engine is on";
+                let why = "the service does not show the image version of the engine";
                 (report::Prediction::CannotTell, Some(why.to_owned()))
             }
             (None, None) => (report::Prediction::CannotTell, Some("the fleet was not read".to_owned())),
@@ -115,10 +115,10 @@ fn row(plan: &Plan, job: &Job, decision: &Decision, preflight: &Preflight) -> Pr
     PreviewRow { key: job.key.clone(), wave, prediction, detail, note: job.note.clone() }
 }
 
-/// Success where every row is, or can be brought, on its target as far as can be told from here.
+/// Success if every row is on its target or can be switched to it, as far as the dry run can tell.
 fn exit_of(rows: &[PreviewRow]) -> Exit {
     use report::Prediction;
-    let any = |is_meant: fn(&Prediction) -> bool| rows.iter().any(|row| is_meant(&row.prediction));
+    let any = |matches: fn(&Prediction) -> bool| rows.iter().any(|row| matches(&row.prediction));
     if any(|prediction| matches!(prediction, Prediction::Blocked)) {
         Exit::Refused
     } else if any(|prediction| {

@@ -1,4 +1,4 @@
-//! `dlc-fleet run`: plan and ledger into what is left to do, and then to the dispatcher.
+//! `dlc-fleet run`: prepares a run from plan and ledger, executes it, and prints the result.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure
         };
     }
     let mut signals = signals::listen().map_err(|error| {
-        Failure::new(Exit::Refused, format!("signals cannot be listened to: {error}"))
-            .next("nothing was sent; raise the limits of this user (ulimit -u, ulimit -n)")
+        Failure::new(Exit::Refused, format!("cannot install signal handlers: {error}"))
+            .next("nothing was sent; increase the limits of this user (ulimit -u, ulimit -n)")
     })?;
     match unless_signalled(&mut signals, load(&settings)).await? {
         Some(plan) => switch(&settings, plan, screen, signals).await,
@@ -43,7 +43,7 @@ pub(super) async fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure
     }
 }
 
-/// Does something that comes before the first write, unless a signal comes first.
+/// Runs a step before the first write, and fails if a signal arrives first.
 async fn unless_signalled<T>(
     signals: &mut Signals,
     work: impl Future<Output = Result<T, Failure>>,
@@ -58,14 +58,14 @@ async fn unless_signalled<T>(
 fn interrupted(signal: Signal) -> Failure {
     let what = format!("interrupted by {} before anything was sent or written", signal.name());
     Failure::new(signals::exit_of(signal.name()), what)
-        .next(format!("the same command begins again: {}", command_line::again()))
+        .next(format!("run the same command again: {}", command_line::again()))
 }
 
-/// Loads the plan, which may be a large one, on a thread that nobody has to wait for.
+/// Loads the plan on a thread for blocking work, because it may be large.
 async fn load(settings: &RunSettings) -> Result<Option<Plan>, Failure> {
     let (path, region) = (settings.plan.clone(), settings.region.clone());
     let loaded = tokio::task::spawn_blocking(move || super::check::load(&path, region.as_ref()));
-    // a panic in there is a defect of ours and goes where all panics go
+    // a panic in it is an internal error and continues in this task
     loaded.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
@@ -77,10 +77,10 @@ async fn switch(
 ) -> Result<Exit, Failure> {
     setup::check_plan(settings, &plan)?;
     let run_id = ledger::new_run_id();
-    let (writer, set_aside) = ledger::open(&settings.ledger, &run_id)?;
-    if let Some(aside) = set_aside {
-        let (ledger, aside) = (shown_path(&settings.ledger), shown_path(&aside));
-        to_stderr(&format!("note: the last line of {ledger} was torn and is set aside in {aside}\n"));
+    let (writer, torn_copy) = ledger::open(&settings.ledger, &run_id)?;
+    if let Some(copy) = torn_copy {
+        let (ledger, copy) = (shown_path(&settings.ledger), shown_path(&copy));
+        to_stderr(&format!("note: the last line of {ledger} was torn and has been moved to {copy}\n"));
     }
     let pasts = setup::past_of(settings, &plan, writer.history())?;
     let connected = setup::connect_guarded(settings, &plan, writer.history());
@@ -99,7 +99,7 @@ async fn switch(
         options.verifies(),
         Timestamp::now(),
     );
-    let (header, run_line) = introduce(settings, plan, &run_id, &writer, endpoint, &options);
+    let (header, run_line) = headers(settings, plan, &run_id, &writer, endpoint, &options);
     let reporter = Reporter::on_stderr(screen);
     let witness = reporter.witness();
     let ended = execute(Start {
@@ -116,15 +116,15 @@ async fn switch(
         signals,
     })
     .await;
-    conclude(settings, &header, witness.tally(), ended)
+    finish(settings, &header, witness.tally(), ended)
 }
 
-/// The rules, with no more requests at once than there can be connections.
+/// The options, with at most as many concurrent requests as there are file descriptors for connections.
 fn within_descriptors(options: RunOptions) -> RunOptions {
     let concurrency = descriptors::for_requests(options.concurrency);
     if concurrency < options.concurrency {
         to_stderr(&format!(
-            "note: there are file descriptors for {} at once, not for {}; raise the limit with `ulimit -n 1024`\n",
+            "note: the limit of open files allows {} at once, not {}; increase it with `ulimit -n 1024`\n",
             plural(concurrency, "request"),
             options.concurrency,
         ));
@@ -132,11 +132,11 @@ fn within_descriptors(options: RunOptions) -> RunOptions {
     RunOptions { concurrency, ..options }
 }
 
-/// The waves with the soaks that this run keeps to, and a word where those are not the plan's.
+/// The waves with the soak times of this run, and a note if these differ from the plan.
 fn soaks_of_this_run(waves: Vec<Wave>, clock: Option<&FastClock>) -> Vec<Wave> {
     let (waves, longest) = settings::waves(waves, clock);
     if let Some(longest) = longest {
-        to_stderr(&format!("note: this rehearsal cuts soaks short, to {}\n", duration(longest)));
+        to_stderr(&format!("note: this simulation limits each soak to {}\n", duration(longest)));
     }
     waves
 }
@@ -154,13 +154,13 @@ async fn preflight_and_ask<F: Fleet>(
     if !ask(settings, plan, &preflight.decisions, endpoint).await? {
         return Ok(preflight);
     }
-    // the answer may have taken long, and the fleet may have changed since
+    // the confirmation may have taken long, and the fleet may have changed since
     let preflight = setup::preflight(settings, plan, pasts, reader).await?;
     blocked::check(plan, &preflight)?;
     Ok(preflight)
 }
 
-/// Asks for confirmation where a service would be written to; false where no question was needed.
+/// Asks for confirmation before requests are sent to a service; false if no question was needed.
 async fn ask(
     settings: &RunSettings,
     plan: &Plan,
@@ -182,8 +182,8 @@ async fn ask(
     Ok(true)
 }
 
-/// What is known beforehand: once for those who listen, once for the ledger.
-fn introduce(
+/// The header of the run for the listener, and its first line for the ledger.
+fn headers(
     settings: &RunSettings,
     plan: Plan,
     run_id: &str,
@@ -220,14 +220,14 @@ fn introduce(
 }
 
 /// Prints the result and finds the exit code.
-fn conclude(
+fn finish(
     settings: &RunSettings,
     header: &RunHeader,
     tally: Option<Tally>,
     ended: Ended,
 ) -> Result<Exit, Failure> {
     let Some(tally) = tally else {
-        return Err(Failure::new(Exit::Defect, "the run ended before it was opened"));
+        return Err(Failure::new(Exit::Defect, "internal error: the run ended before it started"));
     };
     let exit = exit_of(ended.stopped.as_ref(), &tally);
     let closing = Closing {
@@ -258,7 +258,7 @@ fn exit_of(stopped: Option<&StopReason>, tally: &Tally) -> Exit {
     }
 }
 
-/// True where an engine that an earlier run brought to its target has been moved away since.
+/// True if an engine that reached its target in an earlier run has drifted.
 fn has_drifted(tally: &Tally) -> bool {
     (0..tally.outcomes().total()).any(|number| tally.drifted_to(JobIndex(number)).is_some())
 }

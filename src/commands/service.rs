@@ -1,4 +1,4 @@
-//! The service a run talks to: the real one, or a simulator that is started for it.
+//! Connects to the service of a run: the real one, or a simulator that is started for the run.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,27 +25,27 @@ use crate::rate::{HEADROOM, Rate};
 use crate::settings::{RunSettings, SIMULATOR, Target};
 use crate::simulator::{FastClock, Keys, Scenario, Simulator, World, bind, serve};
 
-/// Largest scenario; one that lists a hundred thousand engines takes 3 MB.
-const LARGEST_SCENARIO: u64 = 4 << 20;
+/// Largest scenario file in bytes; one that lists 100,000 engines has 3 MB.
+const MAX_SCENARIO: u64 = 4 << 20;
 
-/// Somewhere to send requests, with the keys to sign them.
+/// The service of a run, with the credentials to sign requests.
 pub(super) struct Service {
     pub(super) endpoint: Endpoint,
     pub(super) network: Network,
     pub(super) caller: Caller,
-    /// What people and the ledger call it.
+    /// Name in messages and in the ledger.
     pub(super) name: String,
-    /// False where nobody said whose engines these are, as in a simulator whose scenario names no account.
+    /// False for a simulator whose scenario names no account.
     pub(super) names_account: bool,
-    /// Waits that suit the simulator.
+    /// The clock of the simulator, if it is one.
     pub(super) clock: Option<FastClock>,
 }
 
 impl Service {
-    /// A client for it; opens no connection.
+    /// A client for the service. Opens no connection.
     pub(super) fn fleet(self, request_timeout: Duration) -> Result<HttpFleet, Failure> {
         let Caller { keyring, time, .. } = self.caller;
-        // where STS answers at the same place, this was told already
+        // if STS has the same endpoint, the network was already reported
         if self.endpoint != self.endpoint.of_service(SERVICE) {
             self.network.tell(&self.endpoint);
         }
@@ -54,28 +54,30 @@ impl Service {
     }
 }
 
-/// A ledger serves only the service that it tells of: engines of another site, or of a rehearsal, are others.
+/// Checks that the ledger belongs to the service: another site or a simulation has other engines.
 pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, history: &History) -> Result<(), Failure> {
-    let Some((run, opened)) = &history.latest_run else { return Ok(()) };
-    let endpoint: Option<Endpoint> = opened.endpoint.parse().ok();
+    let Some((run, started)) = &history.latest_run else { return Ok(()) };
+    let endpoint: Option<Endpoint> = started.endpoint.parse().ok();
     let fits = match (target, endpoint) {
-        (Target::Simulator { .. }, _) => opened.endpoint == SIMULATOR,
-        (Target::Service(ours), Some(theirs)) => opened.endpoint != SIMULATOR && ours.site() == theirs.site(),
+        (Target::Simulator { .. }, _) => started.endpoint == SIMULATOR,
+        (Target::Service(target), Some(ledger)) => {
+            started.endpoint != SIMULATOR && target.site() == ledger.site()
+        }
         (Target::Service(_), None) => false,
     };
     if fits {
         return Ok(());
     }
     let what = format!(
-        "the ledger {} tells of engines at {} (run {run}) and cannot serve a run against {}",
+        "the ledger {} belongs to {} (run {run}) and cannot be used for a run against {}",
         format::shown_path(ledger),
-        opened.endpoint,
+        started.endpoint,
         target.name(),
     );
-    Err(Failure::new(Exit::Ledger, what).next("nothing was sent; name another file with --ledger"))
+    Err(Failure::new(Exit::Ledger, what).next("nothing was sent; pass another file with --ledger"))
 }
 
-/// Finds the service, or starts a simulator that holds the plan's engines as the ledger left them.
+/// Finds the service, or starts a simulator with the engines of the plan in the state that the ledger records.
 pub(super) async fn connect(
     settings: &RunSettings,
     jobs: &[Job],
@@ -94,23 +96,23 @@ pub(super) async fn connect(
             })
         }
         Target::Simulator { scenario } => {
-            let scenario = weather(scenario.as_deref())?;
+            let scenario = scenario_or_default(scenario.as_deref())?;
             let world = world(&scenario, jobs, history);
             start(settings, scenario, world).await
         }
     }
 }
 
-/// The clock of the simulator, without starting it; none where requests go to a service.
+/// The clock of the simulator, without starting it; none for a real service.
 pub(super) fn clock(target: &Target) -> Result<Option<FastClock>, Failure> {
     match target {
         Target::Service(_) => Ok(None),
-        Target::Simulator { scenario } => Ok(Some(weather(scenario.as_deref())?.clock)),
+        Target::Simulator { scenario } => Ok(Some(scenario_or_default(scenario.as_deref())?.clock)),
     }
 }
 
 /// The scenario of a simulator in this process.
-fn weather(scenario: Option<&Path>) -> Result<Scenario, Failure> {
+fn scenario_or_default(scenario: Option<&Path>) -> Result<Scenario, Failure> {
     scenario.map_or_else(|| Ok(Scenario::simulation()), read_scenario)
 }
 
@@ -130,7 +132,7 @@ fn wanted<'a>(
     }
 }
 
-/// A scenario file.
+/// Reads a scenario file.
 pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
     let name = format::shown_path(path);
     let text = scenario_text(path).map_err(|error| {
@@ -139,37 +141,37 @@ pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
     Ok(Scenario::parse(&text, &name)?)
 }
 
-/// A file, neither something that waits for a writer nor something without end.
+/// The text of a scenario, if it is a regular file of limited size: a named pipe would block, and a device may never end.
 fn scenario_text(path: &Path) -> io::Result<String> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut text = String::new();
-    File::open(path)?.take(LARGEST_SCENARIO + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST_SCENARIO {
-        return Err(io::Error::other(format!("it is larger than {LARGEST_SCENARIO} bytes")));
+    File::open(path)?.take(MAX_SCENARIO + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_SCENARIO {
+        return Err(io::Error::other(format!("it is larger than {MAX_SCENARIO} bytes")));
     }
     Ok(text)
 }
 
-/// The plan's engines. Those that an earlier rehearsal moved are where it left them.
+/// The engines of the plan. Those that an earlier simulation switched are on their target.
 pub(super) fn world(scenario: &Scenario, jobs: &[Job], history: &BTreeMap<JobKey, JobHistory>) -> World {
-    let moved = |key: &JobKey| {
+    let is_switched = |key: &JobKey| {
         let standing = history.get(key).map(|job| job.record.standing);
         matches!(
             standing,
             Some(Standing::Accepted | Standing::Switched | Standing::UpToDate | Standing::TimedOut)
         )
     };
-    let rows: Vec<(JobKey, bool)> = jobs.iter().map(|job| (job.key.clone(), moved(&job.key))).collect();
+    let rows: Vec<(JobKey, bool)> = jobs.iter().map(|job| (job.key.clone(), is_switched(&job.key))).collect();
     let mut world = World::holding(scenario.seed, &rows);
     for job in jobs {
         if let Some(name) = &job.data_engine_name {
             world.set_name(&job.key.region, &job.key.data_engine_id, name.clone());
         }
     }
-    for (job, (_, moved)) in jobs.iter().zip(&rows) {
-        if let (Some(expected), false) = (&job.expected_image_version_id, moved) {
+    for (job, (_, is_switched)) in jobs.iter().zip(&rows) {
+        if let (Some(expected), false) = (&job.expected_image_version_id, is_switched) {
             world.set_image(&job.key.region, &job.key.data_engine_id, Some(expected.clone()));
         }
     }

@@ -75,7 +75,7 @@ fn earlier_run(jobs: &[Job], random: &mut fastrand::Rng) -> History {
     let mut history = History::default();
     for (entry, seq) in std::iter::once(started).chain(steps).zip(1..) {
         let line = Line { seq, at: Timestamp::UNIX_EPOCH, run: "run-1".into(), entry };
-        history.take(&line).expect("a legal line");
+        history.apply(&line).expect("a legal line");
     }
     history
 }

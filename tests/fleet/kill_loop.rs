@@ -50,14 +50,14 @@ impl Counts {
 }
 
 /// Kills in one world, then finishes in it.
-fn play(seed: u64, kills: usize, forgetful: bool, counts: &Counts) {
+fn play(seed: u64, kills: usize, not_durable: bool, counts: &Counts) {
     let stage = Stage::new(&rows(ENGINES), &format!("seed: {seed}\n{WEATHER}"));
     let mut random = fastrand::Rng::with_seed(seed);
     let flags = ["--yes", "--resend-after", "1s", "--output", "json"];
     let command = || {
         let mut command = stage.command(&flags);
-        if forgetful {
-            command.env("DLC_FLEET_TEST_LEDGER", "forgetful");
+        if not_durable {
+            command.env("DLC_FLEET_TEST_LEDGER", "not-durable");
         }
         command
     };
@@ -154,7 +154,7 @@ fn tell(text: &str) {
 }
 
 /// Plays as many worlds as the kills need, two side by side.
-fn kill_loop(kills: usize, forgetful: bool) -> Counts {
+fn kill_loop(kills: usize, not_durable: bool) -> Counts {
     let counts = Counts::default();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -166,7 +166,7 @@ fn kill_loop(kills: usize, forgetful: bool) -> Counts {
                     if left == 0 {
                         return;
                     }
-                    play(world as u64, left.min(KILLS_IN_A_WORLD), forgetful, &counts);
+                    play(world as u64, left.min(KILLS_IN_A_WORLD), not_durable, &counts);
                 }
             });
         }

@@ -296,7 +296,7 @@ async fn a_signal_ends_a_soak_at_once() {
         let asked = Duration::from_secs(100);
         assert!(told.ended.elapsed >= asked && told.ended.elapsed < asked + Duration::from_secs(1));
         assert_eq!((told.count(Outcome::Switched), told.count(Outcome::NotStarted)), (5, 5));
-        assert!(told.history().closed, "the ledger is whole");
+        assert!(told.history().ended, "the ledger is whole");
     }
 }
 

@@ -93,7 +93,7 @@ impl Told {
     pub fn history(&self) -> History {
         let mut history = self.memory_before.clone();
         for line in &self.ledger {
-            history.take(&Line::from_json(line).expect("a line")).expect("a legal line");
+            history.apply(&Line::from_json(line).expect("a line")).expect("a legal line");
         }
         history
     }

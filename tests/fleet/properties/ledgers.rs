@@ -112,7 +112,7 @@ proptest! {
         for (number, line) in all.enumerate() {
             let (sealed, next) = check.seal(&line);
             history = history.and_then(|mut history: History| {
-                let taken = Line::from_json(&sealed).and_then(|line| history.take(&line));
+                let taken = Line::from_json(&sealed).and_then(|line| history.apply(&line));
                 taken.map(|()| history).map_err(|_| number as u64 + 1)
             });
             (check, text) = (next, text + &sealed + "\n");
@@ -147,9 +147,9 @@ proptest! {
     fn whatever_stands_on_the_card_the_lock_is_held(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("plan.jsonl");
-        let _held = Lock::take(&path).expect("free");
+        let _held = Lock::acquire(&path).expect("free");
         fs::write(folder.path().join("plan.jsonl.lock"), bytes).expect("written");
-        let is_locked = matches!(Lock::take(&path), Err(LedgerError::Locked { .. }));
+        let is_locked = matches!(Lock::acquire(&path), Err(LedgerError::Locked { .. }));
         prop_assert!(is_locked);
     }
 }

@@ -43,7 +43,7 @@ impl Oracle {
             let text = std::str::from_utf8(line).expect("UTF-8");
             let line = Line::from_json(text).expect("a line");
             let mut history = memories[memories.len() - 1].clone();
-            history.take(&line).expect("a line that may follow");
+            history.apply(&line).expect("a line that may follow");
             memories.push(history);
             ends.push(ends[ends.len() - 1] + text.len());
         }
