@@ -62,7 +62,7 @@ impl fmt::Display for Holder {
 pub struct Lock {
     /// The holder file, also locked: if the ledger is removed, its path stays locked until the run ends. Released before the
     /// ledger itself.
-    holder_lock: Option<File>,
+    locked_holder_file: Option<File>,
     /// Shares its lock with the file that is written to.
     ledger: File,
     /// The canonical path of the ledger.
@@ -126,12 +126,18 @@ impl Lock {
                 let ledger = file.try_clone().map_err(failed("lock"))?;
                 let this_process = Holder::this_process();
                 // created before the holder file is written, so that an error removes the files again
-                let mut lock =
-                    Self { ledger, real, created, holder_file, holder: this_process, holder_lock: None };
+                let mut lock = Self {
+                    ledger,
+                    real,
+                    created,
+                    holder_file,
+                    holder: this_process,
+                    locked_holder_file: None,
+                };
                 let cannot_write =
                     |cause| LedgerError::Io { doing: "lock", path: lock.holder_file.clone(), cause };
                 match write_holder(&lock.holder_file, &lock.holder) {
-                    Ok(holder_lock) => lock.holder_lock = Some(holder_lock),
+                    Ok(locked_holder_file) => lock.locked_holder_file = Some(locked_holder_file),
                     Err(TryLockError::WouldBlock) => {
                         let holder = read_holder(&lock.holder_file).unwrap_or_else(Holder::unknown);
                         return Err(LedgerError::Locked { path: path.to_owned(), holder });

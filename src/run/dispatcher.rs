@@ -326,16 +326,16 @@ impl<C: Cloud> Dispatcher<C> {
             let entries: Vec<Entry> = pending.iter().flat_map(|change| self.entries(change)).collect();
             // if the ledger cannot be written, the changes are still reported to the listener
             self.record(entries).await;
-            let mut changed = Vec::with_capacity(pending.len());
+            let mut touched_jobs = Vec::with_capacity(pending.len());
             for change in std::mem::take(&mut pending) {
                 let (index, effect) = (change.job_state.job, change.effect.clone());
                 self.commit(change);
-                changed.push(index);
+                touched_jobs.push(index);
                 if let Some(effect) = effect {
                     self.apply_effect(index, effect);
                 }
             }
-            pending = self.job_table.end_held(&changed);
+            pending = self.job_table.end_held(&touched_jobs);
         }
     }
 

@@ -192,7 +192,7 @@ async fn engines_on_target_and_missing_engines_are_reported_before_the_first_req
     staging.missing = 2;
     let result = staging.run().await;
     assert_eq!(result.count(Outcome::UpToDate), 1);
-    assert_eq!(result.count(Outcome::Failed), 3, "one that somebody else moved, and two that are missing");
+    assert_eq!(result.count(Outcome::Failed), 3, "one that another client moved, and two that are missing");
     assert_eq!(result.count(Outcome::Switched), 8);
     let arrivals = result.simulator.arrivals();
     let asked = |id: &str| arrivals.iter().any(|a| a.data_engine_id == Some(DataEngineId::new(id)));
