@@ -300,7 +300,7 @@ impl Simulation {
             }
             End::Panicked(what) => world.violate(Rule::Panicked, what),
             End::Endless => {
-                world.violate(Rule::DoesNotEnd, "it exceeds the limit of polls or time".to_owned())
+                world.violate(Rule::DoesNotEnd, "it exceeds the limit of polls or time".to_owned());
             }
         }
         None
