@@ -165,9 +165,9 @@ async fn the_run_does_what_the_dry_run_prints() {
         }
     }
     let counted: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
-    println!(
-        "survived: what the dry run prints, and then the run, over random ledgers and fleets | {worlds} worlds, decisions kept: {}",
-        counted.join(", ")
+    crate::stage::survived(
+        "what the dry run prints, and then the run, over random ledgers and fleets",
+        &format!("{worlds} worlds, decisions kept: {}", counted.join(", ")),
     );
     assert!(counts.len() >= 7, "every kind of decision occurs: {counts:?}");
 }

@@ -108,7 +108,7 @@ async fn an_engine_that_is_moved_during_the_soak_stops_the_run_before_the_next_w
     assert_eq!(result.tally.drifted_to(JobIndex(3)), Some("on rolled-back"));
     assert_eq!(result.tally.overall().on_target(), 4);
     let closed = result.ledger.last().expect("a last line");
-    let stopped = "wave wave-0 did not come through its soak: DataEngine-0003 is on rolled-back";
+    let stopped = "wave wave-0 did not pass its soak check: DataEngine-0003 is on rolled-back";
     assert!(closed.contains("\"kind\":\"run-ended\"") && closed.contains(stopped), "{closed}");
 }
 

@@ -92,7 +92,7 @@ fn a_wave_that_was_moved_in_its_soak_ends_the_run_with_5_until_it_is_brought_bac
     {
         assert!(ran.stdout.contains(told), "{told} is not told: {}", ran.stdout);
     }
-    assert!(stage.ledger().lines().last().expect("a line").contains("did not come through its soak"));
+    assert!(stage.ledger().lines().last().expect("a line").contains("did not pass its soak check"));
     let again = run(&stage);
     assert_eq!(again.code, Some(5), "nobody brought it back: {}", again.stderr);
     assert_eq!(again.json()["stopped"]["kind"], "soak-failed");
