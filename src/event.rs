@@ -14,7 +14,7 @@ pub struct RunHeader {
     pub run_id: String,
     /// The run whose ledger this one continues.
     pub parent_run_id: Option<String>,
-    /// The plan as the user named it.
+    /// Path of the plan as given by the user.
     pub plan: PathBuf,
     /// The ledger of this run.
     pub ledger: PathBuf,
@@ -37,21 +37,21 @@ pub struct RunHeader {
     pub waves: Arc<[Wave]>,
 }
 
-/// Why a run sends nothing more although jobs are left.
+/// Why a run stops sending although jobs are left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// A signal asked for it.
+    /// A signal arrived.
     Interrupted {
         /// `SIGINT`, `SIGTERM` or `SIGHUP`.
         signal: &'static str,
     },
-    /// The service refuses this account, key or address, whatever the engine.
+    /// The service refuses the account, the credentials or the address of this machine for every engine.
     AccountRefused(Reason),
     /// A wave failed its soak, so the next one does not start.
     SoakFailed(SoakFailure),
     /// The ledger can no longer be written.
     LedgerFailed {
-        /// What the system said.
+        /// The error of the operating system.
         cause: String,
     },
 }
@@ -65,7 +65,7 @@ pub struct SoakFailure {
     pub engines: usize,
     /// One of them.
     pub first: DataEngineId,
-    /// Where that one is now, in a few words: `on 5f2c11aa`, `suspended (State 1)`, `not listed`.
+    /// What that engine shows now: `on 5f2c11aa`, `suspended (State 1)`, `not listed`.
     pub seen: String,
 }
 
@@ -105,7 +105,7 @@ pub enum Event {
     SoakStarted {
         /// Position of the wave.
         wave: usize,
-        /// How much longer.
+        /// Remaining soak time.
         left: Duration,
         /// Whether its engines are verified after that.
         verify: bool,
@@ -119,14 +119,14 @@ pub enum Event {
     },
     /// A switch request was sent.
     Sent {
-        /// Whose.
+        /// The job.
         job: JobIndex,
         /// Which attempt of this job in this run, counted from one.
         attempt: u32,
     },
     /// The service accepted the request, by its response or as verification shows; the engine is converging.
     Accepted {
-        /// Whose.
+        /// The job.
         job: JobIndex,
     },
     /// A read shows the engine running on its target; it is switched if it stays so for `min_ready`.
@@ -150,7 +150,7 @@ pub enum Event {
     },
     /// The service refused a signature because of its time; from now on requests are signed with the service's time.
     ClockSkew {
-        /// Seconds by which the service's clock is ahead of this machine's; 0 where this machine's is right again.
+        /// Seconds by which the service's clock is ahead of this machine's; 0 once the clocks agree again.
         ahead: i64,
     },
     /// The rate is as high as allowed again after throttling.
@@ -160,7 +160,7 @@ pub enum Event {
     },
     /// The request was refused for a transient cause, or not sent: it is sent again.
     WillRetry {
-        /// Whose.
+        /// The job.
         job: JobIndex,
         /// The attempt that failed, counted from one.
         attempt: u32,
@@ -172,21 +172,21 @@ pub enum Event {
     /// A request may have been applied: it has no readable response, or the response is a server fault. The engine is
     /// verified before anything is sent again.
     Unconfirmed {
-        /// Whose.
+        /// The job.
         job: JobIndex,
         /// Why.
         reason: Reason,
     },
     /// Verification shows that the unconfirmed request was not applied; it is sent again.
     NotApplied {
-        /// Whose.
+        /// The job.
         job: JobIndex,
     },
     /// A job ended.
     JobEnded {
-        /// Which.
+        /// The job.
         job: JobIndex,
-        /// How.
+        /// How it ended.
         result: JobResult,
     },
     /// Engines could not be read; they are read again.
@@ -197,15 +197,15 @@ pub enum Event {
     /// An engine that was on its target, in an earlier run or before its wave soaked, is not there any more; nothing is
     /// sent for it.
     Drifted {
-        /// Which.
+        /// The job.
         job: JobIndex,
-        /// Where it is now, in a few words: `on 5f2c11aa`, `not listed`.
+        /// What the engine shows now: `on 5f2c11aa`, `not listed`.
         seen: String,
     },
     /// Nothing more is sent. After a signal the run only waits for responses; otherwise it also verifies what was accepted
     /// or is unconfirmed.
     Stopping(StopReason),
-    /// A second has passed.
+    /// One second has passed.
     Tick,
     /// The run ended; always the last event.
     RunEnded,

@@ -1,11 +1,11 @@
-//! The nouns every room shares: what is to be done, and how it ended. No I/O.
+//! The types that all modules share: jobs, waves, decisions, outcomes and reasons. No I/O.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Declares a text that the API treats as an opaque identifier.
+/// Declares a string type for an opaque identifier of the API.
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -14,12 +14,12 @@ macro_rules! identifier {
         pub struct $name(String);
 
         impl $name {
-            /// Wraps a text as it stands, unchecked.
+            /// Wraps a string without checking it.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
 
-            /// The text as the API faults it.
+            /// The string as the API spells it.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -34,7 +34,7 @@ macro_rules! identifier {
 }
 
 identifier! {
-    /// Where engines live, as sent in `X-TC-Region`: `ap-guangzhou`.
+    /// The region of an engine, as sent in `X-TC-Region`: `ap-guangzhou`.
     Region
 }
 identifier! {
@@ -42,7 +42,7 @@ identifier! {
     DataEngineId
 }
 identifier! {
-    /// `DataEngineName` of the API: what people call an engine, unique in its region.
+    /// `DataEngineName` of the API: the name of an engine, unique in its region.
     DataEngineName
 }
 identifier! {
@@ -50,14 +50,14 @@ identifier! {
     ImageVersionId
 }
 
-/// What makes a job the same job in another run: never its position in the plan.
+/// Identifies a job across runs. The position of the row in the plan is not part of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct JobKey {
-    /// Where the engine lives.
+    /// The region of the engine.
     pub region: Region,
     /// The engine to switch.
     pub data_engine_id: DataEngineId,
-    /// The image version it shall run.
+    /// The target: the image version to switch to.
     pub new_image_version_id: ImageVersionId,
 }
 
@@ -67,13 +67,13 @@ impl fmt::Display for JobKey {
     }
 }
 
-/// Jobs of a plan that go together.
+/// Jobs of a plan that are sent together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wave {
-    /// What people call it.
+    /// Name of the wave in the plan.
     pub name: String,
-    /// How long the next wave waits once every job of this one has ended, before this one is read back; nothing
-    /// where it does not soak.
+    /// How long to wait after every job of this wave has ended, before its engines are verified again and the next
+    /// wave starts; zero for a wave that does not soak.
     pub soak: Duration,
 }
 
@@ -87,13 +87,13 @@ impl Wave {
 /// One row of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// Which engine, where, to which image version.
+    /// Engine, region and target.
     pub key: JobKey,
     /// Position of its wave, counted from zero.
     pub wave: usize,
-    /// What the engine is called; it is not part of what makes the job the same job.
+    /// Name of the engine; not part of the key.
     pub data_engine_name: Option<DataEngineName>,
-    /// The image version the engine must still be on; another one means that somebody else moved it.
+    /// The image version that the engine must be on before the switch; any other one means that another client moved it.
     pub expected_image_version_id: Option<ImageVersionId>,
     /// Free text from the plan, repeated where the job is reported.
     pub note: Option<String>,
@@ -107,17 +107,17 @@ pub struct JobIndex(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Read back twice on the target image, running, at least the settle time apart.
+    /// Read twice on the target image, running, at least the `--min-ready` time apart.
     Switched,
-    /// Was on its target before anything was sent; nothing was sent.
+    /// The engine was on its target before the run; nothing was sent.
     UpToDate,
-    /// The service took the request and nobody looked further (`--no-wait`).
+    /// The service accepted the request, and the run did not verify the engine (`--no-wait` or `--no-verify`).
     Accepted,
-    /// The service refused it, or the engine went somewhere else.
+    /// The service refused the request, or the engine failed or is on a third image version.
     Failed,
     /// Accepted, but not seen on its target within the time allowed.
     TimedOut,
-    /// A request may or may not have been applied, and read-back could not tell.
+    /// A request may or may not have been applied, and verification could not tell.
     Unknown,
     /// Nothing was sent, because the run ended or was stopped first.
     NotStarted,
@@ -135,7 +135,7 @@ impl Outcome {
         Self::NotStarted,
     ];
 
-    /// The word people and files read.
+    /// The outcome as ledger, reports and messages spell it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Switched => "switched",
@@ -155,31 +155,31 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Who found a reason.
+/// Where a reason comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// The service: the code is one of the API.
     Service,
-    /// This tool: the code is one of our own, in kebab case.
+    /// This tool: the code is in kebab case and defined here.
     Tool,
 }
 
-/// Why a job ended as it did, or why a call did not go through, ready to be shown.
+/// Why a job ended as it did or why a call failed, ready to be displayed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// Who found it.
+    /// Where it comes from.
     pub origin: Origin,
-    /// The API's error code (`InternalError`), or a word of our own in kebab case (`engine-not-found`).
+    /// The API's error code (`InternalError`), or a code of this tool in kebab case (`engine-not-found`).
     pub code: String,
-    /// What it means, in one clause.
+    /// What happened, in one clause.
     pub cause: String,
     /// What to do next, in one clause.
     pub remedy: String,
-    /// The text that came with it: the service's message, or what the network said.
+    /// Details of this case: the message of the service or the error of the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// True where the row stays failed, run after run, until a person releases it.
+    /// True if the row stays failed in later runs until the operator releases it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_release: bool,
     /// The service's `RequestId`, for a support ticket.
@@ -187,20 +187,20 @@ pub struct Reason {
     pub request_id: Option<String>,
 }
 
-/// What is done about a job next. The dry run prints it, and the run carries it out.
+/// What to do next for a job. The dry run prints it, and the run carries it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing: an earlier run ended it.
+    /// Nothing: the job ended in an earlier run.
     Keep {
-        /// How.
+        /// How it ended.
         outcome: Outcome,
-        /// Why, where it did not reach its target.
+        /// Why, unless the engine reached its target.
         reason: Option<Reason>,
-        /// Where the engine is now, if an earlier run brought it to its target and it has left it: `on 5f2c11aa`,
+        /// What the engine shows now, if it reached its target in an earlier run and is no longer there: `on 5f2c11aa`,
         /// `not listed`.
         drift: Option<String>,
     },
-    /// Nothing: its engine is on its target.
+    /// Nothing: the engine is on its target.
     UpToDate,
     /// A request of an earlier run was accepted: wait until the engine reaches its target.
     Watch,
@@ -211,28 +211,28 @@ pub enum Decision {
     },
     /// A request is sent.
     Send {
-        /// The image version that the engine leaves, if it is known.
+        /// The image version that the engine has before the switch, if it is known.
         from: Option<ImageVersionId>,
     },
     /// Nothing yet: the engine is read again.
     Wait(Reason),
-    /// Nothing, and it stays not started: a later request for the same engine may still be applied.
+    /// Nothing, and the job is not started: a request for the same engine and another target may still be applied.
     Block(Reason),
-    /// Nothing, and it fails.
+    /// Nothing, and the job fails.
     Fail(Reason),
-    /// Nothing for any row of the plan: the run is refused because of this one.
+    /// Nothing for any row: the whole run is refused because of this row.
     Refuse(Reason),
 }
 
-/// The end of one job.
+/// How one job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobResult {
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why, where there is something to tell.
+    /// Why, unless the outcome says all.
     pub reason: Option<Reason>,
-    /// True when an earlier run settled it and this one left it alone.
+    /// True if the job ended in an earlier run and this run did nothing.
     pub from_earlier_run: bool,
-    /// The image version it was on before the first request, where a look told.
+    /// The image version before the first request, if a read showed it.
     pub image_before: Option<ImageVersionId>,
 }

@@ -15,7 +15,7 @@ use crate::ledger::{self, LoadedLedger, Past};
 use crate::plan::Plan;
 use crate::report::print::to_stderr;
 use crate::report::{self, Preview, PreviewRow, preview_json, stdout_columns};
-use crate::run::{ENGINE_NOT_FOUND, Preflight, Reader, foresee_soaks};
+use crate::run::{ENGINE_NOT_FOUND, Preflight, Reader, forecast_soaks};
 use crate::settings::{self, DryRun, RunSettings};
 use crate::simulator::RunDefaults;
 
@@ -29,14 +29,14 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     let (history, now) = (&loaded.history, Timestamp::now());
     let left = ledger::remaining_soaks(&plan.jobs, &waves, history, options.verifies(), now);
     let (decisions, view) = (&preflight.decisions, preflight.view.as_ref());
-    let foreseen = foresee_soaks(&plan.jobs, &waves, decisions, view, &left, options.verifies());
+    let forecast = forecast_soaks(&plan.jobs, &waves, decisions, view, &left, options.verifies());
     let rows: Vec<PreviewRow> =
         plan.jobs.iter().zip(decisions).map(|(job, decision)| row(plan, job, decision, &preflight)).collect();
     let exit = match exit_of(&rows) {
-        Exit::Success if foreseen.failure.is_some() => Exit::Incomplete,
+        Exit::Success if forecast.failure.is_some() => Exit::Incomplete,
         exit => exit,
     };
-    let soaks = waves.into_iter().zip(foreseen.times).map(|(wave, soak)| Wave { soak, ..wave });
+    let soaks = waves.into_iter().zip(forecast.times).map(|(wave, soak)| Wave { soak, ..wave });
     let preview = Preview {
         plan: plan.path.clone(),
         endpoint,
@@ -44,7 +44,7 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
         gap: request_gap(options.rate),
         min_ready: options.verifies().then_some(options.min_ready),
         soaks: soaks.collect(),
-        soak_failure: foreseen.failure,
+        soak_failure: forecast.failure,
         rows,
     };
     print_result(&match settings.output {
@@ -54,7 +54,7 @@ pub(super) async fn dry_run(settings: &RunSettings, plan: &Plan, mode: DryRun) -
     Ok(exit)
 }
 
-/// What is read and decided, as far as reading is allowed; the name of the service; and a simulator's clock.
+/// The preflight as far as the mode allows it, the name of the service, and the clock of a simulator.
 async fn read_fleet(
     settings: &RunSettings,
     plan: &Plan,
@@ -98,7 +98,7 @@ fn row(plan: &Plan, job: &Job, decision: &Decision, preflight: &Preflight) -> Pr
                 (report::Prediction::CannotTell, Some(format!("{warning}, and the service may refuse it")))
             }
             (None, None) if preflight.view.is_some() => {
-                let why = "the service does not say which image the engine is on";
+                let why = "the service does not show the image version of the engine";
                 (report::Prediction::CannotTell, Some(why.to_owned()))
             }
             (None, None) => (report::Prediction::CannotTell, Some("the fleet was not read".to_owned())),
@@ -116,10 +116,10 @@ fn row(plan: &Plan, job: &Job, decision: &Decision, preflight: &Preflight) -> Pr
     PreviewRow { key: job.key.clone(), wave, prediction, detail, note: job.note.clone() }
 }
 
-/// Success where every row is, or can be brought, on its target as far as can be told from here.
+/// Success if every row is on its target or can be switched to it, as far as the dry run can tell.
 fn exit_of(rows: &[PreviewRow]) -> Exit {
     use report::Prediction;
-    let any = |is_meant: fn(&Prediction) -> bool| rows.iter().any(|row| is_meant(&row.prediction));
+    let any = |matches: fn(&Prediction) -> bool| rows.iter().any(|row| matches(&row.prediction));
     if any(|prediction| matches!(prediction, Prediction::Blocked)) {
         Exit::Refused
     } else if any(|prediction| {

@@ -1,4 +1,4 @@
-//! `dlc-fleet ledger`: looks at a ledger, checks it, mends it, or turns it into a table for other tools.
+//! `dlc-fleet ledger`: checks, repairs, shows or exports a ledger.
 
 use std::path::Path;
 
@@ -14,42 +14,44 @@ use crate::report::{Columns, table};
 
 pub(super) fn ledger(args: &LedgerArgs) -> Result<Exit, Failure> {
     match &args.command {
-        LedgerCommand::Check { file } => verify(file),
+        LedgerCommand::Check { file } => check(file),
         LedgerCommand::Repair { file } => repair(file),
         LedgerCommand::Show { file, failed, json } => show(file, *failed, *json),
         LedgerCommand::Export { file, format } => export(file, *format),
     }
 }
 
-/// A ledger that has to exist: a missing one is empty for a run, but a slip of the pen here.
-fn recall(file: &Path) -> Result<ledger::LoadedLedger, Failure> {
+/// Loads a ledger that must exist. For a run a missing ledger is an empty one; here it is a wrong path.
+fn load(file: &Path) -> Result<ledger::LoadedLedger, Failure> {
     if !file.exists() {
-        let what = format!("there is no ledger {}: check the path", shown_path(file));
+        let what = format!("the ledger {} does not exist: check the path", shown_path(file));
         return Err(Failure::new(Exit::Usage, what));
     }
-    ledger::read(file).map_err(|error| explained(error, false))
+    ledger::read(file).map_err(|error| with_remedy(error, false))
 }
 
-/// The same error as in a run, where what to do next is another thing.
-fn explained(error: LedgerError, repairing: bool) -> Failure {
+/// The error of a ledger, with what to do next in this command.
+fn with_remedy(error: LedgerError, repairing: bool) -> Failure {
     let next = match &error {
-        LedgerError::Io { .. } => "check the path, and who may read and write there",
+        LedgerError::Io { .. } => "check the path and the permissions of the file and its directory",
         LedgerError::Locked { .. } => "wait until that run has ended, or stop it",
         LedgerError::Newer { .. } => "use the version of dlc-fleet that wrote it",
-        LedgerError::Damaged { .. } if repairing => "restore the file from a copy",
+        LedgerError::Damaged { .. } if repairing => "restore the file from a backup",
         LedgerError::Damaged { .. } => {
-            "restore the file from a copy, or set the damaged end aside with `dlc-fleet ledger repair`"
+            "restore the file from a backup, or remove the damaged end with `dlc-fleet ledger repair`, which keeps a copy"
         }
     };
     Failure::from(error).next(next)
 }
 
-fn verify(file: &Path) -> Result<Exit, Failure> {
-    let loaded = recall(file)?;
+fn check(file: &Path) -> Result<Exit, Failure> {
+    let loaded = load(file)?;
     let history = &loaded.history;
     let torn = match loaded.torn.len() {
         0 => String::new(),
-        bytes => format!("; {bytes} bytes of a torn last line follow, which the next run sets aside"),
+        bytes => {
+            format!("; a torn last line of {bytes} bytes follows; the next run moves it to a separate file")
+        }
     };
     print_result(&format!(
         "{}: {} of {} about {}: the chain of checks holds{torn}\n",
@@ -62,24 +64,24 @@ fn verify(file: &Path) -> Result<Exit, Failure> {
 }
 
 fn repair(file: &Path) -> Result<Exit, Failure> {
-    recall_if_only_damaged(file)?;
-    match ledger::repair(file).map_err(|error| explained(error, true))? {
+    check_loadable_or_damaged(file)?;
+    match ledger::repair(file).map_err(|error| with_remedy(error, true))? {
         None => {
             print_outcome(&format!("{}: nothing to repair\n", shown_path(file)));
         }
-        Some(Repaired { kept_lines, copy, named }) => {
+        Some(Repaired { kept_lines, copy, engines }) => {
             print_outcome(&format!(
-                "{}: {} kept; everything after them is set aside, and {} holds the whole file as it was\n",
+                "{}: {} kept, everything after them removed; {} is a copy of the file before the repair\n",
                 shown_path(file),
                 plural(usize::try_from(kept_lines).unwrap_or(usize::MAX), "line"),
                 shown_path(&copy),
             ));
-            if !named.is_empty() {
-                let engines: Vec<String> = named.into_iter().collect();
+            if !engines.is_empty() {
+                let engines: Vec<String> = engines.into_iter().collect();
                 to_stderr(&format!(
-                    "note: what was set aside names {}, which may have been sent: {}\n next: wait longer than the \
-                     --request-timeout and --resend-after of that run, and until nothing is switching; only then run the same \
-                     command again, without --no-verify: it reads the fleet before anything is sent\n",
+                    "note: the removed lines mention {}, for which a request may have been sent: {}\n next: wait longer than the \
+                     --request-timeout and --resend-after of that run, and until no engine is switching; then run the same \
+                     command again, without --no-verify: it reads the fleet before it sends anything\n",
                     plural(engines.len(), "engine"),
                     engines.join(", "),
                 ));
@@ -89,16 +91,16 @@ fn repair(file: &Path) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Lets a damaged ledger through, and nothing else that keeps it from being read.
-fn recall_if_only_damaged(file: &Path) -> Result<(), Failure> {
+/// Fails if the ledger cannot be loaded for another cause than damage.
+fn check_loadable_or_damaged(file: &Path) -> Result<(), Failure> {
     match ledger::read(file) {
         Err(LedgerError::Damaged { .. }) => Ok(()),
-        _ => recall(file).map(|_| ()),
+        _ => load(file).map(|_| ()),
     }
 }
 
 fn show(file: &Path, failed: bool, json: bool) -> Result<Exit, Failure> {
-    let loaded = recall(file)?;
+    let loaded = load(file)?;
     let jobs = loaded.history.jobs.iter().filter(|(_, job)| !failed || !job.record.standing.is_good());
     if json {
         let lines = jobs.map(|(key, job)| serde_json::to_string(&Row::of(key, job)));
@@ -128,9 +130,10 @@ fn show(file: &Path, failed: bool, json: bool) -> Result<Exit, Failure> {
 
 fn export(file: &Path, format: LedgerFormat) -> Result<Exit, Failure> {
     let LedgerFormat::Csv = format;
-    let loaded = recall(file)?;
-    let text = to_csv(&loaded.history)
-        .map_err(|error| Failure::new(Exit::Internal, format!("the table could not be written: {error}")))?;
+    let loaded = load(file)?;
+    let text = to_csv(&loaded.history).map_err(|error| {
+        Failure::new(Exit::Internal, format!("internal error: the table could not be written: {error}"))
+    })?;
     print_result(&text)?;
     Ok(Exit::Success)
 }
@@ -143,7 +146,7 @@ fn to_csv(history: &History) -> Result<String, Box<dyn std::error::Error>> {
     Ok(String::from_utf8(writer.into_inner()?)?)
 }
 
-/// One job as other tools read it.
+/// One job as a row of the JSON and CSV output.
 #[derive(serde::Serialize)]
 struct Row<'a> {
     region: &'a str,

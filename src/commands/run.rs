@@ -1,4 +1,4 @@
-//! `dlc-fleet run`: plan and ledger into what is left to do, and then to the dispatcher.
+//! `dlc-fleet run`: prepares a run from plan and ledger, executes it, and prints the result.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(super) async fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Fai
     }
 }
 
-/// Does something that comes before the first write, unless a signal comes first.
+/// Runs a step before the first write, and fails if a signal arrives first.
 async fn unless_signalled<T>(
     signals: &mut Signals,
     work: impl Future<Output = Result<T, Failure>>,
@@ -67,7 +67,7 @@ fn interrupted(signal: Signal) -> Failure {
 async fn load(settings: &RunSettings) -> Result<Option<Plan>, Failure> {
     let (path, region) = (settings.plan.clone(), settings.region.clone());
     let loaded = tokio::task::spawn_blocking(move || super::check::load(&path, region.as_ref()));
-    // a panic in there is a defect of ours and goes where all panics go
+    // a panic in it is an internal error and continues in this task
     loaded.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
@@ -79,10 +79,10 @@ async fn switch(
 ) -> Result<Exit, Failure> {
     setup::check_plan(settings, &plan)?;
     let run_id = ledger::new_run_id();
-    let (writer, set_aside) = ledger::open(&settings.ledger, &run_id)?;
-    if let Some(aside) = set_aside {
-        let (ledger, aside) = (shown_path(&settings.ledger), shown_path(&aside));
-        to_stderr(&format!("note: the last line of {ledger} was torn and is set aside in {aside}\n"));
+    let (writer, torn_copy) = ledger::open(&settings.ledger, &run_id)?;
+    if let Some(copy) = torn_copy {
+        let (ledger, copy) = (shown_path(&settings.ledger), shown_path(&copy));
+        to_stderr(&format!("note: the last line of {ledger} was torn and has been moved to {copy}\n"));
     }
     let pasts = setup::past_of(settings, &plan, writer.history())?;
     let connected = setup::connect_guarded(settings, &plan, writer.history());
@@ -118,10 +118,10 @@ async fn switch(
         signals,
     })
     .await;
-    conclude(settings, &header, tally.tally(), ended)
+    finish(settings, &header, tally.tally(), ended)
 }
 
-/// The rules, with no more requests at once than there can be connections.
+/// The options, with at most as many concurrent requests as there are file descriptors for connections.
 fn within_descriptors(options: RunOptions) -> RunOptions {
     let concurrency = descriptors::for_requests(options.concurrency);
     if concurrency < options.concurrency {
@@ -156,13 +156,13 @@ async fn preflight_and_ask<F: Fleet>(
     if !ask(settings, plan, &preflight.decisions, endpoint).await? {
         return Ok(preflight);
     }
-    // the answer may have taken long, and the fleet may have changed since
+    // the confirmation may have taken long, and the fleet may have changed since
     let preflight = setup::preflight(settings, plan, pasts, reader).await?;
     blocked::check(plan, &preflight)?;
     Ok(preflight)
 }
 
-/// Asks for confirmation where a service would be written to; false where no question was needed.
+/// Asks for confirmation before requests are sent to a service; false if no question was needed.
 async fn ask(
     settings: &RunSettings,
     plan: &Plan,
@@ -234,7 +234,7 @@ fn introduce(
 }
 
 /// Prints the result and finds the exit code.
-fn conclude(
+fn finish(
     settings: &RunSettings,
     header: &RunHeader,
     tally: Option<Tally>,

@@ -25,8 +25,8 @@ use crate::rate::{HEADROOM, Rate};
 use crate::settings::{RunSettings, SIMULATOR, Target};
 use crate::simulator::{Keys, RunDefaults, Scenario, Simulator, World, bind, serve};
 
-/// Largest scenario; one that lists a hundred thousand engines takes 3 MB.
-const LARGEST_SCENARIO: u64 = 4 << 20;
+/// Largest scenario file in bytes; one that lists 100,000 engines has 3 MB.
+const MAX_SCENARIO: u64 = 4 << 20;
 
 /// An endpoint, with the keys for its requests.
 pub(super) struct Service {
@@ -42,7 +42,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// A client for it; opens no connection.
+    /// A client for the service. Opens no connection.
     pub(super) fn fleet(self, request_timeout: Duration) -> Result<HttpFleet, Failure> {
         let Caller { keyring, clock, .. } = self.caller;
         // an endpoint that serves STS as well is already logged
@@ -56,11 +56,13 @@ impl Service {
 
 /// Refuses a ledger of another service: engines of another site, or of a simulation, are not the same engines.
 pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, history: &History) -> Result<(), Failure> {
-    let Some((run, opened)) = &history.latest_run else { return Ok(()) };
-    let endpoint: Option<Endpoint> = opened.endpoint.parse().ok();
+    let Some((run, started)) = &history.latest_run else { return Ok(()) };
+    let endpoint: Option<Endpoint> = started.endpoint.parse().ok();
     let fits = match (target, endpoint) {
-        (Target::Simulator { .. }, _) => opened.endpoint == SIMULATOR,
-        (Target::Service(ours), Some(theirs)) => opened.endpoint != SIMULATOR && ours.site() == theirs.site(),
+        (Target::Simulator { .. }, _) => started.endpoint == SIMULATOR,
+        (Target::Service(target), Some(ledger)) => {
+            started.endpoint != SIMULATOR && target.site() == ledger.site()
+        }
         (Target::Service(_), None) => false,
     };
     if fits {
@@ -69,7 +71,7 @@ pub(super) fn check_ledger_fits(target: &Target, ledger: &Path, history: &Histor
     let what = format!(
         "the ledger {} is about engines at {} (run {run}) and cannot be used for a run against {}",
         format::shown_path(ledger),
-        opened.endpoint,
+        started.endpoint,
         target.name(),
     );
     Err(Failure::new(Exit::Ledger, what).next("nothing was sent; pass another file with --ledger"))
@@ -130,7 +132,7 @@ fn caller_options<'a>(
     }
 }
 
-/// A scenario file.
+/// Reads a scenario file.
 pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
     let name = format::shown_path(path);
     let text = scenario_text(path).map_err(|error| {
@@ -145,31 +147,31 @@ fn scenario_text(path: &Path) -> io::Result<String> {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut text = String::new();
-    File::open(path)?.take(LARGEST_SCENARIO + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST_SCENARIO {
-        return Err(io::Error::other(format!("it is larger than {LARGEST_SCENARIO} bytes")));
+    File::open(path)?.take(MAX_SCENARIO + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_SCENARIO {
+        return Err(io::Error::other(format!("it is larger than {MAX_SCENARIO} bytes")));
     }
     Ok(text)
 }
 
 /// The plan's engines. Those that an earlier simulation switched have their new image version.
 pub(super) fn world(scenario: &Scenario, jobs: &[Job], history: &BTreeMap<JobKey, JobHistory>) -> World {
-    let moved = |key: &JobKey| {
+    let is_switched = |key: &JobKey| {
         let standing = history.get(key).map(|job| job.record.standing);
         matches!(
             standing,
             Some(Standing::Accepted | Standing::Switched | Standing::UpToDate | Standing::TimedOut)
         )
     };
-    let rows: Vec<(JobKey, bool)> = jobs.iter().map(|job| (job.key.clone(), moved(&job.key))).collect();
+    let rows: Vec<(JobKey, bool)> = jobs.iter().map(|job| (job.key.clone(), is_switched(&job.key))).collect();
     let mut world = World::holding(scenario.seed, &rows);
     for job in jobs {
         if let Some(name) = &job.data_engine_name {
             world.set_name(&job.key.region, &job.key.data_engine_id, name.clone());
         }
     }
-    for (job, (_, moved)) in jobs.iter().zip(&rows) {
-        if let (Some(expected), false) = (&job.expected_image_version_id, moved) {
+    for (job, (_, is_switched)) in jobs.iter().zip(&rows) {
+        if let (Some(expected), false) = (&job.expected_image_version_id, is_switched) {
             world.set_image(&job.key.region, &job.key.data_engine_id, Some(expected.clone()));
         }
     }

@@ -1,4 +1,4 @@
-//! What the dry run and the run start with: the checks of the plan, the ledger's past, the service, and the preflight.
+//! The steps with which both the dry run and the run start: check the plan, read the ledger, find the service, preflight.
 
 use super::service::{Service, check_ledger_fits, connect};
 use super::slow_read::with_slow_read_note;
@@ -16,13 +16,17 @@ pub(super) fn check_plan(settings: &RunSettings, plan: &Plan) -> Result<(), Fail
     sites::check_plan_fits(&settings.target, &plan.jobs)
 }
 
-/// What the ledger proves about each row, if the ledger belongs to the service.
+/// What the ledger proves about each row.
+///
+/// # Errors
+///
+/// The ledger belongs to another service.
 pub(super) fn past_of(settings: &RunSettings, plan: &Plan, history: &History) -> Result<Vec<Past>, Failure> {
     check_ledger_fits(&settings.target, &settings.ledger, history)?;
     Ok(pasts(&plan.jobs, history))
 }
 
-/// Finds the service and credentials for it, and checks that they belong to the expected account.
+/// Finds the service and its credentials, and checks that they belong to the expected account.
 pub(super) async fn connect_guarded(
     settings: &RunSettings,
     plan: &Plan,
@@ -33,7 +37,7 @@ pub(super) async fn connect_guarded(
     Ok(service)
 }
 
-/// Reads the fleet and decides about each row; with `--no-verify` the ledger alone decides.
+/// Reads the fleet and decides for each row; with `--no-verify` the decision follows from the ledger alone.
 pub(super) async fn preflight<F: Fleet>(
     settings: &RunSettings,
     plan: &Plan,

@@ -9,10 +9,10 @@ use crate::format::hex;
 /// Hex digits of one check.
 const DIGITS: usize = 16;
 
-/// What stands between a line's content and its check.
+/// Separates the content of a line from its check.
 const SEPARATOR: &str = ",\"check\":\"";
 
-/// What ends a line after its check.
+/// Ends a line after its check.
 const END: &str = "\"}";
 
 /// The check of one line.
@@ -20,7 +20,7 @@ const END: &str = "\"}";
 pub struct Check(String);
 
 impl Default for Check {
-    /// What stands for the check of the line before the first.
+    /// The check before the first line.
     fn default() -> Self {
         Self("0".repeat(DIGITS))
     }
@@ -38,16 +38,16 @@ impl Check {
         Self(hex(&digest[..DIGITS / 2]))
     }
 
-    /// Closes a JSON object (`{…}`) with its check; returns the line without LF, and its check.
+    /// Adds the check to a JSON object (`{…}`); returns the line without LF, and its check.
     pub fn seal(&self, object: &str) -> (String, Self) {
         let content = object.strip_suffix('}').unwrap_or(object);
         let check = self.of(content);
         (format!("{content}{SEPARATOR}{check}{END}"), check)
     }
 
-    /// The check of a sealed line that follows this one, or what is wrong with it.
+    /// The check of a sealed line that follows this check, or what is wrong with the line.
     pub fn verify(&self, line: &str) -> Result<Self, &'static str> {
-        let malformed = "it does not end in a check";
+        let malformed = "it does not end with a check";
         let rest = line.strip_suffix(END).ok_or(malformed)?;
         let (content, written) = rest.rsplit_once(SEPARATOR).ok_or(malformed)?;
         let check = self.of(content);
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sealed_line_verifies_and_stays_json() {
+    fn a_sealed_line_verifies_and_is_valid_json() {
         let start = Check::default();
         let (line, check) = start.seal(r#"{"seq":1}"#);
         assert_eq!(start.verify(&line), Ok(check));
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_does_not_verify_after_another_predecessor() {
+    fn a_line_does_not_verify_after_a_different_line() {
         let (line, check) = Check::default().seal(r#"{"seq":1}"#);
         assert!(check.verify(&line).is_err());
     }

@@ -1,39 +1,39 @@
-//! Files as the ledger needs them: appended, synced, private, and lasting by name.
+//! Opens, appends to and syncs the files of the ledger.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Where lines go. A file in life; in tests, memory or something that fails.
+/// The storage of the ledger: a file, or in tests memory or a disk that fails.
 pub trait Disk: Send {
-    /// Writes one whole line, in one call to the system.
+    /// Writes one whole line, in one system call.
     fn append(&mut self, line: &[u8]) -> io::Result<()>;
-    /// Returns once everything appended would survive a crash.
+    /// Returns once everything that was appended is durable.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// False where neither call takes any time, so that no thread of its own is needed to wait for them.
+    /// False if neither call blocks, so that they need no thread for blocking work.
     fn blocks(&self) -> bool {
         true
     }
 }
 
-/// A file that is still the one its name leads to.
-pub(super) struct Named {
+/// A file that checks before each write that its path still refers to it.
+pub(super) struct LedgerFile {
     file: File,
     path: PathBuf,
-    /// Bytes that it has if nobody else wrote to it.
+    /// Expected size in bytes, if no other program wrote to it.
     length: u64,
 }
 
-impl Named {
+impl LedgerFile {
     pub(super) fn new(file: File, path: &Path) -> io::Result<Self> {
         Ok(Self { length: file.metadata()?.len(), file, path: path.to_owned() })
     }
 }
 
-impl Disk for Named {
+impl Disk for LedgerFile {
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        // a run that wrote on into a removed file would be forgotten, and another could start beside it
+        // lines in a removed file would be lost, and a second run could start with a new file
         if !is_at(&self.file, &self.path) {
             return Err(io::Error::other("it was removed or replaced while it was in use"));
         }
@@ -50,14 +50,14 @@ impl Disk for Named {
     }
 }
 
-/// Opens a file to read it, unless it is something else.
+/// Opens a regular file for reading.
 pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
     require_regular_file(path)?;
     File::open(path)
 }
 
-/// Refuses what is no regular file: opening a named pipe would wait for somebody at its other end, and a device may
-/// have no end.
+/// Refuses anything but a regular file: opening a named pipe would block until another process opens it, and a device may
+/// never end.
 pub(super) fn require_regular_file(path: &Path) -> io::Result<()> {
     if std::fs::metadata(path)?.is_file() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What a line can say, and its spelling as JSON.
+//! The entries of the ledger and their JSON form.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,18 +22,18 @@ pub struct Line {
     pub at: Timestamp,
     /// Id of the run that wrote it.
     pub run: String,
-    /// What it says.
+    /// Its content.
     pub entry: Entry,
 }
 
-/// What one line says.
+/// The content of one line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
-    /// A run begins.
+    /// A run starts.
     RunStarted(RunStarted),
     /// Something happened to a job.
     Job {
-        /// Which job.
+        /// The job.
         key: JobKey,
         /// What happened.
         step: Step,
@@ -52,26 +52,26 @@ pub struct RunStarted {
     pub parent_run: Option<String>,
     /// Version of dlc-fleet.
     pub tool_version: String,
-    /// The plan as the user named it.
+    /// Path of the plan as given by the user.
     pub plan: String,
     /// SHA-256 of the plan's canonical form.
     pub plan_digest: String,
     /// The regions of the plan's engines.
     pub regions: Vec<String>,
-    /// Host that is driven.
+    /// Host of the service, or `simulator`.
     pub endpoint: String,
-    /// True when the service is the simulator: such a ledger says nothing about real engines.
+    /// True if the service is a simulator.
     pub simulated: bool,
     /// Highest number of requests per second.
     pub rate: u32,
 }
 
-/// The last line of a run that came to its end.
+/// The last line of a run that was not killed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunEnded {
     /// Jobs for each outcome.
     pub outcomes: BTreeMap<Outcome, u64>,
-    /// Why jobs were left, where the run stopped early.
+    /// Why the run stopped early, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
 }
@@ -82,66 +82,66 @@ pub struct RunEnded {
 pub enum Step {
     /// The engine was on its target; nothing was sent.
     UpToDate,
-    /// A request is about to leave.
+    /// A request is about to be sent.
     Sent {
         /// Which attempt of this job in this run, counted from one.
         attempt: u32,
-        /// The image the engine was seen on before it.
+        /// The image of the engine before the request, as a read showed it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         image_before: Option<ImageVersionId>,
     },
-    /// The service took the request.
+    /// The service accepted the request.
     Accepted {
-        /// `RequestId` of the answer; absent where read-back showed it.
+        /// `RequestId` of the response; absent if only verification shows that the request was applied.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request_id: Option<String>,
-        /// From leaving to the answer.
+        /// Time from sending to the response.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         latency_ms: Option<u64>,
-        /// True where no answer said so, but the engine was seen on its target.
+        /// True if verification shows the engine on its target, although no response accepted the request.
         verified: bool,
     },
-    /// Refused as too fast.
+    /// The service throttled the request.
     Throttled(RecordedReason),
-    /// Refused in a way that may pass.
+    /// The service refused the request for a temporary cause.
     Refused(RecordedReason),
-    /// The request never left.
+    /// The request was not sent.
     NotSent {
-        /// What the network said.
+        /// The error of the network.
         message: String,
     },
-    /// May or may not have been applied: no readable answer, a receipt that is not called JSON, or a refusal that proves
-    /// nothing.
+    /// The request may or may not have been applied: no readable response, a success response without the JSON content type,
+    /// or a refusal that does not prove that it was not applied.
     Unconfirmed {
-        /// The code of the refusal, where there was one.
+        /// The code of the refusal, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<String>,
-        /// What the service, the network or the parser said.
+        /// The message of the service, or the error of the network or the parser.
         message: String,
-        /// `RequestId`, where the service gave one.
+        /// `RequestId`, if the service gave one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request_id: Option<String>,
-        /// HTTP status, where one arrived.
+        /// HTTP status, if one arrived.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         http_status: Option<u16>,
-        /// From leaving to giving up.
+        /// Time from sending to the error.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         latency_ms: Option<u64>,
     },
-    /// Read-back shows that the request was not applied.
+    /// Verification shows that the request was not applied.
     NotApplied {
-        /// The image the engine was seen on.
+        /// The image of the engine at that read.
         image_seen: ImageVersionId,
     },
-    /// Seen on target and running, twice.
+    /// Read twice on target and running.
     Switched {
-        /// The image the engine was on before.
+        /// The image of the engine before the switch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         image_before: Option<ImageVersionId>,
-        /// Its name for the image it runs now.
+        /// The name of the image after the switch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         image_name_after: Option<String>,
-        /// The minor version it landed on.
+        /// The minor version after the switch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         child_image_after: Option<String>,
     },
@@ -149,48 +149,48 @@ pub enum Step {
     Failed(RecordedReason),
     /// Accepted, but not on target in time.
     TimedOut {
-        /// What the last look showed.
+        /// How long the run waited, and for what.
         message: String,
     },
-    /// Could not be settled.
+    /// Could not be verified in time.
     Unknown {
-        /// Why not.
+        /// Why.
         message: String,
     },
 }
 
-/// A refusal, or an end of our own finding.
+/// The reason of a refusal or a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedReason {
-    /// The API's code, or a word of our own in kebab case.
+    /// The code of the API, or a code of this tool in kebab case.
     pub code: String,
-    /// What came with it.
+    /// Details of this case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// `RequestId`, where the service gave one.
+    /// `RequestId`, if the service gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// From leaving to the answer.
+    /// Time from sending to the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
-    /// True where the row stays failed, run after run, until the plan expects the image version that the engine has now
-    /// or `--retry-moved` releases it: another client moved the engine, or it failed after its switch.
+    /// True if the row stays failed in later runs until `expected_image_version_id` names the current image version of the
+    /// engine or `--retry-moved` is passed: another client moved the engine, or it failed after its switch.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_release: bool,
 }
 
-/// The fields every line has, in the order in which they are written.
+/// The fields of every line, in the order in which they are written.
 #[derive(Serialize)]
-struct Head {
+struct LineStart {
     seq: u64,
     at: String,
     run: String,
 }
 
 #[derive(Serialize)]
-struct Written<'a, Body> {
+struct LineObject<'a, Body> {
     #[serde(flatten)]
-    head: Head,
+    start: LineStart,
     #[serde(flatten)]
     body: Body,
     #[serde(flatten)]
@@ -199,14 +199,14 @@ struct Written<'a, Body> {
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-enum Frame {
+enum RunEntry {
     RunStarted(RunStarted),
     RunEnded(RunEnded),
 }
 
-/// The fields that every line is read by.
+/// The fields of every line that are read first.
 #[derive(Deserialize)]
-struct Face {
+struct LineFields {
     seq: u64,
     at: String,
     run: String,
@@ -214,36 +214,43 @@ struct Face {
 }
 
 impl Line {
-    /// True where the line says what became of a job, and not only what is about to be done or how many ended how.
+    /// True if the line records something that happened to a job, and not only the intent to send or the start or end of a
+    /// run.
     pub fn is_result(&self) -> bool {
         matches!(&self.entry, Entry::Job { step, .. } if !matches!(step, Step::Sent { .. }))
     }
 
     /// The JSON object, without check.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        let head = Head { seq: self.seq, at: format!("{:.3}", self.at), run: self.run.clone() };
+        let start = LineStart { seq: self.seq, at: format!("{:.3}", self.at), run: self.run.clone() };
         match &self.entry {
-            Entry::RunStarted(opened) => {
-                serde_json::to_string(&Written { head, body: Frame::RunStarted(opened.clone()), key: None })
+            Entry::RunStarted(started) => serde_json::to_string(&LineObject {
+                start,
+                body: RunEntry::RunStarted(started.clone()),
+                key: None,
+            }),
+            Entry::RunEnded(ended) => serde_json::to_string(&LineObject {
+                start,
+                body: RunEntry::RunEnded(ended.clone()),
+                key: None,
+            }),
+            Entry::Job { key, step } => {
+                serde_json::to_string(&LineObject { start, body: step, key: Some(key) })
             }
-            Entry::RunEnded(closed) => {
-                serde_json::to_string(&Written { head, body: Frame::RunEnded(closed.clone()), key: None })
-            }
-            Entry::Job { key, step } => serde_json::to_string(&Written { head, body: step, key: Some(key) }),
         }
     }
 
-    /// Reads what [`Line::to_json`] wrote; unknown fields are left alone, so that later versions may add some.
+    /// Reads what [`Line::to_json`] wrote; unknown fields are ignored, so that later versions may add some.
     pub fn from_json(text: &str) -> Result<Self, String> {
         fn parse<'a, Shape: Deserialize<'a>>(text: &'a str) -> Result<Shape, String> {
             serde_json::from_str(text).map_err(|error| error.to_string())
         }
         let text = &*printable_line(text)?;
-        let Face { seq, at, run, kind } = parse(text)?;
+        let LineFields { seq, at, run, kind } = parse(text)?;
         let entry = match kind.as_str() {
             "run-started" | "run-ended" => match parse(text)? {
-                Frame::RunStarted(opened) => Entry::RunStarted(opened),
-                Frame::RunEnded(closed) => Entry::RunEnded(closed),
+                RunEntry::RunStarted(started) => Entry::RunStarted(started),
+                RunEntry::RunEnded(ended) => Entry::RunEnded(ended),
             },
             _ => Entry::Job { key: parse(text)?, step: parse(text)? },
         };
@@ -252,22 +259,23 @@ impl Line {
     }
 }
 
-/// The line with every text in it printable. What this version writes is, so that most lines are only looked through.
+/// The line with every string in it printable. Lines that this version writes are printable, so most lines are returned
+/// unchanged.
 fn printable_line(text: &str) -> Result<Cow<'_, str>, String> {
     let escapes = [r"\u", r"\b", r"\f", r"\n", r"\r", r"\t"];
     if text.chars().all(is_printable) && !escapes.iter().any(|escape| text.contains(escape)) {
         return Ok(Cow::Borrowed(text));
     }
     let line: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Ok(Cow::Owned(with_printable_texts(line).to_string()))
+    Ok(Cow::Owned(with_printable_strings(line).to_string()))
 }
 
-fn with_printable_texts(value: Value) -> Value {
+fn with_printable_strings(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(printable(&text)),
-        Value::Array(values) => values.into_iter().map(with_printable_texts).collect(),
+        Value::Array(values) => values.into_iter().map(with_printable_strings).collect(),
         Value::Object(fields) => {
-            let fields = fields.into_iter().map(|(name, value)| (name, with_printable_texts(value)));
+            let fields = fields.into_iter().map(|(name, value)| (name, with_printable_strings(value)));
             Value::Object(fields.collect())
         }
         other => other,
@@ -349,8 +357,8 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn every_job_line_survives_the_file(seq in 1u64.., number in 0u32..99, step in step()) {
-            let at = Timestamp::from_millisecond(1_735_872_007_123).expect("a time");
+        fn every_job_line_is_read_as_it_was_written(seq in 1u64.., number in 0u32..99, step in step()) {
+            let at = Timestamp::from_millisecond(1_735_872_007_123).expect("a valid time");
             let line = Line { seq, at, run: "20260102T030405Z-abcdef".into(), entry: Entry::Job { key: key(number), step } };
             let text = line.to_json().expect("json");
             prop_assert!(!text.contains('\n'));
@@ -358,13 +366,13 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn no_text_makes_the_reader_panic(text in ".{0,200}") {
+        fn parsing_any_text_does_not_panic(text in ".{0,200}") {
             let _ = Line::from_json(&text);
         }
     }
 
     #[test]
-    fn texts_that_are_not_printable_become_so_when_they_are_read() {
+    fn unprintable_characters_are_escaped_when_a_line_is_read() {
         let line = |message: &str| {
             let step = Step::Unknown { message: message.into() };
             Line {
@@ -386,8 +394,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_job_line_reads_well() {
-        let at = Timestamp::from_millisecond(1_735_872_007_123).expect("a time");
+    fn a_job_line_has_the_documented_fields_in_order() {
+        let at = Timestamp::from_millisecond(1_735_872_007_123).expect("a valid time");
         let step = Step::Sent { attempt: 1, image_before: Some(ImageVersionId::new("image-old")) };
         let line = Line { seq: 7, at, run: "r".into(), entry: Entry::Job { key: key(1), step } };
         assert_eq!(

@@ -1,34 +1,34 @@
-//! Disks that forget or fail on purpose, for the tests of the executable. No release build has them.
+//! Disks with faults, for the tests of the executable. They are not part of a release build.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::disk::{Disk, Named};
+use super::disk::{Disk, LedgerFile};
 
-/// Names the disk to use: `forgetful`, or a fault and the write or sync it begins with, such as `no-space@7`.
+/// Selects the disk: `not-durable`, or a fault and the write or sync from which it applies, such as `no-space@7`.
 const VARIABLE: &str = "DLC_FLEET_TEST_LEDGER";
 
-/// The file itself, or what the environment asks for instead.
-pub(super) fn disk(named: Named, path: &Path) -> io::Result<Box<dyn Disk>> {
-    let Ok(wish) = std::env::var(VARIABLE) else { return Ok(Box::new(named)) };
-    if wish == "forgetful" {
-        return Ok(Box::new(Forgetful { named, lines: Vec::new() }));
+/// The file itself, or the disk that the environment variable selects.
+pub(super) fn disk(file: LedgerFile, path: &Path) -> io::Result<Box<dyn Disk>> {
+    let Ok(value) = std::env::var(VARIABLE) else { return Ok(Box::new(file)) };
+    if value == "not-durable" {
+        return Ok(Box::new(NotDurable { file, lines: Vec::new() }));
     }
-    let unknown = || io::Error::other(format!("{VARIABLE}={wish} names no fault"));
-    let (fault, number) = wish.split_once('@').ok_or_else(unknown)?;
+    let unknown = || io::Error::other(format!("{VARIABLE}={value} is not a known fault"));
+    let (fault, number) = value.split_once('@').ok_or_else(unknown)?;
     let fault = fault.parse().map_err(|()| unknown())?;
-    let begins_with = number.parse().map_err(|_| unknown())?;
-    Ok(Box::new(Faulty { named, path: path.to_owned(), fault, begins_with, writes: 0, syncs: 0 }))
+    let first_failure = number.parse().map_err(|_| unknown())?;
+    Ok(Box::new(Faulty { file, path: path.to_owned(), fault, first_failure, writes: 0, syncs: 0 }))
 }
 
-/// A disk that claims to be durable and is not: the negative control of the kill loop.
-struct Forgetful {
-    named: Named,
+/// A disk that writes nothing before the process exits: the negative control of the kill loop.
+struct NotDurable {
+    file: LedgerFile,
     lines: Vec<u8>,
 }
 
-impl Disk for Forgetful {
+impl Disk for NotDurable {
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
         self.lines.extend_from_slice(line);
         Ok(())
@@ -39,33 +39,33 @@ impl Disk for Forgetful {
     }
 }
 
-impl Drop for Forgetful {
+impl Drop for NotDurable {
     fn drop(&mut self) {
-        let _ = self.named.append(&self.lines);
+        let _ = self.file.append(&self.lines);
     }
 }
 
-/// What goes wrong from its time on.
+/// A fault of the disk.
 #[derive(Clone, Copy)]
 enum Fault {
-    /// Half of the line fits, and then the disk is full.
+    /// Half of the line is written, and then the disk is full.
     HalfALine,
-    /// Every write ends with this error number.
+    /// Every write fails with this error number.
     Write(i32),
-    /// Every write goes well, and every sync ends with this error number.
+    /// Every write succeeds, and every sync fails with this error number.
     Sync(i32),
-    /// The file goes away.
+    /// The file is removed.
     Removed,
-    /// The file goes away, and another one has its name.
+    /// The file is removed, and another file is created at its path.
     Replaced,
-    /// The writer panics, as it would through a defect of ours.
+    /// The writer panics, as in an internal error.
     Panic,
 }
 
 impl FromStr for Fault {
     type Err = ();
 
-    /// Error numbers are Linux's, from `errno(3)`.
+    /// The error numbers are those of Linux, from `errno(3)`.
     fn from_str(word: &str) -> Result<Self, ()> {
         Ok(match word {
             "half-a-line" => Self::HalfALine,
@@ -84,12 +84,12 @@ impl FromStr for Fault {
     }
 }
 
-/// A file whose disk fails from some write or sync on.
+/// A file whose disk fails from a given write or sync on.
 struct Faulty {
-    named: Named,
+    file: LedgerFile,
     path: PathBuf,
     fault: Fault,
-    begins_with: usize,
+    first_failure: usize,
     writes: usize,
     syncs: usize,
 }
@@ -97,36 +97,36 @@ struct Faulty {
 impl Disk for Faulty {
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
         self.writes += 1;
-        if self.writes >= self.begins_with {
+        if self.writes >= self.first_failure {
             match self.fault {
                 Fault::HalfALine => {
-                    self.named.append(&line[..line.len() / 2])?;
+                    self.file.append(&line[..line.len() / 2])?;
                     return Err(io::Error::from_raw_os_error(28));
                 }
                 Fault::Write(number) => return Err(io::Error::from_raw_os_error(number)),
                 Fault::Removed | Fault::Replaced => {
-                    // only what was ours is taken away, and only once
-                    if self.writes == self.begins_with {
+                    // the file is removed only once
+                    if self.writes == self.first_failure {
                         std::fs::remove_file(&self.path)?;
                         if matches!(self.fault, Fault::Replaced) {
                             std::fs::write(&self.path, "")?;
                         }
                     }
                 }
-                Fault::Panic => panic!("write {} was to panic", self.writes),
+                Fault::Panic => panic!("injected panic at write {}", self.writes),
                 Fault::Sync(_) => {}
             }
         }
-        self.named.append(line)
+        self.file.append(line)
     }
 
     fn sync(&mut self) -> io::Result<()> {
         self.syncs += 1;
         match self.fault {
-            Fault::Sync(number) if self.syncs >= self.begins_with => {
+            Fault::Sync(number) if self.syncs >= self.first_failure => {
                 Err(io::Error::from_raw_os_error(number))
             }
-            _ => self.named.sync(),
+            _ => self.file.sync(),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! One writer at a time: an operating system lock beside the ledger, which the kernel releases when the
-//! process dies, so that it never goes stale.
+//! Locks the ledger for one writer, with a lock of the operating system. The kernel releases it when the process ends, so
+//! it never becomes stale.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -14,34 +14,34 @@ use super::LedgerError;
 use super::disk::{is_at, open_to_read, private, require_regular_file};
 use super::recover::{Recovered, recover};
 
-/// Bytes of a card that are read; ours have about a hundred.
-const LARGEST_CARD: u64 = 4096;
+/// Bytes of a holder file that are read; a valid one has about 100.
+const MAX_HOLDER_FILE: u64 = 4096;
 
-/// A holder may be without its card for an instant, when it has just come or is about to leave. So long it is looked
-/// for,
-const UNSIGNED: Duration = Duration::from_millis(300);
-/// so often.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How long to wait for the holder file: a process has the lock for a moment before it writes the file and after it removes
+/// it.
+const HOLDER_FILE_WAIT: Duration = Duration::from_millis(300);
+/// Time between two reads of the holder file.
+const HOLDER_FILE_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Who holds a ledger.
+/// The process that has locked a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Process id.
     pub pid: u32,
     /// Host name.
     pub host: String,
-    /// Since when.
+    /// When it locked the ledger: RFC 3339, UTC.
     pub since: String,
 }
 
 impl Holder {
     /// This process, from now on.
-    fn ourselves() -> Self {
+    fn this_process() -> Self {
         let since = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         Self { pid: std::process::id(), host: host(), since }
     }
 
-    /// One that has left no card.
+    /// A process that has no holder file.
     fn unknown() -> Self {
         Self { pid: 0, host: String::new(), since: String::new() }
     }
@@ -56,42 +56,46 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Held for as long as it lives. The lock itself is on the ledger's file, whatever name it was reached by; who
-/// holds it stands on a card beside it.
+/// The lock of a ledger, held until it is dropped. The lock is on the file of the ledger, whatever path it was opened by; a
+/// file beside it, `<ledger>.lock`, names the holder.
 #[derive(Debug)]
 pub struct Lock {
-    /// The card, locked as well: where the ledger is removed, its name stays taken for as long as its run goes on. Let go
-    /// before the ledger itself.
-    signed: Option<File>,
+    /// The holder file, also locked: if the ledger is removed, its path stays locked until the run ends. Released before the
+    /// ledger itself.
+    locked_holder_file: Option<File>,
     /// Shares its lock with the file that is written to.
     ledger: File,
-    /// Where the file really is, whatever link leads to it.
+    /// The canonical path of the ledger.
     real: PathBuf,
-    /// True where this process made the file.
+    /// True if this process created the file.
     created: bool,
-    card: PathBuf,
-    /// What stands on it.
+    holder_file: PathBuf,
+    /// The content of the holder file.
     holder: Holder,
 }
 
 impl Lock {
-    /// What is left of the ledger, if its name leads to it no more; `run` names the copy.
+    /// Recovers the ledger, if its path no longer refers to it; `run` is part of the name of the copy.
     pub(super) fn recover(&self, run: &str) -> Option<Recovered> {
         recover(&self.ledger, &self.real, run)
     }
 
-    /// Opens a ledger for appending, creates it where there is none, and takes its lock, or says who has it.
-    pub fn take(path: &Path) -> Result<(File, Self), LedgerError> {
-        Self::take_or_ask(path, UNSIGNED)
+    /// Opens a ledger for appending, creates it if it does not exist, and locks it.
+    ///
+    /// # Errors
+    ///
+    /// The ledger is locked by another process, or cannot be opened.
+    pub fn acquire(path: &Path) -> Result<(File, Self), LedgerError> {
+        Self::acquire_within(path, HOLDER_FILE_WAIT)
     }
 
-    /// The same; a holder without a card is given so long to leave one.
-    fn take_or_ask(path: &Path, patience: Duration) -> Result<(File, Self), LedgerError> {
+    /// The same, with a limit for the wait for the holder file.
+    fn acquire_within(path: &Path, limit: Duration) -> Result<(File, Self), LedgerError> {
         let failed = |doing| move |cause| LedgerError::Io { doing, path: path.to_owned(), cause };
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             let mut options = OpenOptions::new();
-            // read as well, since the open file may be all that is left of it
+            // readable, so that a removed ledger can be recovered from the open file
             options.read(true).append(true).create(true);
             private(&mut options);
             let created = !path.exists();
@@ -99,16 +103,16 @@ impl Lock {
                 require_regular_file(path).map_err(failed("open"))?;
             }
             let file = options.open(path).map_err(failed("open"))?;
-            // a link leads to the same card as the file itself
+            // a link has the same holder file as the ledger itself
             let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-            let card = PathBuf::from(format!("{}.lock", real.display()));
+            let holder_file = PathBuf::from(format!("{}.lock", real.display()));
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    let holder = match holder(&card) {
+                    let holder = match read_holder(&holder_file) {
                         Some(holder) => holder,
-                        None if begun.elapsed() < patience => {
-                            std::thread::sleep(LOOK_AGAIN);
+                        None if started.elapsed() < limit => {
+                            std::thread::sleep(HOLDER_FILE_INTERVAL);
                             continue;
                         }
                         None => Holder::unknown(),
@@ -117,20 +121,28 @@ impl Lock {
                 }
                 Err(TryLockError::Error(cause)) => return Err(failed("lock")(cause)),
             }
-            // a holder that just left may have removed the empty file we opened: then the lock is on nothing
+            // a process that just released the lock may have removed the empty file; then this lock is on a removed file
             if is_at(&file, path) {
                 let ledger = file.try_clone().map_err(failed("lock"))?;
-                let ourselves = Holder::ourselves();
-                // held from here on, so that nothing is left behind where the card cannot be written
-                let mut lock = Self { ledger, real, created, card, holder: ourselves, signed: None };
-                let unsigned = |cause| LedgerError::Io { doing: "lock", path: lock.card.clone(), cause };
-                match sign(&lock.card, &lock.holder) {
-                    Ok(signed) => lock.signed = Some(signed),
+                let this_process = Holder::this_process();
+                // created before the holder file is written, so that an error removes the files again
+                let mut lock = Self {
+                    ledger,
+                    real,
+                    created,
+                    holder_file,
+                    holder: this_process,
+                    locked_holder_file: None,
+                };
+                let cannot_write =
+                    |cause| LedgerError::Io { doing: "lock", path: lock.holder_file.clone(), cause };
+                match write_holder(&lock.holder_file, &lock.holder) {
+                    Ok(locked_holder_file) => lock.locked_holder_file = Some(locked_holder_file),
                     Err(TryLockError::WouldBlock) => {
-                        let holder = holder(&lock.card).unwrap_or_else(Holder::unknown);
+                        let holder = read_holder(&lock.holder_file).unwrap_or_else(Holder::unknown);
                         return Err(LedgerError::Locked { path: path.to_owned(), holder });
                     }
-                    Err(TryLockError::Error(cause)) => return Err(unsigned(cause)),
+                    Err(TryLockError::Error(cause)) => return Err(cannot_write(cause)),
                 }
                 return Ok((file, lock));
             }
@@ -140,40 +152,40 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // a run that was refused before it wrote anything leaves nothing behind
-        let empty = self.ledger.metadata().is_ok_and(|about| about.len() == 0);
+        // a run that ended before its first line removes the ledger that it created
+        let empty = self.ledger.metadata().is_ok_and(|metadata| metadata.len() == 0);
         if empty && self.created && is_at(&self.ledger, &self.real) {
             let _ = std::fs::remove_file(&self.real);
         }
-        // where the ledger was replaced, the card may be that of whoever holds the new one
-        let card = holder(&self.card);
-        if card.as_ref() == Some(&self.holder) || empty && card.is_none() {
-            let _ = std::fs::remove_file(&self.card);
+        // if the ledger was replaced, the holder file may belong to the process that locked the new one
+        let holder = read_holder(&self.holder_file);
+        if holder.as_ref() == Some(&self.holder) || empty && holder.is_none() {
+            let _ = std::fs::remove_file(&self.holder_file);
         }
     }
 }
 
-/// Locks a card and writes on it.
-fn sign(card: &Path, holder: &Holder) -> Result<File, TryLockError> {
-    if card.exists() {
-        require_regular_file(card).map_err(TryLockError::Error)?;
+/// Locks the holder file and writes it.
+fn write_holder(path: &Path, holder: &Holder) -> Result<File, TryLockError> {
+    if path.exists() {
+        require_regular_file(path).map_err(TryLockError::Error)?;
     }
     let mut options = OpenOptions::new();
-    // what another holder wrote stays until it is known to be over
+    // the content of another holder is kept until the file is locked
     options.write(true).create(true).truncate(false);
     private(&mut options);
-    let mut file = options.open(card).map_err(TryLockError::Error)?;
+    let mut file = options.open(path).map_err(TryLockError::Error)?;
     file.try_lock()?;
     let text = serde_json::to_string(holder).map_err(|error| TryLockError::Error(error.into()))?;
     let written = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
     written.map(|()| file).map_err(TryLockError::Error)
 }
 
-/// What the holder wrote; none where it has not written it yet, or has just taken it away.
-fn holder(card: &Path) -> Option<Holder> {
+/// Reads the holder file; none if it does not exist or has no valid content.
+fn read_holder(path: &Path) -> Option<Holder> {
     let mut text = String::new();
-    // what is no card of ours may be of any size
-    open_to_read(card).ok()?.take(LARGEST_CARD).read_to_string(&mut text).ok()?;
+    // a file of another program may have any size
+    open_to_read(path).ok()?.take(MAX_HOLDER_FILE).read_to_string(&mut text).ok()?;
     serde_json::from_str(&text).ok()
 }
 
@@ -190,104 +202,104 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_is_told_who_holds_the_ledger() {
+    fn a_second_process_gets_an_error_that_names_the_holder() {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = folder.path().join("plan.ledger.jsonl");
-        let first = Lock::take(&ledger).expect("free");
-        match Lock::take(&ledger) {
+        let first = Lock::acquire(&ledger).expect("free");
+        match Lock::acquire(&ledger) {
             Err(LedgerError::Locked { holder, .. }) => assert_eq!(holder.pid, std::process::id()),
             other => panic!("{other:?}"),
         }
         drop(first);
-        drop(Lock::take(&ledger).expect("free again"));
+        drop(Lock::acquire(&ledger).expect("free again"));
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is left");
     }
 
     #[test]
-    fn the_name_of_a_ledger_that_was_removed_stays_taken_while_its_run_goes_on() {
+    fn the_path_of_a_removed_ledger_stays_locked_until_its_run_ends() {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = folder.path().join("plan.jsonl");
-        let (_, first) = Lock::take(&ledger).expect("free");
+        let (_, first) = Lock::acquire(&ledger).expect("free");
         std::fs::remove_file(&ledger).expect("removed");
-        match Lock::take(&ledger) {
+        match Lock::acquire(&ledger) {
             Err(LedgerError::Locked { holder, .. }) => assert_eq!(holder, first.holder),
             other => panic!("{other:?}"),
         }
         assert!(!ledger.exists(), "nothing is left behind");
         drop(first);
-        Lock::take(&ledger).expect("free again");
+        Lock::acquire(&ledger).expect("free again");
     }
 
     #[test]
-    fn the_card_of_another_holder_is_left_where_the_ledger_was_replaced() {
+    fn the_holder_file_of_another_process_is_kept_after_the_ledger_was_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = folder.path().join("plan.jsonl");
-        let (_, first) = Lock::take(&ledger).expect("free");
+        let (_, first) = Lock::acquire(&ledger).expect("free");
         std::fs::remove_file(&ledger).expect("removed");
         std::fs::write(&ledger, "").expect("another file");
-        let theirs = Holder { pid: 1, host: "another".to_owned(), since: "later".to_owned() };
-        let card = folder.path().join("plan.jsonl.lock");
-        std::fs::write(&card, serde_json::to_string(&theirs).expect("JSON")).expect("signed");
+        let other = Holder { pid: 1, host: "another".to_owned(), since: "later".to_owned() };
+        let holder_file = folder.path().join("plan.jsonl.lock");
+        std::fs::write(&holder_file, serde_json::to_string(&other).expect("JSON")).expect("written");
         drop(first);
-        assert_eq!(holder(&card), Some(theirs));
+        assert_eq!(read_holder(&holder_file), Some(other));
     }
 
     #[test]
-    fn a_holder_that_has_not_signed_yet_is_waited_for() {
+    fn a_missing_holder_file_is_waited_for() {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = folder.path().join("plan.jsonl");
-        let _held = Lock::take(&ledger).expect("free");
-        let card = folder.path().join("plan.jsonl.lock");
-        std::fs::remove_file(&card).expect("removed");
-        let told = |patience| match Lock::take_or_ask(&ledger, patience) {
+        let _held = Lock::acquire(&ledger).expect("free");
+        let holder_file = folder.path().join("plan.jsonl.lock");
+        std::fs::remove_file(&holder_file).expect("removed");
+        let error_within = |limit| match Lock::acquire_within(&ledger, limit) {
             Err(error @ LedgerError::Locked { .. }) => error.to_string(),
             other => panic!("{other:?}"),
         };
-        let unsigned = told(Duration::ZERO);
-        assert!(unsigned.ends_with("in use by another process"), "{unsigned}");
+        let error = error_within(Duration::ZERO);
+        assert!(error.ends_with("in use by another process"), "{error}");
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| told(Duration::from_secs(60)));
-            std::thread::sleep(LOOK_AGAIN);
-            sign(&card, &Holder::ourselves()).expect("signed");
-            let told = waiting.join().expect("no panic");
-            assert!(told.contains(&format!("process {} on ", std::process::id())), "{told}");
+            let waiting = scope.spawn(|| error_within(Duration::from_secs(60)));
+            std::thread::sleep(HOLDER_FILE_INTERVAL);
+            write_holder(&holder_file, &Holder::this_process()).expect("written");
+            let error = waiting.join().expect("no panic");
+            assert!(error.contains(&format!("process {} on ", std::process::id())), "{error}");
         });
     }
 
     #[cfg(unix)]
     #[test]
-    fn neither_a_link_nor_a_removed_card_is_a_way_around_the_lock() {
+    fn a_link_or_a_removed_holder_file_does_not_bypass_the_lock() {
         let folder = tempfile::tempdir().expect("a folder");
         let (ledger, link) = (folder.path().join("plan.jsonl"), folder.path().join("link.jsonl"));
-        let _held = Lock::take(&ledger).expect("free");
+        let _held = Lock::acquire(&ledger).expect("free");
         std::os::unix::fs::symlink(&ledger, &link).expect("a link");
-        match Lock::take(&link) {
+        match Lock::acquire(&link) {
             Err(LedgerError::Locked { holder, .. }) => assert_eq!(holder.pid, std::process::id()),
             other => panic!("{other:?}"),
         }
         std::fs::remove_file(folder.path().join("plan.jsonl.lock")).expect("removed");
-        assert!(matches!(Lock::take(&ledger), Err(LedgerError::Locked { .. })));
+        assert!(matches!(Lock::acquire(&ledger), Err(LedgerError::Locked { .. })));
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_run_that_wrote_nothing_leaves_links_and_files_of_others_alone() {
+    fn a_lock_without_lines_removes_only_the_file_that_it_created() {
         let folder = tempfile::tempdir().expect("a folder");
         let (store, link) = (folder.path().join("store.jsonl"), folder.path().join("link.jsonl"));
         std::os::unix::fs::symlink(&store, &link).expect("a link");
-        drop(Lock::take(&link).expect("free"));
-        assert!(!store.exists() && link.is_symlink(), "what it made is gone, and the link is not");
+        drop(Lock::acquire(&link).expect("free"));
+        assert!(!store.exists() && link.is_symlink(), "the created file is removed, and the link is kept");
         std::fs::write(&store, "").expect("an empty file");
-        drop(Lock::take(&link).expect("free"));
-        assert!(store.exists(), "an empty file of somebody else stays");
+        drop(Lock::acquire(&link).expect("free"));
+        assert!(store.exists(), "an empty file of another program is kept");
     }
 
     #[test]
-    fn a_lock_file_without_a_living_holder_is_no_lock() {
+    fn a_holder_file_of_an_ended_process_is_not_a_lock() {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = folder.path().join("plan.ledger.jsonl");
         std::fs::write(folder.path().join("plan.ledger.jsonl.lock"), r#"{"pid":1,"host":"h","since":"s"}"#)
             .expect("write");
-        Lock::take(&ledger).expect("free");
+        Lock::acquire(&ledger).expect("free");
     }
 }

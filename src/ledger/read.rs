@@ -1,4 +1,4 @@
-//! Reads a ledger as it lies on disk, without changing it.
+//! Reads and verifies a ledger without changing it.
 
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
@@ -11,22 +11,22 @@ use super::disk::open_to_read;
 use super::entry::{Line, SCHEMA};
 use super::fold::History;
 
-/// Longest line that is read; ours stay far below, so a longer one is damage and not worth the memory.
-pub(super) const LONGEST_LINE: u64 = 1 << 20;
+/// Longest valid line in bytes. A longer one is damage and is not read into memory.
+pub(super) const MAX_LINE: u64 = 1 << 20;
 
-/// How the first line of every ledger begins.
+/// The first bytes of every ledger.
 const FIRST_LINE: &[u8] = br#"{"seq":1,"#;
 
-/// What a ledger holds.
+/// The content of a ledger.
 #[derive(Debug, Default)]
 pub struct LoadedLedger {
     /// The fold over its lines.
     pub history: History,
     /// Check of its last whole line.
     pub check: Check,
-    /// Bytes up to the end of its last whole line.
+    /// Size in bytes up to the end of its last whole line.
     pub whole_bytes: u64,
-    /// What stands after that: the torn beginning of a line that was never acted on.
+    /// The bytes after that: a torn line, on which no action depended.
     pub torn: Vec<u8>,
 }
 
@@ -39,7 +39,7 @@ pub fn read(path: &Path) -> Result<LoadedLedger, LedgerError> {
     }
 }
 
-/// Reads a ledger from anywhere; `path` stands for it in errors.
+/// Reads a ledger from a source; errors name `path`.
 pub fn read_from(source: impl BufRead, path: &Path) -> Result<LoadedLedger, LedgerError> {
     let mut loaded = LoadedLedger::default();
     fold(&mut loaded, source, path)?;
@@ -51,7 +51,7 @@ fn fold(loaded: &mut LoadedLedger, mut source: impl BufRead, path: &Path) -> Res
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
-        let mut limited = std::io::Read::take(&mut source, LONGEST_LINE);
+        let mut limited = std::io::Read::take(&mut source, MAX_LINE);
         let read = limited.read_until(b'\n', &mut bytes);
         read.map_err(|cause| LedgerError::Io { doing: "read", path: path.to_owned(), cause })?;
         let number = loaded.history.lines + 1;
@@ -59,15 +59,15 @@ fn fold(loaded: &mut LoadedLedger, mut source: impl BufRead, path: &Path) -> Res
         match bytes.split_last() {
             None => return Ok(()),
             Some((b'\n', line)) => {
-                loaded.take(line, bytes.len() as u64).map_err(|what| match newer_schema(line) {
+                loaded.add_line(line, bytes.len() as u64).map_err(|what| match newer_schema(line) {
                     Some(schema) => LedgerError::Newer { path: path.to_owned(), line: number, schema },
                     None => damaged(what),
                 })?;
             }
-            Some(_) if bytes.len() as u64 == LONGEST_LINE => {
-                return Err(damaged(format!("it is longer than {LONGEST_LINE} bytes")));
+            Some(_) if bytes.len() as u64 == MAX_LINE => {
+                return Err(damaged(format!("it is longer than {MAX_LINE} bytes")));
             }
-            // nothing of ours: cutting it off would take away somebody else's file
+            // not a ledger: cutting this line off would destroy the file of another program
             Some(_) if number == 1 && !may_begin_a_ledger(&bytes) => {
                 return Err(damaged("it is not the beginning of a ledger".to_owned()));
             }
@@ -80,11 +80,11 @@ fn fold(loaded: &mut LoadedLedger, mut source: impl BufRead, path: &Path) -> Res
 }
 
 fn may_begin_a_ledger(bytes: &[u8]) -> bool {
-    bytes.iter().zip(FIRST_LINE).all(|(byte, ours)| byte == ours)
+    bytes.iter().zip(FIRST_LINE).all(|(byte, expected)| byte == expected)
 }
 
-/// Folds whole lines up to the first that is damaged, or to the end.
-pub(super) fn read_good(source: impl BufRead, path: &Path) -> Result<LoadedLedger, LedgerError> {
+/// Folds whole lines up to the first damaged one, or to the end.
+pub(super) fn read_undamaged(source: impl BufRead, path: &Path) -> Result<LoadedLedger, LedgerError> {
     let mut loaded = LoadedLedger::default();
     match fold(&mut loaded, source, path) {
         Ok(()) | Err(LedgerError::Damaged { .. }) => Ok(loaded),
@@ -92,15 +92,15 @@ pub(super) fn read_good(source: impl BufRead, path: &Path) -> Result<LoadedLedge
     }
 }
 
-/// The schema of a line that a later version wrote. Such a line is not damaged, and nobody should mend it.
+/// The schema of a line that a later version wrote. Such a line is not damaged and must not be repaired.
 fn newer_schema(line: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
-    struct RunHeader {
+    struct SchemaField {
         schema: String,
     }
-    let opening: RunHeader = serde_json::from_slice(line).ok()?;
-    let (ours, theirs) = (version(SCHEMA)?, version(&opening.schema)?);
-    (theirs > ours).then_some(opening.schema)
+    let line: SchemaField = serde_json::from_slice(line).ok()?;
+    let (supported, found) = (version(SCHEMA)?, version(&line.schema)?);
+    (found > supported).then_some(line.schema)
 }
 
 /// `1` of `dlc-fleet.ledger/1`.
@@ -109,10 +109,10 @@ fn version(schema: &str) -> Option<u32> {
 }
 
 impl LoadedLedger {
-    fn take(&mut self, line: &[u8], length: u64) -> Result<(), String> {
+    fn add_line(&mut self, line: &[u8], length: u64) -> Result<(), String> {
         let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
         let check = self.check.verify(text)?;
-        self.history.take(&Line::from_json(text)?)?;
+        self.history.apply(&Line::from_json(text)?)?;
         self.check = check;
         self.whole_bytes += length;
         Ok(())

@@ -1,4 +1,4 @@
-//! What is left of a ledger that was removed or replaced while it was written: the open file still holds it all.
+//! Recovers a ledger that was removed or replaced during a run, from the file that is still open.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{is_at, private};
 
-/// Where the lines of such a ledger are now.
+/// The recovered lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recovered {
-    /// In a file of their own, beside where the ledger was.
+    /// Saved in a new file beside the path of the ledger.
     File(PathBuf),
-    /// Nowhere but here, since no file took them.
+    /// Only in memory, because no file could be written.
     Lines(String),
 }
 
-/// Saves what an open ledger holds if its name leads to it no more.
+/// Saves the content of an open ledger, if its path no longer refers to it.
 pub(super) fn recover(ledger: &File, path: &Path, run: &str) -> Option<Recovered> {
     if is_at(ledger, path) {
         return None;
@@ -57,21 +57,21 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_that_is_where_it_was_needs_no_rescue() {
+    fn a_ledger_that_is_still_at_its_path_is_not_copied() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("plan.jsonl");
         assert_eq!(recover(&open(&path), &path, "run-1"), None);
     }
 
     #[test]
-    fn one_that_was_removed_or_replaced_is_copied_whole_and_told_where_no_copy_can_be_made() {
+    fn a_removed_or_replaced_ledger_is_copied_or_else_returned_in_memory() {
         for replaced in [false, true] {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("plan.jsonl");
             let file = open(&path);
             std::fs::remove_file(&path).expect("removed");
             if replaced {
-                std::fs::write(&path, "somebody else's").expect("written");
+                std::fs::write(&path, "another file").expect("written");
             }
             let Some(Recovered::File(copy)) = recover(&file, &path, "run-1") else { panic!("no copy") };
             assert_eq!(copy, folder.path().join("plan.jsonl.rescued-run-1"));

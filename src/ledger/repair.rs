@@ -1,4 +1,4 @@
-//! Mends a damaged ledger: sets aside everything from the damage on, keeps a copy of the whole, invents nothing.
+//! Repairs a damaged ledger: keeps a copy of the whole file, and removes everything from the first damaged line on.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -8,93 +8,96 @@ use std::path::{Path, PathBuf};
 use super::LedgerError;
 use super::disk::{open_to_read, private, sync_folder};
 use super::lock::Lock;
-use super::read::{LoadedLedger, read_good};
+use super::read::{LoadedLedger, read_undamaged};
 use super::write::new_run_id;
 use crate::format::printable;
 
-/// Engines that are named at most: as many as a plan may have.
-const MOST_NAMED: usize = 100_000;
+/// Most engines that are listed: as many as a plan may have.
+const MAX_ENGINES: usize = 100_000;
 
-/// Bytes of a text between two quotes that are read at once; the id of an engine has a few dozen.
-const LONGEST_TEXT: u64 = 4096;
+/// Longest string between two quotes that is read; the id of an engine has a few dozen bytes.
+const MAX_STRING: u64 = 4096;
 
-/// What a repair did.
+/// The result of a repair.
 #[derive(Debug)]
 pub struct Repaired {
-    /// Lines that are left, all of them whole.
+    /// Number of lines that were kept.
     pub kept_lines: u64,
-    /// Where the file stands as it was.
+    /// Path of the copy of the damaged file.
     pub copy: PathBuf,
-    /// Engines that are named in what was set aside.
-    pub named: BTreeSet<String>,
+    /// Engines in the part that was removed.
+    pub engines: BTreeSet<String>,
 }
 
-/// Cuts a ledger after its last good line; nothing where every line is good.
+/// Cuts a ledger after its last undamaged line; none if no line is damaged.
 pub fn repair(path: &Path) -> Result<Option<Repaired>, LedgerError> {
     let failed = |cause| LedgerError::Io { doing: "repair", path: path.to_owned(), cause };
-    let (file, _lock) = Lock::take(path)?;
+    let (file, _lock) = Lock::acquire(path)?;
     let mut source = open_to_read(path).map_err(failed)?;
-    let LoadedLedger { history, whole_bytes, .. } = read_good(BufReader::new(&source), path)?;
+    let LoadedLedger { history, whole_bytes, .. } = read_undamaged(BufReader::new(&source), path)?;
     let length = source.metadata().map_err(failed)?.len();
     if history.lines == 0 && length > 0 {
-        // not one good line: perhaps it is no ledger at all, and cutting it would leave nothing
-        let what = "not one line of it is good, so there is nothing to keep".to_owned();
+        // without an undamaged line it may be another kind of file, and the repair would delete its content
+        let what = "no line of it is undamaged, so there is nothing to keep".to_owned();
         return Err(LedgerError::Damaged { path: path.to_owned(), line: 1, what });
     }
     if whole_bytes == length {
         return Ok(None);
     }
-    let named = engines_named(&mut source, whole_bytes).map_err(failed)?;
+    let engines = engines_after(&mut source, whole_bytes).map_err(failed)?;
     let copy = PathBuf::from(format!("{}.before-repair-{}", path.display(), new_run_id()));
-    keep(&mut source, &copy).and_then(|()| sync_folder(path)).map_err(failed)?;
+    copy_whole(&mut source, &copy).and_then(|()| sync_folder(path)).map_err(failed)?;
     file.set_len(whole_bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    Ok(Some(Repaired { kept_lines: history.lines, copy, named }))
+    Ok(Some(Repaired { kept_lines: history.lines, copy, engines }))
 }
 
 /// Copies the whole file, durably.
-fn keep(source: &mut File, copy: &Path) -> io::Result<()> {
+fn copy_whole(source: &mut File, copy: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     private(&mut options);
-    let mut kept = options.open(copy)?;
+    let mut target = options.open(copy)?;
     source.seek(SeekFrom::Start(0))?;
-    io::copy(source, &mut kept)?;
-    kept.sync_all()
+    io::copy(source, &mut target)?;
+    target.sync_all()
 }
 
-/// The engines that a file names from a byte on. It may no longer be JSON, and it may be of any size, so it is read
-/// as texts between quotes, each of them bounded.
-fn engines_named(source: &mut File, from: u64) -> io::Result<BTreeSet<String>> {
+/// The engine ids in a file from a byte offset on. The content may not be JSON and may have any size, so it is read as
+/// strings between quotes, each of limited length.
+fn engines_after(source: &mut File, from: u64) -> io::Result<BTreeSet<String>> {
     source.seek(SeekFrom::Start(from))?;
     let mut source = BufReader::new(source);
-    let mut named = BTreeSet::new();
+    let mut engines = BTreeSet::new();
     let (mut text, mut last, mut last_but_one) = (Vec::new(), Vec::new(), Vec::new());
-    while (&mut source).take(LONGEST_TEXT).read_until(b'"', &mut text)? > 0 && named.len() < MOST_NAMED {
+    while (&mut source).take(MAX_STRING).read_until(b'"', &mut text)? > 0 && engines.len() < MAX_ENGINES {
         if text.pop_if(|end| *end == b'"').is_some() && last == b":" && last_but_one == b"data_engine_id" {
-            named.insert(printable(&String::from_utf8_lossy(&text)));
+            engines.insert(printable(&String::from_utf8_lossy(&text)));
         }
         last_but_one = std::mem::replace(&mut last, std::mem::take(&mut text));
     }
-    Ok(named)
+    Ok(engines)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn named(text: &str) -> Vec<String> {
+    fn engines_in(text: &str) -> Vec<String> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("damaged.jsonl");
         std::fs::write(&path, format!("0123456789{text}")).expect("written");
         let mut file = File::open(path).expect("there");
-        engines_named(&mut file, 10).expect("readable").into_iter().collect()
+        engines_after(&mut file, 10).expect("readable").into_iter().collect()
     }
 
     #[test]
-    fn engines_are_found_in_what_is_no_longer_json() {
+    fn engine_ids_are_found_in_damaged_json() {
         let text =
             r#"id":"a"}{{"data_engine_id":"DataEngine-b","x" "data_engine_id":"c""data_engine_id":"cut"#;
-        assert_eq!(named(text), ["DataEngine-b", "c"]);
-        assert_eq!(named(&(r#""data_engine_id":""#.to_owned() + &"x".repeat(5000))), Vec::<String>::new());
+        assert_eq!(engines_in(text), ["DataEngine-b", "c"]);
+        assert_eq!(
+            engines_in(&(r#""data_engine_id":""#.to_owned() + &"x".repeat(5000))),
+            Vec::<String>::new()
+        );
     }
 }

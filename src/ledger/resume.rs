@@ -1,4 +1,4 @@
-//! What the ledger proves about each row of a plan: pure.
+//! Finds what the ledger proves about each row of a plan. Pure.
 
 use std::collections::HashMap;
 
@@ -9,9 +9,9 @@ use crate::job::{DataEngineId, ImageVersionId, Job, Region};
 /// Which failures of earlier runs are sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Those whose cause may have gone; false with `--skip-failed`.
+    /// Failures whose cause may have ended; false with `--skip-failed`.
     pub failed: bool,
-    /// Those whose engine another client moved, or whose engine failed after its switch; true with `--retry-moved`.
+    /// Failures because another client moved the engine or it failed after its switch; true with `--retry-moved`.
     pub moved: bool,
 }
 
@@ -24,25 +24,25 @@ impl Default for Retry {
 /// What the ledger proves about one row of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Past {
-    /// The record of its job; none where no line is about it.
+    /// The record of its job; none if the job has no line.
     pub record: Option<JobRecord>,
-    /// The image version of the engine before the latest request, as the record or a read of this run tells.
+    /// The image version of the engine before the latest request, from the record or a read of this run.
     pub image_before: Option<ImageVersionId>,
-    /// True where no other request for the same engine came after the job's own.
+    /// True if no other request for the same engine came after the latest one of this job.
     pub is_latest: bool,
-    /// True once a request of this run is on record.
+    /// True once this run has recorded a request.
     pub is_of_this_run: bool,
     /// The target of a later request for the same engine that may still be applied.
     pub open_elsewhere: Option<ImageVersionId>,
 }
 
 impl Past {
-    /// Where the job stands.
+    /// The standing of the job.
     pub fn standing(&self) -> Option<Standing> {
         self.record.as_ref().map(|record| record.standing)
     }
 
-    /// True where a request of the job was sent and its outcome is not on record, or was not applied.
+    /// True if a request of the job was sent and its outcome is not recorded, or it was not applied.
     pub fn was_sent(&self) -> bool {
         !matches!(
             self.standing(),
@@ -56,20 +56,20 @@ impl Past {
         )
     }
 
-    /// True where nothing is sent until the job is released: another client moved its engine, or the engine failed after
-    /// its switch. A job that was released and not sent again is not released any more.
+    /// True if nothing is sent until the job is released: another client moved its engine, or the engine failed after its
+    /// switch. A job that was released but not sent needs a release again.
     pub fn needs_release(&self, retry: Retry) -> bool {
         let Some(record) = &self.record else { return false };
         record.needs_release && self.is_latest && (record.standing == Standing::Failed || !retry.moved)
     }
 
-    /// The image version that the engine still has to be on before another request, if one is known.
+    /// The image version that the engine must be on before another request, if it is known.
     pub fn image_to_leave(&self, retry: Retry) -> Option<&ImageVersionId> {
         let is_checked = self.is_latest && (self.is_of_this_run || !retry.moved);
         self.image_before.as_ref().filter(|_| is_checked)
     }
 
-    /// Takes in a step of this run. A step that may not follow leaves the record as it is: the ledger refuses it.
+    /// Applies a step of this run. A step that may not follow does not change the record: the ledger refuses it.
     pub fn apply(&mut self, step: &Step) {
         if let Some(record) = JobRecord::after(self.record.as_ref(), step) {
             self.record = Some(record);
@@ -79,7 +79,7 @@ impl Past {
         }
     }
 
-    /// The job is released: it is verified and sent again like any other.
+    /// Releases the job: it is verified and sent again like any other job.
     pub fn release(&mut self) {
         if let Some(record) = &mut self.record {
             record.needs_release = false;
@@ -90,8 +90,8 @@ impl Past {
 /// What the ledger proves about each row of a plan, in plan order.
 pub fn pasts(jobs: &[Job], history: &History) -> Vec<Past> {
     type Engine<'a> = (&'a Region, &'a DataEngineId);
-    // the line of the latest request for each engine, and the latest one that may still be applied: earlier requests
-    // have ended, or the later one would not have been sent
+    // the line of the latest request for each engine, and of the latest one that may still be applied; earlier requests have
+    // ended, because otherwise the later one would not have been sent
     let mut latest: HashMap<Engine<'_>, u64> = HashMap::new();
     let mut open: HashMap<Engine<'_>, (u64, &ImageVersionId)> = HashMap::new();
     for (key, job) in &history.jobs {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn another_target_is_open_where_its_request_may_still_be_applied() {
+    fn another_target_is_open_if_its_request_may_still_be_applied() {
         for standing in STANDINGS {
             let history = history(&[(&job("a", "first"), standing, 2)]);
             let pasts = pasts(&[job("a", "second"), job("b", "second")], &history);

@@ -1,4 +1,4 @@
-//! What earlier runs left of the soak of each wave: pure, from the plan, what the ledger knows, and the time.
+//! Computes the remaining soak time of each wave from earlier runs. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::fold::{History, Standing};
 use crate::job::{Job, Wave};
 
-/// What is left of the soak of each wave at a moment, in plan order; none for a wave in which no earlier run switched
-/// anything. Where nobody waits for engines to run their image (`waits` is false), accepted counts as switched.
+/// The remaining soak time of each wave, in plan order; none for a wave in which no earlier run switched an engine. If the
+/// run does not wait for engines (`waits` is false), accepted counts as switched.
 pub fn remaining_soaks(
     jobs: &[Job],
     waves: &[Wave],
@@ -27,13 +27,14 @@ pub fn remaining_soaks(
             *latest = known.at.max(*latest);
         }
     }
-    let of_wave = |(number, wave): (usize, &Wave)| latest.get(&number).map(|at| left(wave.soak, *at, now));
+    let of_wave =
+        |(number, wave): (usize, &Wave)| latest.get(&number).map(|at| remaining(wave.soak, *at, now));
     waves.iter().enumerate().map(of_wave).collect()
 }
 
-/// What is left of a soak. Clocks are stepped, and the ledger may come from another machine: whatever they say, no more
-/// is left than the whole of it.
-fn left(soak: Duration, since: Timestamp, now: Timestamp) -> Duration {
+/// The remaining time of a soak, at most the whole soak: clocks can be set back, and the ledger may come from another
+/// machine.
+fn remaining(soak: Duration, since: Timestamp, now: Timestamp) -> Duration {
     let passed = Duration::try_from(now.duration_since(since)).unwrap_or(Duration::ZERO);
     soak.saturating_sub(passed)
 }
@@ -49,7 +50,7 @@ mod tests {
     const SOAK: Duration = Duration::from_secs(600);
 
     fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + seconds).expect("a time")
+        Timestamp::from_second(1_800_000_000 + seconds).expect("a valid time")
     }
 
     /// Four jobs in three waves; the last wave does not soak.
@@ -68,7 +69,7 @@ mod tests {
 
     /// The fold over lines with their times.
     fn history(lines: &[(u32, i64, Step)]) -> History {
-        let opened = RunStarted {
+        let started = RunStarted {
             schema: SCHEMA.into(),
             parent_run: None,
             tool_version: "0".into(),
@@ -80,12 +81,12 @@ mod tests {
             rate: 20,
         };
         let mut history = History::default();
-        let mut take = |seq, seconds, entry| {
-            history.take(&Line { seq, at: at(seconds), run: "run-1".into(), entry }).expect("legal");
+        let mut apply = |seq, seconds, entry| {
+            history.apply(&Line { seq, at: at(seconds), run: "run-1".into(), entry }).expect("legal");
         };
-        take(1, 0, Entry::RunStarted(opened));
+        apply(1, 0, Entry::RunStarted(started));
         for ((number, seconds, step), seq) in lines.iter().zip(2..) {
-            take(seq, *seconds, Entry::Job { key: key(*number), step: step.clone() });
+            apply(seq, *seconds, Entry::Job { key: key(*number), step: step.clone() });
         }
         history
     }
@@ -102,7 +103,7 @@ mod tests {
         Step::Switched { image_before: None, image_name_after: None, child_image_after: None }
     }
 
-    /// The canary's engines are switched after 50 and 20 seconds, the next wave's is accepted after 60.
+    /// The engines of wave canary are switched at 50 s and 20 s; the engine of the next wave is accepted at 60 s.
     fn interrupted() -> History {
         history(&[
             (0, 1, sent()),
@@ -127,33 +128,33 @@ mod tests {
         assert_eq!(left(50, true), [Some(600), None, None]);
         assert_eq!(left(350, true), [Some(300), None, None]);
         assert_eq!(left(649, true), [Some(1), None, None]);
-        assert_eq!(left(650, true), [Some(0), None, None], "what is over is over, and told apart from none");
+        assert_eq!(left(650, true), [Some(0), None, None], "zero, not none");
         assert_eq!(left(90_000, true), [Some(0), None, None]);
     }
 
     #[test]
-    fn where_nobody_waits_an_accepted_engine_counts() {
+    fn without_a_wait_an_accepted_engine_counts_as_switched() {
         let (jobs, waves) = plan();
         let left = seconds(&remaining_soaks(&jobs, &waves, &interrupted(), false, at(360)));
         assert_eq!(left, [Some(290), Some(300), None]);
     }
 
     #[test]
-    fn a_wave_in_which_nothing_was_switched_has_nothing_left() {
+    fn a_wave_without_a_switched_engine_has_no_remaining_soak() {
         let (jobs, waves) = plan();
         let history = history(&[(0, 1, Step::UpToDate), (1, 1, Step::UpToDate), (2, 1, sent())]);
         assert_eq!(remaining_soaks(&jobs, &waves, &history, true, at(10)), [None, None, None]);
     }
 
     #[test]
-    fn a_wave_without_a_soak_has_no_time_left_of_it() {
+    fn a_wave_that_does_not_soak_has_zero_remaining() {
         let (jobs, waves) = plan();
         let history = history(&[(3, 1, sent()), (3, 2, accepted()), (3, 3, switched())]);
         assert_eq!(remaining_soaks(&jobs, &waves, &history, true, at(3)), [None, None, Some(Duration::ZERO)]);
     }
 
     #[test]
-    fn a_clock_that_was_stepped_never_makes_a_soak_longer_than_the_plan_says() {
+    fn a_changed_clock_never_makes_a_soak_longer_than_in_the_plan() {
         let since = at(0);
         let hours = |hours| since + SignedDuration::from_hours(hours);
         for (now, expected) in [
@@ -166,8 +167,8 @@ mod tests {
             (Timestamp::MIN, SOAK),
             (Timestamp::MAX, Duration::ZERO),
         ] {
-            assert_eq!(left(SOAK, since, now), expected, "{now}");
+            assert_eq!(remaining(SOAK, since, now), expected, "{now}");
         }
-        assert_eq!(left(SOAK, Timestamp::MAX, Timestamp::MIN), SOAK);
+        assert_eq!(remaining(SOAK, Timestamp::MAX, Timestamp::MIN), SOAK);
     }
 }

@@ -1,4 +1,4 @@
-//! tokio's clock for governor, and the one place that sleeps: both stand still and jump in virtual time.
+//! Adapts the clock of tokio to governor, and sleeps. Both follow virtual time in tests.
 
 use std::ops::Add;
 
@@ -6,12 +6,12 @@ use governor::clock::{Clock, Reference};
 use governor::nanos::Nanos;
 use tokio::time::Instant;
 
-/// Sleeps until a moment has come.
+/// Sleeps until a moment. No other function sleeps.
 pub async fn until(moment: Instant) {
     tokio::time::sleep_until(moment).await;
 }
 
-/// governor's own clocks do not see `tokio::time::pause`; this one does.
+/// A clock that follows `tokio::time::pause`, which the clocks of governor do not.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TokioClock;
 

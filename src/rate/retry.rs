@@ -1,5 +1,5 @@
-//! How long to wait before a call goes again: an exponential schedule with jitter. The only file that knows
-//! the `backoff` crate, and only its arithmetic: no clock, no randomness, no loop of its.
+//! Computes how long to wait before a call is repeated: exponential backoff with jitter. Of the `backoff` crate only the
+//! arithmetic is used, not its clock, randomness or loop.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use backoff::backoff::Backoff;
 /// Waits that double from `first` up to `longest`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// Upper end of the first wait.
+    /// Upper limit of the first wait.
     pub first: Duration,
-    /// Upper end of every wait.
+    /// Upper limit of every wait.
     pub longest: Duration,
 }
 
 impl Schedule {
-    /// Upper end of the wait after so many failures in a row, counted from one.
+    /// Upper limit of the wait after this number of failures in a row, counted from one.
     pub fn ceiling(self, failures: u32) -> Duration {
         let mut steps = ExponentialBackoff {
             current_interval: self.first,
@@ -27,13 +27,13 @@ impl Schedule {
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
         };
-        // past the 32nd doubling every schedule has long reached its longest wait
+        // after 32 doublings every schedule has reached its longest wait
         let step = failures.clamp(1, 32) as usize - 1;
         std::iter::from_fn(|| steps.next_backoff()).nth(step).unwrap_or(self.longest).min(self.longest)
     }
 
-    /// A wait after so many failures in a row: between half the ceiling and the ceiling, so that jobs which
-    /// failed together do not come back together, and none comes back at once.
+    /// A random wait after this number of failures in a row: between half the ceiling and the ceiling, so that jobs that
+    /// failed at the same time are not repeated at the same time, and none is repeated at once.
     pub fn wait(self, failures: u32, random: &mut fastrand::Rng) -> Duration {
         self.ceiling(failures).mul_f64(0.5 + 0.5 * random.f64())
     }
@@ -42,9 +42,9 @@ impl Schedule {
 /// The schedules of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delays {
-    /// After faults that pass within seconds, such as `InternalError`.
+    /// After faults that end within seconds, such as `InternalError`.
     pub transient: Schedule,
-    /// After refusals that pass when other work on the engine has ended, such as `ResourceInUse`.
+    /// After refusals that end when other work on the engine has finished, such as `ResourceInUse`.
     pub busy: Schedule,
 }
 
@@ -74,9 +74,9 @@ mod tests {
         let schedule = Delays::default().transient;
         let mut random = fastrand::Rng::with_seed(1);
         let waits: Vec<Duration> = (0..1_000).map(|_| schedule.wait(3, &mut random)).collect();
-        let (least, most) = (waits.iter().min().expect("some"), waits.iter().max().expect("some"));
-        assert!(*least >= Duration::from_secs(1) && *most <= Duration::from_secs(2));
-        assert!(*least < Duration::from_millis(1_050) && *most > Duration::from_millis(1_950));
+        let (shortest, longest) = (waits.iter().min().expect("some"), waits.iter().max().expect("some"));
+        assert!(*shortest >= Duration::from_secs(1) && *longest <= Duration::from_secs(2));
+        assert!(*shortest < Duration::from_millis(1_050) && *longest > Duration::from_millis(1_950));
     }
 
     #[test]

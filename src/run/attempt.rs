@@ -1,4 +1,4 @@
-//! One attempt: a single request, awaited no longer than the time limit, and its answer brought home.
+//! One attempt: sends a single request and waits for its response, no longer than the request timeout.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use super::job_state::Response;
 use crate::cloud::{CallError, Cloud};
 use crate::job::JobKey;
 
-/// Sends one request. A request that is given up may still be applied: its outcome is not known.
+/// Sends one request. A request that times out may still be applied.
 pub(super) async fn attempt<C: Cloud>(cloud: Arc<C>, key: JobKey, limit: Duration) -> Response {
-    let left = Instant::now();
+    let sent_at = Instant::now();
     let result = match tokio::time::timeout(limit, cloud.switch(&key)).await {
         Ok(result) => result,
         Err(_) => {
-            Err(CallError::NoResponse { cause: format!("no answer within {limit:?}"), http_status: None })
+            Err(CallError::NoResponse { cause: format!("no response within {limit:?}"), http_status: None })
         }
     };
-    Response { result, latency: left.elapsed() }
+    Response { result, latency: sent_at.elapsed() }
 }

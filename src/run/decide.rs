@@ -1,4 +1,4 @@
-//! Decides what is done about a job next: pure, from what the ledger proves and what a read shows.
+//! Decides what to do next for a job, from what the ledger proves and what a read shows. Pure.
 
 use super::fleet_view::FleetView;
 use super::observation::{Observation, state_text};
@@ -7,8 +7,8 @@ use crate::cloud::EngineState;
 use crate::job::{Decision, ImageVersionId, Job, Outcome, Reason};
 use crate::ledger::{Past, Retry, Standing};
 
-/// Decides about a job for which no request of this run is under way or unconfirmed. Without a view of the fleet, as with
-/// `--no-verify`, the ledger alone decides.
+/// Decides for a job that has no request of this run in flight or unconfirmed. Without a view of the fleet, as with
+/// `--no-verify`, the decision follows from the ledger alone.
 pub fn decide(job: &Job, past: &Past, view: Option<&FleetView>, retry: Retry) -> Decision {
     let keep = |outcome| keep(job, past, view, outcome);
     let needs_release = past.needs_release(retry);
@@ -16,7 +16,7 @@ pub fn decide(job: &Job, past: &Past, view: Option<&FleetView>, retry: Retry) ->
         Some(Standing::Failed) if !retry.failed => keep(Outcome::Failed),
         Some(standing) if needs_release => {
             release(job, standing, view, retry).unwrap_or_else(|| match (standing, last_error(past)) {
-                // an earlier run released it and sent no request: it needs a release again, on record
+                // an earlier run released it and sent no request: it needs a release again, and the ledger records that
                 (Standing::Unconfirmed | Standing::NotApplied | Standing::Unknown, Some(error)) => {
                     Decision::Fail(error)
                 }
@@ -40,19 +40,19 @@ pub fn decide(job: &Job, past: &Past, view: Option<&FleetView>, retry: Retry) ->
         ) => return send(job, past, view, retry),
     };
     match &past.open_elsewhere {
-        Some(other) => Decision::Block(still_open(other)),
+        Some(other) => Decision::Block(open_elsewhere(other)),
         None => decision,
     }
 }
 
-/// Leaves a job as an earlier run ended it.
+/// Keeps the outcome of an earlier run.
 fn keep(job: &Job, past: &Past, view: Option<&FleetView>, outcome: Outcome) -> Decision {
     let is_on_target = outcome != Outcome::Failed;
     let drift = view.filter(|_| is_on_target).and_then(|view| drift(job, view));
     Decision::Keep { outcome, reason: last_error(past).filter(|_| !is_on_target), drift }
 }
 
-/// Where an engine is that an earlier run brought to its target, if it has left it.
+/// What an engine shows that reached its target in an earlier run, if it has drifted.
 fn drift(job: &Job, view: &FleetView) -> Option<String> {
     if view.unreadable(&job.key).is_some() {
         return None;
@@ -68,8 +68,8 @@ fn drift(job: &Job, view: &FleetView) -> Option<String> {
     }
 }
 
-/// Decides about a job that needs a release; none where it is not released. The request of the earlier run may still be
-/// applied, so a released job is verified like one that is unconfirmed.
+/// Decides for a job that needs a release; none if it is not released. The request of the earlier run may still be
+/// applied, so a released job is verified like an unconfirmed one.
 fn release(job: &Job, standing: Standing, view: Option<&FleetView>, retry: Retry) -> Option<Decision> {
     let verify = |image_before| Decision::Verify { image_before };
     let is_released = standing == Standing::Failed && retry.moved;
@@ -89,11 +89,11 @@ fn release(job: &Job, standing: Standing, view: Option<&FleetView>, retry: Retry
     }
 }
 
-/// Decides whether a request is sent for a job, none of whose requests may still be applied.
+/// Decides whether to send a request for a job that has no request which may still be applied.
 fn send(job: &Job, past: &Past, view: Option<&FleetView>, retry: Retry) -> Decision {
     let Some(view) = view else {
         return match &past.open_elsewhere {
-            Some(other) => Decision::Fail(still_open(other)),
+            Some(other) => Decision::Fail(open_elsewhere(other)),
             None => Decision::Send { from: None },
         };
     };
@@ -101,7 +101,7 @@ fn send(job: &Job, past: &Past, view: Option<&FleetView>, retry: Retry) -> Decis
         return Decision::Fail(reason);
     }
     let expected = job.expected_image_version_id.as_ref();
-    // what is unclear about an engine to which a request was sent may be the effect of that request
+    // an unclear observation after a request was sent may be the effect of that request
     let was_sent = past.was_sent();
     match view.observe(&job.key, expected.or(past.image_to_leave(retry))) {
         Observation::Contradictory | Observation::NotShown => wait(reasons::ENGINE_UNCLEAR),
@@ -118,14 +118,14 @@ fn send(job: &Job, past: &Past, view: Option<&FleetView>, retry: Retry) -> Decis
         Observation::OtherImage(image) => Decision::Fail(unexpected(&format!("it is on {image}"), expected)),
         Observation::NoImage if was_sent => wait(reasons::ENGINE_UNCLEAR),
         Observation::NoImage if expected.is_some() => {
-            Decision::Fail(unexpected("the service does not say which image it is on", expected))
+            Decision::Fail(unexpected("the service does not show its image version", expected))
         }
         Observation::NoImage => Decision::Send { from: None },
         Observation::OldImage { image, state } => {
-            let has_arrived =
+            let has_reached =
                 |other: &&ImageVersionId| view.is_on(&job.key, other) && state == Some(EngineState::RUNNING);
-            match past.open_elsewhere.as_ref().filter(|other| !has_arrived(other)) {
-                Some(other) => Decision::Fail(still_open(other)),
+            match past.open_elsewhere.as_ref().filter(|other| !has_reached(other)) {
+                Some(other) => Decision::Fail(open_elsewhere(other)),
                 None if state == Some(EngineState::INITIALISING) => wait(reasons::ENGINE_INITIALISING),
                 None if was_sent && state.is_none() => wait(reasons::ENGINE_UNCLEAR),
                 None => Decision::Send { from: Some(image) },
@@ -149,10 +149,13 @@ pub(super) fn moved(to: &ImageVersionId) -> Reason {
 
 /// The engine is not on the image version that the plan expects.
 fn unexpected(seen: &str, expected: Option<&ImageVersionId>) -> Reason {
-    let expected = expected.map_or_else(String::new, |expected| format!(", and was expected on {expected}"));
+    let expected = expected.map_or_else(String::new, |expected| format!(", expected {expected}"));
     found(reasons::UNEXPECTED_IMAGE, format!("{seen}{expected}"))
 }
 
-fn still_open(other: &ImageVersionId) -> Reason {
+fn open_elsewhere(other: &ImageVersionId) -> Reason {
     found(reasons::EARLIER_REQUEST_OPEN, format!("the earlier request was for {other}"))
 }
+
+#[cfg(test)]
+mod tests;

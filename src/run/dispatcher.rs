@@ -1,4 +1,4 @@
-//! The dispatcher: sole owner of ledger and truth. Appends, then commits, then acts.
+//! Runs the event loop of a run: the only owner of the ledger and the job states. It appends, then commits, then acts.
 
 mod effects;
 
@@ -29,28 +29,28 @@ use crate::job::{Decision, JobIndex, Outcome};
 use crate::ledger::{Entry, Past, RunEnded, RunStarted, Standing};
 use crate::rate::{RateLimiter, until};
 
-/// Between two ticks that listeners hear.
+/// Time between two ticks.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A tick that is so late shows that the process, or the whole machine, stood still.
+/// A tick that is late by more than this shows that the process or the machine was suspended.
 const SUSPENSION: Duration = Duration::from_secs(1);
 
 /// Runs until every job has ended or the run is stopped.
 pub async fn execute<C: Cloud>(start: Start<C>) -> Ended {
     let (mut dispatcher, decisions, run_line) = Dispatcher::new(start);
-    dispatcher.open(decisions, run_line).await;
+    dispatcher.start(decisions, run_line).await;
     loop {
-        dispatcher.suspended();
+        dispatcher.handle_suspension();
         dispatcher.advance().await;
         if dispatcher.is_finished() {
-            return dispatcher.close().await;
+            return dispatcher.end().await;
         }
-        dispatcher.turn().await;
+        dispatcher.step().await;
     }
 }
 
-/// What ended a wait of the dispatcher.
-enum Woken {
+/// What the dispatcher waits for.
+enum Input {
     Signal(Signal),
     Response(Result<(Id, Response), JoinError>),
     PollResult(Box<PollResult>),
@@ -70,20 +70,20 @@ struct Dispatcher<C> {
     signals: Signals,
     random: fastrand::Rng,
     attempts: JoinSet<Response>,
-    /// Whose attempt a task is.
-    owners: BTreeMap<Id, JobIndex>,
+    /// The job of each attempt.
+    job_of_task: BTreeMap<Id, JobIndex>,
     poller: Poller<C>,
     stopping: Stopping,
-    /// True once a signal asked to stop.
+    /// True once a signal has arrived.
     signalled: bool,
     stopped: Option<StopReason>,
-    /// Since when every answer of the service was that requests come too fast, and when the latest one came.
+    /// When the current series of throttled responses started, and when the latest of them arrived.
     throttled: Option<(Instant, Instant)>,
-    /// Seconds by which the service's clock was last told to be ahead.
+    /// The clock difference that was last reported, in seconds; positive if the clock of the service is ahead.
     clock_ahead: i64,
     accepted_any: bool,
     denied_in_a_row: u32,
-    begun: Instant,
+    started: Instant,
     next_tick: Instant,
 }
 
@@ -107,7 +107,7 @@ impl<C: Cloud> Dispatcher<C> {
             signals: start.signals,
             random: fastrand::Rng::new(),
             attempts: JoinSet::new(),
-            owners: BTreeMap::new(),
+            job_of_task: BTreeMap::new(),
             stopping: Stopping::No,
             signalled: false,
             stopped: None,
@@ -115,24 +115,24 @@ impl<C: Cloud> Dispatcher<C> {
             clock_ahead: 0,
             accepted_any,
             denied_in_a_row: 0,
-            begun: now,
+            started: now,
             next_tick: now + TICK,
         };
         (dispatcher, decisions, start.run_line)
     }
 
-    /// Writes the run's first line, then what is known before anything is sent.
-    async fn open(&mut self, decisions: Vec<Decision>, run_line: RunStarted) {
-        self.tell(&Event::RunStarted(Arc::clone(&self.header)));
+    /// Writes the first line of the run and carries out the decisions of the preflight.
+    async fn start(&mut self, decisions: Vec<Decision>, run_line: RunStarted) {
+        self.report(&Event::RunStarted(Arc::clone(&self.header)));
         if !self.record(vec![Entry::RunStarted(run_line)]).await {
             return;
         }
-        // the survey may have learned it
-        self.tell_clock();
-        self.tell(&Event::WaveStarted { wave: 0 });
+        // the survey may have measured the clock difference
+        self.report_clock();
+        self.report(&Event::WaveStarted { wave: 0 });
         for (number, decision) in decisions.iter().enumerate() {
             if let Decision::Keep { drift: Some(seen), .. } = decision {
-                self.tell(&Event::Drifted { job: JobIndex(number), seen: seen.clone() });
+                self.report(&Event::Drifted { job: JobIndex(number), seen: seen.clone() });
             }
         }
         let now = Instant::now();
@@ -142,57 +142,57 @@ impl<C: Cloud> Dispatcher<C> {
         self.apply(changes).await;
     }
 
-    /// What needs no waiting: overdue jobs, and waves that are done or have soaked.
+    /// Makes the changes that are due because of time, for jobs and for waves.
     async fn advance(&mut self) {
         let mut changes = self.job_table.on_time(Instant::now(), &self.options, self.poller.last_error());
         if self.stopping > Stopping::No {
             changes.extend(self.job_table.next_send().map(JobState::cancel_send));
         }
         self.apply(changes).await;
-        self.turn_waves();
+        self.advance_waves();
     }
 
     fn is_finished(&self) -> bool {
         match self.stopping {
             Stopping::No => self.job_table.is_done(),
-            // what could only be sent will not be; what is watched goes on
+            // jobs that wait to be sent are not sent any more; polling continues
             Stopping::NoMoreSends => self.job_table.under_way().all(JobState::is_idle),
             Stopping::Draining => self.attempts.is_empty(),
             Stopping::Now => true,
         }
     }
 
-    /// Waits for whatever comes first, and deals with it.
-    async fn turn(&mut self) {
+    /// Waits for the next input and handles it.
+    async fn step(&mut self) {
         if self.is_polling() {
-            self.poller.begin_if_due(&self.job_table, &self.view, &self.options);
+            self.poller.start_if_due(&self.job_table, &self.view, &self.options);
         }
         if self.may_prepare_send() {
             self.prepare_next_send().await;
         }
         let is_sending = self.stopping == Stopping::No && self.job_table.next_send().is_some();
-        // a job that turned out to need no request makes room for the next one at once
-        let more = self.may_prepare_send() && self.job_table.next_to_send().is_some();
-        let wake = if more { Instant::now() } else { self.next_wake() };
-        let woken = tokio::select! {
+        // a job that turns out to need no request makes room for the next one at once
+        let has_more = self.may_prepare_send() && self.job_table.next_to_send().is_some();
+        let wake = if has_more { Instant::now() } else { self.next_wake() };
+        let input = tokio::select! {
             biased;
-            Some(signal) = self.signals.recv() => Woken::Signal(signal),
-            Some(answer) = self.attempts.join_next_with_id(), if !self.attempts.is_empty() => {
-                Woken::Response(answer)
+            Some(signal) = self.signals.recv() => Input::Signal(signal),
+            Some(response) = self.attempts.join_next_with_id(), if !self.attempts.is_empty() => {
+                Input::Response(response)
             }
-            Some(polled) = self.poller.next(), if self.poller.is_under_way() => Woken::PollResult(Box::new(polled)),
-            prepared = wait_for_limiter(&*self.cloud, &mut self.limiter), if is_sending => Woken::LimiterReady(prepared),
-            () = until(wake) => Woken::Time,
+            Some(polled) = self.poller.next(), if self.poller.is_running() => Input::PollResult(Box::new(polled)),
+            prepared = wait_for_limiter(&*self.cloud, &mut self.limiter), if is_sending => Input::LimiterReady(prepared),
+            () = until(wake) => Input::Time,
         };
-        let suspended = self.suspended();
-        match woken {
-            Woken::Signal(signal) => self.signalled(signal),
-            Woken::Response(answer) => self.responses(answer).await,
-            Woken::PollResult(polled) => self.polled(*polled).await,
-            // what left before the suspension may be arriving only now, so the gate has to decide again
-            Woken::LimiterReady(_) if suspended => {}
-            Woken::LimiterReady(prepared) => self.send(prepared).await,
-            Woken::Time => self.tick_if_due(),
+        let suspended = self.handle_suspension();
+        match input {
+            Input::Signal(signal) => self.signalled(signal),
+            Input::Response(response) => self.responses(response).await,
+            Input::PollResult(polled) => self.polled(*polled).await,
+            // requests sent before the suspension may arrive only now, so the rate limiter decides again
+            Input::LimiterReady(_) if suspended => {}
+            Input::LimiterReady(prepared) => self.send(prepared).await,
+            Input::Time => self.tick_if_due(),
         }
     }
 
@@ -206,9 +206,9 @@ impl<C: Cloud> Dispatcher<C> {
         self.options.verify && self.stopping < Stopping::Draining
     }
 
-    /// True right after a suspension. Requests under way may leave only now, which the gate has to know; and time in
-    /// which this process could read nothing counts against no job.
-    fn suspended(&mut self) -> bool {
+    /// Detects a suspension of this process and returns true after one. Requests in flight may arrive only now, so the rate
+    /// limiter counts them again; and the suspended time counts against no wait.
+    fn handle_suspension(&mut self) -> bool {
         let now = Instant::now();
         let suspended = now > self.next_tick + SUSPENSION;
         if suspended {
@@ -217,7 +217,7 @@ impl<C: Cloud> Dispatcher<C> {
             self.job_table.extend_waits(lost, now);
             self.throttled = self.throttled.map(|(since, last)| ((since + lost).min(now), last));
             self.next_tick = now + TICK;
-            self.tell(&Event::Tick);
+            self.report(&Event::Tick);
         }
         suspended
     }
@@ -226,7 +226,7 @@ impl<C: Cloud> Dispatcher<C> {
         let now = Instant::now();
         if now >= self.next_tick {
             self.next_tick = now + TICK;
-            self.tell(&Event::Tick);
+            self.report(&Event::Tick);
         }
     }
 
@@ -236,7 +236,7 @@ impl<C: Cloud> Dispatcher<C> {
             && self.attempts.len() < self.options.concurrency
     }
 
-    /// Puts the intent to send the next job on record.
+    /// Records the intent to send the next job.
     async fn prepare_next_send(&mut self) {
         let Some(index) = self.job_table.next_to_send() else { return };
         let mut ready = self.job_table.job_state(index).clone();
@@ -255,57 +255,57 @@ impl<C: Cloud> Dispatcher<C> {
         }
     }
 
-    /// Lets the departing request go, for which the gate has just given leave. Without keys it stays.
+    /// Sends the prepared request, now that the rate limiter allows it. Without valid credentials it is not sent.
     async fn send(&mut self, prepared: Result<(), CallError>) {
         let Some(job_state) = self.job_table.next_send() else { return };
         if let Err(fault) = prepared {
-            let answer = Response { result: Err(fault), latency: Duration::ZERO };
-            let change = job_state.on_response(&answer, Instant::now(), &self.options, &mut self.random);
+            let response = Response { result: Err(fault), latency: Duration::ZERO };
+            let change = job_state.on_response(&response, Instant::now(), &self.options, &mut self.random);
             return self.apply(vec![change]).await;
         }
-        let (index, leaving) = (job_state.job, job_state.mark_sent());
+        let (index, sent) = (job_state.job, job_state.mark_sent());
         let was_full = self.limiter.at_full_rate();
         self.limiter.start();
         let key = self.job_table.job(index).key.clone();
         let task = self.attempts.spawn(attempt(Arc::clone(&self.cloud), key, self.options.request_timeout));
-        self.owners.insert(task.id(), index);
-        self.commit(leaving);
+        self.job_of_task.insert(task.id(), index);
+        self.commit(sent);
         if !was_full && self.limiter.at_full_rate() {
-            self.tell(&Event::RateRestored { rate: self.limiter.rate() });
+            self.report(&Event::RateRestored { rate: self.limiter.rate() });
         }
     }
 
-    /// Takes in one answer and every other that has come meanwhile, so that they share one sync.
+    /// Handles one response and all others that have arrived meanwhile, so that they share one sync.
     async fn responses(&mut self, first: Result<(Id, Response), JoinError>) {
         let mut finished = vec![first];
-        while let Some(more) = self.attempts.try_join_next_with_id() {
-            finished.push(more);
+        while let Some(next) = self.attempts.try_join_next_with_id() {
+            finished.push(next);
         }
         let now = Instant::now();
         let mut changes = Vec::new();
         for finished in finished {
-            let (id, answer) = finished.unwrap_or_else(|error| (error.id(), crashed(&error)));
-            if answer.passed_the_limit() {
-                self.limiter.passed();
+            let (id, response) = finished.unwrap_or_else(|error| (error.id(), panicked(&error)));
+            if response.was_not_throttled() {
+                self.limiter.not_throttled();
                 self.throttled = None;
             }
-            if let Some(index) = self.owners.remove(&id) {
+            if let Some(index) = self.job_of_task.remove(&id) {
                 let job_state = self.job_table.job_state(index);
-                changes.push(job_state.on_response(&answer, now, &self.options, &mut self.random));
+                changes.push(job_state.on_response(&response, now, &self.options, &mut self.random));
             }
         }
         self.apply(changes).await;
     }
 
     async fn polled(&mut self, polled: PollResult) {
-        self.poller.note(&polled, &self.options, &mut self.random);
-        self.tell_clock();
+        self.poller.on_result(&polled, &self.options, &mut self.random);
+        self.report_clock();
         if let Some((_, fault)) = polled.reads.failed.first() {
-            self.tell(&Event::ReadFailed { reason: reading_failed(fault) });
+            self.report(&Event::ReadFailed { reason: reading_failed(fault) });
             self.stop_polling_if_unreadable(fault);
         }
-        self.poller.ask_for_left_out(&polled, &self.view);
-        let snapshot = Snapshot { view: &polled.view, started: polled.asked, finished: Instant::now() };
+        self.poller.query_omitted(&polled, &self.view);
+        let snapshot = Snapshot { view: &polled.view, started: polled.started, finished: Instant::now() };
         let read = &polled.reads.read;
         let changes = self.job_table.on_observation(
             snapshot,
@@ -318,31 +318,32 @@ impl<C: Cloud> Dispatcher<C> {
         self.apply(changes).await;
     }
 
-    /// Makes changes durable, then true, then known; and then whatever follows from them.
+    /// Records changes, commits them, reports their events, applies their effects, and repeats this for the changes that
+    /// follow from them.
     async fn apply(&mut self, changes: Vec<Change>) {
         let mut pending = changes;
         while !pending.is_empty() {
             let entries: Vec<Entry> = pending.iter().flat_map(|change| self.entries(change)).collect();
-            // where the ledger is lost, what is known still goes to the listener, so that it can be told
+            // if the ledger cannot be written, the changes are still reported to the listener
             self.record(entries).await;
-            let mut touched = Vec::with_capacity(pending.len());
+            let mut touched_jobs = Vec::with_capacity(pending.len());
             for change in std::mem::take(&mut pending) {
                 let (index, effect) = (change.job_state.job, change.effect.clone());
                 self.commit(change);
-                touched.push(index);
+                touched_jobs.push(index);
                 if let Some(effect) = effect {
-                    self.follow(index, effect);
+                    self.apply_effect(index, effect);
                 }
             }
-            pending = self.job_table.end_held(&touched);
+            pending = self.job_table.end_held(&touched_jobs);
         }
     }
 
     fn commit(&mut self, change: Change) {
-        self.job_table.note(&change);
+        self.job_table.count_switched(&change);
         self.job_table.commit(change.job_state);
         for event in &change.events {
-            self.tell(event);
+            self.report(event);
         }
     }
 
@@ -351,7 +352,7 @@ impl<C: Cloud> Dispatcher<C> {
         change.steps.iter().map(|step| Entry::Job { key: key.clone(), step: step.clone() }).collect()
     }
 
-    /// Appends to the ledger. False means that nothing more may be sent.
+    /// Appends to the ledger. Returns false if nothing more may be sent.
     async fn record(&mut self, entries: Vec<Entry>) -> bool {
         let Err(failure) = self.ledger_writer.append(entries).await else { return true };
         self.stopping = self.stopping.max(Stopping::NoMoreSends);
@@ -359,8 +360,8 @@ impl<C: Cloud> Dispatcher<C> {
         false
     }
 
-    /// Reports what is left and writes the run's last line.
-    async fn close(mut self) -> Ended {
+    /// Reports the jobs that have not ended and writes the last line of the run.
+    async fn end(mut self) -> Ended {
         let why = match &self.stopped {
             Some(StopReason::Interrupted { signal }) => format!("the run was stopped by {signal}"),
             Some(StopReason::AccountRefused(reason)) => format!("the run was stopped by {}", reason.code),
@@ -378,14 +379,14 @@ impl<C: Cloud> Dispatcher<C> {
             self.commit(change);
         }
         let stopped = self.stopped.is_some().then_some(why);
-        let closed = RunEnded { outcomes: self.outcomes(), stopped };
-        self.record(vec![Entry::RunEnded(closed)]).await;
-        self.tell(&Event::RunEnded);
+        let ended = RunEnded { outcomes: self.outcomes(), stopped };
+        self.record(vec![Entry::RunEnded(ended)]).await;
+        self.report(&Event::RunEnded);
         Ended {
             unrecorded: self.ledger_writer.unrecorded(),
             recovered: self.ledger_writer.recovered(),
             peak_requests_per_second: self.limiter.peak_requests_per_second(),
-            elapsed: self.begun.elapsed(),
+            elapsed: self.started.elapsed(),
             stopped: self.stopped,
         }
     }
@@ -400,25 +401,26 @@ impl<C: Cloud> Dispatcher<C> {
         outcomes
     }
 
-    fn tell(&mut self, event: &Event) {
-        self.listener.on_event(self.begun.elapsed(), event);
+    fn report(&mut self, event: &Event) {
+        self.listener.on_event(self.started.elapsed(), event);
     }
 }
 
-/// Waits until one request can be signed and may go, in this order: what has leave to go must leave at once.
+/// Waits until one request can be signed, and then until it may be sent: the rate limiter assumes that a request it allows
+/// is sent at once.
 async fn wait_for_limiter<F: Fleet>(fleet: &F, limiter: &mut RateLimiter) -> Result<(), CallError> {
     fleet.prepare().await?;
     limiter.ready().await;
     Ok(())
 }
 
-/// Whether the service ever took a request for this job, so that a denial cannot concern every engine.
+/// True if the service accepted a request for this job, so that a later denial does not concern every engine.
 fn was_accepted(past: &Past) -> bool {
     matches!(past.standing(), Some(Standing::Accepted | Standing::Switched))
 }
 
-/// A task that broke down has an outcome nobody knows.
-fn crashed(error: &JoinError) -> Response {
-    let cause = format!("the task that waited for the answer broke down: {error}");
+/// The response of a task that panicked: the request may or may not have been applied.
+fn panicked(error: &JoinError) -> Response {
+    let cause = format!("internal error: the task that waited for the response failed: {error}");
     Response { result: Err(CallError::NoResponse { cause, http_status: None }), latency: Duration::ZERO }
 }

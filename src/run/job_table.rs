@@ -1,4 +1,4 @@
-//! All jobs of a run: who may go next, and what is held back.
+//! The states of all jobs of a run, the queue of jobs to send, and the jobs that are held back.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,26 +17,27 @@ use super::waves::{WaveStep, Waves};
 use crate::job::{DataEngineId, ImageVersionId, Job, JobIndex, Reason, Region};
 use crate::ledger::Past;
 
-/// The jobs and where each of them is. A plan may have a hundred thousand rows, and a turn of the dispatcher must
-/// not look at all of them: it looks at queues, counts and the jobs that are under way.
+/// The jobs and their states. A plan may have 100,000 rows, so a step of the dispatcher only visits the queues, the counts
+/// and the jobs that are under way, not all jobs.
 #[derive(Debug)]
 pub(super) struct JobTable {
     pub(super) jobs: Arc<[Job]>,
     pub(super) job_states: Vec<JobState>,
-    /// Jobs that go again. They come before the fresh ones: their wave waits for them.
-    again: VecDeque<JobIndex>,
-    /// Jobs of the open waves that have not gone yet.
-    fresh: VecDeque<JobIndex>,
-    /// The job whose request leaves next.
+    /// Jobs that are sent again. They come before the jobs that are sent for the first time, because their wave waits for
+    /// them.
+    resend_queue: VecDeque<JobIndex>,
+    /// Jobs of the started waves that have not been sent yet.
+    first_queue: VecDeque<JobIndex>,
+    /// The job whose request is sent next.
     next_send: Option<JobIndex>,
-    /// Jobs that time or a look may change.
+    /// Jobs that time or a read may change.
     under_way: BTreeSet<JobIndex>,
     pub(super) waves: Waves,
-    /// Targets that were refused for all engines of a region, and why.
+    /// Targets that the service refused for all engines of a region, and why.
     held_images: HashMap<(Region, ImageVersionId), Reason>,
-    /// Regions that were refused, and why.
+    /// Regions that the service refused, and why.
     held_regions: HashMap<Region, Reason>,
-    /// True until the jobs are ended that were held back last.
+    /// True while jobs that are newly held back have not been ended.
     newly_held: bool,
 }
 
@@ -49,8 +50,8 @@ impl JobTable {
                 .map(|(index, past)| JobState::new(index, past))
                 .collect(),
             jobs,
-            again: VecDeque::new(),
-            fresh: VecDeque::new(),
+            resend_queue: VecDeque::new(),
+            first_queue: VecDeque::new(),
             next_send: None,
             under_way: BTreeSet::new(),
             waves,
@@ -68,26 +69,26 @@ impl JobTable {
         &self.job_states[index.0]
     }
 
-    /// Notes what a change means for the wave of its job.
-    pub(super) fn note(&mut self, change: &Change) {
-        self.waves.note(self.jobs[change.job_state.job.0].wave, change);
+    /// Marks the wave of a job as switched if this change switches the job.
+    pub(super) fn count_switched(&mut self, change: &Change) {
+        self.waves.count_switched(self.jobs[change.job_state.job.0].wave, change);
     }
 
-    /// Makes a change that is on record true. A job that could go but whose wave has not opened waits for it.
+    /// Commits a state that the ledger records. A job that is ready before its wave has started is queued.
     pub(super) fn commit(&mut self, mut job_state: JobState) {
         let (index, wave) = (job_state.job, self.job(job_state.job).wave);
-        if job_state.phase == Phase::Ready && !self.waves.is_open(wave) {
+        if job_state.phase == Phase::Ready && !self.waves.has_started(wave) {
             job_state.phase = Phase::Queued;
         }
         let before = std::mem::replace(&mut self.job_states[index.0], job_state);
         let after = &self.job_states[index.0];
         if after.phase == Phase::Ready && before.phase != Phase::Ready {
-            let went_before = after.attempts > 0 || before.phase == Phase::InFlight;
-            let queue = if went_before { &mut self.again } else { &mut self.fresh };
+            let is_resend = after.attempts > 0 || before.phase == Phase::InFlight;
+            let queue = if is_resend { &mut self.resend_queue } else { &mut self.first_queue };
             queue.push_back(index);
         }
-        // what is no longer ready leaves a queue when it comes to the front, which costs nothing
-        for queue in [&mut self.again, &mut self.fresh] {
+        // a job that is no longer ready is removed when it reaches the front of its queue
+        for queue in [&mut self.resend_queue, &mut self.first_queue] {
             while queue.front().is_some_and(|front| self.job_states[front.0].phase != Phase::Ready) {
                 queue.pop_front();
             }
@@ -109,24 +110,24 @@ impl JobTable {
         }
     }
 
-    /// The next job that may go.
+    /// The next job that may be sent.
     pub(super) fn next_to_send(&self) -> Option<JobIndex> {
-        self.again.front().or_else(|| self.fresh.front()).copied()
+        self.resend_queue.front().or_else(|| self.first_queue.front()).copied()
     }
 
-    /// The job whose request leaves next, its intent being on record.
+    /// The job whose intent is in the ledger and whose request is sent next.
     pub(super) fn next_send(&self) -> Option<&JobState> {
         self.next_send.map(|index| self.job_state(index))
     }
 
-    /// Jobs that time or a look may change.
+    /// Jobs that time or a read may change.
     pub(super) fn under_way(&self) -> impl Iterator<Item = &JobState> {
         self.under_way.iter().map(|index| self.job_state(*index))
     }
 
-    /// True when no job has anything left to do, and no wave soaks.
+    /// True if every job has ended and no wave soaks.
     pub(super) fn is_done(&self) -> bool {
-        self.waves.are_over()
+        self.waves.are_done()
     }
 
     /// Holds back every job with this target in this region, from now on.
@@ -144,7 +145,7 @@ impl JobTable {
         self.newly_held = true;
     }
 
-    /// Ends a job that is held back and has nothing under way.
+    /// The change that ends a job that is held back and has no request in flight or unconfirmed.
     fn end_if_held(&self, job_state: &JobState) -> Option<Change> {
         if self.held_images.is_empty() && self.held_regions.is_empty() {
             return None;
@@ -152,11 +153,11 @@ impl JobTable {
         let key = &self.job(job_state.job).key;
         let image = (key.region.clone(), key.new_image_version_id.clone());
         let reason = self.held_regions.get(&key.region).or_else(|| self.held_images.get(&image))?;
-        job_state.skip_held(reason.clone())
+        job_state.end_held(reason.clone())
     }
 
-    /// Ends jobs that are held back and have nothing under way: all of them where something has come to be held
-    /// back, else those among the jobs that just changed.
+    /// The changes that end held-back jobs: of all jobs if an image or a region was just held back, else of the jobs that just
+    /// changed.
     pub(super) fn end_held(&mut self, changed: &[JobIndex]) -> Vec<Change> {
         if std::mem::take(&mut self.newly_held) {
             return self.job_states.iter().filter_map(|job_state| self.end_if_held(job_state)).collect();
@@ -169,7 +170,7 @@ impl JobTable {
         self.job_states.iter().filter(|job_state| !job_state.has_ended())
     }
 
-    /// Takes the current wave one step further, where one is due.
+    /// Advances the current wave by one step, if one is due.
     pub(super) fn advance_wave(
         &mut self,
         now: Instant,
@@ -188,9 +189,9 @@ impl JobTable {
         Some(step)
     }
 
-    /// Lets the jobs of a wave that has started be sent. They are read again first, since time has passed.
+    /// Makes the jobs of a started wave ready. Their engines are read again first, because the last read may be out of date.
     fn start_wave(&mut self, wave: usize, now: Instant, options: &RunOptions) {
-        let phase = if options.verify { JobState::looking(now) } else { Phase::Ready };
+        let phase = if options.verify { JobState::awaiting_read(now) } else { Phase::Ready };
         let starts = |state: &&JobState| self.job(state.job).wave == wave && state.phase == Phase::Queued;
         let starting: Vec<JobState> = self
             .job_states
@@ -203,7 +204,7 @@ impl JobTable {
         }
     }
 
-    /// This process stood still: no wait of a job or a wave ends because of that time, or before a complete read.
+    /// Extends all waits by the time in which this process was suspended; none ends before a complete read.
     pub(super) fn extend_waits(&mut self, lost: Duration, now: Instant) {
         for index in &self.under_way {
             self.job_states[index.0].extend_wait(lost, now);
@@ -211,14 +212,14 @@ impl JobTable {
         self.waves.extend_wait(now);
     }
 
-    /// What the passing of time makes of jobs.
+    /// The changes that are due because of time.
     pub(super) fn on_time(&self, now: Instant, options: &RunOptions, unread: Option<&Reason>) -> Vec<Change> {
         self.under_way().filter_map(|job_state| job_state.on_time(now, options, unread)).collect()
     }
 
-    /// What a look makes of jobs, or of the `only` one that it was for, or of those that were asked for `by_id`, and of a wave that has soaked. One that covered
-    /// only a part of the fleet says nothing about the others; `known` is the fleet as it was seen before, and tells
-    /// which part an engine belongs to.
+    /// The changes that follow from a read: of the job `only` if it was for one job, of the engines in `by_id` if it was a
+    /// query by id, else of all jobs and of the soak check. A read of a part of the fleet says nothing about the rest;
+    /// `known` is the fleet as seen before, and shows to which part an engine belongs.
     pub(super) fn on_observation(
         &mut self,
         snapshot: Snapshot<'_>,
@@ -236,8 +237,9 @@ impl JobTable {
         };
         self.waves.on_observation(snapshot, &self.jobs, covers, options);
         let covered = |job_state: &&JobState| covers(self.job(job_state.job));
-        let judge = |job_state: &JobState| {
-            let was_read = job_state.suspended_at.is_some_and(|unread| snapshot.started >= unread);
+        let observe = |job_state: &JobState| {
+            let was_read =
+                job_state.suspended_at.is_some_and(|suspended_at| snapshot.started >= suspended_at);
             let suspended_at = job_state.suspended_at.filter(|_| !was_read);
             let read = JobState { suspended_at, ..job_state.clone() };
             read.on_observation(self.job(job_state.job), snapshot, options)
@@ -249,15 +251,15 @@ impl JobTable {
             }
             None => self.under_way().collect(),
         };
-        let changes = candidates.into_iter().filter(covered).filter_map(judge);
+        let changes = candidates.into_iter().filter(covered).filter_map(observe);
         changes.filter(|change| change.job_state != *self.job_state(change.job_state.job)).collect()
     }
 
     /// Jobs that are about to be sent, in no particular order.
     pub(super) fn ready(&self) -> impl Iterator<Item = &JobState> {
-        self.again
+        self.resend_queue
             .iter()
-            .chain(&self.fresh)
+            .chain(&self.first_queue)
             .map(|index| self.job_state(*index))
             .filter(|job_state| job_state.phase == Phase::Ready)
     }
@@ -272,3 +274,6 @@ impl JobTable {
 fn held_back(because: &Reason) -> Reason {
     found(reasons::HELD_BACK, format!("{}: {}", because.code, because.cause))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,13 @@
-//! The ledger as the dispatcher uses it: written off the threads that run tasks, and never again after a failure.
+//! Writes the ledger for the dispatcher, on a thread for blocking work.
 //!
-//! A disk that takes no time, as in tests, is written to at once: then a run in virtual time needs one thread only, and
-//! the same seed makes the same run.
+//! A disk that does not block, as in tests, is written on the same thread. A run in virtual time then needs only one thread,
+//! and the same seed gives the same run.
 
 use crate::ledger::{Entry, LedgerError, Line, Recovered, Writer};
 
 /// Takes entries in order and returns once they are durable.
 pub(super) struct LedgerWriter {
-    /// Away only while a write is under way.
+    /// None only during a write.
     writer: Option<Writer>,
 }
 
@@ -25,7 +25,8 @@ impl LedgerWriter {
             log(entry);
         }
         let Some(mut writer) = self.writer.take() else {
-            let cause = std::io::Error::other("the writer is gone");
+            let cause =
+                std::io::Error::other("internal error: the ledger writer was lost in an earlier write");
             return Err(LedgerError::Io { doing: "write", path: std::path::PathBuf::new(), cause });
         };
         if !writer.blocks() {
@@ -38,32 +39,32 @@ impl LedgerWriter {
             let result = writer.append(entries);
             (writer, result)
         });
-        // a panic of the writer is a defect of ours and goes where all panics go
+        // a panic of the writer is an internal error and continues in this task
         let (writer, result) =
             written.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         self.writer = Some(writer);
         result
     }
 
-    /// What happened and may be missing from the ledger.
+    /// Lines that may be missing from the ledger.
     pub(super) fn unrecorded(&self) -> Vec<Line> {
         self.writer.as_ref().map_or_else(Vec::new, |writer| writer.unrecorded().to_vec())
     }
 
-    /// What is left of a ledger that was removed or replaced.
+    /// What could be recovered of a ledger that was removed or replaced.
     pub(super) fn recovered(&self) -> Option<Recovered> {
         self.writer.as_ref()?.recovered().cloned()
     }
 }
 
-/// What goes to the ledger also goes to the log, in the ledger's own words.
+/// Logs each entry as the ledger records it.
 fn log(entry: &Entry) {
     match entry {
-        Entry::RunStarted(opened) => {
-            tracing::info!(plan = opened.plan, endpoint = opened.endpoint, "run opened");
+        Entry::RunStarted(started) => {
+            tracing::info!(plan = started.plan, endpoint = started.endpoint, "run started");
         }
-        Entry::RunEnded(closed) => {
-            tracing::info!(outcomes = ?closed.outcomes, stopped = closed.stopped, "run closed");
+        Entry::RunEnded(ended) => {
+            tracing::info!(outcomes = ?ended.outcomes, stopped = ended.stopped, "run ended");
         }
         Entry::Job { key, step } => {
             let step = serde_json::to_string(step).unwrap_or_default();

@@ -20,11 +20,11 @@
 mod attempt;
 mod decide;
 mod dispatcher;
+#[cfg(test)]
+mod fixtures;
 mod fleet_view;
 mod job_state;
 mod job_table;
-#[cfg(test)]
-mod judgement_tests;
 mod ledger_writer;
 mod observation;
 mod options;
@@ -45,6 +45,6 @@ pub use options::RunOptions;
 pub use poll::{Reader, SurveyError};
 pub use preflight::Preflight;
 pub use reasons::{ENGINE_NOT_FOUND, reading_failed, recorded_error};
-pub use soak_forecast::{SoaksForeseen, foresee_soaks};
+pub use soak_forecast::{SoakForecast, forecast_soaks};
 pub use start::{Ended, Start};
 pub use stop::{Signal, Signals};

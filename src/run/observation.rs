@@ -1,39 +1,40 @@
-//! What a read shows of an engine, from the point of view of one job.
+//! Classifies the record of an engine from the point of view of one job.
 
 use crate::cloud::{EngineRecord, EngineState};
 use crate::job::ImageVersionId;
 
-/// An engine, judged from the point of view of one job.
+/// What a read shows of an engine, from the point of view of one job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Observation {
-    /// The service was asked for it and does not know it.
+    /// The engine was queried and does not exist.
     Missing,
-    /// The look does not show it, which proves nothing: a listing can leave an engine out.
+    /// The read does not show the engine. This proves nothing, because a listing can omit an engine.
     NotShown,
-    /// Failed, deleted, or about to be.
+    /// The engine failed, or is deleted or being deleted.
     Broken(EngineState),
     /// On the target image.
     Target {
-        /// Its state, where the service told it. Running is done, if it stays so.
+        /// Its state, if the service shows it.
         state: Option<EngineState>,
     },
-    /// Not on the target image, and nothing says that somebody else moved it.
+    /// Not on the target image, and not known to have been moved by another client.
     OldImage {
         /// The image it is on.
         image: ImageVersionId,
-        /// Its state, where the service told it.
+        /// Its state, if the service shows it.
         state: Option<EngineState>,
     },
     /// On an image that is neither the one before nor the target.
     OtherImage(ImageVersionId),
-    /// The service left out the image.
+    /// The record has no image version.
     NoImage,
-    /// One look showed it more than once, and differently, so it proves nothing.
+    /// One read showed the engine more than once, with different contents. This proves nothing.
     Contradictory,
 }
 
 impl Observation {
-    /// `minor` is true where the target is known to be a minor version: the image of an engine is then its minor one.
+    /// Classifies a record. `minor` is true if the target is known to be a minor version; the image of the engine is then its
+    /// minor version.
     pub(super) fn of(
         record: &EngineRecord,
         target: &ImageVersionId,
@@ -41,8 +42,8 @@ impl Observation {
         before: Option<&ImageVersionId>,
     ) -> Self {
         let state = record.state;
-        if let Some(lost) = state.filter(|state| is_broken(*state)) {
-            return Self::Broken(lost);
+        if let Some(broken) = state.filter(|state| is_broken(*state)) {
+            return Self::Broken(broken);
         }
         if is_on(record, target) {
             return Self::Target { state };
@@ -56,13 +57,13 @@ impl Observation {
     }
 }
 
-/// True where a record shows this image, as the major or as the minor version.
+/// True if a record shows this image, as the major or the minor version.
 pub(super) fn is_on(record: &EngineRecord, image: &ImageVersionId) -> bool {
     record.image_version_id.as_ref() == Some(image)
         || record.child_image_version_id.as_deref() == Some(image.as_str())
 }
 
-/// A state in words and as the service numbers it.
+/// A state by its name and its number in the API.
 pub(super) fn state_text(state: EngineState) -> String {
     format!("{} (State {})", state.word(), state.0)
 }
@@ -71,3 +72,6 @@ fn is_broken(state: EngineState) -> bool {
     [EngineState::FAILED, EngineState::DELETED, EngineState::DELETE_PENDING, EngineState::DELETING]
         .contains(&state)
 }
+
+#[cfg(test)]
+mod tests;

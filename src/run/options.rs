@@ -1,20 +1,20 @@
-//! How a run is carried out: limits, waits, and what it verifies.
+//! The options of a run: limits, waits, and what it verifies.
 
 use std::time::Duration;
 
 use crate::ledger::Retry;
 use crate::rate::{Delays, Rate};
 
-/// How a run is carried out.
+/// The options of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RunOptions {
     /// Highest number of switch requests per second.
     pub rate: Rate,
-    /// Most requests under way at once.
+    /// Most requests in flight at once.
     pub concurrency: usize,
     /// Most attempts for one job; throttled ones do not count.
     pub max_attempts: u32,
-    /// Longest wait for one answer.
+    /// Longest wait for one response.
     pub request_timeout: Duration,
     /// How long an engine must stay on its old image, running, before an unconfirmed request counts as not applied; zero
     /// makes one read enough.
@@ -25,9 +25,9 @@ pub struct RunOptions {
     pub min_ready: Duration,
     /// Least time between two reads of the fleet, unless a job cannot continue without one.
     pub poll_interval: Duration,
-    /// False with `--no-wait`: accepted is the end.
+    /// False with `--no-wait`: a job ends as soon as its request is accepted.
     pub wait: bool,
-    /// False with `--no-verify`: the fleet is never looked at.
+    /// False with `--no-verify`: the fleet is never read.
     pub verify: bool,
     /// Waits between attempts.
     pub delays: Delays,
@@ -36,7 +36,7 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// True where the run waits until it has seen each engine running on its target.
+    /// True if the run waits until it has seen each engine running on its target.
     pub fn verifies(&self) -> bool {
         self.wait && self.verify
     }

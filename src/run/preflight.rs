@@ -1,4 +1,4 @@
-//! What has to be known before the first write: the fleet, the image versions, and the decision about each row.
+//! Reads the fleet and the image versions before the first write, and decides for each row.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,17 +11,17 @@ use crate::cloud::{EngineRecord, EngineState, Fleet, ImageRecord};
 use crate::job::{Decision, ImageVersionId, Job, Reason, Region};
 use crate::ledger::{Past, Retry};
 
-/// Engine types whose images are listed where an engine does not tell its own (document 1342/99270).
+/// Engine types whose images are listed if the record of an engine has no type (document 1342/99270).
 const ENGINE_TYPES: [&str; 5] = ["SparkSQL", "PrestoSQL", "SparkBatch", "StandardSpark", "StandardPresto"];
 
-/// What is known before the first write. The dry run prints the decisions, and the run carries them out.
+/// What was read and decided before the first write. The dry run prints the decisions, and the run carries them out.
 #[derive(Debug, Default)]
 pub struct Preflight {
-    /// The decision about each row, in plan order.
+    /// The decision for each row, in plan order.
     pub decisions: Vec<Decision>,
-    /// The fleet; none where it was not read.
+    /// The fleet; none if it was not read.
     pub view: Option<FleetView>,
-    /// The image versions; none where targets are not checked.
+    /// The image versions; none if targets are not checked.
     images: Option<Images>,
 }
 
@@ -32,15 +32,14 @@ type Listed = Result<BTreeMap<ImageVersionId, ImageRecord>, Reason>;
 #[derive(Debug, Default)]
 struct Images {
     listed: BTreeMap<(Region, String), Listed>,
-    /// The types of the engines that have an image version, by their own records; none for an engine that does not tell
-    /// its type. Minor versions are in no list, so they are known from here alone.
+    /// The types of the engines that have an image version, from their records; none for a record without a type. The
+    /// service does not list minor versions, so they are known only from here.
     run_by: HashMap<(Region, ImageVersionId), HashSet<Option<String>>>,
 }
 
 impl<F: Fleet> Reader<F> {
-    /// Reads the engines of a plan and, where targets are to be checked, the image versions for the types of those that
-    /// may be switched, and decides about each row. A row whose request is unconfirmed was checked by the run that sent
-    /// it.
+    /// Reads the engines of a plan and decides for each row. If targets are checked, it also lists the image versions for the
+    /// types of the engines that may be switched. The target of an unconfirmed request was checked by the run that sent it.
     pub async fn preflight(
         &self,
         jobs: &[Job],
@@ -58,17 +57,17 @@ impl<F: Fleet> Reader<F> {
         for (job, decision) in jobs.iter().zip(&mut decisions).filter(|row| may_be_sent(row.1)) {
             let engine = view.engine(&job.key);
             for engine_type in engine_types(engine) {
-                let place = (job.key.region.clone(), engine_type);
-                if images.listed.contains_key(&place) {
+                let list = (job.key.region.clone(), engine_type);
+                if images.listed.contains_key(&list) {
                     continue;
                 }
-                let listed = match self.images(&place.0, &place.1).await {
+                let listed = match self.images(&list.0, &list.1).await {
                     Ok(records) => {
                         Ok(records.into_iter().map(|image| (image.image_version_id.clone(), image)).collect())
                     }
                     Err(fault) => Err(reading_failed(&fault)),
                 };
-                images.listed.insert(place, listed);
+                images.listed.insert(list, listed);
             }
             if let Some(reason) = images.objection(job, engine) {
                 *decision = Decision::Refuse(reason);
@@ -79,13 +78,13 @@ impl<F: Fleet> Reader<F> {
 }
 
 impl Preflight {
-    /// Decides from the ledger alone: the fleet is not read.
+    /// Decides from the ledger alone, without a read of the fleet.
     pub fn of_ledger(jobs: &[Job], pasts: &[Past], retry: Retry) -> Self {
         let decisions = jobs.iter().zip(pasts).map(|(job, past)| decide(job, past, None, retry)).collect();
         Self { decisions, view: None, images: None }
     }
 
-    /// Why the service may refuse a request that is sent for a job, as far as the fleet tells.
+    /// Why the service may refuse the request of a job, as far as the fleet shows.
     pub fn warning(&self, job: &Job) -> Option<String> {
         let engine = self.view.as_ref()?.engine(&job.key);
         let types = engine_types(engine);
@@ -98,7 +97,7 @@ impl Preflight {
     }
 }
 
-/// True where a new request may be sent for a job, for the first time or after an earlier one has ended.
+/// True if a new request may be sent for a job.
 fn may_be_sent(decision: &Decision) -> bool {
     matches!(decision, Decision::Send { .. } | Decision::Wait(_))
 }
@@ -110,15 +109,15 @@ impl Images {
         types.iter().find_map(|engine_type| listed(engine_type)?.as_ref().ok()?.get(target))
     }
 
-    /// True where an engine of the same type as this one has a job's target as its major or minor version.
+    /// True if an engine of the same type has the target of a job as its major or minor version.
     fn is_run(&self, job: &Job, record: Option<&EngineRecord>) -> bool {
-        let place = (job.key.region.clone(), job.key.new_image_version_id.clone());
-        let Some(types) = self.run_by.get(&place) else { return false };
+        let image = (job.key.region.clone(), job.key.new_image_version_id.clone());
+        let Some(types) = self.run_by.get(&image) else { return false };
         let own = record.and_then(|record| record.engine_type_detail.clone());
         own.is_none() || types.contains(&own) || types.contains(&None)
     }
 
-    /// Why a job's target cannot be the image version of its engine. Whether the service accepts a minor version as a
+    /// Why the target of a job is not an image version for its engine. Whether the service accepts a minor version as a
     /// target is not documented.
     fn objection(&self, job: &Job, record: Option<&EngineRecord>) -> Option<Reason> {
         let types = engine_types(record);
@@ -138,8 +137,8 @@ impl Images {
             listed.as_ref().ok()?.get(target)?;
             Some(format!("{target} is for {engine_type}, and the engine is {}", types.join(" or ")))
         });
-        let neither = || format!("{target} is not listed for {}", types.join(", "));
-        Some(found(IMAGE_NOT_LISTED, unread.or(elsewhere).unwrap_or_else(neither)))
+        let not_listed = || format!("{target} is not listed for {}", types.join(", "));
+        Some(found(IMAGE_NOT_LISTED, unread.or(elsewhere).unwrap_or_else(not_listed)))
     }
 }
 
@@ -155,7 +154,7 @@ fn run_by(view: &FleetView) -> HashMap<(Region, ImageVersionId), HashSet<Option<
     run_by
 }
 
-/// The type of an engine; all documented ones where it does not tell.
+/// The type of an engine; all documented types if its record has none.
 fn engine_types(record: Option<&EngineRecord>) -> Vec<String> {
     match record.and_then(|record| record.engine_type_detail.clone()) {
         Some(own) => vec![own],

@@ -3,7 +3,7 @@
 use crate::cloud::EngineKind;
 use crate::job::{DataEngineId, DataEngineName, Job, Region};
 
-/// Sites that list engines are queried by kind, the others by the name of each engine.
+/// Services that can list engines are queried by kind, the others by the name of each engine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Query {
     /// All engines of a kind.
@@ -13,7 +13,7 @@ pub(super) enum Query {
 }
 
 impl Query {
-    /// The query for a job's engine by its name; none where the plan gives no name.
+    /// The query for a job's engine by its name; none if the plan gives no name.
     pub(super) fn by_name(job: &Job) -> Option<Self> {
         let name = job.data_engine_name.clone()?;
         Some(Self::Engine(job.key.region.clone(), job.key.data_engine_id.clone(), name))

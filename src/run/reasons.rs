@@ -1,12 +1,12 @@
-//! Reasons in words: the service's refusals through its catalogue, and the ends that we find ourselves.
+//! Builds the reasons that users read: cause and remedy of a service error, from its catalogue, and of the tool's own codes.
 
 use crate::cloud::catalogue::{self, ErrorClass};
 use crate::cloud::{CallError, ConnectionProblem, Refusal};
 use crate::job::{Origin, Reason};
 use crate::ledger::{LastError, RecordedReason};
 
-/// An end of our own finding: code, cause, remedy.
-type Finding = (&'static str, &'static str, &'static str);
+/// A code of this tool with its cause and its remedy.
+type ToolCode = (&'static str, &'static str, &'static str);
 
 pub(super) const ENGINE_UNCLEAR: &str = "engine-unclear";
 pub(super) const ENGINE_INITIALISING: &str = "engine-initialising";
@@ -31,58 +31,58 @@ pub(super) const SOAK_FAILED: &str = "soak-failed";
 pub(super) const IMAGE_NOT_LISTED: &str = "image-not-listed";
 pub(super) const EARLIER_REQUEST_OPEN: &str = "earlier-request-open";
 
-const FINDINGS: &[Finding] = &[
+const TOOL_CODES: &[ToolCode] = &[
     (
         ENGINE_UNCLEAR,
-        "the responses of the service do not show the engine clearly",
-        "run the same command again; if this repeats, look at the engine in the console",
+        "the responses of the service about the engine are incomplete or contradictory",
+        "run the same command again; if this repeats, check the engine in the console",
     ),
     (
         ENGINE_INITIALISING,
-        "the engine is initialising, perhaps because of another switch",
+        "the engine is initialising, possibly because of another switch",
         "run the same command again once the engine is running",
     ),
     (
         ENGINE_NOT_FOUND,
-        "the service shows no such engine in this region",
-        "check data_engine_id, data_engine_name and region in the plan, and that the account is the right one",
+        "the engine does not exist in this region",
+        "check data_engine_id, data_engine_name and region in the plan, and the account of the credentials",
     ),
     (
         WRONG_NAME,
-        "name and id in the plan are not those of one engine",
-        "find out which of the two is meant, and correct data_engine_id or data_engine_name",
+        "data_engine_id and data_engine_name in the plan do not belong to the same engine",
+        "correct data_engine_id or data_engine_name in the plan",
     ),
     (
         ENGINE_NOT_SWITCHABLE,
-        "the engine is in a state that cannot be switched",
-        "bring it back to running, or take it out of the plan",
+        "the engine is in a state in which it cannot be switched",
+        "bring the engine back to running, or remove it from the plan",
     ),
     (
         ENGINE_FAILED,
         "the engine failed after the switch was sent",
-        "look at it in the console, and open a ticket with the RequestId; the row stays failed until \
-         expected_image_version_id names the image version that the engine has now, or --retry-moved is passed",
+        "check the engine in the console, and open a support ticket with the RequestId; to send again, set \
+         expected_image_version_id to the current image version of the engine, or pass --retry-moved",
     ),
     (
         UNEXPECTED_IMAGE,
         "the engine is not on the image version that the plan expects",
-        "find out who moved it, then correct expected_image_version_id or take it out of the plan",
+        "find out which client changed the engine, then correct expected_image_version_id or remove the row from the plan",
     ),
     (
         MOVED_BY_ANOTHER_CLIENT,
-        "the engine went to an image version that is neither the old one nor the target",
-        "find out who else switches this engine; the row stays failed until expected_image_version_id names the image \
-         version that the engine has now, or --retry-moved is passed",
+        "another client moved the engine to an image version that is neither the old one nor the target",
+        "find out which client switches this engine; to send again, set expected_image_version_id to the current image \
+         version of the engine, or pass --retry-moved",
     ),
     (
         NO_RESPONSE,
-        "the request brought no answer that can be read, so it may or may not have been applied",
-        "run the same command again: it reads the engine back before anything is sent",
+        "there is no readable response to the request, so it may or may not have been applied",
+        "run the same command again: it verifies the engine before it sends anything",
     ),
     (
         NOT_APPLIED,
-        "no attempt was answered clearly, and read-back shows that none was applied",
-        "check the network between here and the endpoint, then run the same command again",
+        "no attempt got a readable response, and verification shows that none was applied",
+        "check the network between this machine and the endpoint, then run the same command again",
     ),
     (
         NOT_SENT,
@@ -91,71 +91,71 @@ const FINDINGS: &[Finding] = &[
     ),
     (
         NO_CREDENTIALS,
-        "there are no good keys to sign with any more, so nothing was sent",
-        "renew the keys, then run the same command again",
+        "no valid credentials are left to sign the request, so it was not sent",
+        "renew the credentials, then run the same command again",
     ),
     (
         TARGET_NOT_REACHED,
-        "the service took the request, but the engine was not seen running on its target in time",
-        "look at it in the console; run the same command again: it goes on watching, and sends again only if the engine \
-         stays on its old image, running, for the grace time",
+        "the service accepted the request, but the engine was not seen running on its target in time",
+        "check the engine in the console; run the same command again: it continues to wait, and sends again only if the \
+         engine stays on its old image, running, for the whole --resend-after time",
     ),
     (
         NOT_VERIFIED,
-        "the engine could not be read back in time",
-        "run the same command again: it reads the engine back before anything is sent",
+        "the engine could not be verified in time",
+        "run the same command again: it verifies the engine before it sends anything",
     ),
     (
         VERIFY_DENIED,
-        "the request may or may not have been applied, and these keys may not look",
-        "grant dlc:DescribeDataEngines (dlc:DescribeDataEngine where engines are named) and run the same command again, \
-         or look at the engine in the console",
+        "the request may or may not have been applied, and the credentials have no permission to read the engine",
+        "grant dlc:DescribeDataEngines (dlc:DescribeDataEngine where engines are read by name) and run the same command \
+         again, or check the engine in the console",
     ),
     (
         VERIFY_OFF,
-        "the request may or may not have been applied, and --no-verify forbids to look",
-        "look at the engine in the console, or run the same command again without --no-verify",
+        "the request may or may not have been applied, and --no-verify turns off verification",
+        "check the engine in the console, or run the same command again without --no-verify",
     ),
     (
         HELD_BACK,
-        "another engine was refused for a cause that concerns this one too",
-        "mend that cause, then run the same command again",
+        "the request for another engine was refused for a cause that also applies to this engine",
+        "fix that cause, then run the same command again",
     ),
     (
         SOAK_FAILED,
-        "an earlier wave did not come through its soak, so this engine's wave did not open",
-        "see to the engines of that wave, or take them out of the plan, then run the same command again",
+        "an earlier wave did not pass its soak check, so the wave of this engine was not started",
+        "fix the engines of that wave, or remove them from the plan, then run the same command again",
     ),
     (
         IMAGE_NOT_LISTED,
-        "the target is not known as an image version for engines of this type",
-        "check new_image_version_id in the plan; to go on without this check, pass --allow-unlisted-images",
+        "the target is not listed as an image version for engines of this type",
+        "check new_image_version_id in the plan; to skip this check, pass --allow-unlisted-images",
     ),
     (
         EARLIER_REQUEST_OPEN,
-        "an earlier run sent this engine to another image version, and how that ended is not on record",
-        "put the row back as it was and run it to its end; then change the target",
+        "an earlier run sent a request for another image version, and the ledger does not show how it ended",
+        "restore the earlier target of this row and run the plan until the row has ended; then change the target",
     ),
-    (RUN_ENDED, "the run ended before this engine's turn was over", "run the same command again: it resumes"),
+    (RUN_ENDED, "the run ended before this engine was finished", "run the same command again: it resumes"),
 ];
 
-/// A reason of our own finding. `message` says what was seen in this case.
+/// A reason with a code of this tool. `message` gives the details of this case.
 pub(super) fn found(code: &'static str, message: impl Into<String>) -> Reason {
     let message = message.into();
     described(code, (!message.is_empty()).then_some(message), None)
 }
 
-/// The service's refusal, with what the catalogue knows of its code.
+/// The reason for a refusal of the service, with cause and remedy from the catalogue.
 pub(super) fn refused(refusal: &Refusal) -> Reason {
     described(&refusal.code, Some(refusal.message.clone()), refusal.request_id.clone())
 }
 
-/// The reason for the last error on record.
+/// The reason for the last error in the ledger.
 pub fn recorded_error(error: &LastError) -> Reason {
     described(error.code.as_deref().unwrap_or(NO_RESPONSE), error.message.clone(), error.request_id.clone())
 }
 
-/// Any fault of a call that reads.
+/// The reason for the error of a read.
 pub fn reading_failed(fault: &CallError) -> Reason {
     match fault {
         CallError::Refused(refusal) | CallError::SignatureExpired(refusal) => refused(refusal),
@@ -166,21 +166,21 @@ pub fn reading_failed(fault: &CallError) -> Reason {
     }
 }
 
-/// Why a doubt was not settled in time; `unread` is why the latest look showed nothing, where it did not.
-pub(super) fn not_read_back(waited: &str, unread: Option<&Reason>) -> Reason {
+/// Why an unconfirmed request was not verified in time; `unread` is why the latest read failed, if it did.
+pub(super) fn not_verified(waited: &str, unread: Option<&Reason>) -> Reason {
     let Some(unread) = unread else { return found(NOT_VERIFIED, waited) };
     let denied = catalogue::look_up(&unread.code).class == ErrorClass::Denied;
-    let said = unread.message.as_ref().unwrap_or(&unread.cause);
-    let message = format!("{waited}; the latest look failed: {}: {said}", unread.code);
+    let detail = unread.message.as_ref().unwrap_or(&unread.cause);
+    let message = format!("{waited}; the latest read failed: {}: {detail}", unread.code);
     found(if denied { VERIFY_DENIED } else { NOT_VERIFIED }, message)
 }
 
-/// What bars the way.
+/// The reason for a connection that cannot be established.
 pub(super) fn connection_failed(by: ConnectionProblem, cause: &str) -> Reason {
     found(by.code(), cause)
 }
 
-/// How a reason stands in the ledger.
+/// The reason in the form in which the ledger records it.
 pub(super) fn recorded(reason: &Reason, latency_ms: Option<u64>) -> RecordedReason {
     RecordedReason {
         code: reason.code.clone(),
@@ -192,11 +192,11 @@ pub(super) fn recorded(reason: &Reason, latency_ms: Option<u64>) -> RecordedReas
 }
 
 fn described(code: &str, message: Option<String>, request_id: Option<String>) -> Reason {
-    let ours = FINDINGS.iter().find(|(ours, _, _)| *ours == code);
-    let barrier = ConnectionProblem::ALL.into_iter().find(|barrier| barrier.code() == code);
-    let (origin, cause, remedy) = match (ours, barrier) {
+    let ours = TOOL_CODES.iter().find(|(ours, _, _)| *ours == code);
+    let problem = ConnectionProblem::ALL.into_iter().find(|problem| problem.code() == code);
+    let (origin, cause, remedy) = match (ours, problem) {
         (Some((_, cause, remedy)), _) => (Origin::Tool, *cause, *remedy),
-        (None, Some(barrier)) => (Origin::Tool, barrier.cause(), barrier.remedy()),
+        (None, Some(problem)) => (Origin::Tool, problem.cause(), problem.remedy()),
         (None, None) => {
             let entry = catalogue::look_up(code);
             (Origin::Service, entry.cause, entry.remedy)

@@ -1,98 +1,98 @@
-//! The look at a wave that has soaked: which of its engines are still where they were brought.
+//! Verifies the engines of a wave after its soak: which of them are still on their target.
 
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
 use super::job_state::Snapshot;
-use super::job_state::spell;
+use super::job_state::duration_text;
 use super::observation::{Observation, state_text};
 use super::options::RunOptions;
 use crate::cloud::EngineState;
 use crate::job::{Job, JobIndex};
 
-/// A wave that is read back.
+/// The verification of one wave.
 #[derive(Debug)]
 pub(super) struct SoakCheck {
     since: Instant,
-    /// The engines of which it is not known yet.
-    open: BTreeMap<JobIndex, Awaited>,
-    /// The engines that two looks found to be elsewhere, and where.
+    /// The engines without a result.
+    pending: BTreeMap<JobIndex, Pending>,
+    /// The engines that two reads showed drifted, and what they showed.
     drifted: Vec<(JobIndex, String)>,
 }
 
-/// An engine that is to be looked at.
+/// An engine without a result.
 #[derive(Debug)]
-struct Awaited {
-    /// When the next look is wanted.
+struct Pending {
+    /// When the next read is due.
     due: Instant,
-    /// A look counts that was asked for at this moment or later.
+    /// Only a read that starts at this moment or later counts.
     from: Instant,
     must_run: bool,
-    /// What was wrong at the first look. One look is not believed: pages of a listing can hide an engine while others
-    /// come and go.
+    /// What the first read showed, if the engine had drifted. A second read must confirm it, because a listing can omit an
+    /// engine while other engines are created or deleted.
     suspected: Option<String>,
 }
 
-/// The engines of a wave that did not come through its soak.
+/// The engines of a wave that did not pass its soak check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DriftedEngines {
     /// How many there are.
     pub(super) count: usize,
     /// One of them.
     pub(super) first: JobIndex,
-    /// What is wrong with it.
+    /// What that one shows.
     pub(super) seen: String,
-    /// Those that were found elsewhere, and where; of the others no look told in time.
+    /// Those that reads showed drifted, and what they showed; the others could not be verified in time.
     pub(super) drifted: Vec<(JobIndex, String)>,
 }
 
-/// What came of reading a wave back.
+/// The result of a soak check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SoakResult {
-    /// Not every engine is known yet.
+    /// Some engines have no result yet.
     Pending,
-    /// All are where they were left.
+    /// No engine drifted.
     Passed,
-    /// Some are not.
+    /// Some engines drifted or could not be verified in time.
     Failed(DriftedEngines),
 }
 
-/// How an engine was found.
+/// The result for one engine.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum EngineCheck {
-    /// Where it was left.
+    /// On its target.
     Unchanged,
-    /// Elsewhere.
+    /// Drifted: what the engine shows now.
     Drifted(String),
-    /// The service did not say enough.
+    /// The record is incomplete or contradictory.
     Unclear,
 }
 
 impl SoakCheck {
-    /// Wants a look at each of these engines that is asked for from now on; the second word says whether it must run.
+    /// A check of these engines from now on; the flag says whether the engine must be running.
     pub(super) fn new(engines: Vec<(JobIndex, bool)>, now: Instant) -> Self {
-        let awaited = |must_run| Awaited { due: now, from: now, must_run, suspected: None };
-        let open = engines.into_iter().map(|(job, must_run)| (job, awaited(must_run))).collect();
-        Self { since: now, open, drifted: Vec::new() }
+        let pending = |must_run| Pending { due: now, from: now, must_run, suspected: None };
+        let pending = engines.into_iter().map(|(job, must_run)| (job, pending(must_run))).collect();
+        Self { since: now, pending, drifted: Vec::new() }
     }
 
-    /// When each engine wants its next look.
+    /// When the next read of each engine is due.
     pub(super) fn reads_due(&self) -> impl Iterator<Item = (JobIndex, Instant)> {
-        self.open.iter().map(|(job, awaited)| (*job, awaited.due))
+        self.pending.iter().map(|(job, pending)| (*job, pending.due))
     }
 
-    /// When it is given up.
+    /// When the check times out.
     pub(super) fn deadline(&self, options: &RunOptions) -> Instant {
         self.since + options.wait_timeout
     }
 
-    /// This process stood still: the wait begins again.
+    /// Restarts the wait, because this process was suspended.
     pub(super) fn extend_wait(&mut self, now: Instant) {
         self.since = now;
     }
 
-    /// Takes in a look at those engines whose part of the fleet it covers.
+    /// Adds a read of the engines that it covers.
     pub(super) fn on_observation(
         &mut self,
         snapshot: Snapshot<'_>,
@@ -101,59 +101,59 @@ impl SoakCheck {
         options: &RunOptions,
     ) {
         let drifted = &mut self.drifted;
-        self.open.retain(|index, awaited| {
+        self.pending.retain(|index, pending| {
             let job = &jobs[index.0];
-            if snapshot.started < awaited.from || !covers(job) {
+            if snapshot.started < pending.from || !covers(job) {
                 return true;
             }
-            awaited.due = snapshot.finished + options.poll_interval;
-            let found = match snapshot.view.unreadable(&job.key) {
-                Some(doubt) => {
-                    EngineCheck::Drifted(doubt.message.clone().unwrap_or_else(|| doubt.cause.clone()))
+            pending.due = snapshot.finished + options.poll_interval;
+            let check = match snapshot.view.unreadable(&job.key) {
+                Some(reason) => {
+                    EngineCheck::Drifted(reason.message.clone().unwrap_or_else(|| reason.cause.clone()))
                 }
-                None => found(
+                None => check_engine(
                     snapshot.view.observe(&job.key, None),
                     snapshot.view.absence_text(),
-                    awaited.must_run,
+                    pending.must_run,
                 ),
             };
-            match found {
+            match check {
                 EngineCheck::Unchanged => return false,
                 EngineCheck::Unclear => {}
-                EngineCheck::Drifted(seen) if awaited.suspected.is_some() => {
+                EngineCheck::Drifted(seen) if pending.suspected.is_some() => {
                     drifted.push((*index, seen));
                     return false;
                 }
                 EngineCheck::Drifted(seen) => {
-                    awaited.suspected = Some(seen);
-                    awaited.from = snapshot.finished;
+                    pending.suspected = Some(seen);
+                    pending.from = snapshot.finished;
                 }
             }
             true
         });
     }
 
-    /// What came of it, once that is known of every engine or the time is over.
+    /// The result, once every engine has one or the time is over.
     pub(super) fn result(&self, now: Instant, options: &RunOptions) -> SoakResult {
-        if !self.open.is_empty() && now < self.deadline(options) {
+        if !self.pending.is_empty() && now < self.deadline(options) {
             return SoakResult::Pending;
         }
-        let unread = self.open.keys().next();
+        let unread = self.pending.keys().next();
         let unread =
-            unread.map(|job| (*job, format!("not read back within {}", spell(options.wait_timeout))));
+            unread.map(|job| (*job, format!("not verified within {}", duration_text(options.wait_timeout))));
         match self.drifted.first().cloned().or(unread) {
             None => SoakResult::Passed,
             Some((first, seen)) => {
-                let count = self.drifted.len() + self.open.len();
+                let count = self.drifted.len() + self.pending.len();
                 SoakResult::Failed(DriftedEngines { count, first, seen, drifted: self.drifted.clone() })
             }
         }
     }
 }
 
-/// Judges an engine that was on its target; where nothing was sent to it, it need not run. `absence` says that it was not
-/// shown.
-pub(super) fn found(observation: Observation, absence_text: &str, must_run: bool) -> EngineCheck {
+/// Checks an engine that was on its target. If nothing was sent to it, it need not be running. `absence_text` is the message
+/// for an engine that does not exist.
+pub(super) fn check_engine(observation: Observation, absence_text: &str, must_run: bool) -> EngineCheck {
     match observation {
         Observation::Missing => EngineCheck::Drifted(absence_text.to_owned()),
         Observation::OldImage { image, .. } | Observation::OtherImage(image) => {
@@ -194,10 +194,10 @@ mod tests {
         }
     }
 
-    /// What a listing says of an engine; none where it leaves something out.
+    /// Image and state in a record; none for a missing field.
     type Shown = (Option<&'static str>, Option<i64>);
 
-    const GOOD: Shown = (Some("new"), Some(2));
+    const ON_TARGET: Shown = (Some("new"), Some(2));
 
     fn record(job: &Job, (image, state): Shown) -> EngineRecord {
         EngineRecord {
@@ -212,26 +212,26 @@ mod tests {
         }
     }
 
-    /// Engines of a wave that has soaked, and a clock that only moves when told to.
-    struct Stage {
+    /// A soak check with a clock that the test moves.
+    struct Fixture {
         jobs: Vec<Job>,
         soak_check: SoakCheck,
         now: Instant,
     }
 
-    impl Stage {
+    impl Fixture {
         fn new(jobs: usize) -> Self {
             let now = Instant::now();
             let engines = (0..jobs).map(|number| (JobIndex(number), true)).collect();
             Self { jobs: (0..jobs).map(job).collect(), soak_check: SoakCheck::new(engines, now), now }
         }
 
-        /// A look at one region ten seconds later: what it shows of each job, and none where it shows nothing.
-        fn snapshot(&mut self, region: &str, shown: &[Option<Shown>]) -> SoakResult {
+        /// Reads one region ten seconds later: the record of each job, or none for an engine that does not exist.
+        fn read(&mut self, region: &str, shown: &[Option<Shown>]) -> SoakResult {
             self.now += Duration::from_secs(10);
             let mut view = FleetView::default();
             for (job, shown) in self.jobs.iter().zip(shown) {
-                view.take(&job.key.region, shown.iter().map(|shown| record(job, *shown)).collect());
+                view.add_records(&job.key.region, shown.iter().map(|shown| record(job, *shown)).collect());
                 if shown.is_none() {
                     view.mark_absent(&job.key.region, &job.key.data_engine_id);
                 }
@@ -247,74 +247,76 @@ mod tests {
         }
     }
 
-    fn drifted(told: &SoakResult) -> (usize, usize, &str) {
-        match told {
+    fn drifted(result: &SoakResult) -> (usize, usize, &str) {
+        match result {
             SoakResult::Failed(drifted) => (drifted.count, drifted.first.0, &drifted.seen),
-            other => panic!("some were to stray: {other:?}"),
+            other => panic!("expected a failed check: {other:?}"),
         }
     }
 
     #[test]
-    fn a_look_at_one_region_says_nothing_about_the_engines_of_another() {
-        let mut stage = Stage::new(2);
-        assert_eq!(stage.snapshot("ap-near", &[Some(GOOD), None]), SoakResult::Pending);
-        assert_eq!(stage.snapshot("ap-near", &[Some(GOOD), None]), SoakResult::Pending);
-        assert_eq!(stage.snapshot("ap-far", &[None, Some(GOOD)]), SoakResult::Passed);
+    fn a_read_of_one_region_gives_no_result_for_engines_of_another_region() {
+        let mut fixture = Fixture::new(2);
+        assert_eq!(fixture.read("ap-near", &[Some(ON_TARGET), None]), SoakResult::Pending);
+        assert_eq!(fixture.read("ap-near", &[Some(ON_TARGET), None]), SoakResult::Pending);
+        assert_eq!(fixture.read("ap-far", &[None, Some(ON_TARGET)]), SoakResult::Passed);
     }
 
     #[test]
-    fn a_look_that_was_asked_for_before_the_soak_was_over_does_not_count() {
-        let mut stage = Stage::new(1);
+    fn a_read_that_started_before_the_end_of_the_soak_is_ignored() {
+        let mut fixture = Fixture::new(1);
         let mut view = FleetView::default();
-        view.take(&stage.jobs[0].key.region, vec![record(&stage.jobs[0], GOOD)]);
-        let asked = stage.now.checked_sub(Duration::from_millis(1)).expect("a moment");
-        let snapshot = Snapshot { view: &view, started: asked, finished: stage.now + Duration::from_secs(1) };
-        stage.soak_check.on_observation(snapshot, &stage.jobs, |_| true, &RunOptions::default());
-        assert_eq!(stage.result(), SoakResult::Pending);
+        view.add_records(&fixture.jobs[0].key.region, vec![record(&fixture.jobs[0], ON_TARGET)]);
+        let started =
+            fixture.now.checked_sub(Duration::from_millis(1)).expect("the clock allows an earlier instant");
+        let snapshot = Snapshot { view: &view, started, finished: fixture.now + Duration::from_secs(1) };
+        fixture.soak_check.on_observation(snapshot, &fixture.jobs, |_| true, &RunOptions::default());
+        assert_eq!(fixture.result(), SoakResult::Pending);
     }
 
     #[test]
-    fn only_what_two_looks_say_is_believed() {
-        for bad in [
+    fn an_engine_counts_as_drifted_only_after_two_reads() {
+        for drifted_record in [
             None,
             Some((Some("other"), Some(2))),
             Some((Some("new"), Some(1))),
             Some((Some("new"), Some(-1))),
         ] {
-            let mut stage = Stage::new(1);
-            assert_eq!(stage.snapshot("ap-near", &[bad]), SoakResult::Pending, "{bad:?}");
-            assert_eq!(stage.snapshot("ap-near", &[Some(GOOD)]), SoakResult::Passed, "{bad:?}");
-            let mut stage = Stage::new(1);
-            assert_eq!(stage.snapshot("ap-near", &[bad]), SoakResult::Pending, "{bad:?}");
-            assert_eq!(drifted(&stage.snapshot("ap-near", &[bad])).0, 1, "{bad:?}");
+            let mut fixture = Fixture::new(1);
+            assert_eq!(fixture.read("ap-near", &[drifted_record]), SoakResult::Pending, "{drifted_record:?}");
+            assert_eq!(fixture.read("ap-near", &[Some(ON_TARGET)]), SoakResult::Passed, "{drifted_record:?}");
+            let mut fixture = Fixture::new(1);
+            assert_eq!(fixture.read("ap-near", &[drifted_record]), SoakResult::Pending, "{drifted_record:?}");
+            assert_eq!(drifted(&fixture.read("ap-near", &[drifted_record])).0, 1, "{drifted_record:?}");
         }
     }
 
     #[test]
-    fn an_engine_of_which_the_service_says_too_little_is_looked_at_until_the_time_is_over() {
-        for little in [(None, Some(2)), (Some("new"), None)] {
-            let mut stage = Stage::new(1);
+    fn an_engine_with_an_incomplete_record_is_read_until_the_timeout() {
+        for incomplete in [(None, Some(2)), (Some("new"), None)] {
+            let mut fixture = Fixture::new(1);
             for _ in 0..100 {
-                assert_eq!(stage.snapshot("ap-near", &[Some(little)]), SoakResult::Pending, "{little:?}");
+                assert_eq!(
+                    fixture.read("ap-near", &[Some(incomplete)]),
+                    SoakResult::Pending,
+                    "{incomplete:?}"
+                );
             }
-            stage.now += RunOptions::default().wait_timeout;
-            assert_eq!(drifted(&stage.result()), (1, 0, "not read back within 30m"));
+            fixture.now += RunOptions::default().wait_timeout;
+            assert_eq!(drifted(&fixture.result()), (1, 0, "not verified within 30m"));
         }
     }
 
     #[test]
-    fn those_elsewhere_and_those_unread_are_counted_together_and_only_the_former_are_called_strayed() {
-        let mut stage = Stage::new(2);
+    fn the_failure_counts_drifted_and_unverified_engines_and_lists_only_the_drifted_ones() {
+        let mut fixture = Fixture::new(2);
         for _ in 0..2 {
-            assert_eq!(
-                stage.snapshot("ap-far", &[None, Some((Some("other"), Some(2)))]),
-                SoakResult::Pending
-            );
+            assert_eq!(fixture.read("ap-far", &[None, Some((Some("other"), Some(2)))]), SoakResult::Pending);
         }
-        stage.now += RunOptions::default().wait_timeout;
-        let told = stage.result();
-        assert_eq!(drifted(&told), (2, 1, "on other"));
-        let SoakResult::Failed(drifted) = told else { panic!("some strayed") };
+        fixture.now += RunOptions::default().wait_timeout;
+        let result = fixture.result();
+        assert_eq!(drifted(&result), (2, 1, "on other"));
+        let SoakResult::Failed(drifted) = result else { panic!("expected a failed check") };
         assert_eq!(drifted.drifted, [(JobIndex(1), "on other".to_owned())]);
     }
 }

@@ -1,4 +1,4 @@
-//! What a run begins with, and how it ends.
+//! The input of a run, and its result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,43 +10,43 @@ use super::stop::Signals;
 use crate::event::{Listener, RunHeader, StopReason};
 use crate::ledger::{Line, Past, Recovered, RunStarted, Writer};
 
-/// Everything a run begins with.
+/// The input of a run.
 pub struct Start<C> {
     /// The service.
     pub cloud: Arc<C>,
     /// Reads the same service.
     pub reader: Reader<C>,
-    /// What is known beforehand, as listeners hear it.
+    /// The header for the first event.
     pub header: Arc<RunHeader>,
-    /// The same, as the ledger remembers it.
+    /// The same for the first ledger line.
     pub run_line: RunStarted,
     /// What the ledger proves about each row.
     pub pasts: Vec<Past>,
-    /// What earlier runs left of the soak of each wave; none where they switched nothing in it.
+    /// The remaining soak time of each wave from earlier runs; none for a wave in which they switched nothing.
     pub soaks_left: Vec<Option<Duration>>,
     /// What was read and decided before the first write.
     pub preflight: Preflight,
     /// The ledger.
     pub writer: Writer,
-    /// What the run keeps to.
+    /// Limits and waits.
     pub options: RunOptions,
-    /// Who hears what happens.
+    /// Receives the events.
     pub listener: Box<dyn Listener>,
-    /// Requests to stop.
+    /// Receives the signals to stop.
     pub signals: Signals,
 }
 
-/// How a run ended. The outcome of each job went to the listener.
+/// The result of a run. The outcome of each job was reported to the listener.
 #[derive(Debug)]
 pub struct Ended {
-    /// Why jobs were left, where they were.
+    /// Why the run stopped early, if it did.
     pub stopped: Option<StopReason>,
-    /// Most switch requests started in any one second, wherever it is placed.
+    /// Most switch requests started in any one-second span.
     pub peak_requests_per_second: u32,
-    /// From opening to the end.
+    /// Duration of the run.
     pub elapsed: Duration,
-    /// What happened and may be missing from the ledger, because it could not be written.
+    /// Lines that may be missing from the ledger because it could not be written.
     pub unrecorded: Vec<Line>,
-    /// What is left of the ledger, where it was removed or replaced.
+    /// What could be recovered of the ledger, if it was removed or replaced.
     pub recovered: Option<Recovered>,
 }

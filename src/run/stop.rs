@@ -1,20 +1,20 @@
-//! Why and how a run stops before its plan is done.
+//! Signals that stop a run, and the stages of stopping.
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// A request from outside to stop.
+/// A signal that stops a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Ctrl-C.
     Interrupt,
     /// `kill`.
     Terminate,
-    /// The terminal is gone.
+    /// The terminal was closed.
     HangUp,
 }
 
 impl Signal {
-    /// The name people know it by.
+    /// The name of the signal.
     pub fn name(self) -> &'static str {
         match self {
             Self::Interrupt => "SIGINT",
@@ -24,19 +24,19 @@ impl Signal {
     }
 }
 
-/// Signals as they come.
+/// Receives the signals in the order of their arrival.
 pub type Signals = UnboundedReceiver<Signal>;
 
-/// How far a run is on its way to stopping.
+/// The stages of stopping, in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stopping {
-    /// It is not.
+    /// The run is not stopping.
     #[default]
     No,
-    /// Nothing more is sent; what was accepted is still watched until it converges.
+    /// Nothing more is sent; accepted and unconfirmed requests are still polled.
     NoMoreSends,
-    /// Nothing more is sent or watched; only answers to requests under way are awaited.
+    /// Nothing more is sent or polled; the run waits for the responses to requests in flight.
     Draining,
-    /// At once.
+    /// The run ends at once.
     Now,
 }

@@ -1,4 +1,4 @@
-//! Which wave is open, whether it soaks and until when, and what opens the next one.
+//! Runs the waves one after another: sending, soak, soak check, next wave.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use super::soak_check::{DriftedEngines, SoakCheck, SoakResult};
 use crate::event::{Event, SoakFailure, StopReason};
 use crate::job::{Job, JobIndex, Outcome, Wave};
 
-/// How far the open wave is.
+/// The stage of the current wave.
 #[derive(Debug)]
 enum Stage {
-    /// Its jobs go.
-    Going,
-    /// All of them have ended, and nothing is done before this.
+    /// Its jobs run.
+    Running,
+    /// All of its jobs have ended, and it soaks until this moment.
     Soaking { until: Instant },
-    /// It has soaked, and its engines are read back.
+    /// Its soak is over, and its engines are verified.
     Checking(SoakCheck),
-    /// Nothing more is asked of it.
-    Over,
+    /// The wave is done.
+    Done,
 }
 
 /// The waves of a run.
@@ -31,12 +31,12 @@ pub(super) struct Waves {
     plan: Arc<[Wave]>,
     /// Jobs that have not ended, wave by wave.
     unfinished: Vec<usize>,
-    /// Until when a wave soaks because of what earlier runs switched in it.
-    inherited: Vec<Option<Instant>>,
-    /// True for waves in which this run switched something.
+    /// Until when each wave soaks because of what earlier runs switched in it.
+    soaks_from_earlier_runs: Vec<Option<Instant>>,
+    /// True for waves in which this run switched an engine.
     switched: Vec<bool>,
-    /// Waves up to and including this one are open.
-    open: usize,
+    /// The current wave; it and all waves before it have started.
+    current: usize,
     stage: Stage,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct WaveStep {
 }
 
 impl Waves {
-    /// The waves of these jobs, the first of them open. `left` is what earlier runs left of each wave's soak.
+    /// The waves of these jobs, with the first one started. `left` is the remaining soak time of each wave from earlier runs.
     pub(super) fn new(plan: Arc<[Wave]>, jobs: &[Job], left: &[Option<Duration>], now: Instant) -> Self {
         let count = jobs.iter().map(|job| job.wave + 1).max().unwrap_or(0).max(plan.len());
         let mut unfinished = vec![0; count];
@@ -63,53 +63,53 @@ impl Waves {
         Self {
             plan,
             unfinished,
-            inherited: (0..count).map(|number| left(number).map(|left| now + left)).collect(),
+            soaks_from_earlier_runs: (0..count).map(|number| left(number).map(|left| now + left)).collect(),
             switched: vec![false; count],
-            open: 0,
-            stage: Stage::Going,
+            current: 0,
+            stage: Stage::Running,
         }
     }
 
-    pub(super) fn is_open(&self, wave: usize) -> bool {
-        wave <= self.open
+    pub(super) fn has_started(&self, wave: usize) -> bool {
+        wave <= self.current
     }
 
-    /// One more job of a wave has ended.
+    /// Counts a job of a wave as ended.
     pub(super) fn job_ended(&mut self, wave: usize) {
         self.unfinished[wave] -= 1;
     }
 
-    /// Notes what a change means for the soak of its wave: only what this run brought to its end counts from now on.
-    pub(super) fn note(&mut self, wave: usize, change: &Change) {
-        let arrived = matches!(&change.job_state.phase, Phase::Ended(result)
+    /// Marks a wave as switched if this change ends a job of it as switched or accepted, so that its soak starts anew.
+    pub(super) fn count_switched(&mut self, wave: usize, change: &Change) {
+        let is_switched = matches!(&change.job_state.phase, Phase::Ended(result)
             if matches!(result.outcome, Outcome::Switched | Outcome::Accepted));
-        self.switched[wave] |= arrived && !change.steps.is_empty();
+        self.switched[wave] |= is_switched && !change.steps.is_empty();
     }
 
-    /// True when every job has ended and no wave soaks any more.
-    pub(super) fn are_over(&self) -> bool {
-        self.none_left(..) && self.open + 1 >= self.unfinished.len() && matches!(self.stage, Stage::Over)
+    /// True if every job has ended and no wave soaks.
+    pub(super) fn are_done(&self) -> bool {
+        self.all_ended(..) && self.current + 1 >= self.unfinished.len() && matches!(self.stage, Stage::Done)
     }
 
-    fn none_left(&self, waves: impl std::slice::SliceIndex<[usize], Output = [usize]>) -> bool {
+    fn all_ended(&self, waves: impl std::slice::SliceIndex<[usize], Output = [usize]>) -> bool {
         self.unfinished[waves].iter().all(|jobs| *jobs == 0)
     }
 
-    /// Until when the open wave soaks, all of its jobs having ended just now; none where it need not.
+    /// Until when the current wave soaks, if it does. All of its jobs have just ended.
     fn soaks_until(&self, now: Instant) -> Option<Instant> {
-        let soak = self.plan.get(self.open)?.soak;
+        let soak = self.plan.get(self.current)?.soak;
         if soak.is_zero() {
             return None;
         }
-        if self.switched[self.open] {
+        if self.switched[self.current] {
             return Some(now + soak);
         }
-        // where nothing follows either, the look at the beginning of this run came after the soak and has told all
-        self.inherited[self.open].filter(|until| *until > now || !self.none_left(self.open + 1..))
+        // if no wave follows either, the survey of this run came after the soak and has verified the engines
+        self.soaks_from_earlier_runs[self.current]
+            .filter(|until| *until > now || !self.all_ended(self.current + 1..))
     }
 
-    /// Takes the current wave one step further, where one is due. A run that is stopping starts no wave and waits for no
-    /// soak. `results` are the outcomes of the jobs that have ended.
+    /// Advances the current wave by one step, if one is due. A run that is stopping starts no wave and waits for no soak. `results` are the outcomes of the jobs that have ended.
     pub(super) fn advance(
         &mut self,
         jobs: &[Job],
@@ -118,16 +118,16 @@ impl Waves {
         is_stopping: bool,
         options: &RunOptions,
     ) -> Option<WaveStep> {
-        let wave = self.open;
+        let wave = self.current;
         match &self.stage {
-            Stage::Going => self.none_left(..=wave).then(|| self.end_wave(now, is_stopping, options)),
+            Stage::Running => self.all_ended(..=wave).then(|| self.end_wave(now, is_stopping, options)),
             _ if is_stopping => None,
             Stage::Soaking { until } if now >= *until => Some(if options.verifies() {
                 let of_wave = results.filter(|(job, _)| jobs[job.0].wave == wave);
                 self.stage = Stage::Checking(SoakCheck::new(of_wave.filter_map(to_check).collect(), now));
                 WaveStep::default()
             } else {
-                self.stage = Stage::Over;
+                self.stage = Stage::Done;
                 WaveStep::of(Event::SoakEnded { wave, verify: false })
             }),
             Stage::Soaking { .. } => None,
@@ -137,23 +137,23 @@ impl Waves {
                     SoakResult::Passed => WaveStep::of(Event::SoakEnded { wave, verify: true }),
                     SoakResult::Failed(drifted) => self.soak_failed(&drifted, jobs),
                 };
-                self.stage = Stage::Over;
+                self.stage = Stage::Done;
                 Some(step)
             }
-            Stage::Over if wave + 1 >= self.unfinished.len() => None,
-            Stage::Over => {
-                self.open += 1;
-                self.stage = Stage::Going;
-                let started = Some(self.open);
-                Some(WaveStep { started, ..WaveStep::of(Event::WaveStarted { wave: self.open }) })
+            Stage::Done if wave + 1 >= self.unfinished.len() => None,
+            Stage::Done => {
+                self.current += 1;
+                self.stage = Stage::Running;
+                let started = Some(self.current);
+                Some(WaveStep { started, ..WaveStep::of(Event::WaveStarted { wave: self.current }) })
             }
         }
     }
 
     fn end_wave(&mut self, now: Instant, is_stopping: bool, options: &RunOptions) -> WaveStep {
-        let wave = self.open;
+        let wave = self.current;
         let mut step = WaveStep::of(Event::WaveEnded { wave });
-        self.stage = Stage::Over;
+        self.stage = Stage::Done;
         if let Some(until) = self.soaks_until(now).filter(|_| !is_stopping) {
             let left = until.saturating_duration_since(now);
             self.stage = Stage::Soaking { until };
@@ -165,7 +165,7 @@ impl Waves {
     fn soak_failed(&self, drifted: &DriftedEngines, jobs: &[Job]) -> WaveStep {
         let event = |(job, seen): &(JobIndex, String)| Event::Drifted { job: *job, seen: seen.clone() };
         let failure = SoakFailure {
-            wave: self.plan.get(self.open).map_or_else(String::new, |wave| wave.name.clone()),
+            wave: self.plan.get(self.current).map_or_else(String::new, |wave| wave.name.clone()),
             engines: drifted.count,
             first: jobs[drifted.first.0].key.data_engine_id.clone(),
             seen: drifted.seen.clone(),
@@ -177,32 +177,32 @@ impl Waves {
         }
     }
 
-    /// When time alone takes the open wave further.
+    /// When the current wave advances because of time alone.
     pub(super) fn deadline(&self, options: &RunOptions) -> Option<Instant> {
         match &self.stage {
             Stage::Soaking { until } => Some(*until),
-            Stage::Checking(verify) => Some(verify.deadline(options)),
-            Stage::Going | Stage::Over => None,
+            Stage::Checking(check) => Some(check.deadline(options)),
+            Stage::Running | Stage::Done => None,
         }
     }
 
-    /// The jobs whose engines have to be looked at because their wave has soaked, and when.
+    /// The jobs whose engines must be read for the soak check, and when.
     pub(super) fn reads_due(&self) -> impl Iterator<Item = (JobIndex, Instant)> {
-        let verify = match &self.stage {
-            Stage::Checking(verify) => Some(verify),
+        let check = match &self.stage {
+            Stage::Checking(check) => Some(check),
             _ => None,
         };
-        verify.into_iter().flat_map(SoakCheck::reads_due)
+        check.into_iter().flat_map(SoakCheck::reads_due)
     }
 
-    /// This process stood still: the wait for a wave that is read back begins again.
+    /// Restarts the wait of the soak check, because this process was suspended.
     pub(super) fn extend_wait(&mut self, now: Instant) {
-        if let Stage::Checking(verify) = &mut self.stage {
-            verify.extend_wait(now);
+        if let Stage::Checking(check) = &mut self.stage {
+            check.extend_wait(now);
         }
     }
 
-    /// Takes in what a look shows of a wave that has soaked.
+    /// Adds a read to the soak check.
     pub(super) fn on_observation(
         &mut self,
         snapshot: Snapshot<'_>,
@@ -210,8 +210,8 @@ impl Waves {
         covers: impl Fn(&Job) -> bool,
         options: &RunOptions,
     ) {
-        if let Stage::Checking(verify) = &mut self.stage {
-            verify.on_observation(snapshot, jobs, covers, options);
+        if let Stage::Checking(check) = &mut self.stage {
+            check.on_observation(snapshot, jobs, covers, options);
         }
     }
 }
@@ -222,8 +222,8 @@ impl WaveStep {
     }
 }
 
-/// A job whose engine is on its target, and whether it must be running as well: an engine to which nothing was sent may
-/// have been suspended all along.
+/// A job whose engine must be on its target, and whether it must also be running: an engine to which nothing was sent may
+/// have been suspended before the run.
 fn to_check((job, outcome): (JobIndex, Outcome)) -> Option<(JobIndex, bool)> {
     match outcome {
         Outcome::Switched => Some((job, true)),

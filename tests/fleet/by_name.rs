@@ -1,4 +1,4 @@
-//! Sites that have no list of engines: the plan names them, and each is asked for by its name.
+//! Services that cannot list engines: the plan gives the names, and each engine is read by its name.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -18,12 +18,12 @@ use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, survive
 use crate::staging::{Staging, jobs};
 
 const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
-pub const LACKS: &str = "unsupported_actions: [DescribeDataEngines]\n";
+pub const NO_LISTING: &str = "unsupported_actions: [DescribeDataEngines]\n";
 
-/// A site without a listing, with engines called `night-0` and so on, and a plan that names them.
-fn staged(engines: usize, weather: &str) -> Stage {
-    let stage = Stage::new(&rows(engines), &format!("{LACKS}{weather}"));
-    call_them(&stage, engines);
+/// A service that cannot list engines, with engines named `night-0` and so on, and a plan with their names.
+fn staged(engines: usize, scenario: &str) -> Stage {
+    let stage = Stage::new(&rows(engines), &format!("{NO_LISTING}{scenario}"));
+    name_engines(&stage, engines);
     write_plan(&stage, engines, |number| format!("night-{number}"));
     stage
 }
@@ -32,7 +32,7 @@ pub fn id(number: usize) -> DataEngineId {
     DataEngineId::new(format!("DataEngine-{number:04}"))
 }
 
-fn call_them(stage: &Stage, engines: usize) {
+fn name_engines(stage: &Stage, engines: usize) {
     stage.simulator.with_world(|world| {
         for number in 0..engines {
             let name = DataEngineName::new(format!("night-{number}"));
@@ -59,7 +59,7 @@ fn outcomes(ran: &Ran) -> BTreeMap<String, (String, String)> {
     json["jobs"].as_array().expect("jobs").iter().map(row).collect()
 }
 
-fn asked(stage: &Stage, action: &str) -> usize {
+fn calls(stage: &Stage, action: &str) -> usize {
     stage.simulator.stats().action(action).received
 }
 
@@ -70,28 +70,28 @@ fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
 }
 
 #[test]
-fn engines_are_proven_by_name_where_there_is_no_list_of_them_and_never_too_fast() {
+fn without_a_listing_engines_are_verified_by_name_within_the_rate_limit() {
     let stage = staged(60, CALM);
     let dry = stage.run(&["--dry-run", "--output", "json"]);
     assert_eq!(dry.code, Some(0), "{}{}", dry.stdout, dry.stderr);
-    assert_eq!((stage.requests(), asked(&stage, SHOW_ENGINE)), (0, 60), "one call for each engine");
+    assert_eq!((stage.requests(), calls(&stage, SHOW_ENGINE)), (0, 60), "one call for each engine");
     let ran = stage.run(&["-v"]);
     assert_done(&stage, 60, &ran);
-    assert!(ran.stderr.contains("engines are asked for by name"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("reading engines by name"), "{}", ran.stderr);
     let stats = stage.simulator.stats();
     for action in [SWITCH, SHOW_ENGINE] {
         assert!(stats.action(action).peak_requests_per_second <= 20, "{action}: {stats:?}");
     }
-    assert_eq!(stats.answered(LIST_ENGINES, "InvalidAction"), asked(&stage, LIST_ENGINES));
-    // twice at least to prove each switch, and once before it
-    assert!(asked(&stage, SHOW_ENGINE) >= 60 + 3 * 60, "{}", asked(&stage, SHOW_ENGINE));
+    assert_eq!(stats.answered(LIST_ENGINES, "InvalidAction"), calls(&stage, LIST_ENGINES));
+    // at least two reads verify each switch, and one comes before it
+    assert!(calls(&stage, SHOW_ENGINE) >= 60 + 3 * 60, "{}", calls(&stage, SHOW_ENGINE));
     let again = stage.run(&[]);
     assert_eq!((again.code, stage.requests()), (Some(0), 60), "{}", again.stderr);
 }
 
 #[test]
-fn whoever_waits_for_a_long_look_is_told_what_is_going_on() {
-    // each call leaves 50 ms after the one before
+fn a_slow_survey_prints_a_note() {
+    // calls are sent 50 ms apart
     let stage = staged(120, CALM);
     let ran = stage.run(&["--dry-run"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -104,7 +104,7 @@ fn whoever_waits_for_a_long_look_is_told_what_is_going_on() {
 }
 
 #[test]
-fn rows_without_a_name_are_counted_before_anything_is_sent_and_told_two_ways_out() {
+fn rows_without_a_name_are_refused_with_two_remedies() {
     let stage = staged(5, CALM);
     write_plan(&stage, 5, |number| if number % 2 == 1 { String::new() } else { format!("night-{number}") });
     for flags in [&[][..], &["--dry-run"]] {
@@ -118,19 +118,19 @@ fn rows_without_a_name_are_counted_before_anything_is_sent_and_told_two_ways_out
         ] {
             assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
         }
-        assert_eq!((stage.requests(), asked(&stage, SHOW_ENGINE)), (0, 0));
+        assert_eq!((stage.requests(), calls(&stage, SHOW_ENGINE)), (0, 0));
         assert!(!stage.path(LEDGER).exists());
     }
     let ran = stage.run(&["--no-verify"]);
-    assert_eq!((ran.code, stage.requests(), asked(&stage, SHOW_ENGINE)), (Some(0), 5, 0), "{}", ran.stderr);
+    assert_eq!((ran.code, stage.requests(), calls(&stage, SHOW_ENGINE)), (Some(0), 5, 0), "{}", ran.stderr);
 }
 
 #[test]
-fn a_name_of_another_engine_is_never_believed() {
-    for weather in [format!("{LACKS}{CALM}"), CALM.to_owned()] {
-        let stage = Stage::new(&rows(5), &weather);
-        call_them(&stage, 5);
-        // three names in a circle, one that nobody has, and one that is right
+fn a_name_of_another_engine_fails_its_row() {
+    for scenario in [format!("{NO_LISTING}{CALM}"), CALM.to_owned()] {
+        let stage = Stage::new(&rows(5), &scenario);
+        name_engines(&stage, 5);
+        // three names exchanged in a circle, one that no engine has, and one that is correct
         write_plan(&stage, 5, |number| match number {
             0..3 => format!("night-{}", (number + 1) % 3),
             3 => "nobody".to_owned(),
@@ -144,9 +144,9 @@ fn a_name_of_another_engine_is_never_believed() {
             .iter()
             .map(|row| row["prediction"].as_str().expect("a word").to_owned())
             .collect();
-        let by_name = weather.contains(LACKS);
+        let by_name = scenario.contains(NO_LISTING);
         let nobody = if by_name { "not-found" } else { "would-fail" };
-        assert_eq!(predicted, ["would-fail", "would-fail", "would-fail", nobody, "switch"], "{weather}");
+        assert_eq!(predicted, ["would-fail", "would-fail", "would-fail", nobody, "switch"], "{scenario}");
         let ran = stage.run(&["--output", "json"]);
         assert_eq!(ran.code, Some(1), "{}", ran.stderr);
         let outcomes = outcomes(&ran);
@@ -166,7 +166,7 @@ fn a_name_of_another_engine_is_never_believed() {
     }
 }
 
-/// A plan of `count` engines that are named as the simulator will name them.
+/// A plan of `count` engines with the names that the simulator gives them.
 pub fn named_jobs(count: usize, waves: usize, seed: u64) -> Vec<Job> {
     let mut jobs = jobs(count, waves);
     let rows: Vec<(JobKey, bool)> = jobs.iter().map(|job| (job.key.clone(), false)).collect();
@@ -179,16 +179,16 @@ pub fn named_jobs(count: usize, waves: usize, seed: u64) -> Vec<Job> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_plan_in_waves_and_bad_weather_is_proven_by_name_within_both_limits() {
+async fn a_large_plan_in_waves_and_bad_scenario_is_proven_by_name_within_both_limits() {
     let seed = 3;
-    let weather = format!(
-        "seed: {seed}\n{LACKS}latency: {{median: 120ms, max: 600ms}}\nswitching: {{min: 20s, max: 60s}}\n\
+    let scenario = format!(
+        "seed: {seed}\n{NO_LISTING}latency: {{median: 120ms, max: 600ms}}\nswitching: {{min: 20s, max: 60s}}\n\
          faults:\n  - {{fault: InternalError, engines: 3%, times: 1}}\n  \
          - {{fault: reset-after-reading, engines: 2%, times: 1}}\n  \
          - {{fault: reset-after-reading, applied: never, engines: 2%, times: 1}}\n  \
          - {{fault: http-502, engines: 5%, action: DescribeDataEngine}}\n"
     );
-    let told = Staging::new(named_jobs(400, 3, seed), &weather).run().await;
+    let told = Staging::new(named_jobs(400, 3, seed), &scenario).run().await;
     assert_eq!(told.count(Outcome::Switched), 400);
     assert!(told.applied_once());
     let stats = told.simulator.stats();
@@ -197,24 +197,24 @@ async fn a_large_plan_in_waves_and_bad_weather_is_proven_by_name_within_both_lim
         assert_eq!(stats.answered(action, "RequestLimitExceeded"), 0, "{action}");
     }
     assert!(told.lines("unconfirmed") > 0 && told.lines("not-applied") > 0);
-    // a look every five seconds at most for each, and no switch takes longer than a minute
+    // at most one read of each engine every five seconds, and no switch takes longer than a minute
     let looks = stats.action(SHOW_ENGINE).received;
     assert!(looks < 20 * 400, "{looks}");
     let [switches, shown] = [SWITCH, SHOW_ENGINE].map(|action| stats.action(action).peak_requests_per_second);
     survived(
-        "a site without a list of engines, in bad weather with lost answers, each engine asked for by its name",
+        "a service that cannot list engines, with faults and lost responses; each engine is read by its name",
         &format!(
             "400 engines switched, 0 twice; {looks} looks, at most {shown} looks and {switches} switches in any second"
         ),
     );
 }
 
-/// Like a simulator, but one engine's name is never answered once the run has begun.
+/// A simulator whose reads of one engine by name never return once the run has started.
 struct OneNameHangs {
     simulator: Simulator,
     name: DataEngineName,
     begun: AtomicBool,
-    /// Calls that were not answered.
+    /// Calls without a response.
     hung: Arc<AtomicUsize>,
 }
 
@@ -257,9 +257,9 @@ impl Cloud for OneNameHangs {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engine_whose_name_is_not_answered_holds_up_nobody_but_itself() {
+async fn a_read_by_name_that_hangs_delays_only_its_own_engine() {
     let mut staging =
-        Staging::new(named_jobs(30, 1, 1), &format!("{LACKS}latency: {{median: 50ms, max: 60ms}}\n"));
+        Staging::new(named_jobs(30, 1, 1), &format!("{NO_LISTING}latency: {{median: 50ms, max: 60ms}}\n"));
     staging.options.wait_timeout = Duration::from_secs(45);
     let name = staging.jobs[7].data_engine_name.clone().expect("a name");
     let hung = Arc::new(AtomicUsize::new(0));
@@ -268,17 +268,17 @@ async fn an_engine_whose_name_is_not_answered_holds_up_nobody_but_itself() {
         .run_in(|simulator| OneNameHangs { simulator, name, begun: AtomicBool::new(false), hung: count })
         .await;
     assert_eq!((told.count(Outcome::Switched), told.count(Outcome::TimedOut)), (29, 1));
-    // each is given up after 30 s, and no second one is begun before
+    // each read times out after 30 s, and no second one starts before
     assert_eq!(hung.load(Ordering::Relaxed), 2);
 }
 
 #[test]
-fn lost_answers_and_kills_are_settled_by_name() {
-    let weather = format!(
+fn lost_responses_and_killed_runs_are_verified_by_name() {
+    let scenario = format!(
         "{CALM}faults:\n  - {{fault: reset-after-reading, engines: [DataEngine-0001], times: 1}}\n  \
          - {{fault: reset-after-reading, applied: never, engines: [DataEngine-0002], times: 1}}\n"
     );
-    let stage = staged(40, &weather);
+    let stage = staged(40, &scenario);
     let child = stage.command(&["--yes", "--resend-after", "1s"]).spawn().expect("it starts");
     wait_until("requests arrive", || stage.requests() >= 12);
     signal(child.id(), "KILL");
@@ -290,7 +290,7 @@ fn lost_answers_and_kills_are_settled_by_name() {
 }
 
 #[test]
-fn a_plan_in_waves_is_proven_by_name_and_can_be_rehearsed() {
+fn a_plan_in_waves_is_verified_by_name_and_can_be_simulated() {
     let stage = staged(6, CALM);
     let engine =
         |number: usize| format!("{{data_engine_id: {}, data_engine_name: night-{number}}}", id(number));
@@ -309,8 +309,8 @@ fn a_plan_in_waves_is_proven_by_name_and_can_be_rehearsed() {
     };
     let ran = run(&["--endpoint", &format!("http://{}", stage.address)]);
     assert_done(&stage, 6, &ran);
-    // without a listing and with one: the simulator calls its engines what the plan calls them
-    std::fs::write(stage.path("lacking.yaml"), LACKS).expect("written");
+    // with and without a listing, the simulator gives its engines the names of the plan
+    std::fs::write(stage.path("lacking.yaml"), NO_LISTING).expect("written");
     for scenario in ["--simulate=lacking.yaml", "--simulate"] {
         let ran = run(&[scenario, &format!("--ledger={scenario}.jsonl")]);
         assert_eq!(ran.code, Some(0), "{scenario}: {}{}", ran.stdout, ran.stderr);
@@ -318,7 +318,7 @@ fn a_plan_in_waves_is_proven_by_name_and_can_be_rehearsed() {
 }
 
 #[test]
-fn a_right_that_is_missing_for_one_engine_fails_that_row_and_for_all_of_them_the_run() {
+fn a_permission_missing_for_one_engine_fails_its_row_and_for_all_engines_the_run() {
     let denied = |times: &str| {
         format!("{CALM}faults:\n  - {{fault: UnauthorizedOperation, action: DescribeDataEngine{times}}}\n")
     };
@@ -338,10 +338,10 @@ fn a_right_that_is_missing_for_one_engine_fails_that_row_and_for_all_of_them_the
 }
 
 #[test]
-fn a_site_that_has_neither_way_to_look_is_told_as_such() {
-    let weather = format!("unsupported_actions: [DescribeDataEngines, DescribeDataEngine]\n{CALM}");
-    let stage = Stage::new(&rows(2), &weather);
-    call_them(&stage, 2);
+fn a_service_with_neither_read_action_is_reported() {
+    let scenario = format!("unsupported_actions: [DescribeDataEngines, DescribeDataEngine]\n{CALM}");
+    let stage = Stage::new(&rows(2), &scenario);
+    name_engines(&stage, 2);
     write_plan(&stage, 2, |number| format!("night-{number}"));
     let ran = stage.run(&[]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
@@ -354,11 +354,11 @@ fn a_site_that_has_neither_way_to_look_is_told_as_such() {
 }
 
 #[test]
-fn where_engines_are_listed_a_right_name_changes_nothing() {
+fn where_engines_are_listed_a_correct_name_changes_nothing() {
     let stage = Stage::new(&rows(4), CALM);
-    call_them(&stage, 4);
+    name_engines(&stage, 4);
     write_plan(&stage, 4, |number| if number < 3 { format!("night-{number}") } else { String::new() });
     let ran = stage.run(&[]);
     assert_done(&stage, 4, &ran);
-    assert_eq!(asked(&stage, SHOW_ENGINE), 0);
+    assert_eq!(calls(&stage, SHOW_ENGINE), 0);
 }

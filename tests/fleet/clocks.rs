@@ -1,4 +1,4 @@
-//! Clocks that are wrong, that are stepped during a run, and a process that stands still.
+//! Wrong clocks, clocks that change during a run, and a suspended process.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -28,9 +28,9 @@ fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
 }
 
 #[test]
-fn a_clock_that_is_wrong_from_the_start_is_told_once_and_made_up_for() {
-    for (skew, words) in [("10m", "behind the service's clock"), ("-10m", "ahead of the service's clock")] {
-        let stage = Stage::new(&rows(30), &format!("clock_skew: {skew}\n{CALM}"));
+fn a_wrong_clock_is_reported_once_and_corrected_for() {
+    for (skew, words) in [("10m", "10 min behind the service's"), ("-10m", "10 min ahead of the service's")] {
+        let stage = Stage::new(&rows(30), &format!("skew: {skew}\n{CALM}"));
         let ran = stage.run(&[]);
         assert_done(&stage, 30, &ran);
         assert_eq!(ran.stderr.matches("clock is wrong").count(), 1, "{}", ran.stderr);
@@ -45,7 +45,7 @@ fn a_clock_that_is_wrong_from_the_start_is_told_once_and_made_up_for() {
 }
 
 #[test]
-fn a_clock_that_is_stepped_during_a_run_costs_the_requests_under_way_a_second_try_and_no_more() {
+fn a_clock_that_changes_during_a_run_costs_only_a_repeat_of_the_requests_in_flight() {
     let stage = Stage::new(&rows(60), CALM);
     let child = stage.command(&["--yes"]).spawn().expect("it starts");
     let steps = [10, -20, 1_000, 0];
@@ -55,8 +55,8 @@ fn a_clock_that_is_stepped_during_a_run_costs_the_requests_under_way_a_second_tr
     }
     let ran = wait_for(child);
     assert_done(&stage, 60, &ran);
-    // the last step sets the clock right again
-    assert!(ran.stderr.contains("agrees with the service's clock again"), "{}", ran.stderr);
+    // the last change corrects the clock
+    assert!(ran.stderr.contains("agrees with the service's again"), "{}", ran.stderr);
     let refused = refused_for_their_time(&stage);
     survived(
         "a clock of the service that is stepped by 10 min, 30 min, 17 h and back during one run",
@@ -68,7 +68,7 @@ fn a_clock_that_is_stepped_during_a_run_costs_the_requests_under_way_a_second_tr
 }
 
 #[test]
-fn an_implausible_difference_stops_the_run_with_a_remedy() {
+fn an_implausible_clock_difference_stops_the_run_with_a_remedy() {
     let stage = Stage::new(&rows(3), CALM);
     stage.simulator.step_clock(SignedDuration::from_hours(72));
     let ran = stage.run(&[]);
@@ -93,7 +93,7 @@ fn an_implausible_difference_stops_the_run_with_a_remedy() {
 /// Engines of one run that is suspended.
 const ENGINES: usize = 60;
 
-/// Suspends one run again and again, longer than signatures last. Returns suspensions and stale requests.
+/// Suspends one run repeatedly, longer than signatures are valid. Returns suspensions and expired requests.
 fn suspend(seed: u64, engines: usize) -> (usize, usize) {
     let weather = format!("seed: {seed}\nsignature_validity: 1s\n{CALM}");
     let stage = Stage::new(&rows(engines), &weather);
@@ -115,7 +115,7 @@ fn suspend(seed: u64, engines: usize) -> (usize, usize) {
 }
 
 #[test]
-fn a_process_that_stood_still_goes_on_and_is_never_too_fast_afterwards() {
+fn a_run_continues_after_suspensions_within_the_rate_limit() {
     let worlds = std::env::var("DLC_FLEET_SUSPENSIONS").ok().and_then(|number| number.parse().ok());
     let worlds = worlds.unwrap_or(8_u64).div_ceil(4);
     let next = AtomicU64::new(0);
@@ -147,7 +147,7 @@ fn a_process_that_stood_still_goes_on_and_is_never_too_fast_afterwards() {
     assert_eq!(suspensions as u64, worlds * 4);
 }
 
-/// Stands between client and simulator and keeps the first `held` switch requests back for a while.
+/// A relay between client and simulator that delays the first `held` switch requests.
 fn relay(simulator: SocketAddr, held: usize, wait: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let address = listener.local_addr().expect("an address");
@@ -173,7 +173,7 @@ fn relay(simulator: SocketAddr, held: usize, wait: Duration) -> SocketAddr {
     address
 }
 
-/// Carries bytes one way until either side ends.
+/// Copies bytes in one direction until either side closes.
 fn carry(mut from: TcpStream, mut to: TcpStream, before: impl Fn(&[u8])) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
@@ -186,7 +186,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, before: impl Fn(&[u8])) {
 }
 
 #[test]
-fn requests_that_were_held_up_until_their_signature_was_stale_are_signed_again() {
+fn requests_that_were_delayed_until_their_signature_expired_are_signed_again() {
     let stage = Stage::new(&rows(30), &format!("signature_validity: 1s\n{CALM}"));
     let relay = relay(stage.address, 8, Duration::from_millis(3_200));
     let mut command = executable(stage.folder.path());

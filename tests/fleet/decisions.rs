@@ -1,4 +1,4 @@
-//! What the dry run prints is what the run does: random ledgers and fleets, in virtual time.
+//! The run does what the dry run prints: random ledgers and fleets, in virtual time.
 
 use dlc_fleet::cloud::{EngineState, SWITCH};
 use dlc_fleet::job::{Decision, ImageVersionId, Job, JobIndex, Outcome};
@@ -6,9 +6,9 @@ use dlc_fleet::ledger::{Entry, History, Line, RecordedReason, RunStarted, SCHEMA
 use dlc_fleet::simulator::World;
 use jiff::Timestamp;
 
-use crate::staging::{Staging, Told, jobs};
+use crate::staging::{RunResult, Staging, jobs};
 
-/// Worlds in `cargo test`; `DLC_FLEET_WORLDS` plays more.
+/// Worlds in `cargo test`; `DLC_FLEET_WORLDS` sets another number.
 const WORLDS: u64 = 40;
 
 const ENGINES: usize = 12;
@@ -18,7 +18,7 @@ fn failed(code: &str, needs_release: bool) -> Step {
     Step::Failed(RecordedReason { code, message: None, request_id: None, latency_ms: None, needs_release })
 }
 
-/// What an earlier run may have left of a job, as the steps that lead there.
+/// The steps of a job in an earlier run.
 fn earlier_steps(choice: usize) -> Vec<Step> {
     let sent = || Step::Sent { attempt: 1, image_before: Some(ImageVersionId::new("image-old")) };
     let accepted = || Step::Accepted { request_id: Some("id".into()), latency_ms: None, verified: false };
@@ -55,7 +55,7 @@ fn earlier_steps(choice: usize) -> Vec<Step> {
     }
 }
 
-/// A ledger in which an earlier run left each job somewhere.
+/// A ledger of an earlier run with random steps of each job.
 fn earlier_run(jobs: &[Job], random: &mut fastrand::Rng) -> History {
     let started = Entry::RunStarted(RunStarted {
         schema: SCHEMA.into(),
@@ -75,12 +75,12 @@ fn earlier_run(jobs: &[Job], random: &mut fastrand::Rng) -> History {
     let mut history = History::default();
     for (entry, seq) in std::iter::once(started).chain(steps).zip(1..) {
         let line = Line { seq, at: Timestamp::UNIX_EPOCH, run: "run-1".into(), entry };
-        history.take(&line).expect("a legal line");
+        history.apply(&line).expect("a legal line");
     }
     history
 }
 
-/// Puts each engine on some image version, in some state.
+/// Sets a random image version and state of each engine.
 fn change_fleet(jobs: &[Job], random: &mut fastrand::Rng, world: &mut World) {
     for job in jobs {
         let (region, engine) = (&job.key.region, &job.key.data_engine_id);
@@ -96,7 +96,7 @@ fn change_fleet(jobs: &[Job], random: &mut fastrand::Rng, world: &mut World) {
     }
 }
 
-async fn play(seed: u64) -> (Vec<Job>, Told) {
+async fn run_world(seed: u64) -> (Vec<Job>, RunResult) {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut jobs = jobs(ENGINES, 1);
     for job in &mut jobs {
@@ -106,27 +106,27 @@ async fn play(seed: u64) -> (Vec<Job>, Told) {
             _ => None,
         };
     }
-    let mut staging = Staging::new(jobs.clone(), "switching: {least: 2s, most: 4s}\n");
+    let mut staging = Staging::new(jobs.clone(), "switching: {min: 2s, max: 4s}\n");
     staging.history = earlier_run(&jobs, &mut random);
     let engines = jobs.clone();
     staging.change_world(move |world| change_fleet(&engines, &mut random, world));
     (jobs, staging.run().await)
 }
 
-/// Why the run did something else than was decided, if it did.
-fn broken(told: &Told, job: &Job, index: usize) -> Option<String> {
-    let result = told.tally.result(JobIndex(index)).expect("every job ends");
+/// Why the run did not carry out the decision, if it did not.
+fn violation(run_result: &RunResult, job: &Job, index: usize) -> Option<String> {
+    let result = run_result.tally.result(JobIndex(index)).expect("every job ends");
     let engine = &job.key.data_engine_id;
-    let arrivals = told.simulator.arrivals();
+    let arrivals = run_result.simulator.arrivals();
     let requests = arrivals
         .iter()
         .filter(|arrival| arrival.action == SWITCH && arrival.data_engine_id.as_ref() == Some(engine))
         .count();
     let id = format!("\"{engine}\"");
-    let first = told.ledger.iter().find(|line| line.contains(&id));
+    let first = run_result.ledger.iter().find(|line| line.contains(&id));
     let was_sent_first = first.is_some_and(|line| line.contains("\"kind\":\"sent\""));
     let code = result.reason.as_ref().map(|reason| reason.code.as_str());
-    let is_kept = match &told.decisions[index] {
+    let is_kept = match &run_result.decisions[index] {
         Decision::Keep { outcome, .. } => {
             requests == 0 && result.from_earlier_run && result.outcome == *outcome && first.is_none()
         }
@@ -145,7 +145,7 @@ fn broken(told: &Told, job: &Job, index: usize) -> Option<String> {
             requests == 0 && result.outcome == Outcome::Failed && code == Some(&reason.code)
         }
     };
-    let decision = &told.decisions[index];
+    let decision = &run_result.decisions[index];
     (!is_kept).then(|| format!("{engine}: {decision:?}, then {requests} requests and {result:?}"))
 }
 
@@ -154,20 +154,20 @@ async fn the_run_does_what_the_dry_run_prints() {
     let worlds = std::env::var("DLC_FLEET_WORLDS").map_or(WORLDS, |worlds| worlds.parse().expect("a number"));
     let mut counts = std::collections::BTreeMap::<String, usize>::new();
     for seed in 0..worlds {
-        let (jobs, told) = play(seed).await;
+        let (jobs, run_result) = run_world(seed).await;
         for (index, job) in jobs.iter().enumerate() {
-            if let Some(broken) = broken(&told, job, index) {
+            if let Some(broken) = violation(&run_result, job, index) {
                 panic!("world {seed}: {broken}");
             }
-            let decision = format!("{:?}", told.decisions[index]);
+            let decision = format!("{:?}", run_result.decisions[index]);
             let name = decision.split([' ', '(']).next().unwrap_or_default();
             *counts.entry(name.to_owned()).or_default() += 1;
         }
     }
     let counted: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
-    println!(
-        "survived: what the dry run prints, and then the run, over random ledgers and fleets | {worlds} worlds, decisions kept: {}",
-        counted.join(", ")
+    crate::stage::survived(
+        "what the dry run prints, and then the run, over random ledgers and fleets",
+        &format!("{worlds} worlds, decisions kept: {}", counted.join(", ")),
     );
     assert!(counts.len() >= 7, "every kind of decision occurs: {counts:?}");
 }

@@ -1,4 +1,4 @@
-//! Ledgers on disks that fail: no request leaves afterwards, and what is known is told all the same.
+//! Ledgers on disks that fail: no request is sent afterwards, and the known outcomes are still reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, survived};
 
 const ENGINES: usize = 4;
 
-/// One engine is refused once, and the answer for another one is lost.
-const WEATHER: &str = "latency: {median: 20ms, max: 40ms}\nswitching: {min: 100ms, max: 200ms}\n\
+/// One engine is refused once, and the response for another one is lost.
+const SCENARIO: &str = "latency: {median: 20ms, max: 40ms}\nswitching: {min: 100ms, max: 200ms}\n\
      faults:\n  - {fault: InternalError, engines: [DataEngine-0001], times: 1}\n  \
      - {fault: reset-after-reading, engines: [DataEngine-0002], times: 1, applied: before}\n";
 
-/// What can go wrong, as the ledger's disk is told to do it.
+/// The faults of the ledger's disk, by the names that the debug build accepts.
 const FAULTS: [&str; 10] = [
     "half-a-line",
     "no-space",
@@ -31,15 +31,15 @@ const FAULTS: [&str; 10] = [
     "replaced",
 ];
 
-/// More writes than an undisturbed run needs.
+/// More writes than a run without faults needs.
 const WRITES: usize = 20;
 
 const WAITS: [&str; 6] = ["--resend-after", "1s", "--min-ready", "200ms", "--wait-timeout", "20s"];
 
-/// What the cells of one fault counted.
+/// The counts of one fault.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
-    /// Runs in which the fault came before the run was over.
+    /// Runs in which the fault occurred before the end of the run.
     met: usize,
     requests: usize,
     requests_without_intent: usize,
@@ -48,7 +48,7 @@ struct Counts {
     not_resumed: usize,
 }
 
-/// Lines of a ledger or of stderr, as the JSON they are.
+/// The JSON objects in the lines of a ledger or of stderr.
 fn objects(text: &str) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
@@ -57,8 +57,8 @@ fn engine(line: &Value) -> String {
     line["data_engine_id"].as_str().unwrap_or_default().to_owned()
 }
 
-/// True where a line says what came back for a request.
-fn is_answer(line: &Value) -> bool {
+/// True if a line records the response to a request.
+fn is_response(line: &Value) -> bool {
     match line["kind"].as_str() {
         Some("accepted") => line["verified"] == false,
         Some(kind) => ["refused", "unconfirmed", "throttled"].contains(&kind),
@@ -77,7 +77,7 @@ fn requests(stage: &Stage) -> BTreeMap<String, usize> {
     requests
 }
 
-/// What a run saved of a ledger that was removed or replaced: the name of the copy, and what it holds.
+/// Path and content of the copy of a ledger that was removed or replaced.
 fn recovered(stage: &Stage) -> Option<(PathBuf, String)> {
     let files = std::fs::read_dir(stage.folder.path()).expect("a folder");
     let name = files
@@ -87,13 +87,13 @@ fn recovered(stage: &Stage) -> Option<(PathBuf, String)> {
     Some((name.into(), lines))
 }
 
-/// Runs until the fault comes, then again without it.
-fn play(fault: &str, begins_with: usize) -> Counts {
-    let stage = Stage::new(&rows(ENGINES), WEATHER);
+/// Runs until the fault occurs, then again without it.
+fn run_with_fault(fault: &str, first_failure: usize) -> Counts {
+    let stage = Stage::new(&rows(ENGINES), SCENARIO);
     let mut command = stage.command(&[&WAITS[..], &["--yes", "--output", "json"]].concat());
-    command.env("DLC_FLEET_TEST_LEDGER", format!("{fault}@{begins_with}"));
+    command.env("DLC_FLEET_TEST_LEDGER", format!("{fault}@{first_failure}"));
     let ran = finish(command);
-    let name = format!("{fault}@{begins_with}: {}", ran.stderr);
+    let name = format!("{fault}@{first_failure}: {}", ran.stderr);
     assert!(!ran.stderr.contains("panicked"), "{name}");
     let mut counts = Counts::default();
     if ran.code != Some(0) {
@@ -113,7 +113,7 @@ fn play(fault: &str, begins_with: usize) -> Counts {
     counts
 }
 
-/// Compares what the simulator received with what the run left behind.
+/// Compares the requests that the simulator received with ledger and report of the run.
 fn judge(stage: &Stage, ran: &Ran, name: &str) -> Counts {
     let recorded = objects(&recovered(stage).map_or_else(|| stage.ledger(), |(_, lines)| lines));
     let intents: BTreeSet<String> =
@@ -125,7 +125,7 @@ fn judge(stage: &Stage, ran: &Ran, name: &str) -> Counts {
     }
     let requests = requests(stage);
     let answers =
-        |engine: &String| known.iter().filter(|((of, _), line)| of == engine && is_answer(line)).count();
+        |engine: &String| known.iter().filter(|((of, _), line)| of == engine && is_response(line)).count();
     let outcomes = ran.json();
     for job in outcomes["jobs"].as_array().expect("jobs") {
         let left = requests.contains_key(&engine(job));
@@ -141,8 +141,8 @@ fn judge(stage: &Stage, ran: &Ran, name: &str) -> Counts {
     }
 }
 
-/// Plays every fault at every write, side by side.
-fn play_all() -> BTreeMap<&'static str, Counts> {
+/// Runs every fault at every write, concurrently.
+fn run_all() -> BTreeMap<&'static str, Counts> {
     let cells: Vec<(&str, usize)> =
         FAULTS.iter().flat_map(|fault| (1..=WRITES).map(move |write| (*fault, write))).collect();
     let (queue, done) = (Mutex::new(cells), Mutex::new(BTreeMap::<&str, Counts>::new()));
@@ -150,7 +150,7 @@ fn play_all() -> BTreeMap<&'static str, Counts> {
         for _ in 0..8 {
             scope.spawn(|| {
                 while let Some((fault, write)) = { queue.lock().expect("no panic").pop() } {
-                    let cell = play(fault, write);
+                    let cell = run_with_fault(fault, write);
                     let mut done = done.lock().expect("no panic");
                     let sum = done.entry(fault).or_default();
                     sum.met += cell.met;
@@ -168,8 +168,8 @@ fn play_all() -> BTreeMap<&'static str, Counts> {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the counts are what the test is run for")]
-fn whatever_the_disk_does_no_request_leaves_without_its_line_and_no_answer_is_lost() {
-    let counts = play_all();
+fn with_a_failing_disk_every_request_has_its_line_and_no_response_is_lost() {
+    let counts = run_all();
     println!("| fault | runs that met it | requests | without intent | answers lost | twice | not resumed |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for (fault, sum) in &counts {
@@ -202,7 +202,7 @@ fn whatever_the_disk_does_no_request_leaves_without_its_line_and_no_answer_is_lo
     }
 }
 
-/// A shell with a mount table of its own, where the system lets us have one.
+/// Runs a shell script in a new mount namespace, if the system allows it.
 fn with_own_mounts(folder: &Path, script: &str) -> Option<Ran> {
     let namespaces: &[&str] = if is_root() { &["--mount"] } else { &["--mount", "--map-root-user"] };
     let allowed =
@@ -226,8 +226,8 @@ fn is_root() -> bool {
 }
 
 #[test]
-fn a_disk_that_is_really_full_ends_the_run_and_with_more_room_it_is_resumed() {
-    let stage = Stage::new(&rows(20), WEATHER);
+fn a_full_file_system_ends_the_run_and_with_free_space_the_run_resumes() {
+    let stage = Stage::new(&rows(20), SCENARIO);
     let script = format!(
         "mkdir small && mount -t tmpfs -o size=16k none small && cp plan.csv small && cd small
          run() {{ \"$0\" run plan.csv --yes --endpoint http://{} --min-ready 200ms --resend-after 1s --output json; }}
@@ -245,8 +245,8 @@ fn a_disk_that_is_really_full_ends_the_run_and_with_more_room_it_is_resumed() {
 }
 
 #[test]
-fn on_a_disk_that_is_really_read_only_nothing_is_sent() {
-    let stage = Stage::new(&rows(2), WEATHER);
+fn on_a_read_only_file_system_nothing_is_sent() {
+    let stage = Stage::new(&rows(2), SCENARIO);
     let script = format!(
         "mkdir small && mount -t tmpfs none small && cp plan.csv small && cd small
          mount -o remount,ro none . && exec \"$0\" run plan.csv --yes --endpoint http://{}",
@@ -263,8 +263,8 @@ fn on_a_disk_that_is_really_read_only_nothing_is_sent() {
 }
 
 #[test]
-fn a_ledger_that_cannot_be_opened_lets_nothing_be_sent() {
-    let stage = Stage::new(&rows(2), WEATHER);
+fn nothing_is_sent_if_the_ledger_cannot_be_opened() {
+    let stage = Stage::new(&rows(2), SCENARIO);
     std::fs::create_dir(stage.path("folder")).expect("a folder");
     for ledger in
         ["folder", "nowhere/plan.jsonl", "plan.csv/plan.jsonl", "/dev/full", "/dev/null", "/dev/zero"]

@@ -132,7 +132,7 @@ fn a_rehearsal_compares_the_account_where_its_scenario_names_one_and_says_so_whe
         assert!(ran.stderr.contains(&note), "{note}: {}", ran.stderr);
     }
     let ran = run(&stage, "run", &other, &["--dry-run", "--offline", "--ledger", "other.jsonl"]);
-    assert!(ran.stderr.contains("not checked: --offline sends no requests"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("not checked: --offline sends no request"), "{}", ran.stderr);
 }
 
 #[test]

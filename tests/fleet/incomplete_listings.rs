@@ -1,4 +1,4 @@
-//! Listings that leave out engines, repeat them, or count too few: none of that proves that an engine is not there.
+//! Listings that omit engines, repeat them, or have too low a count: none of that proves that an engine does not exist.
 
 use std::process::Command;
 
@@ -25,7 +25,7 @@ fn assert_all_switched(stage: &Stage, ran: &Ran, engines: usize) {
     assert_eq!((sent.received - throttled, stats.applied), (engines, engines as u64), "{sent:?}");
 }
 
-/// The dry run calls no engine missing. It may leave open what it did not see after a few reads; a run reads on.
+/// The dry run reports no engine as missing. It may not know an engine after a few reads; a run continues to read.
 fn assert_none_is_missing(dry: &Ran, engines: u64) {
     let totals = &dry.json()["totals"];
     let count = |what: &str| totals[what].as_u64().unwrap_or_default();
@@ -34,8 +34,8 @@ fn assert_none_is_missing(dry: &Ran, engines: u64) {
 }
 
 #[test]
-fn engines_that_listings_leave_out_by_turns_are_all_switched() {
-    let stage = Stage::new(&rows(110), &format!("{CALM}listing_faults: {{omitted: 20%}}\n"));
+fn engines_that_listings_omit_alternately_are_all_switched() {
+    let stage = Stage::new(&rows(110), &format!("{CALM}listings: {{omitted: 20%}}\n"));
     stage.write_plan(&rows(50));
     let dry = finish(stage.command(&["--dry-run", "--output", "json"]));
     assert_none_is_missing(&dry, 50);
@@ -48,18 +48,18 @@ fn engines_that_listings_leave_out_by_turns_are_all_switched() {
 }
 
 #[test]
-fn engines_in_whose_place_a_listing_repeats_others_are_all_switched() {
-    // as many records as are counted, and still not every engine
-    let stage = Stage::new(&rows(40), &format!("{CALM}listing_faults: {{repeated: 40%}}\n"));
+fn engines_that_a_listing_replaces_by_repeated_records_are_all_switched() {
+    // as many records as the count says, but not every engine
+    let stage = Stage::new(&rows(40), &format!("{CALM}listings: {{repeated: 40%}}\n"));
     let ran = stage.run_json(&[]);
     assert_all_switched(&stage, &ran, 40);
 }
 
 #[test]
 fn engines_beyond_a_count_that_is_too_low_are_all_switched() {
-    // of 150 engines 90 are counted, and about as many are on the first page: nothing asks for the second one, and the
-    // oldest engines are on it
-    let stage = Stage::new(&rows(150), &format!("{CALM}listing_faults: {{omitted: 10%, uncounted: 40%}}\n"));
+    // the count is 90 of 150 engines, and the first page has about as many: the second page, with the oldest engines, is not
+    // requested
+    let stage = Stage::new(&rows(150), &format!("{CALM}listings: {{omitted: 10%, uncounted: 40%}}\n"));
     stage.write_plan(&rows(20));
     let dry = finish(stage.command(&["--dry-run", "--output", "json"]));
     assert_none_is_missing(&dry, 20);
@@ -68,12 +68,9 @@ fn engines_beyond_a_count_that_is_too_low_are_all_switched() {
 }
 
 #[test]
-fn an_engine_that_is_not_there_is_still_reported_as_not_found() {
-    let faults = [
-        "",
-        "listing_faults: {omitted: 20%}\n",
-        "listing_faults: {omitted: 30%, repeated: 20%, uncounted: 40%}\n",
-    ];
+fn an_engine_that_does_not_exist_is_reported_as_not_found() {
+    let faults =
+        ["", "listings: {omitted: 20%}\n", "listings: {omitted: 30%, repeated: 20%, uncounted: 40%}\n"];
     side_by_side(&faults, |faults| {
         let stage = Stage::new(&rows(12), &format!("{CALM}{faults}"));
         stage.write_plan(&[&rows(12)[..], &[absent()]].concat());
@@ -91,8 +88,8 @@ fn an_engine_that_is_not_there_is_still_reported_as_not_found() {
 }
 
 #[test]
-fn an_unconfirmed_request_is_neither_forgotten_nor_sent_again_because_a_listing_leaves_its_engine_out() {
-    let lost = "listing_faults: {omitted: 30%}\nfaults: [{fault: reset-after-reading, times: 1}]\n";
+fn an_unconfirmed_request_is_not_sent_again_because_a_listing_omits_its_engine() {
+    let lost = "listings: {omitted: 30%}\nfaults: [{fault: reset-after-reading, times: 1}]\n";
     let stage = Stage::new(&rows(12), &format!("{CALM}{lost}"));
     let ran = stage.run_json(&["--resend-after", "3s", "--min-ready", "400ms", "--wait-timeout", "60s"]);
     assert_all_switched(&stage, &ran, 12);
@@ -118,8 +115,8 @@ fn soaking(stage: &Stage, canary: usize, rest: usize) -> Command {
 }
 
 #[test]
-fn a_wave_passes_its_soak_although_listings_leave_out_some_of_its_engines() {
-    let stage = Stage::new(&rows(30), &format!("{CALM}listing_faults: {{omitted: 40%}}\n"));
+fn a_wave_passes_its_soak_check_although_listings_omit_some_of_its_engines() {
+    let stage = Stage::new(&rows(30), &format!("{CALM}listings: {{omitted: 40%}}\n"));
     let ran = finish(soaking(&stage, 28, 2));
     assert_all_switched(&stage, &ran, 30);
 }

@@ -1,4 +1,4 @@
-//! The kill loop: SIGKILL at random instants while requests are under way, then the same command until done.
+//! Kills runs with SIGKILL at random moments while requests are in flight, then runs the same command until it is done.
 //!
 //! `cargo test` runs a short loop. The long one: `DLC_FLEET_KILLS=1000 cargo test --test fleet kill_loop --
 //! --nocapture`, which prints its counts.
@@ -11,21 +11,21 @@ use dlc_fleet::cloud::SWITCH;
 
 use crate::stage::{Stage, rows, signal, survived, wait_for};
 
-/// As many as keep requests under way through all the lives of one world.
+/// Enough to keep requests in flight during all runs of one world.
 const ENGINES: usize = 100;
 
 /// Kills in one world before the command is left to finish.
 const KILLS_IN_A_WORLD: usize = 8;
 
-const WEATHER: &str = "latency: {median: 120ms, max: 400ms}\nswitching: {min: 300ms, max: 900ms}\n\
+const SCENARIO: &str = "latency: {median: 120ms, max: 400ms}\nswitching: {min: 300ms, max: 900ms}\n\
                        faults:\n  - {fault: InternalError, engines: 5%, times: 1}\n";
 
-/// What a loop counted; all but the first three have to be zero.
+/// The counts of a loop; all but the first three must be zero.
 #[derive(Debug, Default)]
 struct Counts {
     kills: AtomicUsize,
-    /// Those that met requests without an answer.
-    kills_under_way: AtomicUsize,
+    /// Kills while requests had no response.
+    kills_in_flight: AtomicUsize,
     requests: AtomicUsize,
     requests_without_intent: AtomicUsize,
     lines_lost: AtomicUsize,
@@ -35,7 +35,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn broken(&self) -> usize {
+    fn violations(&self) -> usize {
         [
             &self.requests_without_intent,
             &self.lines_lost,
@@ -49,15 +49,15 @@ impl Counts {
     }
 }
 
-/// Kills in one world, then finishes in it.
-fn play(seed: u64, kills: usize, forgetful: bool, counts: &Counts) {
-    let stage = Stage::new(&rows(ENGINES), &format!("seed: {seed}\n{WEATHER}"));
+/// Kills runs in one world, then lets a run finish.
+fn run_world(seed: u64, kills: usize, not_durable: bool, counts: &Counts) {
+    let stage = Stage::new(&rows(ENGINES), &format!("seed: {seed}\n{SCENARIO}"));
     let mut random = fastrand::Rng::with_seed(seed);
     let flags = ["--yes", "--resend-after", "1s", "--output", "json"];
     let command = || {
         let mut command = stage.command(&flags);
-        if forgetful {
-            command.env("DLC_FLEET_TEST_LEDGER", "forgetful");
+        if not_durable {
+            command.env("DLC_FLEET_TEST_LEDGER", "not-durable");
         }
         command
     };
@@ -68,18 +68,18 @@ fn play(seed: u64, kills: usize, forgetful: bool, counts: &Counts) {
         signal(child.id(), "KILL");
         wait_for(child);
         counts.kills.fetch_add(1, Ordering::Relaxed);
-        let now = remember(&stage, &known, counts);
-        let under_way = left_under_way(&known, &now);
-        counts.kills_under_way.fetch_add(usize::from(under_way), Ordering::Relaxed);
+        let now = compare_ledger(&stage, &known, counts);
+        let in_flight = left_in_flight(&known, &now);
+        counts.kills_in_flight.fetch_add(usize::from(in_flight), Ordering::Relaxed);
         known = now;
     }
     let last = wait_for(command().spawn().expect("it starts"));
-    remember(&stage, &known, counts);
+    compare_ledger(&stage, &known, counts);
     judge(&stage, &last, counts);
 }
 
-/// Compares the ledger with what it was before: lines are only ever added, and a torn one set aside.
-fn remember(stage: &Stage, known: &str, counts: &Counts) -> String {
+/// Compares the ledger with its earlier content: lines may only be added, and a torn line removed.
+fn compare_ledger(stage: &Stage, known: &str, counts: &Counts) -> String {
     let now = stage.ledger();
     let whole = known.rfind('\n').map_or("", |end| &known[..=end]);
     let lost = if now.starts_with(whole) { 0 } else { whole.lines().count() };
@@ -87,18 +87,18 @@ fn remember(stage: &Stage, known: &str, counts: &Counts) -> String {
     now
 }
 
-/// True where this life left a request without an answer.
-fn left_under_way(before: &str, now: &str) -> bool {
-    let mut under_way = BTreeSet::new();
+/// True if this run left a request without a response.
+fn left_in_flight(before: &str, now: &str) -> bool {
+    let mut in_flight = BTreeSet::new();
     for line in now.get(before.len()..).unwrap_or_default().lines() {
         let Some(engine) = engine_of(line) else { continue };
         if line.contains("\"kind\":\"sent\"") {
-            under_way.insert(engine);
+            in_flight.insert(engine);
         } else {
-            under_way.remove(engine);
+            in_flight.remove(engine);
         }
     }
-    !under_way.is_empty()
+    !in_flight.is_empty()
 }
 
 fn engine_of(line: &str) -> Option<&str> {
@@ -117,25 +117,25 @@ fn count<'a>(engines: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize>
 fn judge(stage: &Stage, last: &crate::stage::Ran, counts: &Counts) {
     if last.code != Some(0) {
         counts.ledgers_not_resumed.fetch_add(1, Ordering::Relaxed);
-        tell(&last.stderr);
+        print(&last.stderr);
     }
     let ledger = stage.ledger();
     let sent = ledger.lines().filter(|line| line.contains("\"kind\":\"sent\""));
     let intents = count(sent.filter_map(engine_of));
     let arrivals = stage.simulator.arrivals();
-    let asked: Vec<String> = arrivals
+    let targets: Vec<String> = arrivals
         .iter()
         .filter(|arrival| arrival.action == SWITCH)
         .filter_map(|arrival| arrival.data_engine_id.as_ref().map(ToString::to_string))
         .collect();
-    counts.requests.fetch_add(asked.len(), Ordering::Relaxed);
-    let requests = count(asked.iter().map(String::as_str));
-    // a line without its request is a kill between the two; a request without its line must not be
-    let more = |(engine, requests): (&&str, &usize)| {
+    counts.requests.fetch_add(targets.len(), Ordering::Relaxed);
+    let requests = count(targets.iter().map(String::as_str));
+    // a kill between line and request leaves a line without a request; a request without a line is a violation
+    let excess = |(engine, requests): (&&str, &usize)| {
         requests.saturating_sub(intents.get(engine).copied().unwrap_or_default())
     };
-    let unknown: usize = requests.iter().map(more).sum();
-    counts.requests_without_intent.fetch_add(unknown, Ordering::Relaxed);
+    let without_intent: usize = requests.iter().map(excess).sum();
+    counts.requests_without_intent.fetch_add(without_intent, Ordering::Relaxed);
     let stats = stage.simulator.stats();
     counts.engines_switched_twice.fetch_add(stats.applied_more_than_once.len(), Ordering::Relaxed);
     let switched = serde_json::from_str::<serde_json::Value>(&last.stdout)
@@ -147,14 +147,14 @@ fn judge(stage: &Stage, last: &crate::stage::Ran, counts: &Counts) {
     counts.rows_missing.fetch_add(ENGINES - switched.min(stats.applied_by_engine.len()), Ordering::Relaxed);
 }
 
-/// Shows why a ledger was not resumed; the test that follows fails because of it.
+/// Prints why a ledger was not resumed, before the test fails.
 #[expect(clippy::print_stderr, reason = "the reason of a failure")]
-fn tell(text: &str) {
+fn print(text: &str) {
     eprintln!("{text}");
 }
 
-/// Plays as many worlds as the kills need, two side by side.
-fn kill_loop(kills: usize, forgetful: bool) -> Counts {
+/// Runs as many worlds as the kills need, two at a time.
+fn kill_loop(kills: usize, not_durable: bool) -> Counts {
     let counts = Counts::default();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -166,7 +166,7 @@ fn kill_loop(kills: usize, forgetful: bool) -> Counts {
                     if left == 0 {
                         return;
                     }
-                    play(world as u64, left.min(KILLS_IN_A_WORLD), forgetful, &counts);
+                    run_world(world as u64, left.min(KILLS_IN_A_WORLD), not_durable, &counts);
                 }
             });
         }
@@ -175,30 +175,30 @@ fn kill_loop(kills: usize, forgetful: bool) -> Counts {
 }
 
 #[test]
-fn killed_at_random_instants_and_started_again_nothing_is_lost_and_nothing_done_twice() {
+fn after_kills_at_random_moments_the_same_command_loses_nothing_and_switches_nothing_twice() {
     let kills = std::env::var("DLC_FLEET_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(16);
     let counts = kill_loop(kills, false);
     let requests = counts.requests.load(Ordering::Relaxed);
-    let under_way = counts.kills_under_way.load(Ordering::Relaxed);
+    let in_flight = counts.kills_in_flight.load(Ordering::Relaxed);
     survived(
-        "SIGKILL at random instants, then the same command until done",
+        "SIGKILL at random moments, then the same command until it is done",
         &format!(
-            "{kills} kills, {under_way} of them with requests under way, {requests} requests; requests without their line in the ledger, lines lost, engines switched \
+            "{kills} kills, {in_flight} of them with requests in flight, {requests} requests; requests without their ledger line, lines lost, engines switched \
              twice, rows missing, ledgers not resumed: {} in all",
-            counts.broken()
+            counts.violations()
         ),
     );
     assert_eq!(counts.kills.load(Ordering::Relaxed), kills);
-    assert_eq!(counts.broken(), 0, "{counts:#?}");
-    assert!(4 * under_way >= kills, "{under_way} of {kills} kills met a request: too few to show anything");
+    assert_eq!(counts.violations(), 0, "{counts:#?}");
+    assert!(4 * in_flight >= kills, "{in_flight} of {kills} kills with a request in flight are too few");
 }
 
 #[test]
-fn the_loop_would_notice_a_ledger_that_is_not_durable() {
+fn the_kill_loop_detects_a_ledger_that_is_not_durable() {
     let counts = kill_loop(KILLS_IN_A_WORLD, true);
     let missed = counts.requests_without_intent.load(Ordering::Relaxed);
     survived(
-        "SIGKILL in the same way and a ledger that is not durable on purpose, which has to be noticed",
+        "the same with a ledger that is deliberately not durable, which the test must detect",
         &format!("{KILLS_IN_A_WORLD} kills, {missed} requests without their line in the ledger"),
     );
     assert!(missed > 0, "{counts:#?}");

@@ -17,7 +17,7 @@ fn ledger(stage: &Stage, flags: &[&str]) -> Ran {
     finish(command)
 }
 
-/// A world whose plan of `count` was run once; the second engine failed.
+/// A world in which a plan of `count` engines was run once; the second engine failed.
 fn after_a_run(count: usize) -> Stage {
     let stage = Stage::new(&rows(count), CALM);
     assert_eq!(stage.run(&[]).code, Some(1));
@@ -25,7 +25,7 @@ fn after_a_run(count: usize) -> Stage {
 }
 
 #[test]
-fn a_whole_ledger_verifies_and_shows_where_each_job_stands() {
+fn an_undamaged_ledger_passes_the_check_and_shows_each_job() {
     let stage = after_a_run(4);
     let ran = ledger(&stage, &["check", LEDGER]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -49,7 +49,7 @@ fn a_whole_ledger_verifies_and_shows_where_each_job_stands() {
 }
 
 #[test]
-fn a_damaged_ledger_is_refused_by_line_repaired_and_then_resumed() {
+fn a_damaged_ledger_is_refused_with_its_line_then_repaired_and_resumed() {
     let stage = after_a_run(6);
     let whole = stage.ledger();
     let lines: Vec<&str> = whole.lines().collect();
@@ -75,7 +75,7 @@ fn a_damaged_ledger_is_refused_by_line_repaired_and_then_resumed() {
 }
 
 #[test]
-fn what_is_no_ledger_or_comes_from_a_later_version_is_never_cut() {
+fn repair_never_cuts_a_file_that_is_no_ledger_or_from_a_later_version() {
     let stage = after_a_run(3);
     let plan = std::fs::read_to_string(stage.path("plan.csv")).expect("a plan");
     let ran = ledger(&stage, &["repair", "plan.csv"]);
@@ -97,7 +97,7 @@ fn what_is_no_ledger_or_comes_from_a_later_version_is_never_cut() {
 }
 
 #[test]
-fn a_ledger_that_is_not_there_is_a_slip_of_the_pen() {
+fn a_ledger_that_does_not_exist_is_a_usage_error() {
     let stage = Stage::new(&rows(1), CALM);
     for command in ["check", "repair", "show", "export"] {
         let ran = ledger(&stage, &[command, "nowhere.jsonl"]);
@@ -108,7 +108,7 @@ fn a_ledger_that_is_not_there_is_a_slip_of_the_pen() {
 
 #[cfg(unix)]
 #[test]
-fn nobody_waits_at_a_pipe_that_stands_where_a_file_should() {
+fn a_named_pipe_in_place_of_a_file_is_refused() {
     let stage = Stage::new(&rows(1), CALM);
     assert!(Command::new("mkfifo").arg(stage.path("pipe")).status().expect("mkfifo").success());
     for (line, code) in [
@@ -128,7 +128,7 @@ fn nobody_waits_at_a_pipe_that_stands_where_a_file_should() {
 }
 
 #[test]
-fn nothing_that_a_ledger_holds_steers_the_terminal() {
+fn control_characters_of_a_ledger_are_not_printed() {
     let stage = Stage::new(&rows(1), CALM);
     let (red, title) = ("\u{1b}[31m", "\u{1b}]0;owned\u{7}");
     let (mut writer, _) = file::open(&stage.path("evil.jsonl"), &format!("run{red}")).expect("a new ledger");
@@ -160,7 +160,10 @@ fn nothing_that_a_ledger_holds_steers_the_terminal() {
         let mut command = executable(stage.folder.path());
         command.args(["--color", "always"]).args(line.split(' '));
         let ran = finish(command);
-        let said = ran.stdout + &ran.stderr;
-        assert!(!said.contains(red) && !said.contains(title) && !said.contains('\u{7}'), "{line}: {said:?}");
+        let output = ran.stdout + &ran.stderr;
+        assert!(
+            !output.contains(red) && !output.contains(title) && !output.contains('\u{7}'),
+            "{line}: {output:?}"
+        );
     }
 }

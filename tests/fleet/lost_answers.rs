@@ -1,5 +1,5 @@
-//! The lost-answer matrix: every way to lose an answer, with the switch applied, never applied, or applied late. The
-//! real executable over HTTP, and counts from the simulator's side. `cargo test --test fleet lost_answers --
+//! Loses responses in every way, with the switch applied, not applied, or applied late. Runs the real executable over HTTP
+//! and counts on the side of the simulator. `cargo test --test fleet lost_answers --
 //! --nocapture` prints the table.
 
 use std::collections::BTreeMap;
@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::stage::{Stage, rows, survived};
 
-/// Engines of one cell; the answer of every first request is lost.
+/// Engines of one cell; the response to the first request for each is lost.
 const ENGINES: usize = 4;
 
-/// Ways to lose an answer, or to learn nothing certain from it, in which the service has read the request.
-const AFTER_READING: [&str; 10] = [
+/// Faults in which the service receives the request, and the response is lost or proves nothing.
+const AFTER_RECEIVING: [&str; 10] = [
     "reset-after-reading",
     "close-after-reading",
     "no-response",
@@ -27,7 +27,7 @@ const AFTER_READING: [&str; 10] = [
     "InternalError",
 ];
 
-/// What became of one cell.
+/// The result of one cell.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Cell {
     switched: usize,
@@ -37,12 +37,12 @@ struct Cell {
     applied_more: usize,
 }
 
-fn play(fault: &str, applied: &str, flags: &[&str]) -> Cell {
-    let weather = format!(
+fn run_cell(fault: &str, applied: &str, flags: &[&str]) -> Cell {
+    let scenario = format!(
         "latency: {{median: 20ms, max: 60ms}}\nswitching: {{min: 300ms, max: 600ms}}\n\
          faults:\n  - {{fault: {fault}, applied: {applied}, times: 1}}\n"
     );
-    let stage = Stage::new(&rows(ENGINES), &weather);
+    let stage = Stage::new(&rows(ENGINES), &scenario);
     let waits =
         ["--resend-after", "3s", "--min-ready", "400ms", "--wait-timeout", "15s", "--request-timeout", "1s"];
     let first = if flags.contains(&"--no-verify") {
@@ -61,12 +61,8 @@ fn play(fault: &str, applied: &str, flags: &[&str]) -> Cell {
             other => *cell.otherwise.entry(other.unwrap_or_default().to_owned()).or_default() += 1,
         }
     }
-    // what is applied late may come after the run, which is why it is late
-    std::thread::sleep(std::time::Duration::from_millis(if applied.starts_with("after") {
-        1_500
-    } else {
-        0
-    }));
+    // a late switch may be applied after the run
+    std::thread::sleep(std::time::Duration::from_millis(if applied.starts_with("late") { 1_500 } else { 0 }));
     let stats = stage.simulator.stats();
     cell.applied_once = stats.applied_by_engine.values().filter(|times| **times == 1).count();
     cell.applied_more = stats.applied_more_than_once.len();
@@ -74,7 +70,7 @@ fn play(fault: &str, applied: &str, flags: &[&str]) -> Cell {
     cell
 }
 
-/// The exit code that the outcomes of a run ask for.
+/// The exit code that follows from the outcomes of a run.
 fn exit_code(json: &Value) -> Option<i32> {
     let jobs = json["jobs"].as_array()?;
     let any = |outcome: &str| jobs.iter().any(|job| job["outcome"] == outcome);
@@ -85,14 +81,14 @@ fn exit_code(json: &Value) -> Option<i32> {
     }
 }
 
-/// Plays cells side by side and returns them by name.
-fn play_all(cells: Vec<(&'static str, &'static str)>, flags: &[&str]) -> BTreeMap<(String, String), Cell> {
+/// Runs cells concurrently and returns them by name.
+fn run_all(cells: Vec<(&'static str, &'static str)>, flags: &[&str]) -> BTreeMap<(String, String), Cell> {
     let (queue, done) = (Mutex::new(cells), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..6 {
             scope.spawn(|| {
                 while let Some((fault, applied)) = { queue.lock().expect("no panic").pop() } {
-                    let cell = play(fault, applied, flags);
+                    let cell = run_cell(fault, applied, flags);
                     done.lock().expect("no panic").insert((fault.to_owned(), applied.to_owned()), cell);
                 }
             });
@@ -101,7 +97,7 @@ fn play_all(cells: Vec<(&'static str, &'static str)>, flags: &[&str]) -> BTreeMa
     done.into_inner().expect("no panic")
 }
 
-/// The sums of a table, for the README.
+/// Prints the sums of a table.
 fn sum_up(what: &str, cells: &BTreeMap<(String, String), Cell>) {
     let sum = |count: fn(&Cell) -> usize| cells.values().map(count).sum::<usize>();
     let mut counted = format!(
@@ -122,10 +118,10 @@ fn sum_up(what: &str, cells: &BTreeMap<(String, String), Cell>) {
     survived(what, &counted);
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what it is run for")]
+#[expect(clippy::print_stdout, reason = "the table is the result")]
 fn print(cells: &BTreeMap<(String, String), Cell>) {
     let mut table = String::from(
-        "| answer | switch | switched | otherwise | requests | applied once | applied more than once |\n\
+        "| response | switch | switched | otherwise | requests | applied once | applied more than once |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for ((fault, applied), cell) in cells {
@@ -145,23 +141,20 @@ fn print(cells: &BTreeMap<(String, String), Cell>) {
     println!("{table}");
 }
 
-/// All cells in which reading back can settle what happened.
-fn settled_by_reading_back() -> Vec<(&'static str, &'static str)> {
-    let read = AFTER_READING
+/// All cells in which verification can tell what happened.
+fn verifiable_cells() -> Vec<(&'static str, &'static str)> {
+    let read = AFTER_RECEIVING
         .into_iter()
-        .flat_map(|fault| ["before", "never", "after 1s"].map(|applied| (fault, applied)));
-    // what the service never read it cannot apply
+        .flat_map(|fault| ["before", "never", "late 1s"].map(|applied| (fault, applied)));
+    // a request that the service never receives is never applied
     read.chain([("no-connection", "never"), ("reset-before-reading", "never")]).collect()
 }
 
 #[test]
-fn wherever_reading_back_can_settle_it_every_engine_is_switched_exactly_once() {
-    let cells = play_all(settled_by_reading_back(), &[]);
+fn with_verification_every_engine_is_switched_exactly_once() {
+    let cells = run_all(verifiable_cells(), &[]);
     print(&cells);
-    sum_up(
-        "every way to lose an answer, `InternalError` included × applied, never applied, applied late",
-        &cells,
-    );
+    sum_up("every way to lose a response, and `InternalError` × applied, not applied, applied late", &cells);
     assert_eq!(cells.len(), 32);
     for ((fault, applied), cell) in &cells {
         let name = format!("{fault}, applied {applied}: {cell:?}");
@@ -172,11 +165,11 @@ fn wherever_reading_back_can_settle_it_every_engine_is_switched_exactly_once() {
 }
 
 #[test]
-fn without_read_back_nothing_in_doubt_is_sent_again_and_it_is_called_unknown() {
-    let in_doubt = |(fault, _): &(&str, &str)| *fault != "no-connection";
-    let cells = play_all(settled_by_reading_back().into_iter().filter(in_doubt).collect(), &["--no-verify"]);
+fn without_verification_an_unconfirmed_request_is_unknown_and_not_sent_again() {
+    let is_unconfirmed = |(fault, _): &(&str, &str)| *fault != "no-connection";
+    let cells = run_all(verifiable_cells().into_iter().filter(is_unconfirmed).collect(), &["--no-verify"]);
     print(&cells);
-    sum_up("answers lost in every way without read-back: nothing in doubt is sent again", &cells);
+    sum_up("every way to lose a response, with `--no-verify`: no unconfirmed request is sent again", &cells);
     for ((fault, applied), cell) in &cells {
         let name = format!("{fault}, applied {applied}: {cell:?}");
         assert_eq!(cell.requests, ENGINES, "{name}");
@@ -186,18 +179,18 @@ fn without_read_back_nothing_in_doubt_is_sent_again_and_it_is_called_unknown() {
 }
 
 #[test]
-fn without_resend_time_a_server_fault_that_is_applied_after_the_read_is_switched_twice_and_told_truthfully() {
-    // the price of not waiting, for those who ask for it
-    let faults = ["before", "never", "after 1s"].map(|applied| ("InternalError", applied));
-    let cells = play_all(faults.into(), &["--resend-after", "0s"]);
+fn with_resend_after_zero_a_server_fault_that_is_applied_late_is_switched_twice_and_counted() {
+    // the documented risk of --resend-after 0s
+    let faults = ["before", "never", "late 1s"].map(|applied| ("InternalError", applied));
+    let cells = run_all(faults.into(), &["--resend-after", "0s"]);
     print(&cells);
-    sum_up("`InternalError` for those who ask for the risk by `--resend-after 0s`", &cells);
+    sum_up("`InternalError` with the risk of `--resend-after 0s`", &cells);
     for ((_, applied), cell) in &cells {
         let name = format!("{applied}: {cell:?}");
         assert_eq!((cell.switched, cell.applied_once + cell.applied_more), (ENGINES, ENGINES), "{name}");
         assert!(cell.requests <= if applied == "before" { ENGINES } else { 2 * ENGINES }, "{name}");
-        assert!(cell.applied_more == 0 || applied.starts_with("after"), "{name}");
-        // with the grace time, which is three times as long, there is one request for each
-        assert!(cell.requests > ENGINES || !applied.starts_with("after"), "{name}");
+        assert!(cell.applied_more == 0 || applied.starts_with("late"), "{name}");
+        // with a --resend-after that is longer than the delay there is one request for each engine
+        assert!(cell.requests > ENGINES || !applied.starts_with("late"), "{name}");
     }
 }

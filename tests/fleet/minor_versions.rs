@@ -8,7 +8,7 @@ use crate::stage::{LEDGER, Ran, Row, Stage, engine, finish, rows};
 const CALM: &str =
     "latency: {median: 20ms, max: 60ms}\nswitching: {min: 200ms, max: 400ms}\nminor_versions: accepted\n";
 
-/// A target of which neither the catalogue nor any engine knows.
+/// A target that is in no image list and on no engine.
 const UNLISTED: &str = "image-unlisted";
 
 /// The minor versions of the image that the plan of a stage names: the one that engines get with it, and another.
@@ -36,15 +36,15 @@ fn dry_run(stage: &Stage, flags: &[&str]) -> Ran {
     finish(stage.command(&[&["--dry-run"], flags].concat()))
 }
 
-/// Run and dry run are refused before anything is sent, and say of which row, which target, and what goes on all the
-/// same.
+/// Checks that run and dry run are refused before anything is sent, and name the rows, the target and the flag that skips
+/// the check.
 fn assert_blocked(stage: &Stage, flags: &[&str], blocked: &[(DataEngineId, &str)]) {
     for ran in [stage.run(flags), dry_run(stage, flags)] {
-        let said = ran.told();
-        assert_eq!(ran.code, Some(3), "{said}");
+        let output = ran.told();
+        assert_eq!(ran.code, Some(3), "{output}");
         for (engine, target) in blocked {
             for words in [engine.as_str(), target, "--allow-unlisted-images"] {
-                assert!(said.contains(words), "{words} is not told: {said}");
+                assert!(output.contains(words), "{words} is missing in: {output}");
             }
         }
     }
@@ -61,7 +61,7 @@ fn assert_on(stage: &Stage, engines: std::ops::Range<usize>, minor: &ImageVersio
 }
 
 #[test]
-fn a_target_that_nothing_knows_blocks_its_row_before_anything_is_sent() {
+fn an_unlisted_target_blocks_its_row_before_anything_is_sent() {
     let stage = Stage::new(&rows(3), CALM);
     let mut plan = rows(3);
     UNLISTED.clone_into(&mut plan[1].1);
@@ -73,7 +73,7 @@ fn a_target_that_nothing_knows_blocks_its_row_before_anything_is_sent() {
 }
 
 #[test]
-fn an_allowed_minor_version_is_switched_to_once_however_often_the_command_is_run() {
+fn an_allowed_minor_version_is_switched_to_only_once_over_several_runs() {
     let (stage, minor) = stage_to_minor_version("");
     for run in 1..=4 {
         let ran = stage.run_json(&["--allow-unlisted-images"]);
@@ -82,7 +82,7 @@ fn an_allowed_minor_version_is_switched_to_once_however_often_the_command_is_run
         assert_eq!(ran.count("switched"), 2, "run {run}: {}", ran.told());
     }
     assert_on(&stage, 0..2, &minor);
-    // the engines' own records make it known from now on, also where no ledger does
+    // from now on the records of the engines show this version, even without a ledger
     let ran = stage.run_json(&[]);
     assert_eq!((ran.code, stage.requests()), (Some(0), 2), "{}", ran.told());
     std::fs::remove_file(stage.path(LEDGER)).expect("a ledger");
@@ -116,7 +116,7 @@ fn an_engine_that_leaves_its_minor_version_after_the_switch_has_drifted() {
     stage.move_engine(1, &first);
     let ran = stage.run_json(&[]);
     assert_eq!((ran.code, stage.requests()), (Some(4), 2), "{}", ran.told());
-    assert!(ran.stderr.contains(first.as_str()), "where it is now: {}", ran.told());
+    assert!(ran.stderr.contains(first.as_str()), "current image: {}", ran.told());
 }
 
 #[test]
@@ -130,13 +130,13 @@ fn an_engine_on_any_minor_version_of_its_target_is_up_to_date() {
 }
 
 #[test]
-fn a_lost_answer_of_a_switch_to_another_minor_version_is_verified_by_that_version() {
+fn a_lost_response_of_a_switch_to_another_minor_version_is_verified_by_that_version() {
     for applied in ["before", "never"] {
         let lost = format!("{CALM}faults: [{{fault: reset-after-reading, applied: {applied}, times: 1}}]\n");
         let stage = Stage::new(&rows(3), &lost);
         let [first, second] = minor_versions(&stage);
         stage.move_engine(0, &second);
-        // the major version is that of the target all the time
+        // the major version is that of the target before and after the switch
         (1..3).for_each(|number| stage.move_engine(number, &first));
         stage.write_plan(&rows_to(0..3, &second));
         let ran = stage.run_json(&["--resend-after", "1s"]);
@@ -202,7 +202,7 @@ fn a_minor_version_that_only_engines_of_another_type_run_blocks_its_row() {
 }
 
 #[test]
-fn at_a_site_whose_images_cannot_be_listed_the_flag_goes_on_and_done_rows_need_no_list() {
+fn without_an_image_list_the_flag_allows_the_run_and_switched_rows_need_no_list() {
     let faults = [
         format!("unsupported_actions: [{LIST_IMAGES}]\n"),
         format!("faults: [{{fault: InternalError, action: {LIST_IMAGES}}}]\n"),
@@ -220,7 +220,7 @@ fn at_a_site_whose_images_cannot_be_listed_the_flag_goes_on_and_done_rows_need_n
 }
 
 #[test]
-fn one_failed_read_of_the_image_list_is_tried_again() {
+fn a_failed_read_of_the_image_list_is_repeated() {
     let once = format!("faults: [{{fault: InternalError, action: {LIST_IMAGES}, times: 1}}]\n");
     let stage = Stage::new(&rows(2), &format!("{CALM}{once}"));
     let ran = stage.run_json(&[]);

@@ -16,7 +16,7 @@ const SOON: [&str; 2] = ["--resend-after", "1s"];
 /// Releases rows that stay failed.
 const RELEASE: [&str; 3] = ["--retry-moved", "--resend-after", "1s"];
 
-/// An online image of the engines' own type that nobody asked for.
+/// An online image of the engines' own type that no plan names.
 fn third_image(stage: &Stage) -> ImageVersionId {
     let (first, second) = (stage.engine(0), stage.engine(1));
     let taken = [first.image_version_id, second.image_version_id, Some(ImageVersionId::new("image-new"))];
@@ -62,11 +62,11 @@ fn assert_all_switched(stage: &Stage, ran: &Ran, engines: usize, requests: usize
 
 /// Two engines that another client moves to a third image while a run verifies them, and that image.
 fn moved_while_verified() -> (Stage, ImageVersionId) {
-    // their first switch does not end by itself, so the other client is never too late
+    // their first switch never finishes, so the other client cannot be too late
     moved_after("{fault: never-switches, times: 1}", 2)
 }
 
-/// The same after a first request for each engine that meets this fault, and of which so many are applied.
+/// The same after a first request for each engine that has this fault; `applied` of these requests are applied.
 fn moved_after(fault: &str, applied: u64) -> (Stage, ImageVersionId) {
     let stage = Stage::new(&rows(2), &format!("{CALM}faults: [{fault}]\n"));
     let third = third_image(&stage);
@@ -117,11 +117,9 @@ fn an_engine_that_another_client_moved_is_released_by_a_flag() {
 }
 
 #[test]
-fn an_engine_that_is_released_waits_for_what_may_still_become_of_its_unconfirmed_request() {
-    let stage = Stage::new(
-        &rows(2),
-        &format!("{CALM}faults: [{{fault: close-after-reading, applied: after 4s, times: 1}}]\n"),
-    );
+fn a_released_engine_waits_until_its_unconfirmed_request_is_verified() {
+    let stage =
+        Stage::new(&rows(2), &format!("{CALM}faults: [{{fault: fin, applied: late 4s, times: 1}}]\n"));
     let (third, resend_after) = (third_image(&stage), ["--resend-after", "8s"]);
     let child = stage.command(&[&["--yes", "--output", "json"], &resend_after[..]].concat()).spawn();
     let child = child.expect("it starts");
@@ -137,7 +135,7 @@ fn an_engine_that_is_released_waits_for_what_may_still_become_of_its_unconfirmed
 }
 
 #[test]
-fn an_engine_that_another_client_moved_and_then_brought_to_its_target_is_done() {
+fn an_engine_that_another_client_switched_to_its_target_is_up_to_date() {
     let (stage, _) = moved_while_verified();
     assert_stays_failed(&stage, &[], 2);
     (0..2).for_each(|number| stage.move_engine(number, &ImageVersionId::new("image-new")));
@@ -147,7 +145,7 @@ fn an_engine_that_another_client_moved_and_then_brought_to_its_target_is_done() 
     }
 }
 
-/// Two engines that fail after their switch; they come back on their old images.
+/// Two engines that fail after their switch and recover on their old images.
 fn failed_after_switch() -> Stage {
     let stage = Stage::new(&rows(2), &format!("{CALM}faults: [{{fault: engine-fails, times: 1}}]\n"));
     let ran = stage.run_json(&SOON);
@@ -155,7 +153,7 @@ fn failed_after_switch() -> Stage {
     stage
 }
 
-fn come_back(stage: &Stage) {
+fn recover(stage: &Stage) {
     stage.simulator.with_world(|world| {
         for number in 0..2 {
             assert!(world.set_state(&stage.region(), &engine(number), EngineState::RUNNING));
@@ -164,12 +162,12 @@ fn come_back(stage: &Stage) {
 }
 
 #[test]
-fn an_engine_that_failed_after_its_switch_stays_failed_when_it_comes_back_on_its_old_image() {
+fn an_engine_that_failed_after_its_switch_stays_failed_when_it_recovers_on_its_old_image() {
     let stage = failed_after_switch();
     assert_stays_failed(&stage, &[], 2);
-    // an engine that is still down cannot be switched, whatever is allowed
+    // an engine that has not recovered cannot be switched, even with --retry-moved
     assert_stays_failed(&stage, &["--retry-moved"], 2);
-    come_back(&stage);
+    recover(&stage);
     assert_stays_failed(&stage, &[], 2);
     let ran = stage.run_json(&RELEASE);
     assert_all_switched(&stage, &ran, 2, 4);
@@ -178,7 +176,7 @@ fn an_engine_that_failed_after_its_switch_stays_failed_when_it_comes_back_on_its
 #[test]
 fn an_engine_that_failed_after_its_switch_is_released_by_a_plan_that_names_its_old_image() {
     let stage = failed_after_switch();
-    come_back(&stage);
+    recover(&stage);
     assert_stays_failed(&stage, &[], 2);
     let old = stage.engine(0).image_version_id.expect("an image");
     stage.move_engine(1, &old);
@@ -188,7 +186,7 @@ fn an_engine_that_failed_after_its_switch_is_released_by_a_plan_that_names_its_o
 }
 
 #[test]
-fn an_engine_that_is_moved_between_two_runs_after_a_refusal_is_not_taken_back() {
+fn an_engine_that_is_moved_between_two_runs_after_a_refusal_is_not_switched() {
     let refused =
         format!("{CALM}faults: [{{fault: ResourceNotFound.DataEngineConfigInstanceNotFound, times: 1}}]\n");
     let stage = Stage::new(&rows(2), &refused);
@@ -198,8 +196,8 @@ fn an_engine_that_is_moved_between_two_runs_after_a_refusal_is_not_taken_back() 
 }
 
 #[test]
-fn an_engine_that_is_moved_between_two_runs_while_it_was_throttled_is_not_taken_back() {
-    // no time after the first request would be long enough for every machine, so throttling ends by count
+fn an_engine_that_is_moved_between_two_runs_after_throttling_is_not_switched() {
+    // throttling ends by count, because no fixed time is long enough for every machine
     let throttled = format!("{CALM}faults: [{{fault: RequestLimitExceeded, times: 3}}]\n");
     let stage = Stage::new(&rows(2), &throttled);
     let child = stage.command(&["--yes", "--rate", "1"]).spawn().expect("it starts");

@@ -1,4 +1,4 @@
-//! Refusals whose code does not prove that nothing was applied: the engine is read before it is called failed, and no
+//! Refusals whose code does not prove that the request was not applied: the engine is verified before the job fails, and no
 //! later run sends again too early.
 
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 200ms, 
 /// Engines of one stage; the first request for each is refused.
 const ENGINES: usize = 3;
 
-/// Codes that do not say whether the request was applied, as a scenario faults them.
-const UNPROVEN: [&str; 8] = [
+/// Codes that do not say whether the request was applied, as a scenario names them.
+const UNCONFIRMED_CODES: [&str; 8] = [
     "FailedOperation",
     "FailedOperation.AnotherRequestProcessing",
     "FailedOperation.NoPermissionToUseTheDataEngine",
@@ -26,10 +26,10 @@ const UNPROVEN: [&str; 8] = [
     "undocumented InvalidParameter.Odd",
 ];
 
-/// Those of them that may pass by themselves, so that a run may send again once nothing was applied.
-const MAY_PASS: [&str; 2] = ["FailedOperation.AnotherRequestProcessing", "ResourceUnavailable"];
+/// Those with a temporary cause: a run sends again once verification shows that nothing was applied.
+const TEMPORARY: [&str; 2] = ["FailedOperation.AnotherRequestProcessing", "ResourceUnavailable"];
 
-/// Those that keep a run from sending more.
+/// Those that stop a run.
 const STOP: [&str; 3] = [
     "FailedOperation.NoPermissionToUseTheDataEngine",
     "ResourceUnavailable.BalanceInsufficient",
@@ -51,13 +51,13 @@ fn run(stage: &Stage) -> Ran {
     stage.run_json(&["--resend-after", "2s", "--min-ready", "400ms", "--wait-timeout", "20s"])
 }
 
-/// The code that the service answers with.
+/// The code in the response of the service.
 fn code(spelled: &str) -> &str {
     spelled.strip_prefix("undocumented ").unwrap_or(spelled)
 }
 
-/// No engine is reported failed while it is on its target.
-fn assert_tells_the_truth(stage: &Stage, ran: &Ran, case: &str) {
+/// No engine on its target is reported as failed.
+fn assert_no_false_failure(stage: &Stage, ran: &Ran, case: &str) {
     for (number, (id, (outcome, _))) in ran.ended().iter().enumerate() {
         let on_target = stage.engine(number).image_version_id == Some(ImageVersionId::new("image-new"));
         assert!(
@@ -77,8 +77,8 @@ fn requests(stage: &Stage) -> BTreeMap<DataEngineId, Vec<tokio::time::Instant>> 
     requests
 }
 
-/// No request follows another one for the same engine before the time is over. A run counts from what its ledger says,
-/// which is a little earlier than the arrival.
+/// No request follows another one for the same engine before `--resend-after`. A run counts from its ledger line, which is
+/// slightly earlier than the arrival.
 fn assert_never_sent_early(stage: &Stage, case: &str) {
     for (id, moments) in requests(stage) {
         for pair in moments.windows(2) {
@@ -95,26 +95,26 @@ fn assert_never_sent_early(stage: &Stage, case: &str) {
 fn run_to_the_end(stage: &Stage, case: &str) -> Ran {
     for _ in 1..RUNS {
         let ran = run(stage);
-        assert_tells_the_truth(stage, &ran, case);
+        assert_no_false_failure(stage, &ran, case);
         if ran.code == Some(0) {
             break;
         }
     }
     let ran = run(stage);
-    assert_tells_the_truth(stage, &ran, case);
+    assert_no_false_failure(stage, &ran, case);
     assert_eq!((ran.code, ran.count("switched")), (Some(0), ENGINES), "{case}: {}", ran.told());
     ran
 }
 
-/// A run that sent again too early may be over before the first request takes effect.
+/// Waits for late switches: a run that sent again too early may end before the first request is applied.
 fn wait_for_late_switches() {
     std::thread::sleep(Duration::from_millis(1_500));
 }
 
 #[test]
-fn a_switch_that_is_applied_after_such_a_refusal_is_made_once_and_never_called_failed() {
-    side_by_side(&UNPROVEN, |case| {
-        let stage = refused(case, "after 1s");
+fn a_switch_that_is_applied_after_an_unconfirmed_refusal_is_sent_once_and_not_failed() {
+    side_by_side(&UNCONFIRMED_CODES, |case| {
+        let stage = refused(case, "late 1s");
         run_to_the_end(&stage, case);
         wait_for_late_switches();
         let stats = stage.simulator.stats();
@@ -122,13 +122,17 @@ fn a_switch_that_is_applied_after_such_a_refusal_is_made_once_and_never_called_f
     });
     survived(
         "refusals that do not prove that nothing was applied, and are applied 1 s later",
-        &format!("{} codes, {} engines switched once, 0 twice", UNPROVEN.len(), UNPROVEN.len() * ENGINES),
+        &format!(
+            "{} codes, {} engines switched once, 0 twice",
+            UNCONFIRMED_CODES.len(),
+            UNCONFIRMED_CODES.len() * ENGINES
+        ),
     );
 }
 
 #[test]
-fn such_a_refusal_is_called_failed_only_after_the_engine_was_read_for_as_long_as_it_takes() {
-    side_by_side(&UNPROVEN, |case| {
+fn an_unconfirmed_refusal_fails_only_after_the_engine_stayed_on_its_old_image_for_resend_after() {
+    side_by_side(&UNCONFIRMED_CODES, |case| {
         let stage = refused(case, "never");
         let ran = run(&stage);
         let read = |arrival: &dlc_fleet::simulator::Arrival| arrival.action == LIST_ENGINES;
@@ -140,7 +144,7 @@ fn such_a_refusal_is_called_failed_only_after_the_engine_was_read_for_as_long_as
             match outcome.as_str() {
                 "failed" => assert_eq!(reason, code(case), "{case}: {id}"),
                 "not-started" => assert!(STOP.contains(&case), "{case}: {id}"),
-                other => assert!(other == "switched" && MAY_PASS.contains(&case), "{case}: {id} is {other}"),
+                other => assert!(other == "switched" && TEMPORARY.contains(&case), "{case}: {id} is {other}"),
             }
         }
         run_to_the_end(&stage, case);
@@ -150,8 +154,8 @@ fn such_a_refusal_is_called_failed_only_after_the_engine_was_read_for_as_long_as
 }
 
 #[test]
-fn a_run_that_is_interrupted_after_such_a_refusal_does_not_send_again_early() {
-    let cases = [("INT", "never"), ("KILL", "never"), ("INT", "after 1s"), ("KILL", "after 1s")];
+fn a_run_after_an_interrupted_one_does_not_send_an_unconfirmed_refusal_again_too_early() {
+    let cases = [("INT", "never"), ("KILL", "never"), ("INT", "late 1s"), ("KILL", "late 1s")];
     side_by_side(&cases, |(name, applied)| {
         let case = format!("SIG{name}, applied {applied}");
         let stage = refused("FailedOperation", applied);
@@ -172,8 +176,8 @@ fn a_run_that_is_interrupted_after_such_a_refusal_does_not_send_again_early() {
 }
 
 #[test]
-fn such_a_refusal_is_unknown_where_engines_are_not_read_and_nothing_is_sent_again() {
-    side_by_side(&UNPROVEN, |case| {
+fn an_unconfirmed_refusal_is_unknown_without_verification_and_not_sent_again() {
+    side_by_side(&UNCONFIRMED_CODES, |case| {
         let stage = refused(case, "never");
         for _ in 1..=2 {
             let ran = stage.run_json(&["--no-verify"]);
@@ -190,12 +194,12 @@ fn such_a_refusal_is_unknown_where_engines_are_not_read_and_nothing_is_sent_agai
 }
 
 #[test]
-fn a_switch_that_was_applied_before_such_a_refusal_is_accepted_where_nobody_waits() {
+fn a_switch_that_was_applied_before_an_unconfirmed_refusal_is_accepted_with_no_wait() {
     side_by_side(&["FailedOperation", "undocumented Odd.Code"], |case| {
         let stage = refused(case, "before");
         for _ in 1..=2 {
             let ran = stage.run_json(&["--no-wait", "--resend-after", "2s"]);
-            assert_tells_the_truth(&stage, &ran, case);
+            assert_no_false_failure(&stage, &ran, case);
         }
         let stats = stage.simulator.stats();
         assert_eq!((stage.requests(), stats.applied), (ENGINES, ENGINES as u64), "{case}");
@@ -203,7 +207,7 @@ fn a_switch_that_was_applied_before_such_a_refusal_is_accepted_where_nobody_wait
 }
 
 #[test]
-fn a_documented_refusal_that_proves_that_nothing_was_applied_fails_at_once() {
+fn a_documented_refusal_that_proves_not_applied_fails_at_once() {
     let proofs = [
         "InvalidParameter.ImageEngineTypeNotMatch",
         "InvalidParameter.ParameterNotFoundOrBeNone",

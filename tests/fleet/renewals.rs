@@ -1,4 +1,4 @@
-//! Keys that have to be renewed in the middle of a run: nobody is sent too fast for it, and nothing is sent unsigned.
+//! Keys that are renewed during a run: no request is sent too fast because of that, and none is sent unsigned.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,11 +25,11 @@ const TOKEN_FAILURE: &str = "AuthFailure.TokenFailure";
 /// From when until when there are no keys, counted from the start.
 const NO_KEYS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(7));
 
-/// A cloud whose keys are being renewed for a while. A call that nobody prepared waits for them.
+/// A cloud whose keys are being renewed for a while. A call without `prepare` waits for them.
 struct Renewing {
     simulator: Simulator,
     begun: Instant,
-    /// Where the renewal fails instead, once something was switched: for good, or for as long as there are no keys.
+    /// The error of the renewal, if it fails after the first switch: permanently, or while there are no keys.
     fails: Option<CallError>,
     switched: AtomicBool,
     prepared: Mutex<Instant>,
@@ -41,7 +41,7 @@ impl Renewing {
         Self { simulator, begun, fails, switched: AtomicBool::new(false), prepared: Mutex::new(begun) }
     }
 
-    /// What a call is signed with: the keys that were there when it was prepared, a moment ago.
+    /// Signs a call with the keys of its `prepare`, shortly before.
     async fn sign(&self) -> Result<(), CallError> {
         let prepared = *self.prepared.lock().expect("no panic");
         if prepared.elapsed() > Duration::from_secs(1) { self.keys().await } else { Ok(()) }
@@ -110,16 +110,16 @@ impl Cloud for Renewing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_do_not_pile_up_behind_a_renewal_that_takes_long() {
-    let told = Staging::new(jobs(150, 1), CALM).run_in(|simulator| Renewing::new(simulator, None)).await;
-    assert_eq!((told.count(Outcome::Switched), told.applied_once()), (150, true));
-    let worst = told.simulator.stats().action(SWITCH).peak_requests_per_second;
+async fn requests_do_not_accumulate_during_a_slow_renewal() {
+    let result = Staging::new(jobs(150, 1), CALM).run_in(|simulator| Renewing::new(simulator, None)).await;
+    assert_eq!((result.count(Outcome::Switched), result.applied_once()), (150, true));
+    let worst = result.simulator.stats().action(SWITCH).peak_requests_per_second;
     assert!(worst <= 20, "{worst} arrivals in one second");
-    assert!(told.ended.elapsed >= NO_KEYS.1, "the renewal must bite");
+    assert!(result.ended.elapsed >= NO_KEYS.1, "the renewal must bite");
 }
 
 #[tokio::test(start_paused = true)]
-async fn nor_does_reading() {
+async fn reads_do_not_accumulate_during_a_slow_renewal() {
     let mut plan = jobs(20, 1);
     for (number, job) in plan.iter_mut().enumerate() {
         job.key.region = Region::new(format!("ap-region-{number}"));
@@ -139,29 +139,29 @@ async fn nor_does_reading() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_that_fails_for_a_while_costs_attempts_and_no_engine() {
+async fn a_renewal_that_fails_for_a_while_costs_attempts_but_fails_no_engine() {
     let cause = "the token service does not answer".to_owned();
     let fails = Some(CallError::NotSent { cause });
-    let told = Staging::new(jobs(60, 1), CALM).run_in(|simulator| Renewing::new(simulator, fails)).await;
-    assert_eq!((told.count(Outcome::Switched), told.applied_once()), (60, true));
-    assert!(told.lines("not-sent") > 0, "the renewal must bite");
+    let result = Staging::new(jobs(60, 1), CALM).run_in(|simulator| Renewing::new(simulator, fails)).await;
+    assert_eq!((result.count(Outcome::Switched), result.applied_once()), (60, true));
+    assert!(result.lines("not-sent") > 0, "the renewal must bite");
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_keys_the_run_stops_and_says_so_and_nothing_more_is_sent() {
+async fn without_keys_the_run_stops_and_nothing_more_is_sent() {
     let cause = "the role cannot be assumed any more".to_owned();
     let fails = Some(CallError::NoCredentials { cause });
-    let told = Staging::new(jobs(60, 1), CALM).run_in(|simulator| Renewing::new(simulator, fails)).await;
-    let sent = told.simulator.stats().action(SWITCH).received;
+    let result = Staging::new(jobs(60, 1), CALM).run_in(|simulator| Renewing::new(simulator, fails)).await;
+    let sent = result.simulator.stats().action(SWITCH).received;
     assert!(
-        matches!(&told.ended.stopped, Some(StopReason::AccountRefused(reason)) if reason.code == "no-credentials")
+        matches!(&result.ended.stopped, Some(StopReason::AccountRefused(reason)) if reason.code == "no-credentials")
     );
-    // the next one may be on its way before the first has been written
+    // the next request may be sent before the first result is written
     assert!((1..=2).contains(&sent), "{sent}");
-    assert_eq!(told.lines("not-sent"), 1);
-    assert_eq!(told.count(Outcome::NotStarted), 59 - sent, "what was sent, and one that had its turn");
-    // the default wait is half an hour, and nothing can be seen without keys
-    assert!(told.ended.elapsed < Duration::from_secs(60), "{:?} of watching blindly", told.ended.elapsed);
+    assert_eq!(result.lines("not-sent"), 1);
+    assert_eq!(result.count(Outcome::NotStarted), 59 - sent, "what was sent, and one that had its turn");
+    // the default wait is 30 min, and nothing can be read without keys
+    assert!(result.ended.elapsed < Duration::from_secs(60), "{:?} of watching blindly", result.ended.elapsed);
 }
 
 const ROLE: &str = "qcs::cam::uin/100000000001:roleName/fleet";
@@ -171,16 +171,16 @@ fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let stats = stage.simulator.stats();
     assert_eq!((stats.applied_by_engine.len(), stats.applied_more_than_once.len()), (engines, 0));
-    // a busy machine may bunch an arrival or two; what piles up behind a renewal would be dozens
+    // a busy machine may delay one or two arrivals; requests that accumulate during a renewal would be dozens
     let worst = stats.action(SWITCH).peak_requests_per_second;
     assert!(worst <= 25, "{worst} arrivals in one second");
-    // what the tool itself let go is exact, however busy the machine is
+    // the count of the tool itself is exact on any machine
     let fastest = ran.stdout.split(" starts in any second").next().and_then(|text| text.rsplit(' ').next());
     let fastest: usize = fastest.and_then(|most| most.parse().ok()).expect("a count of starts");
     assert!(fastest <= 20, "{fastest} starts in one second");
 }
 
-/// Keys of a role that last so long, with a service whose clock is ahead. Returns the sets of keys that were asked for.
+/// Runs with short-lived keys of a role and a service whose clock is ahead. Returns the number of key sets requested.
 fn run_with_short_keys(scenario: &str, engines: usize) -> usize {
     let quick = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\n";
     let stage = Stage::new(&rows(engines), &format!("{quick}{scenario}"));
@@ -190,20 +190,20 @@ fn run_with_short_keys(scenario: &str, engines: usize) -> usize {
     let stats = stage.simulator.stats();
     assert_eq!(stats.answered(SWITCH, TOKEN_FAILURE), 0, "they were replaced in good time");
     let given = stats.answered(ASSUME_ROLE, OK);
-    // each renewal brings keys that are good for ten seconds more than the margin
+    // each renewal returns keys that are valid for ten seconds more than the margin
     let expected = 2 + begun.elapsed().as_secs() / 10;
     assert!(given as u64 <= expected, "{given} sets of keys, and at most {expected} were needed");
     given
 }
 
 #[test]
-fn keys_with_little_more_than_five_minutes_are_renewed_in_the_middle_of_a_run() {
+fn keys_that_expire_soon_are_renewed_during_a_run() {
     assert!(run_with_short_keys("session_duration: 310s\n", 230) >= 2);
 }
 
 #[test]
-fn keys_expire_by_the_clock_of_the_service_and_not_by_that_of_this_machine() {
-    // by this machine's clock they would seem to last ten minutes longer, or to have expired from the start
+fn keys_expire_by_the_clock_of_the_service() {
+    // by the clock of this machine they would be valid for ten minutes longer, or expired from the start
     let sets = ["10m", "-10m"].map(|skew| {
         let sets = run_with_short_keys(&format!("session_duration: 310s\nclock_skew: {skew}\n"), 230);
         assert!(sets >= 2, "{skew}: {sets}");
@@ -218,10 +218,10 @@ fn keys_expire_by_the_clock_of_the_service_and_not_by_that_of_this_machine() {
     );
 }
 
-/// Slow enough for some fifty requests to be under way at once.
+/// Slow enough for about 50 requests in flight.
 const SLOW: &str = "latency: {median: 2500ms, max: 3s}\nswitching: {min: 300ms, max: 600ms}\n";
 
-/// Begins a run with a role, and ends its session once so many requests have come.
+/// Starts a run with a role, and ends its session after a number of requests.
 fn run_and_end_the_session(stage: &Stage, after: usize, flags: &[&str]) -> Ran {
     let mut command = stage.command(&["--yes", "--role-arn", ROLE]);
     command.args(flags);
@@ -232,7 +232,7 @@ fn run_and_end_the_session(stage: &Stage, after: usize, flags: &[&str]) -> Ran {
 }
 
 #[test]
-fn a_token_that_is_refused_in_the_middle_of_a_run_is_replaced_once_for_all_requests_under_way() {
+fn a_token_that_is_refused_during_a_run_is_replaced_once_for_all_requests_in_flight() {
     let stage = Stage::new(&rows(120), SLOW);
     let ran = run_and_end_the_session(&stage, 40, &[]);
     assert_done(&stage, 120, &ran);
@@ -250,7 +250,7 @@ fn a_token_that_is_refused_in_the_middle_of_a_run_is_replaced_once_for_all_reque
 }
 
 #[test]
-fn a_role_that_is_taken_away_in_the_middle_of_a_run_stops_it_and_says_why() {
+fn a_role_that_is_revoked_during_a_run_stops_it_with_the_reason() {
     let denied = "{fault: AuthFailure.UnauthorizedOperation, action: AssumeRole, from: 100ms}";
     let stage = Stage::new(&rows(60), &format!("{CALM}faults:\n  - {denied}\n"));
     let ran = run_and_end_the_session(&stage, 10, &["--output", "json"]);
@@ -268,7 +268,7 @@ fn a_role_that_is_taken_away_in_the_middle_of_a_run_stops_it_and_says_why() {
 }
 
 #[test]
-fn keys_that_cannot_be_renewed_are_used_for_as_long_as_they_are_good() {
+fn keys_that_cannot_be_renewed_are_used_until_they_expire() {
     let broken = "{fault: InternalError, action: AssumeRole, from: 100ms}";
     let stage = Stage::new(&rows(60), &format!("session_duration: 301s\n{CALM}faults:\n  - {broken}\n"));
     let ran = stage.run(&["--role-arn", ROLE, "--min-ready", "4s"]);
@@ -278,8 +278,8 @@ fn keys_that_cannot_be_renewed_are_used_for_as_long_as_they_are_good() {
 }
 
 #[test]
-fn a_token_service_that_hangs_holds_requests_back_and_does_not_let_them_go_together() {
-    let hangs = "{fault: no-response, action: AssumeRole, from: 100ms, times: 1}";
+fn a_token_service_that_hangs_delays_requests_without_a_burst_afterwards() {
+    let hangs = "{fault: hang, action: AssumeRole, from: 100ms, times: 1}";
     let stage = Stage::new(&rows(100), &format!("{CALM}faults:\n  - {hangs}\n"));
     let ran = run_and_end_the_session(&stage, 30, &["--request-timeout", "2s"]);
     assert_done(&stage, 100, &ran);

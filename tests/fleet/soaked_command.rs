@@ -94,7 +94,7 @@ fn a_wave_that_was_moved_in_its_soak_ends_the_run_with_5_until_it_is_brought_bac
     for told in ["wave canary failed its soak: DataEngine-0001 is on rolled-back", "run plan.yaml"] {
         assert!(ran.stdout.contains(told), "{told} is not told: {}", ran.stdout);
     }
-    assert!(stage.ledger().lines().last().expect("a line").contains("wave canary failed its soak"));
+    assert!(stage.ledger().lines().last().expect("a line").contains("did not pass its soak check"));
     let again = run(&stage);
     assert_eq!(again.code, Some(5), "nobody brought it back: {}", again.stderr);
     assert_eq!(again.json()["stopped"]["kind"], "soak-failed");

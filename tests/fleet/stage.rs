@@ -1,4 +1,4 @@
-//! A stage for tests of the real executable: a simulator over HTTP, a folder for plan and ledger, a command line.
+//! Runs the real executable in tests: a simulator over HTTP, a directory for plan and ledger, and commands.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,19 +17,19 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::SignalKind;
 
-/// Stands in every key, and must stand in nothing that any command prints or writes.
+/// Part of every key. No command may print or write it.
 pub const CANARY: &str = "cAnArY";
 pub const SECRET_ID: &str = "AKIDcAnArYcAnArY";
 pub const SECRET_KEY: &str = "cAnArY-secret-key";
 pub const TOKEN: &str = "cAnArY-token";
 
-/// So much of a secret is looked for: what is cut short shows it as well.
+/// Length of the pieces of a secret that are searched for, so that truncated secrets are found as well.
 const PIECE: usize = 16;
 
-/// The simulators of the tests that are under way, all of whose secrets are looked for in whatever is printed.
+/// The simulators of the running tests. The output of every command is searched for all of their secrets.
 static PLAYING: Mutex<BTreeMap<SocketAddr, Simulator>> = Mutex::new(BTreeMap::new());
 
-/// The ledger beside `plan.csv`; a service on this machine is a rehearsal and has one of its own.
+/// The ledger beside `plan.csv`; a service on this machine is a simulation and has its own ledger.
 pub const LEDGER: &str = "plan.simulated.ledger.jsonl";
 
 /// Longest time that any run of a test may take before it counts as hung.
@@ -44,7 +44,7 @@ pub struct Stage {
     _runtime: Runtime,
 }
 
-/// What one run of the executable left behind.
+/// The result of one run of the executable.
 pub struct Ran {
     pub code: Option<i32>,
     pub stdout: String,
@@ -59,7 +59,7 @@ impl Ran {
 }
 
 impl Ran {
-    /// What a failed test shows: how each row of the JSON document ended, else the whole result, and stderr.
+    /// Text for a failed assertion: the outcomes in the JSON document, or else stdout, and stderr.
     pub fn told(&self) -> String {
         let Ran { code, stdout, stderr } = self;
         match serde_json::from_str::<Value>(stdout) {
@@ -70,7 +70,7 @@ impl Ran {
         }
     }
 
-    /// How each row of the JSON document ended: outcome, and the code of its reason or nothing.
+    /// Outcome and reason code (or an empty string) of each row of the JSON document.
     pub fn ended(&self) -> BTreeMap<String, (String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let jobs = self.json()["jobs"].as_array().cloned().unwrap_or_default();
@@ -110,10 +110,10 @@ pub fn rows(count: usize) -> Vec<Row> {
 }
 
 impl Stage {
-    /// Where engines are unless a test says otherwise.
+    /// The region of engines, unless a test chooses another one.
     const REGION: &'static str = "ap-guangzhou";
 
-    /// Writes the rows as `plan.csv` and serves a world that holds them, in the weather of a scenario.
+    /// Writes the rows as `plan.csv`, and serves a world with their engines under a scenario.
     pub fn new(rows: &[Row], scenario: &str) -> Self {
         Self::with(Self::REGION, rows, scenario, Some(TOKEN))
     }
@@ -163,7 +163,7 @@ impl Stage {
         self.folder.path().join(name)
     }
 
-    /// `dlc-fleet run plan.csv` against the simulator, with waits that suit it.
+    /// `dlc-fleet run plan.csv` against the simulator, with short waits.
     pub fn command(&self, flags: &[&str]) -> Command {
         self.command_at(&format!("http://{}", self.address), "plan.csv", flags)
     }
@@ -173,7 +173,7 @@ impl Stage {
         self.command_at(&format!("http://{}", self.address), plan, flags)
     }
 
-    /// The same against another endpoint, which leads to the simulator or does not.
+    /// The same against another endpoint.
     pub fn command_at(&self, endpoint: &str, plan: &str, flags: &[&str]) -> Command {
         let mut command = executable(self.folder.path());
         command.args(["run", plan, "--endpoint", endpoint]);
@@ -185,7 +185,7 @@ impl Stage {
         command
     }
 
-    /// Runs to the end, without being asked.
+    /// Runs to the end, without confirmation.
     pub fn run(&self, flags: &[&str]) -> Ran {
         let flags: Vec<&str> = ["--yes"].iter().chain(flags).copied().collect();
         finish(self.command(&flags))
@@ -196,7 +196,7 @@ impl Stage {
         self.run(&[flags, &["--output", "json"]].concat())
     }
 
-    /// Where its engines are.
+    /// The region of its engines.
     pub fn region(&self) -> Region {
         Region::new(self.region)
     }
@@ -208,7 +208,7 @@ impl Stage {
         engine.expect("an engine of the plan")
     }
 
-    /// Puts an engine on an image version, running, as another client might.
+    /// Switches an engine to an image version as another client does.
     pub fn move_engine(&self, number: usize, image: &ImageVersionId) {
         self.simulator.with_world(|world| {
             assert!(world.set_image(&self.region(), &engine(number), Some(image.clone())));
@@ -225,7 +225,7 @@ impl Stage {
     }
 }
 
-/// Whatever the commands wrote beside the plan holds no key.
+/// Checks that no file beside the plan contains a key.
 impl Drop for Stage {
     fn drop(&mut self) {
         playing(|stages| stages.remove(&self.address));
@@ -233,7 +233,7 @@ impl Drop for Stage {
         for path in files.map(|file| file.path()).filter(|path| path.is_file()) {
             let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned();
             let found = shows_a_key(&text, &self.simulator.secrets());
-            assert!(!found || std::thread::panicking(), "a key stands in {}", path.display());
+            assert!(!found || std::thread::panicking(), "a key is in {}", path.display());
         }
     }
 }
@@ -242,30 +242,30 @@ fn playing<T>(act: impl FnOnce(&mut BTreeMap<SocketAddr, Simulator>) -> T) -> T 
     act(&mut PLAYING.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// True where a text holds one of the keys of a stage, or a piece of what a simulator handed out.
+/// True if a text contains a key of a stage or a piece of a secret that a simulator issued.
 fn shows_a_key(text: &str, handed_out: &[String]) -> bool {
     text.contains(CANARY) || handed_out.iter().any(|secret| text.contains(&secret[..PIECE]))
 }
 
-/// The executable, with keys and nothing else of this machine's environment.
+/// The executable, with test keys and no other variables of the environment.
 pub fn executable(folder: &Path) -> Command {
     restore_signals();
     let mut command = Command::new(env!("CARGO_BIN_EXE_dlc-fleet"));
-    // whoever runs the tests may have profiles in their own home
+    // the home directory of the developer may contain profiles
     command.current_dir(folder).env_clear().env("HOME", folder);
     command.env("TENCENTCLOUD_SECRET_ID", SECRET_ID).env("TENCENTCLOUD_SECRET_KEY", SECRET_KEY);
     command.env("TENCENTCLOUD_TOKEN", TOKEN);
-    // nobody listens there: no test leaves this machine, whichever keys it unsupported_actions
+    // no server listens there: no test sends requests to another machine
     command.env("DLC_FLEET_METADATA_ENDPOINT", "http://127.0.0.1:1");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// Restores the default of the signals that a shell makes its background jobs ignore (`nohup`, `&`): a program that is
-/// started inherits what is ignored, and not what is listened for.
+/// Restores the default of the signals that background jobs of a shell ignore (`nohup`, `&`): a child process inherits
+/// ignored signals, but not handlers.
 fn restore_signals() {
     static ONCE: Once = Once::new();
-    // a thread of its own, since a test may be asynchronous, and no runtime is dropped inside another
+    // a separate thread, because a runtime must not be dropped inside another one
     ONCE.call_once(|| std::thread::spawn(listen_for_signals).join().expect("signals can be listened for"));
 }
 
@@ -277,14 +277,14 @@ fn listen_for_signals() {
     }
 }
 
-/// Takes the keys out of a command's environment.
+/// Removes the keys from the environment of a command.
 pub fn without_keys(command: &mut Command) {
     for variable in ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN"] {
         command.env_remove(variable);
     }
 }
 
-/// Runs a command to its end; one that hangs is killed and fails the test.
+/// Runs a command to its end. A command that hangs is killed, and the test fails.
 pub fn finish(mut command: Command) -> Ran {
     wait_for(command.spawn().expect("the executable starts"))
 }
@@ -307,13 +307,13 @@ pub fn wait_for(child: Child) -> Ran {
     ran
 }
 
-/// Prints what a test counted, as a row of the README's table; `.ci/survives` collects the rows.
+/// Prints the counts of a test as a table row; `.ci/survives` collects the rows.
 #[expect(clippy::print_stdout, reason = "the counts are what such a test is run for")]
 pub fn survived(what: &str, counted: &str) {
     println!("survived: {what} | {counted}");
 }
 
-/// Checks cases that mostly wait, a few at a time.
+/// Checks a few cases at a time, because they mostly wait.
 pub fn side_by_side<C: Copy + Sync>(cases: &[C], check: impl Fn(C) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -333,11 +333,11 @@ pub fn signal(process: u32, name: &str) {
     assert!(status.expect("kill").success(), "kill -{name} {process}");
 }
 
-/// Waits until something holds; a test whose time never comes fails.
+/// Waits until a condition holds; fails after `PATIENCE`.
 pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(begun.elapsed() < PATIENCE, "timed out while waiting until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

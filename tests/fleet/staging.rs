@@ -1,4 +1,4 @@
-//! How one run of the library is staged in virtual time: a plan, a simulated cloud, a disk, signals, and listeners.
+//! Runs the library in virtual time for tests: a plan, a simulated cloud, a disk, signals and a listener.
 
 use std::io;
 use std::path::Path;
@@ -16,7 +16,7 @@ use jiff::SignedDuration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// A disk that keeps everything, or fails from a certain line on.
+/// A disk in memory, which can fail from a given line on.
 #[derive(Clone, Default)]
 pub struct Memo {
     pub lines: Arc<Mutex<Vec<String>>>,
@@ -40,41 +40,41 @@ impl Disk for Memo {
     }
 }
 
-/// What a listener heard.
+/// The events of a run, and when they happened.
 #[derive(Clone)]
-struct Story {
+struct RecordedEvents {
     tally: Tally,
     events: Vec<Event>,
     moments: Vec<Instant>,
 }
 
 #[derive(Clone)]
-struct Heard(Arc<Mutex<Story>>);
+struct Heard(Arc<Mutex<RecordedEvents>>);
 
 impl Listener for Heard {
     fn on_event(&mut self, _: Duration, event: &Event) {
-        let mut heard = self.0.lock().expect("no panic");
-        heard.tally.take(event);
-        heard.events.push(event.clone());
-        heard.moments.push(Instant::now());
+        let mut recorded = self.0.lock().expect("no panic");
+        recorded.tally.take(event);
+        recorded.events.push(event.clone());
+        recorded.moments.push(Instant::now());
     }
 }
 
-/// What a run left behind.
-pub struct Told {
+/// The result of a run.
+pub struct RunResult {
     pub simulator: Simulator,
     pub tally: Tally,
     pub events: Vec<Event>,
-    /// When each of them happened.
+    /// When each event happened.
     pub moments: Vec<Instant>,
     pub ended: Ended,
     pub ledger: Vec<String>,
     memory_before: History,
-    /// What was decided about each row before the first write.
+    /// The decision for each row before the first write.
     pub decisions: Vec<Decision>,
 }
 
-impl Told {
+impl RunResult {
     pub fn count(&self, outcome: Outcome) -> usize {
         self.tally.outcomes().of(outcome)
     }
@@ -83,17 +83,17 @@ impl Told {
         self.simulator.stats().applied_more_than_once.is_empty()
     }
 
-    /// The moments of the events that are meant.
-    pub fn when(&self, is_meant: impl Fn(&Event) -> bool) -> Vec<Instant> {
-        let told = self.events.iter().zip(&self.moments);
-        told.filter(|(event, _)| is_meant(event)).map(|(_, moment)| *moment).collect()
+    /// The moments of the events that match.
+    pub fn when(&self, matches: impl Fn(&Event) -> bool) -> Vec<Instant> {
+        let result = self.events.iter().zip(&self.moments);
+        result.filter(|(event, _)| matches(event)).map(|(_, moment)| *moment).collect()
     }
 
-    /// What the next run finds in the ledger.
+    /// The history that the next run reads from the ledger.
     pub fn history(&self) -> History {
         let mut history = self.memory_before.clone();
         for line in &self.ledger {
-            history.take(&Line::from_json(line).expect("a line")).expect("a legal line");
+            history.apply(&Line::from_json(line).expect("a line")).expect("a legal line");
         }
         history
     }
@@ -123,24 +123,24 @@ pub fn jobs(count: usize, waves: usize) -> Vec<Job> {
 
 pub type Meddling = (Duration, fn(&mut World));
 
-/// How one run is staged.
+/// The setup of one run.
 pub struct Staging {
     pub jobs: Vec<Job>,
     pub scenario: Scenario,
     pub options: RunOptions,
     pub disk: Memo,
-    /// Signals, and when they come.
+    /// Signals, and when they arrive.
     pub signals: Vec<(Duration, Signal)>,
     change_world: Box<dyn FnOnce(&mut World) + Send>,
-    /// What somebody else does to the world, and when.
+    /// Changes of the world by other clients, and when they happen.
     pub meddle: Option<Meddling>,
-    /// So many of the last rows name engines that the world does not have.
+    /// Number of the last rows whose engines the world does not have.
     pub missing: usize,
-    /// How long each wave soaks; those beyond do not.
+    /// Soak time of each wave; further waves do not soak.
     pub soaks: Vec<Duration>,
-    /// What earlier runs wrote.
+    /// The ledger of earlier runs.
     pub history: History,
-    /// The time on the wall, counted from the latest step of a job in that.
+    /// The wall-clock time, counted from the latest step of a job in that ledger.
     pub passed: SignedDuration,
 }
 
@@ -168,12 +168,12 @@ impl Staging {
         self.change_world = Box::new(change);
     }
 
-    pub async fn run(self) -> Told {
+    pub async fn run(self) -> RunResult {
         self.run_in(|simulator| simulator).await
     }
 
-    /// Runs in a cloud that is made of the simulator.
-    pub async fn run_in<C: Cloud>(mut self, make: impl FnOnce(Simulator) -> C) -> Told {
+    /// Runs in a cloud that wraps the simulator.
+    pub async fn run_in<C: Cloud>(mut self, make: impl FnOnce(Simulator) -> C) -> RunResult {
         let rows: Vec<(JobKey, bool)> = self
             .jobs
             .iter()
@@ -190,8 +190,8 @@ impl Staging {
         let decisions = preflight.decisions.clone();
         let header = Arc::new(self.header());
         let soaks_left = self.soaks_left(&header);
-        let story = Story { tally: Tally::new(&header), events: vec![], moments: vec![] };
-        let heard = Heard(Arc::new(Mutex::new(story)));
+        let story = RecordedEvents { tally: Tally::new(&header), events: vec![], moments: vec![] };
+        let recorded = Heard(Arc::new(Mutex::new(story)));
         let (sender, signals) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let begun = Instant::now();
@@ -212,7 +212,7 @@ impl Staging {
         let disk = Box::new(self.disk.clone());
         let path = Path::new("ledger");
         let writer = Writer::new(disk, path, &header.run_id, self.history, Check::default());
-        let listener = Box::new(heard.clone());
+        let listener = Box::new(recorded.clone());
         let (run_line, options) = (run_line(header.parent_run_id.clone()), self.options);
         let start = Start {
             cloud,
@@ -228,9 +228,9 @@ impl Staging {
             signals,
         };
         let ended = execute(start).await;
-        let Story { tally, events, moments } = heard.0.lock().expect("no panic").clone();
+        let RecordedEvents { tally, events, moments } = recorded.0.lock().expect("no panic").clone();
         let ledger = self.disk.lines.lock().expect("no panic").clone();
-        Told { simulator, tally, events, moments, ended, ledger, memory_before, decisions }
+        RunResult { simulator, tally, events, moments, ended, ledger, memory_before, decisions }
     }
 
     fn is_switched(&self, key: &JobKey) -> bool {

@@ -1,4 +1,4 @@
-//! A process that stands still for longer than it would wait for engines: no row ends before it was read.
+//! A process that is suspended for longer than it waits for engines: no row ends before its engine was read.
 
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -15,7 +15,7 @@ const ENGINES: usize = 6;
 const WAIT: &str = "3s";
 const SUSPENSION: Duration = Duration::from_millis(3_500);
 
-/// Engines converge while the process stands still, and not before.
+/// Engines converge during the suspension, not before.
 const CALM: &str = "latency: {median: 20ms, max: 60ms}\nswitching: {min: 800ms, max: 800ms}\n";
 
 fn command(stage: &Stage, flags: &[&str]) -> Command {
@@ -24,8 +24,8 @@ fn command(stage: &Stage, flags: &[&str]) -> Command {
     stage.command(&[&waits, flags].concat())
 }
 
-/// Stops the process for longer than it would wait, until the fleet is as a test wants it.
-fn stand_still(stage: &Stage, child: &Child, meanwhile: impl Fn()) {
+/// Suspends the process for longer than it waits, until `meanwhile` returns.
+fn suspend(stage: &Stage, child: &Child, meanwhile: impl Fn()) {
     signal(child.id(), "STOP");
     meanwhile();
     std::thread::sleep(SUSPENSION);
@@ -38,7 +38,7 @@ fn stand_still(stage: &Stage, child: &Child, meanwhile: impl Fn()) {
     signal(child.id(), "CONT");
 }
 
-/// Requests whose acceptance is on record.
+/// Requests that the ledger records as accepted.
 fn accepted(stage: &Stage) -> usize {
     stage.ledger().matches(r#""kind":"accepted""#).count()
 }
@@ -49,40 +49,40 @@ fn assert_all_switched(stage: &Stage, ran: &Ran, requests: usize) {
 }
 
 #[test]
-fn engines_that_converged_during_a_standstill_are_switched() {
+fn engines_that_converged_during_a_suspension_are_switched() {
     let stage = Stage::new(&rows(ENGINES), CALM);
     let child = command(&stage, &[]).spawn().expect("it starts");
     wait_until("every request is accepted", || accepted(&stage) == ENGINES);
-    stand_still(&stage, &child, || {});
+    suspend(&stage, &child, || {});
     assert_all_switched(&stage, &wait_for(child), ENGINES);
 }
 
 #[test]
-fn the_time_of_a_standstill_does_not_count_for_engines_that_take_longer() {
+fn the_suspended_time_does_not_count_for_engines_that_take_longer() {
     let stage = Stage::new(&rows(ENGINES), &format!("{CALM}faults: [{{fault: never-switches}}]\n"));
     let child = command(&stage, &[]).spawn().expect("it starts");
     wait_until("every request is accepted", || accepted(&stage) == ENGINES);
     signal(child.id(), "STOP");
     std::thread::sleep(SUSPENSION);
     signal(child.id(), "CONT");
-    // long enough for a read that shows them on their way
+    // long enough for a read that shows them converging
     std::thread::sleep(Duration::from_secs(1));
     (0..ENGINES).for_each(|number| stage.move_engine(number, &ImageVersionId::new("image-new")));
     assert_all_switched(&stage, &wait_for(child), ENGINES);
 }
 
 #[test]
-fn requests_under_way_at_a_standstill_are_switched() {
+fn requests_in_flight_during_a_suspension_are_switched() {
     let stage =
         Stage::new(&rows(ENGINES), &CALM.replace("median: 20ms, max: 60ms", "median: 500ms, max: 500ms"));
     let child = command(&stage, &["--request-timeout", "2s"]).spawn().expect("it starts");
     wait_until("every request has arrived", || stage.requests() == ENGINES);
-    stand_still(&stage, &child, || {});
+    suspend(&stage, &child, || {});
     assert_all_switched(&stage, &wait_for(child), ENGINES);
 }
 
 #[test]
-fn unconfirmed_requests_that_were_applied_before_or_during_a_standstill_are_switched() {
+fn unconfirmed_requests_that_were_applied_before_or_during_a_suspension_are_switched() {
     let faults = [
         "{fault: reset-after-reading, applied: before, times: 1}",
         "{fault: InternalError, applied: before, times: 1}",
@@ -92,7 +92,7 @@ fn unconfirmed_requests_that_were_applied_before_or_during_a_standstill_are_swit
         let stage = Stage::new(&rows(ENGINES), &format!("{CALM}faults: [{fault}]\n"));
         let child = command(&stage, &[]).spawn().expect("it starts");
         wait_until("every request has arrived", || stage.requests() == ENGINES);
-        stand_still(&stage, &child, || {
+        suspend(&stage, &child, || {
             wait_until("all are applied", || stage.simulator.stats().applied == ENGINES as u64);
         });
         assert_all_switched(&stage, &wait_for(child), ENGINES);
@@ -100,7 +100,7 @@ fn unconfirmed_requests_that_were_applied_before_or_during_a_standstill_are_swit
 }
 
 #[test]
-fn an_engine_that_was_busy_before_a_standstill_is_switched() {
+fn an_engine_that_was_busy_before_a_suspension_is_switched() {
     let stage = Stage::new(&rows(ENGINES), CALM);
     let set_all = |state| {
         stage.simulator.with_world(|world| {
@@ -111,19 +111,19 @@ fn an_engine_that_was_busy_before_a_standstill_is_switched() {
     };
     set_all(EngineState::INITIALISING);
     let child = command(&stage, &[]).spawn().expect("it starts");
-    wait_until("the run has begun", || stage.ledger().contains(r#""kind":"run-started""#));
-    stand_still(&stage, &child, || set_all(EngineState::RUNNING));
+    wait_until("the run has started", || stage.ledger().contains(r#""kind":"run-started""#));
+    suspend(&stage, &child, || set_all(EngineState::RUNNING));
     assert_all_switched(&stage, &wait_for(child), ENGINES);
 }
 
 #[test]
-fn requests_that_are_throttled_until_a_standstill_are_sent_after_it() {
+fn requests_that_are_throttled_until_a_suspension_are_sent_after_it() {
     let stage =
         Stage::new(&rows(ENGINES), &format!("{CALM}faults: [{{fault: RequestLimitExceeded, until: 3s}}]\n"));
     let child = command(&stage, &[]).spawn().expect("it starts");
     let throttled = || stage.simulator.stats().answered(SWITCH, "RequestLimitExceeded");
     wait_until("requests are throttled", || throttled() >= 2);
-    stand_still(&stage, &child, || {});
+    suspend(&stage, &child, || {});
     let ran = wait_for(child);
     assert_all_switched(&stage, &ran, ENGINES + throttled());
 }
@@ -144,17 +144,17 @@ fn soaking(stage: &Stage) -> Command {
 }
 
 #[test]
-fn a_wave_that_soaked_during_a_standstill_is_read_before_it_is_judged() {
+fn a_wave_that_soaked_during_a_suspension_is_read_before_its_soak_check_ends() {
     let stage = Stage::new(&rows(ENGINES), CALM);
     let child = soaking(&stage).spawn().expect("it starts");
     wait_until("the canary soaks", || stage.ledger().matches(r#""kind":"switched""#).count() == 2);
-    stand_still(&stage, &child, || {});
+    suspend(&stage, &child, || {});
     assert_all_switched(&stage, &wait_for(child), ENGINES);
 }
 
 #[test]
-fn a_wave_that_is_being_read_at_a_standstill_is_read_again_before_it_is_judged() {
-    // each read takes a while, so that the one after the soak is under way when the process stops
+fn a_wave_that_is_being_read_at_a_suspension_is_read_again_before_its_soak_check_ends() {
+    // reads are slow, so that the one after the soak is running when the process is suspended
     let slow = "latency: {median: 400ms, max: 400ms}\nswitching: {min: 200ms, max: 400ms}\n";
     let stage = Stage::new(&rows(ENGINES), slow);
     let child = soaking(&stage).spawn().expect("it starts");
@@ -162,6 +162,6 @@ fn a_wave_that_is_being_read_at_a_standstill_is_read_again_before_it_is_judged()
     let reads = || stage.simulator.stats().action(LIST_ENGINES).received;
     let before = reads();
     wait_until("the canary is read again", || reads() > before);
-    stand_still(&stage, &child, || {});
+    suspend(&stage, &child, || {});
     assert_all_switched(&stage, &wait_for(child), ENGINES);
 }

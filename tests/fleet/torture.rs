@@ -1,13 +1,13 @@
-//! A ledger under torture: cut at every byte, every byte changed, every line dropped, repeated and moved.
+//! Damages a ledger in every way: cut at every byte, every byte changed, every line dropped, repeated and moved.
 //!
-//! Whatever is done to it, reading it gives either exactly what its whole lines before the damage say, or a refusal
-//! that names the damaged line. `cargo test` tortures a sample. All of it, with its counts:
+//! A read of the damaged ledger must give exactly the state after the lines before the damage, or an error with the number
+//! of the damaged line. `cargo test` checks a sample. All of them, with counts:
 //! `DLC_FLEET_TORTURE=all cargo test --release --test fleet torture -- --nocapture`
 
 mod damage;
 mod oracle;
 mod real;
-pub mod story;
+pub mod test_ledger;
 
 use std::fs;
 use std::path::Path;
@@ -19,9 +19,9 @@ use dlc_fleet::ledger::{LedgerError, open, read};
 
 use crate::stage::survived;
 use damage::{Damage, Kind};
-pub use oracle::{JobResult, Oracle};
+pub use oracle::{Oracle, ReadOutcome};
 
-/// Whether all of it was asked for.
+/// True if all damages are checked, not a sample.
 fn is_whole() -> bool {
     std::env::var_os("DLC_FLEET_TORTURE").is_some_and(|value| value == "all")
 }
@@ -29,20 +29,20 @@ fn is_whole() -> bool {
 fn oracle(prefix: &str) -> Oracle {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("plan.ledger.jsonl");
-    story::write(&path, prefix);
+    test_ledger::write(&path, prefix);
     Oracle::new(fs::read(path).expect("a ledger"))
 }
 
-/// What came of all damages of one kind.
+/// The counts of one kind of damage.
 #[derive(Debug, Default)]
 struct Count {
     done: AtomicUsize,
     resumed: AtomicUsize,
     refused: AtomicUsize,
-    /// Refused as written by a later version, which a changed schema looks like.
+    /// Refused as written by a later version, because the schema was changed.
     newer: AtomicUsize,
     panicked: AtomicUsize,
-    /// Anything else than what had to come of it.
+    /// Other results than expected.
     changed: AtomicUsize,
 }
 
@@ -51,20 +51,20 @@ impl Count {
         number(self).load(Ordering::Relaxed)
     }
 
-    fn note(&self, result: &JobResult) {
+    fn add(&self, result: &ReadOutcome) {
         let number = match result {
-            JobResult::Resumed(_) => &self.resumed,
-            JobResult::Refused(_) => &self.refused,
-            JobResult::Newer(_) => &self.newer,
-            JobResult::Panicked => &self.panicked,
-            JobResult::Changed(_) => &self.changed,
+            ReadOutcome::Resumed(_) => &self.resumed,
+            ReadOutcome::Refused(_) => &self.refused,
+            ReadOutcome::Newer(_) => &self.newer,
+            ReadOutcome::Panicked => &self.panicked,
+            ReadOutcome::Changed(_) => &self.changed,
         };
         self.done.fetch_add(1, Ordering::Relaxed);
         number.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Inflicts damages one after the other, on all cores, and counts what comes of them.
+/// Applies every damage, on all cores, and counts the results.
 fn torture(oracle: &Oracle, damages: &[Damage]) -> Vec<(Kind, Count)> {
     let counts: Vec<(Kind, Count)> = Kind::ALL.map(|kind| (kind, Count::default())).into();
     let next = AtomicUsize::new(0);
@@ -73,19 +73,19 @@ fn torture(oracle: &Oracle, damages: &[Damage]) -> Vec<(Kind, Count)> {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(damage) = damages.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let bytes = damage.inflict(oracle);
+                    let bytes = damage.apply(oracle);
                     let (result, expected) = (oracle.judge(&bytes), damage.expected(oracle));
-                    let result = if result == expected || result == JobResult::Panicked {
+                    let result = if result == expected || result == ReadOutcome::Panicked {
                         result
                     } else {
-                        JobResult::Changed(format!("{damage:?}: {result:?} where {expected:?} is due"))
+                        ReadOutcome::Changed(format!("{damage:?}: {result:?} where {expected:?} expected"))
                     };
-                    if let JobResult::Changed(what) = &result {
-                        tell(what);
+                    if let ReadOutcome::Changed(what) = &result {
+                        print(what);
                     }
                     let (_, count) =
                         counts.iter().find(|(kind, _)| *kind == damage.kind()).expect("every kind is there");
-                    count.note(&result);
+                    count.add(&result);
                 }
             });
         }
@@ -93,15 +93,15 @@ fn torture(oracle: &Oracle, damages: &[Damage]) -> Vec<(Kind, Count)> {
     counts
 }
 
-/// Shows what came out wrong; the test that follows fails because of it.
+/// Prints a wrong result, before the test fails.
 #[expect(clippy::print_stderr, reason = "the reason of a failure")]
-fn tell(what: &str) {
+fn print(what: &str) {
     eprintln!("{what}");
 }
 
 #[test]
-fn whatever_is_done_to_a_ledger_it_resumes_truly_or_names_the_line() {
-    let begun = Instant::now();
+fn a_damaged_ledger_is_resumed_correctly_or_refused_with_its_line() {
+    let started = Instant::now();
     let (oracle, other) = (oracle("a"), oracle("b"));
     assert!(oracle.lines() >= 200, "{} lines", oracle.lines());
     let damages = damage::all(&oracle, &other, is_whole());
@@ -109,15 +109,15 @@ fn whatever_is_done_to_a_ledger_it_resumes_truly_or_names_the_line() {
     let total =
         |number: fn(&Count) -> &AtomicUsize| counts.iter().map(|(_, count)| count.of(number)).sum::<usize>();
     let done =
-        |(kind, count): &(Kind, Count)| format!("{} {}", format::count(count.of(|c| &c.done)), kind.words());
+        |(kind, count): &(Kind, Count)| format!("{} {}", format::count(count.of(|c| &c.done)), kind.name());
     survived(
         &format!(
-            "a ledger of {} lines and {} bytes, damaged in every place",
+            "a ledger of {} lines and {} bytes, damaged at every position",
             oracle.lines(),
             format::count(oracle.bytes().len())
         ),
         &format!(
-            "{}: {} resumed with exactly the lines before, {} refused by line ({} of them as of a later version); \
+            "{}: {} resumed with exactly the lines before the damage, {} refused by line ({} of them as of a later version); \
              outcomes changed {}, panics {} ({} s)",
             counts.iter().map(done).collect::<Vec<_>>().join(", "),
             format::count(total(|count| &count.resumed)),
@@ -125,34 +125,34 @@ fn whatever_is_done_to_a_ledger_it_resumes_truly_or_names_the_line() {
             total(|count| &count.newer),
             total(|count| &count.changed),
             total(|count| &count.panicked),
-            begun.elapsed().as_secs(),
+            started.elapsed().as_secs(),
         ),
     );
     assert_eq!(total(|count| &count.done), damages.len());
     assert_eq!((total(|count| &count.changed), total(|count| &count.panicked)), (0, 0));
     for (kind, count) in &counts {
-        assert!(count.of(|count| &count.done) > 0, "nothing was done of {kind:?}");
+        assert!(count.of(|count| &count.done) > 0, "no damage of {kind:?}");
     }
 }
 
 #[test]
-fn the_torture_would_notice_a_reader_that_believes_what_it_is_given() {
+fn the_torture_detects_a_reader_that_does_not_verify_lines() {
     let oracle = oracle("a");
     let damages = damage::all(&oracle, &oracle, false);
     let lines: Vec<&[u8]> = oracle.bytes().split_inclusive(|byte| *byte == b'\n').collect();
     let wrong = damages.iter().filter(|damage| {
-        // such a reader takes every line that looks like one
-        let bytes = damage.inflict(&oracle);
-        let believed =
+        // such a reader accepts every line of the original ledger
+        let bytes = damage.apply(&oracle);
+        let accepted =
             bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| lines.contains(line)).count();
-        JobResult::Resumed(believed) != damage.expected(&oracle)
+        ReadOutcome::Resumed(accepted) != damage.expected(&oracle)
     });
     assert!(wrong.count() > damages.len() / 2);
 }
 
-/// A sample through real files: opened, gone on with, read again.
+/// A sample in real files: open, continue, read again.
 #[test]
-fn a_damaged_file_is_opened_or_refused_as_its_bytes_are() {
+fn a_damaged_file_is_opened_or_refused_like_its_bytes() {
     let (oracle, other) = (oracle("a"), oracle("b"));
     let mut random = fastrand::Rng::with_seed(7);
     let mut damages = damage::all(&oracle, &other, false);
@@ -160,35 +160,35 @@ fn a_damaged_file_is_opened_or_refused_as_its_bytes_are() {
     let folder = tempfile::tempdir().expect("a folder");
     for (number, damage) in damages.iter().take(if is_whole() { 2_000 } else { 60 }).enumerate() {
         let path = folder.path().join(format!("{number}.jsonl"));
-        let bytes = damage.inflict(&oracle);
+        let bytes = damage.apply(&oracle);
         fs::write(&path, &bytes).expect("written");
         match (open(&path, "later"), damage.expected(&oracle)) {
-            (Ok((writer, set_aside)), JobResult::Resumed(lines)) => {
-                assert_eq!(writer.history(), oracle.memory_after(lines), "{damage:?}");
-                let kept = set_aside.map_or_else(Vec::new, |aside| fs::read(aside).expect("kept"));
+            (Ok((writer, torn_copy)), ReadOutcome::Resumed(lines)) => {
+                assert_eq!(writer.history(), oracle.history_after(lines), "{damage:?}");
+                let kept = torn_copy.map_or_else(Vec::new, |copy| fs::read(copy).expect("kept"));
                 drop(writer);
                 let file = fs::read(&path).unwrap_or_default();
                 assert_eq!([file, kept].concat(), bytes, "{damage:?}: nothing is lost");
-                goes_on(&path, &oracle, lines);
+                assert_next_run(&path, &oracle, lines);
             }
-            (Err(LedgerError::Damaged { line, .. }), JobResult::Refused(due))
-            | (Err(LedgerError::Newer { line, .. }), JobResult::Newer(due)) => {
+            (Err(LedgerError::Damaged { line, .. }), ReadOutcome::Refused(due))
+            | (Err(LedgerError::Newer { line, .. }), ReadOutcome::Newer(due)) => {
                 assert_eq!(line, due, "{damage:?}");
                 assert_eq!(
                     fs::read(&path).expect("there"),
                     bytes,
-                    "{damage:?}: a refused file is left alone"
+                    "{damage:?}: a refused file is not changed"
                 );
             }
-            (opened, due) => panic!("{damage:?}: {:?} where {due:?} is due", opened.map(|_| ())),
+            (opened, due) => panic!("{damage:?}: {:?} where {due:?} expected", opened.map(|_| ())),
         }
     }
 }
 
-/// A ledger that was resumed takes the next run's first line.
-fn goes_on(path: &Path, oracle: &Oracle, lines: usize) {
-    let (mut writer, set_aside) = open(path, "later").expect("the same file again");
-    assert_eq!(set_aside, None);
+/// The first line of a next run can be appended to a resumed ledger.
+fn assert_next_run(path: &Path, oracle: &Oracle, lines: usize) {
+    let (mut writer, torn_copy) = open(path, "later").expect("the same file again");
+    assert_eq!(torn_copy, None);
     writer.append(vec![oracle.next_run(lines)]).expect("written");
     drop(writer);
     assert_eq!(read(path).expect("whole").history.lines, lines as u64 + 1);

@@ -1,4 +1,4 @@
-//! Reads that fail once: the run goes on, and one answer is no proof that a site or a region is missing something.
+//! Reads that fail once: the run continues, and one response does not prove that an action or a region is not served.
 
 use dlc_fleet::cloud::sts::{ASSUME_ROLE, GET_CALLER_IDENTITY};
 use dlc_fleet::cloud::{LIST_ENGINES, LIST_IMAGES, SHOW_ENGINE};
@@ -9,8 +9,8 @@ const QUICK: &str =
     "latency: {median: 20ms, max: 60ms}\nswitching: {min: 300ms, max: 600ms}\naccount: \"100000000007\"\n";
 const ROLE: &str = "qcs::cam::uin/100000000007:roleName/fleet";
 
-/// What befalls a call that passes by itself.
-const PASSING: [&str; 19] = [
+/// Temporary faults of a call.
+const TEMPORARY: [&str; 19] = [
     "FailedOperation",
     "undocumented FailedOperation.GetEngineListFailed",
     "undocumented Odd.Code",
@@ -32,8 +32,8 @@ const PASSING: [&str; 19] = [
     "reset-after-reading",
 ];
 
-/// What does not pass: who calls, and what is asked for.
-const DEFINITIVE: [&str; 6] = [
+/// Permanent refusals, because of the caller or the request.
+const PERMANENT: [&str; 6] = [
     "AuthFailure.SignatureFailure",
     "AuthFailure.UnauthorizedOperation",
     "UnauthorizedOperation",
@@ -42,7 +42,7 @@ const DEFINITIVE: [&str; 6] = [
     "IpNotInWhitelist",
 ];
 
-/// A stage whose calls of one action meet something, so many times.
+/// A stage in which calls of one action have a fault a given number of times.
 fn stage(fault: &str, action: &str, times: usize) -> Stage {
     Stage::new(
         &rows(2),
@@ -50,49 +50,49 @@ fn stage(fault: &str, action: &str, times: usize) -> Stage {
     )
 }
 
-/// Does the same for each of these at once, since most of it is waiting.
-fn each(fates: &[&str], act: impl Fn(&str) + Sync) {
+/// Runs a check for each fault concurrently, because it mostly waits.
+fn each(faults: &[&str], act: impl Fn(&str) + Sync) {
     std::thread::scope(|scope| {
-        let started: Vec<_> = fates.iter().map(|fault| scope.spawn(|| act(fault))).collect();
+        let started: Vec<_> = faults.iter().map(|fault| scope.spawn(|| act(fault))).collect();
         for thread in started {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
     });
 }
 
-fn assert_went_on(ran: &Ran, fault: &str) {
+fn assert_continued(ran: &Ran, fault: &str) {
     assert_eq!(ran.code, Some(0), "{fault}: {}{}", ran.stdout, ran.stderr);
 }
 
 #[test]
-fn a_first_listing_that_fails_once_is_asked_for_again() {
-    each(&PASSING, |fault| {
-        // each of the eight listings may fail once
-        let stage = stage(fault, LIST_ENGINES, 8);
+fn a_first_listing_that_fails_once_is_repeated() {
+    each(&TEMPORARY, |fault| {
+        // each of the four listings may fail once
+        let stage = stage(fault, LIST_ENGINES, 4);
         let flags = ["--dry-run"];
         let mut command = stage.command(&flags);
         command.args(["--output", "json"]);
-        assert_went_on(&crate::stage::finish(command), fault);
+        assert_continued(&crate::stage::finish(command), fault);
         let stats = stage.simulator.stats();
         assert_eq!(stats.action(LIST_ENGINES).received, 16, "{fault}: each is read twice");
     });
 }
 
 #[test]
-fn a_run_whose_first_listing_and_list_of_images_fail_goes_on_to_the_end() {
+fn a_run_whose_first_engine_and_image_lists_fail_once_completes() {
     each(&["FailedOperation", "undocumented Odd.Code", "http-500"], |fault| {
         let stage = stage(fault, LIST_ENGINES, 1);
         let ran = stage.run(&[]);
-        assert_went_on(&ran, fault);
+        assert_continued(&ran, fault);
         assert_eq!(stage.simulator.stats().applied, 2, "{fault}");
         let stage = self::stage(fault, LIST_IMAGES, 1);
-        assert_went_on(&crate::stage::finish(stage.command(&["--dry-run"])), fault);
+        assert_continued(&crate::stage::finish(stage.command(&["--dry-run"])), fault);
     });
 }
 
 #[test]
-fn what_says_who_may_call_or_what_is_wrong_with_the_question_is_not_asked_again() {
-    each(&DEFINITIVE, |fault| {
+fn permanent_refusals_are_not_repeated() {
+    each(&PERMANENT, |fault| {
         let stage = stage(fault, LIST_ENGINES, 1);
         let ran = stage.run(&[]);
         let code = fault.trim_start_matches("undocumented ");
@@ -103,7 +103,7 @@ fn what_says_who_may_call_or_what_is_wrong_with_the_question_is_not_asked_again(
 }
 
 #[test]
-fn a_failure_that_stays_ends_the_command_with_its_code() {
+fn a_permanent_failure_ends_the_command_with_its_code() {
     each(&["FailedOperation", "undocumented Odd.Code"], |fault| {
         let stage = stage(fault, LIST_ENGINES, 1_000);
         let ran = stage.run(&["--max-attempts", "2"]);
@@ -115,29 +115,30 @@ fn a_failure_that_stays_ends_the_command_with_its_code() {
 
 #[test]
 fn the_first_call_of_sts_may_fail_once() {
-    let fates: Vec<&str> = PASSING.into_iter().filter(|fault| !fault.starts_with("ResourceInUse")).collect();
-    each(&fates, |fault| {
+    let faults: Vec<&str> =
+        TEMPORARY.into_iter().filter(|fault| !fault.starts_with("ResourceInUse")).collect();
+    each(&faults, |fault| {
         let asked = stage(fault, GET_CALLER_IDENTITY, 1);
         let flags = ["--dry-run", "--expect-account", "100000000007"];
-        assert_went_on(&crate::stage::finish(asked.command(&flags)), fault);
+        assert_continued(&crate::stage::finish(asked.command(&flags)), fault);
         let assumed = stage(fault, ASSUME_ROLE, 1);
-        assert_went_on(&crate::stage::finish(assumed.command(&["--dry-run", "--role-arn", ROLE])), fault);
+        assert_continued(&crate::stage::finish(assumed.command(&["--dry-run", "--role-arn", ROLE])), fault);
     });
 }
 
 #[test]
-fn one_answer_that_an_action_is_missing_is_not_believed() {
+fn one_response_that_an_action_is_missing_is_repeated() {
     for times in [1, 2, 4] {
         let stage = stage("InvalidAction", LIST_ENGINES, times);
         let ran = stage.run(&[]);
-        assert_went_on(&ran, &format!("InvalidAction, {times} times"));
+        assert_continued(&ran, &format!("InvalidAction, {times} times"));
         assert_eq!(stage.simulator.stats().applied, 2);
         assert_eq!(stage.simulator.stats().action(SHOW_ENGINE).received, 0, "the site has a listing");
     }
 }
 
 #[test]
-fn an_action_that_is_missing_each_time_is_missing() {
+fn an_action_that_is_missing_in_every_response_counts_as_missing() {
     let stage = Stage::new(&rows(2), &format!("{QUICK}unsupported_actions: [{LIST_ENGINES}]\n"));
     let ran = stage.run(&[]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
@@ -150,11 +151,11 @@ fn an_action_that_is_missing_each_time_is_missing() {
 }
 
 #[test]
-fn one_answer_that_a_region_is_not_served_is_not_believed() {
+fn one_response_that_a_region_is_not_served_is_repeated() {
     for times in [1, 2, 4] {
         let stage = stage("UnsupportedRegion", LIST_ENGINES, times);
         let ran = stage.run(&[]);
-        assert_went_on(&ran, &format!("UnsupportedRegion, {times} times"));
+        assert_continued(&ran, &format!("UnsupportedRegion, {times} times"));
         assert_eq!(stage.simulator.stats().applied, 2);
     }
     let stage = stage("UnsupportedRegion", LIST_ENGINES, 1_000);

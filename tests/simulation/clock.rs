@@ -1,4 +1,4 @@
-//! The clock on the wall: right, wrong, or jumping.
+//! The wall clock of the simulation, which may be wrong and may jump.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,36 +9,36 @@ use tokio::time::Instant;
 
 use crate::random::{between, chance};
 
-/// Seconds since 1970 at which every seed begins.
-const BEGINS: i64 = 1_800_000_000;
+/// Start of every simulation, in seconds since 1970.
+const START: i64 = 1_800_000_000;
 
-/// A clock; its clones are the same one.
+/// A clock. Clones share its offset.
 #[derive(Clone, Debug)]
 pub struct WallClock {
-    begun: Instant,
-    /// By how much it is wrong.
+    started: Instant,
+    /// Its error.
     off: Arc<Mutex<SignedDuration>>,
 }
 
 impl WallClock {
-    /// A clock that is right.
+    /// A correct clock.
     pub fn begin() -> Self {
-        Self { begun: Instant::now(), off: Arc::default() }
+        Self { started: Instant::now(), off: Arc::default() }
     }
 
-    /// What it shows.
+    /// The time that it shows.
     pub fn now(&self) -> Timestamp {
         let off = *self.off.lock().unwrap_or_else(PoisonError::into_inner);
-        let passed = SignedDuration::try_from(self.begun.elapsed()).unwrap_or_default();
-        Timestamp::from_second(BEGINS).unwrap_or_default() + passed + off
+        let passed = SignedDuration::try_from(self.started.elapsed()).unwrap_or_default();
+        Timestamp::from_second(START).unwrap_or_default() + passed + off
     }
 
-    /// Is set to something else, forwards or backwards.
+    /// Changes its error to a random one, forwards or backwards.
     pub fn jump(&self, random: &mut Rng) -> SignedDuration {
-        let far = between(random, Duration::from_millis(100), Duration::from_secs(3 * 86_400));
-        let far = SignedDuration::try_from(far).unwrap_or_default();
+        let offset = between(random, Duration::from_millis(100), Duration::from_secs(3 * 86_400));
+        let offset = SignedDuration::try_from(offset).unwrap_or_default();
         let mut off = self.off.lock().unwrap_or_else(PoisonError::into_inner);
-        *off = if chance(random, 0.5) { -far } else { far };
+        *off = if chance(random, 0.5) { -offset } else { offset };
         *off
     }
 }

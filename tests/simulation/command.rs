@@ -1,5 +1,5 @@
-//! The command as the executable runs it, from plan and ledger to the end of one run. The only file that knows how the
-//! tool is put together inside.
+//! Runs the command as the executable does, from plan and ledger to the end of one run. The only file that depends on the
+//! internal structure of the tool.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use dlc_fleet::ledger::{self, History, Retry, RunStarted, Writer, pasts};
 use dlc_fleet::run::{Preflight, Reader, RunOptions, Signals, Start, execute};
 
 use crate::clock::WallClock;
-use crate::disk::Platter;
-use crate::oracle::Witness;
+use crate::disk::LedgerDisk;
+use crate::oracle::OracleListener;
 use crate::service::Service;
 
-/// What a command begins with.
+/// The input of a command.
 pub struct Setup {
     pub run: String,
     pub service: Service,
-    pub platter: Platter,
-    /// What stands in the ledger.
+    pub disk: LedgerDisk,
+    /// The content of the ledger.
     pub ledger: Vec<u8>,
     pub jobs: Vec<Job>,
     pub waves: Vec<Wave>,
@@ -37,9 +37,9 @@ pub struct Setup {
 pub enum Ended {
     /// Its ledger cannot be read.
     LedgerRefused(String),
-    /// It sent nothing, because the fleet could not be seen or a target is not known.
+    /// It sent nothing, because the fleet could not be read or a row was refused.
     Refused(String),
-    /// The run came to its end.
+    /// The run ended.
     Ran {
         stopped: Option<StopReason>,
         /// Rows in its tally.
@@ -49,7 +49,7 @@ pub enum Ended {
 
 /// Runs the command.
 pub async fn command(setup: Setup) -> Ended {
-    let Setup { run, service, platter, ledger, jobs, waves, options, clock, signals, .. } = setup;
+    let Setup { run, service, disk, ledger, jobs, waves, options, clock, signals, .. } = setup;
     let allow_unlisted = setup.allow_unlisted;
     let options = RunOptions { retry: Retry { moved: setup.retry_moved, ..Retry::default() }, ..options };
     let path = Path::new("plan.ledger.jsonl");
@@ -57,9 +57,9 @@ pub async fn command(setup: Setup) -> Ended {
         Ok(loaded) => loaded,
         Err(error) => return Ended::LedgerRefused(error.to_string()),
     };
-    let clock_of_lines = clock.clone();
-    let writer = Writer::new(Box::new(platter), path, &run, loaded.history, loaded.check)
-        .with_clock(move || clock_of_lines.now());
+    let ledger_clock = clock.clone();
+    let writer = Writer::new(Box::new(disk), path, &run, loaded.history, loaded.check)
+        .with_clock(move || ledger_clock.now());
     let pasts = pasts(&jobs, writer.history());
     let cloud = Arc::new(service.clone());
     let reader = Reader::new(Arc::clone(&cloud), options);
@@ -78,8 +78,8 @@ pub async fn command(setup: Setup) -> Ended {
     }
     let soaks_left =
         ledger::remaining_soaks(&jobs, &waves, writer.history(), options.verifies(), clock.now());
-    let (header, run_line) = introduce(&run, jobs, waves, writer.history(), &options);
-    let witness = Witness::new(service, &header);
+    let (header, run_line) = headers(&run, jobs, waves, writer.history(), &options);
+    let listener = OracleListener::new(service, &header);
     let start = Start {
         cloud,
         reader,
@@ -90,14 +90,14 @@ pub async fn command(setup: Setup) -> Ended {
         preflight,
         writer,
         options,
-        listener: Box::new(witness.clone()),
+        listener: Box::new(listener.clone()),
         signals,
     };
     let ended = execute(start).await;
-    Ended::Ran { stopped: ended.stopped, counted: witness.tally().outcomes().total() }
+    Ended::Ran { stopped: ended.stopped, counted: listener.tally().outcomes().total() }
 }
 
-fn introduce(
+fn headers(
     run: &str,
     jobs: Vec<Job>,
     waves: Vec<Wave>,

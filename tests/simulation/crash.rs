@@ -1,4 +1,4 @@
-//! Runs one process until it ends, dies or stands still.
+//! Runs one process with crashes and suspensions.
 
 use std::any::Any;
 use std::future::poll_fn;
@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What a simulated death unwinds with.
+/// The panic payload of a simulated crash.
 #[derive(Debug)]
 pub struct Crashed;
 
-/// When a process dies or stands still.
+/// When a process crashes or is suspended.
 #[derive(Clone, Debug, Default)]
 pub struct Interruptions {
-    /// It dies instead of being polled for this time, counted from one.
+    /// It crashes instead of this poll, counted from one.
     pub dies_at_poll: Option<u64>,
-    /// Before which polls it is not run for how long, earliest first.
+    /// Before which polls it is suspended for how long, earliest first.
     pub suspensions: Vec<(u64, Duration)>,
-    /// Polls after which a process is taken to go round in circles.
+    /// Polls after which a process counts as endless.
     pub most_polls: u64,
 }
 
@@ -33,23 +33,23 @@ pub enum End<T> {
     Crashed,
     /// It panicked by itself.
     Panicked(String),
-    /// It went round in circles, or took longer than anything may take.
+    /// It exceeded the limit of polls or time.
     Endless,
 }
 
-/// Drives a process. `stood_still` hears of every suspension once it is over.
+/// Runs a process. `on_suspension` is called after every suspension.
 pub async fn drive<T>(
     process: impl Future<Output = T>,
     mut interruptions: Interruptions,
     longest: Duration,
-    mut stood_still: impl FnMut(Duration),
+    mut on_suspension: impl FnMut(Duration),
 ) -> End<T> {
     enum Step<T> {
         End(End<T>),
         Suspension(Duration),
     }
     let mut process = pin!(process);
-    let (mut polls, begun) = (0, Instant::now());
+    let (mut polls, started) = (0, Instant::now());
     interruptions.suspensions.reverse();
     loop {
         let step = poll_fn(|context| {
@@ -57,7 +57,7 @@ pub async fn drive<T>(
             if interruptions.dies_at_poll == Some(polls) {
                 return Poll::Ready(Step::End(End::Crashed));
             }
-            if polls > interruptions.most_polls || begun.elapsed() > longest {
+            if polls > interruptions.most_polls || started.elapsed() > longest {
                 return Poll::Ready(Step::End(End::Endless));
             }
             if let Some((_, span)) = interruptions.suspensions.pop_if(|(poll, _)| *poll <= polls) {
@@ -67,7 +67,7 @@ pub async fn drive<T>(
                 Ok(Poll::Pending) => Poll::Pending,
                 Ok(Poll::Ready(done)) => Poll::Ready(Step::End(End::Done(done))),
                 Err(panic) if panic.is::<Crashed>() => Poll::Ready(Step::End(End::Crashed)),
-                Err(panic) => Poll::Ready(Step::End(End::Panicked(words(&*panic)))),
+                Err(panic) => Poll::Ready(Step::End(End::Panicked(panic_message(&*panic)))),
             }
         })
         .await;
@@ -75,13 +75,13 @@ pub async fn drive<T>(
             Step::End(end) => return end,
             Step::Suspension(span) => {
                 tokio::time::advance(span).await;
-                stood_still(span);
+                on_suspension(span);
             }
         }
     }
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }

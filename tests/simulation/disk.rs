@@ -1,4 +1,4 @@
-//! The disk that the ledger is on: it forgets what was not synced, tears lines and fails.
+//! The disk of the ledger: a crash loses what was not synced, lines are torn, and writes fail.
 
 use std::io;
 use std::panic::resume_unwind;
@@ -11,7 +11,7 @@ use crate::crash::Crashed;
 use crate::records::Records;
 use crate::trace::Trace;
 
-/// What happens to the writes of one run.
+/// The disk faults of one run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DiskFaults {
     /// The process dies while this line is written, counted from one.
@@ -29,22 +29,22 @@ struct State {
     bytes: Vec<u8>,
     /// How many of the bytes survive a crash.
     durable: usize,
-    /// What the durable bytes say.
+    /// The records in the durable bytes.
     records: Records,
     faults: DiskFaults,
     lines: u64,
     syncs: u64,
-    /// What a line of the ledger was that is no JSON or out of order.
+    /// The first line that is no JSON or out of order.
     broken: Option<String>,
     random: Rng,
     trace: Trace,
 }
 
-/// A disk; its clones are the same one.
+/// A disk. Clones share its state.
 #[derive(Clone, Debug)]
-pub struct Platter(Arc<Mutex<State>>);
+pub struct LedgerDisk(Arc<Mutex<State>>);
 
-impl Platter {
+impl LedgerDisk {
     pub fn new(random: Rng, trace: Trace) -> Self {
         Self(Arc::new(Mutex::new(State {
             bytes: Vec::new(),
@@ -60,17 +60,17 @@ impl Platter {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // a simulated crash poisons it, and leaves it as it is to be found
+        // a simulated crash poisons the mutex, and the next process uses the state as it is
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a new process finds: a torn last line is set aside, and `faults` are what will go wrong.
+    /// The content for a new process, without a torn last line; `faults` are the faults of its run.
     pub fn begin_run(&self, faults: DiskFaults) -> Vec<u8> {
         let mut state = self.state();
         let whole = state.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
         if whole < state.bytes.len() {
             let torn = state.bytes.len() - whole;
-            state.trace.say("disk", || format!("{torn} bytes of a torn line are set aside"));
+            state.trace.say("disk", || format!("{torn} bytes of a torn line are removed"));
         }
         state.bytes.truncate(whole);
         state.durable = whole;
@@ -82,7 +82,7 @@ impl Platter {
         state.bytes.clone()
     }
 
-    /// The process has died: bytes that were not synced may be lost, from any one on.
+    /// After a crash a random part of the bytes that were not synced is lost.
     pub fn crash(&self) {
         let mut state = self.state();
         let unsynced = state.bytes.len() - state.durable;
@@ -94,18 +94,18 @@ impl Platter {
         state.bytes.truncate(kept);
     }
 
-    /// Looks at what is durable.
-    pub fn with_records<T>(&self, look: impl FnOnce(&Records) -> T) -> T {
-        look(&self.state().records)
+    /// Reads the durable records.
+    pub fn with_records<T>(&self, read: impl FnOnce(&Records) -> T) -> T {
+        read(&self.state().records)
     }
 
-    /// What was wrong with a line, where one was.
+    /// The first invalid line, if any.
     pub fn broken(&self) -> Option<String> {
         self.state().broken.clone()
     }
 }
 
-impl Disk for Platter {
+impl Disk for LedgerDisk {
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         state.lines += 1;
@@ -140,7 +140,7 @@ impl Disk for Platter {
         let State { bytes, durable, records, broken, .. } = &mut *state;
         let fresh = bytes[*durable..].split_inclusive(|byte| *byte == b'\n');
         for line in fresh.filter(|line| line.ends_with(b"\n")) {
-            if let Err(what) = records.take(line) {
+            if let Err(what) = records.add(line) {
                 broken.get_or_insert(what);
             }
         }

@@ -1,11 +1,11 @@
-//! One engine as it really is, and as it was at any time before.
+//! The true state of one engine, now and at any earlier moment.
 
 use std::time::Duration;
 
 use dlc_fleet::cloud::EngineKind;
 use dlc_fleet::job::{DataEngineId, DataEngineName, Region};
 
-/// Time since the seed began.
+/// Time since the start of the simulation.
 pub type Moment = Duration;
 
 pub const FAILED: i64 = -1;
@@ -24,7 +24,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// True where it is on this image: the major version, or the minor one.
+    /// True if it is on this image, as the major or the minor version.
     pub fn is_on(&self, target: &str) -> bool {
         self.image == target || self.child == target
     }
@@ -34,13 +34,13 @@ impl Shown {
     }
 }
 
-/// A switch on its way.
+/// A switch in progress.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// Tells it from those before and after.
+    /// Identifies the switch.
     pub serial: u64,
     pub to: (String, String),
-    /// What the engine was before, for one that comes back.
+    /// What the engine showed before, in case it returns to that.
     pub from: Shown,
 }
 
@@ -52,15 +52,15 @@ pub struct Engine {
     pub name: DataEngineName,
     pub kind: EngineKind,
     pub type_detail: &'static str,
-    /// What it showed from which moment on; nothing where it is deleted.
+    /// What it showed from which moment on; none once it is deleted.
     history: Vec<(Moment, Option<Shown>)>,
     pub operation: Option<Operation>,
-    /// True where no plan names it.
+    /// True if no plan contains it.
     pub bystander: bool,
-    /// True once somebody else switched it, or it failed or was suspended by itself.
-    pub disturbed: bool,
-    /// True once somebody else moved it to a target of the plan.
-    pub brought_by_others: bool,
+    /// True once another client switched it, or it failed or was suspended.
+    pub changed_by_others: bool,
+    /// True once another client switched it to a target of the plan.
+    pub switched_to_target_by_others: bool,
 }
 
 impl Engine {
@@ -74,12 +74,12 @@ impl Engine {
             history: vec![(Moment::ZERO, Some(shown))],
             operation: None,
             bystander: false,
-            disturbed: false,
-            brought_by_others: false,
+            changed_by_others: false,
+            switched_to_target_by_others: false,
         }
     }
 
-    /// What it shows now; nothing where it is deleted.
+    /// What it shows now; none if it is deleted.
     pub fn now(&self) -> Option<&Shown> {
         self.history.last().and_then(|(_, shown)| shown.as_ref())
     }
@@ -90,13 +90,13 @@ impl Engine {
         self.history[position.saturating_sub(1)].1.as_ref()
     }
 
-    /// True where it existed at every moment from this one on.
+    /// True if it existed at every moment from this one on.
     pub fn existed_since(&self, moment: Moment) -> bool {
         let first = self.history.partition_point(|(at, _)| *at <= moment).saturating_sub(1);
         self.history[first..].iter().all(|(_, shown)| shown.is_some())
     }
 
-    /// From `at` on it shows something else.
+    /// Sets what it shows from `at` on.
     pub fn show(&mut self, at: Moment, shown: Option<Shown>) {
         self.history.push((at, shown));
     }

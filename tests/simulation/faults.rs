@@ -1,4 +1,4 @@
-//! What may go wrong: every kind of fault, which of them a seed has, and how often each of them strikes.
+//! The kinds of fault, which of them a seed has, and how often each occurs.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::random::{between, chance, up_to};
 /// Declares the kinds of fault with the name and the share of seeds that have each of them.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal, $share:literal;)+) => {
-        /// A kind of fault that can be switched off by its name.
+        /// A kind of fault. Each can be disabled by its name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Kind {
             $($(#[$doc])* $kind,)+
         }
 
         impl Kind {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$kind,)+];
 
-            /// What it is called on the command line and in reports.
+            /// Its name in commands and reports.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$kind => $name,)+
@@ -37,13 +37,13 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A read shows a state of the past.
+    /// A read shows an earlier state.
     Stale = "stale", 0.15;
-    /// A listing leaves engines out and counts them all the same.
+    /// A listing omits engines but counts them.
     Omit = "omit", 0.10;
     /// The order of a listing changes between its pages.
     Shift = "shift", 0.06;
-    /// A listing shows an engine twice, once perhaps as it was.
+    /// A listing shows an engine twice, possibly once in an earlier state.
     Duplicate = "duplicate", 0.06;
     /// A listing shows an engine again in the place of another one.
     Repeat = "repeat", 0.05;
@@ -51,31 +51,31 @@ kinds! {
     Crowd = "crowd", 0.03;
     /// A record has no image or no state.
     Blank = "blank", 0.06;
-    /// A read is refused with a code that passes.
+    /// A read is refused with a temporary code.
     ReadRefused = "read-refused", 0.10;
-    /// A read brings no answer.
+    /// A read has no response.
     ReadLost = "read-lost", 0.10;
-    /// A read never comes back.
+    /// A read never returns.
     ReadHangs = "read-hangs", 0.06;
     /// A read is throttled.
     ReadThrottled = "read-throttled", 0.06;
-    /// A read is refused once as an unknown action, though there is that action.
+    /// A read is refused once as an unknown action, although the action exists.
     ReadUnknownAction = "read-unknown-action", 0.03;
-    /// A read is refused once as of a region that is not served, though it is.
+    /// A read is refused once because of the region, although the region is served.
     ReadUnservedRegion = "read-unserved-region", 0.03;
-    /// A request does not leave.
+    /// A request is not sent.
     NotSent = "not-sent", 0.08;
-    /// A request is lost on its way.
+    /// A request is lost before the service receives it.
     LostBefore = "lost-before", 0.12;
-    /// The answer to a request is lost.
+    /// The response to a request is lost.
     LostAfter = "lost-after", 0.15;
-    /// The answer to a request never comes.
+    /// The response to a request never arrives.
     Hang = "hang", 0.08;
-    /// A request is applied and refused with a code that proves nothing.
+    /// A request is applied, and refused with a code that does not prove that it was not applied.
     RefusedApplied = "refused-applied", 0.12;
     /// A request is refused with such a code and never applied.
     RefusedOnly = "refused-only", 0.12;
-    /// A request is applied later than it is answered.
+    /// A request is applied after its response.
     Late = "late", 0.15;
     /// A request is accepted and never applied.
     Dropped = "dropped", 0.06;
@@ -83,8 +83,8 @@ kinds! {
     Stuck = "stuck", 0.06;
     /// The service applies one request twice.
     Doubled = "doubled", 0.05;
-    /// A receipt is not called JSON.
-    DoubtfulReceipt = "unconfirmed-receipt", 0.06;
+    /// A success response does not have the JSON content type.
+    UnexpectedResponse = "unexpected-response", 0.06;
     /// A request is throttled.
     Throttled = "throttled", 0.10;
     /// Other clients use up the quota.
@@ -93,7 +93,7 @@ kinds! {
     ThirdParty = "third-party", 0.20;
     /// An engine fails after its switch.
     Breaks = "breaks", 0.10;
-    /// An engine shows another state for a moment.
+    /// An engine is initialising for a moment.
     Flips = "flips", 0.08;
     /// An engine is deleted.
     Vanishes = "vanishes", 0.06;
@@ -104,53 +104,53 @@ kinds! {
     /// The account is refused for a while.
     AccountRefused = "account-refused", 0.03;
     /// A signature is refused because of its time.
-    SignatureExpired = "outdated", 0.05;
-    /// Requests and answers take long.
+    SignatureExpired = "signature-expired", 0.05;
+    /// Requests and responses are slow.
     Slow = "slow", 0.15;
     /// Effects and reads come later than promised.
     Beyond = "beyond", 0.06;
-    /// The process is not run for a while.
+    /// The process is suspended.
     Suspension = "suspension", 0.15;
-    /// The process dies at any await.
+    /// The process crashes at any await.
     Crash = "crash", 0.40;
-    /// The process dies in the middle of a line of the ledger.
+    /// The process crashes while it writes a line of the ledger.
     TornWrite = "torn-write", 0.25;
     /// The ledger cannot be written from some line on.
     DiskWrite = "disk-write", 0.06;
     /// The ledger cannot be synced from some line on.
     DiskSync = "disk-sync", 0.06;
-    /// The clock on the wall is wrong and jumps.
+    /// The wall clock is wrong and jumps.
     WrongClock = "wrong-clock", 0.15;
-    /// A signal asks the run to stop.
+    /// A signal stops the run.
     Signal = "signal", 0.10;
     /// The plan is edited between runs.
     Edit = "edit", 0.25;
     /// Targets are minor versions.
     Minor = "minor", 0.12;
-    /// The site does not list engines, so they are asked for by name.
+    /// The service cannot list engines, so they are read by name.
     ByName = "by-name", 0.08;
-    /// Rows that are held back are released by their expected image.
+    /// Failed rows are released by their expected image.
     Release = "release", 0.15;
     /// Unusual flags.
     Flags = "flags", 0.12;
 }
 
-/// Kinds of fault that are switched off.
+/// Kinds of fault that are disabled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Without(u64);
 
 impl Without {
-    /// With this one switched off as well.
+    /// Disables one more kind.
     pub fn and(self, kind: Kind) -> Self {
         Self(self.0 | (1 << kind as u64))
     }
 
-    /// True where it is switched off.
+    /// True if the kind is disabled.
     pub fn contains(self, kind: Kind) -> bool {
         self.0 & (1 << kind as u64) != 0
     }
 
-    /// Everything but these names, which have commas between them.
+    /// Disables all kinds but these names, separated by commas.
     pub fn all_but(names: &str) -> Result<Self, String> {
         let mut without = Kind::ALL.iter().fold(Self::default(), |without, kind| without.and(*kind));
         for name in names.split(',').filter(|name| !["", "none"].contains(name)) {
@@ -165,20 +165,20 @@ impl Without {
 /// The faults of one seed.
 #[derive(Clone, Debug)]
 pub struct Faults {
-    /// How often each kind strikes, zero where the seed does not have it.
+    /// The probability of each kind, zero if the seed does not have it.
     chances: Vec<f64>,
-    /// How far back a read may look.
+    /// Greatest age of the state that a read shows.
     pub longest_staleness: Duration,
-    /// How long after its departure a request may still be applied.
+    /// How long after it was sent a request may still be applied.
     pub latest_effect: Duration,
-    /// True where other records of one read may be of other moments.
+    /// True if the records of one read may show different moments.
     pub mixed_moments: bool,
-    /// False once the world is healed.
+    /// False once the faults have ended.
     on: bool,
 }
 
 impl Faults {
-    /// The faults of a seed, for a service whose effects show within `promise` unless the seed goes beyond it.
+    /// The faults of a seed, for a service whose effects are visible within `promise`, unless the seed has `Beyond`.
     pub fn draw(random: &mut Rng, promise: Duration, without: Without) -> Self {
         let mut chances = Vec::with_capacity(Kind::ALL.len());
         for kind in Kind::ALL {
@@ -207,7 +207,7 @@ impl Faults {
         faults
     }
 
-    /// True where the seed has a kind at all.
+    /// True if the seed has a kind.
     pub fn has(&self, kind: Kind) -> bool {
         self.chances[kind as usize] > 0.0
     }
@@ -217,19 +217,19 @@ impl Faults {
         Kind::ALL.iter().copied().filter(|kind| self.has(*kind))
     }
 
-    /// True where a kind strikes now.
-    pub fn strikes(&self, kind: Kind, random: &mut Rng) -> bool {
-        // drawn in any case, so that switching a kind off changes as little else as possible
+    /// Draws whether a kind occurs now.
+    pub fn occurs(&self, kind: Kind, random: &mut Rng) -> bool {
+        // drawn in any case, so that disabling a kind changes as little else as possible
         let drawn = random.f64();
         self.on && drawn < self.chances[kind as usize]
     }
 
-    /// True once nothing goes wrong any more.
-    pub fn are_over(&self) -> bool {
+    /// True once the faults have ended.
+    pub fn have_ended(&self) -> bool {
         !self.on
     }
 
-    /// From now on nothing goes wrong.
+    /// Ends all faults.
     pub fn end(&mut self) {
         self.on = false;
         self.longest_staleness = Duration::ZERO;

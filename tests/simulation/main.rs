@@ -1,11 +1,12 @@
-//! Deterministic simulation: from one seed a plan, a service that lies and lags, crashes and suspensions; and an oracle
-//! that knows the world.
+//! Deterministic simulation tests: one seed gives a plan, a service with faults, crashes and suspensions; an oracle that
+//! knows the true state of the service checks the tool.
 //!
-//! `cargo test` plays a few hundred seeds. `DLC_FLEET_SEEDS=100000 cargo test --release --test simulation --
-//! --nocapture` plays many, from `DLC_FLEET_FIRST_SEED` on. A seed that fails prints the command that plays it again.
+//! `cargo test` runs a few hundred seeds. `DLC_FLEET_SEEDS=100000 cargo test --release --test simulation --
+//! --nocapture` runs many, from `DLC_FLEET_FIRST_SEED` on. A seed that fails prints the command that runs it again.
 
 mod clock;
 mod command;
+mod completion;
 mod crash;
 mod disk;
 mod engine;
@@ -16,51 +17,50 @@ mod others;
 mod plan;
 mod process;
 mod random;
+mod read_log;
 mod reads;
 mod records;
 mod requests;
 mod seeds;
 mod service;
-mod settled;
-mod sights;
-mod story;
+mod simulation;
 mod trace;
 mod world;
 
 use std::time::Instant;
 
-use crate::seeds::{command_for, options, play_all, shrink};
-use crate::story::{Options, play};
+use crate::seeds::{command_for, options, shrink, simulate_all};
+use crate::simulation::{Options, simulate};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-#[expect(clippy::print_stdout, reason = "figures and the trace of a seed are what it is run for")]
+#[expect(clippy::print_stdout, reason = "the figures and the trace are the result")]
 fn print(text: &str) {
     println!("{text}");
 }
 
 #[test]
-fn no_seed_breaks_a_rule() {
+fn no_seed_violates_a_rule() {
     if let Some(seed) = number("DLC_FLEET_SEED") {
-        let told = play(seed, Options { traced: true, ..options() });
-        print(&told.trace);
-        assert!(told.violations.is_empty(), "{:#?}", told.violations);
+        let result = simulate(seed, Options { traced: true, ..options() });
+        print(&result.trace);
+        assert!(result.violations.is_empty(), "{:#?}", result.violations);
         return;
     }
     let (first, count) =
         (number("DLC_FLEET_FIRST_SEED").unwrap_or(1), number("DLC_FLEET_SEEDS").unwrap_or(300));
     let seeds: Vec<u64> = (first..first + count).collect();
-    let begun = Instant::now();
-    let summary = play_all(&seeds, options(), number("DLC_FLEET_STOP").is_some());
+    let started = Instant::now();
+    let summary = simulate_all(&seeds, options(), number("DLC_FLEET_STOP").is_some());
     let what = "random plans, faults, crashes, suspensions and edits, each from one seed, in virtual time";
-    print(&format!("survived: {what} | {}", summary.line(begun)));
+    print(&format!("survived: {what} | {}", summary.line(started)));
     let Some((seed, violation)) = summary.failed.first_key_value() else { return };
     print(&summary.by_rule());
     let smallest = shrink(*seed, violation.rule, options());
     panic!(
-        "seed {seed}, run {}, {:?}: {}\nagain: {}\nsmallest: {}",
+        "seed {seed}, run {}, {:?}: {}\nrun again: {}\nsmallest: {}",
         violation.run,
         violation.rule,
         violation.what,
@@ -70,22 +70,22 @@ fn no_seed_breaks_a_rule() {
 }
 
 #[test]
-fn seeds_that_once_failed_hold() {
+fn seeds_that_once_failed_pass() {
     let lines =
         include_str!("regressions.txt").lines().map(|line| line.split('#').next().unwrap_or_default().trim());
     let seeds: Vec<u64> = lines
         .filter(|line| !line.is_empty())
         .map(|line| line.parse().unwrap_or_else(|error| panic!("{line}: {error}")))
         .collect();
-    let summary = play_all(&seeds, Options::default(), false);
+    let summary = simulate_all(&seeds, Options::default(), false);
     assert!(summary.failed.is_empty(), "{:#?}", summary.failed);
 }
 
 #[test]
-fn the_same_seed_plays_the_same_story() {
+fn the_same_seed_gives_the_same_trace() {
     for seed in 1..=40 {
         let traced = Options { traced: true, ..Options::default() };
-        let (one, other) = (play(seed, traced).trace, play(seed, traced).trace);
+        let (one, other) = (simulate(seed, traced).trace, simulate(seed, traced).trace);
         assert!(one.len() > 500, "seed {seed}: {one}");
         let differs = one.lines().zip(other.lines()).find(|(one, other)| one != other);
         assert_eq!(differs, None, "seed {seed}");

@@ -1,4 +1,4 @@
-//! The flags that a seed gives to the command.
+//! Draws the flags of the command.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::random::{between, chance};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Random flags. Without `unusual` ones the command looks at engines and waits for them.
+/// Draws flags with which the command verifies engines and waits for them.
 pub fn draw(random: &mut Rng) -> RunOptions {
     let defaults = RunOptions::default();
     let rate = if chance(random, 0.5) { 20 } else { random.u32(1..=20) };
     let min_ready = between(random, SECOND / 2, SECOND * 10);
-    let fast = |schedule: Schedule| Schedule { first: schedule.first / 4, longest: schedule.longest / 4 };
+    let shorter = |schedule: Schedule| Schedule { first: schedule.first / 4, longest: schedule.longest / 4 };
     let delays = defaults.delays;
-    let fast = Delays { transient: fast(delays.transient), busy: fast(delays.busy) };
+    let short = Delays { transient: shorter(delays.transient), busy: shorter(delays.busy) };
     RunOptions {
         rate: Rate::new(rate).unwrap_or(defaults.rate),
         concurrency: if chance(random, 0.3) { random.usize(1..=8) } else { defaults.concurrency },
@@ -27,12 +27,12 @@ pub fn draw(random: &mut Rng) -> RunOptions {
         wait_timeout: between(random, SECOND * 30, SECOND * 600),
         min_ready,
         poll_interval: (min_ready / 2).clamp(Duration::from_millis(200), defaults.poll_interval),
-        delays: if chance(random, 0.5) { fast } else { delays },
+        delays: if chance(random, 0.5) { short } else { delays },
         ..defaults
     }
 }
 
-/// Rarely used flags, for a single run.
+/// Draws rarely used flags for a single run.
 pub fn with_unusual_flags(random: &mut Rng, options: RunOptions) -> RunOptions {
     let mut options = options;
     match random.u8(..3) {

@@ -1,7 +1,7 @@
-//! Judges what the tool does and says by what the world knows, independently of the tool's own code.
+//! The oracle: checks what the tool does and reports against the true state of the service, without the code of the tool.
 
-pub mod departures;
 mod outcomes;
+pub mod sent_requests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,96 +18,96 @@ use crate::service::Service;
 use crate::world::World;
 
 /// Declares the rules with their explanations.
-macro_rules! options {
+macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident,)+) => {
-        /// What must never happen.
+        /// A rule that the tool must never violate.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Rule {
             $($(#[$doc])* $rule,)+
         }
 
         impl Rule {
-            /// All of them.
+            /// All rules.
             const ALL: &[Self] = &[$(Self::$rule,)+];
         }
     };
 }
 
-options! {
-    /// A switch was applied twice although the effect of the first request showed in time.
+rules! {
+    /// A switch was applied twice although the effect of the first request was visible in time.
     AppliedTwice,
-    /// A request to another target left before an earlier one of the same engine had shown its effect in time.
-    Overtaken,
-    /// An engine that is on record as moved away or broken was sent again.
-    TakenBack,
+    /// A request to another target was sent before the effect of an earlier one for the same engine was visible.
+    SentBeforeEffect,
+    /// An engine that the ledger records as moved or failed was sent again.
+    SentWhileHeld,
     /// An engine was sent from another image than the plan expects.
     ExpectedIgnored,
-    /// Called switched without two reads that show it.
-    SwitchedUnseen,
-    /// Called on its target without a read that shows it.
-    AlreadyUnseen,
-    /// Called failed although a request was applied in time.
+    /// Switched without two reads that show it.
+    SwitchedWithoutProof,
+    /// Up-to-date without a read that shows it.
+    UpToDateWithoutProof,
+    /// Failed although a request was applied in time.
     FailedButApplied,
-    /// Called missing although it exists.
-    MissingButThere,
-    /// Failed because its region is not served, though an engine of it was shown.
+    /// Reported as missing although it exists.
+    MissingButExists,
+    /// Failed because the region is not served, although a read showed the engine.
     RegionIsServed,
-    /// Called moved by others, or on an unexpected image, without a read that shows it.
-    MovedUnseen,
-    /// Called broken without a read that shows it.
-    BrokenUnseen,
-    /// Left alone for a reason that is not the one for which it is held.
-    HeldForAnotherReason,
-    /// Called not started although a request of this run was applied.
+    /// Reported as moved or on an unexpected image without a read that shows it.
+    MovedWithoutProof,
+    /// Reported as failed without a read that shows it.
+    BrokenWithoutProof,
+    /// Kept as failed for a reason that needs no release.
+    KeptForAnotherReason,
+    /// Not started although a request of this run was applied.
     NotStartedButApplied,
-    /// Called accepted without a receipt or a read that shows it.
-    AcceptedUnseen,
-    /// Ended by a timeout after a suspension without one read.
-    EndedUnread,
-    /// Called not converged or unknown although two reads showed it running its target.
-    ShownInTime,
-    /// Stopped for throttling that did not last as long as a run waits.
+    /// Accepted without a response or a read that shows it.
+    AcceptedWithoutProof,
+    /// Timed out after a suspension without a read.
+    TimedOutWithoutRead,
+    /// Timed out or unknown although two reads showed it running on its target.
+    TimedOutThoughReady,
+    /// Stopped for throttling before `wait_timeout`.
     StoppedTooEarly,
-    /// A row did not end exactly once, or sums do not add up.
+    /// A row did not end exactly once, or the totals do not add up.
     RowsDoNotAddUp,
     /// More requests in a second than allowed.
     TooFast,
     /// More reads of one action in a second than allowed.
     ReadTooFast,
-    /// Something left after the run had stopped.
+    /// Something was sent after the run had stopped.
     SentAfterStop,
-    /// A request left whose intent was not durable.
+    /// A request was sent whose intent was not durable.
     SentWithoutIntent,
-    /// A wave began before the ones before it were over.
+    /// A wave started before the earlier ones were done.
     WaveTooEarly,
-    /// The ledger does not fold or is no chain of JSON lines.
+    /// The ledger cannot be read, or is no sequence of JSON lines.
     LedgerBroken,
-    /// The ledger does not say what the service answered.
-    AnswerMissing,
+    /// The ledger does not record a response of the service.
+    ResponseMissing,
     /// The run does not end.
     DoesNotEnd,
     /// The run panicked.
     Panicked,
-    /// Runs in a healed world do not come to rest.
-    DoesNotSettle,
-    /// A run sends although everything is settled.
-    SentWhenSettled,
+    /// Runs without faults do not complete.
+    DoesNotComplete,
+    /// A run sends a request although every row is final.
+    SentAfterCompletion,
 }
 
-/// Rules that are not judged.
+/// Rules that are not checked, while a bug is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PassedOver(u64);
+pub struct IgnoredRules(u64);
 
-impl PassedOver {
-    /// Reads names with commas between them.
+impl IgnoredRules {
+    /// Parses names separated by commas.
     pub fn parse(names: &str) -> Result<Self, String> {
-        let mut passed_over = Self::default();
+        let mut ignored_rules = Self::default();
         for name in names.split(',').filter(|name| !name.is_empty()) {
             let rule = Rule::ALL.iter().find(|rule| format!("{rule:?}") == name);
             let rule = rule.ok_or_else(|| format!("there is no rule {name:?}"))?;
-            passed_over.0 |= 1 << *rule as u64;
+            ignored_rules.0 |= 1 << *rule as u64;
         }
-        Ok(passed_over)
+        Ok(ignored_rules)
     }
 
     pub fn contains(self, rule: Rule) -> bool {
@@ -115,7 +115,7 @@ impl PassedOver {
     }
 }
 
-/// One rule that was broken.
+/// One violation of a rule.
 #[derive(Clone, Debug)]
 pub struct Violation {
     pub rule: Rule,
@@ -124,14 +124,14 @@ pub struct Violation {
     pub what: String,
 }
 
-/// Hears what a run tells, and judges it at once.
+/// Receives the events of a run and checks them at once.
 #[derive(Clone)]
-pub struct Witness {
+pub struct OracleListener {
     service: Service,
     tally: Arc<Mutex<Tally>>,
 }
 
-impl Witness {
+impl OracleListener {
     pub fn new(service: Service, header: &RunHeader) -> Self {
         Self { service, tally: Arc::new(Mutex::new(Tally::new(header))) }
     }
@@ -141,7 +141,7 @@ impl Witness {
     }
 }
 
-impl Listener for Witness {
+impl Listener for OracleListener {
     fn on_event(&mut self, _: Duration, event: &Event) {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).take(event);
         let mut world = self.service.world();
@@ -150,7 +150,7 @@ impl Listener for Witness {
             Event::Sent { .. } if world.process.stage != Stage::Running => {
                 world.violate(Rule::SentAfterStop, format!("{event:?} after the run had stopped"));
             }
-            Event::Sent { .. } => world.process.told += 1,
+            Event::Sent { .. } => world.process.reported += 1,
             Event::Stopping(reason) => {
                 world.process.stage = Stage::Stopping;
                 world.judge_stop(reason);
@@ -170,8 +170,8 @@ impl World {
         (engine.region.as_str().to_owned(), engine.id.as_str().to_owned(), row.target.clone())
     }
 
-    /// Judges a run that came to its end by itself. `counted` are the rows in its tally; `disk_held` is false where
-    /// the ledger could not be written.
+    /// Checks a run that ended without a crash. `counted` is the number of rows in its tally; `disk_held` is false if the
+    /// ledger could not be written.
     pub fn judge_run(&mut self, counted: usize, disk_held: bool) {
         self.catch_up();
         let rows = self.process.rows.len();
@@ -180,21 +180,27 @@ impl World {
             self.violate(Rule::RowsDoNotAddUp, format!("{rows} rows, {counted} counted, ended {endings:?}"));
         }
         if disk_held && self.process.ledger_lost {
-            self.violate(Rule::LedgerBroken, "given up although the disk took every line".to_owned());
+            self.violate(
+                Rule::LedgerBroken,
+                "reported as not writable although the disk wrote every line".to_owned(),
+            );
             return;
         }
         if disk_held {
-            let closed = self.platter.with_records(|records| records.closed.clone());
+            let ended = self.disk.with_records(|records| records.ended.clone());
             let run = self.process.name();
-            if closed.as_ref() != Some(&(run, rows as u64)) {
-                self.violate(Rule::RowsDoNotAddUp, format!("{rows} rows, and the ledger closes {closed:?}"));
+            if ended.as_ref() != Some(&(run, rows as u64)) {
+                self.violate(
+                    Rule::RowsDoNotAddUp,
+                    format!("{rows} rows, and the ledger ends with {ended:?}"),
+                );
             }
-            self.judge_answers();
+            self.judge_responses();
         }
         self.judge_failures();
     }
 
-    /// A run that stops because every request is throttled has waited for as long as it waits for anything.
+    /// A run that stops because every request is throttled must have waited for `wait_timeout`.
     fn judge_stop(&mut self, reason: &StopReason) {
         let StopReason::AccountRefused(reason) = reason else { return };
         if !reason.code.starts_with("RequestLimitExceeded") {
@@ -208,13 +214,13 @@ impl World {
         }
     }
 
-    /// Every answer that the tool got is in the ledger.
-    fn judge_answers(&mut self) {
+    /// Every response that the tool received must be in the ledger.
+    fn judge_responses(&mut self) {
         let (run, name) = (self.process.run, self.process.name());
         let mut missing = Vec::new();
         for (number, request) in self.requests.iter().enumerate().filter(|(_, request)| request.run == run) {
             let Some(reply) = &request.delivered else { continue };
-            let says = self.platter.with_records(|records| {
+            let is_recorded = self.disk.with_records(|records| {
                 let of_run = records.of(&request.key).iter().filter(|record| record.run == name);
                 let id = Some(format!("request-{number}"));
                 of_run.into_iter().any(|record| match reply {
@@ -224,12 +230,12 @@ impl World {
                     Reply::SignatureExpired => record.code.starts_with("AuthFailure"),
                 })
             });
-            if !says {
-                missing.push(format!("request {number} was answered {reply:?}"));
+            if !is_recorded {
+                missing.push(format!("request {number} got the response {reply:?}"));
             }
         }
         for what in missing {
-            self.violate(Rule::AnswerMissing, what);
+            self.violate(Rule::ResponseMissing, what);
         }
     }
 }

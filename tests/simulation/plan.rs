@@ -1,4 +1,4 @@
-//! Random plans, and how people edit them between runs.
+//! Random plans, and random edits of them between runs.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct Row {
 pub struct Plan {
     pub rows: Vec<Row>,
     pub waves: Vec<Wave>,
-    /// True where rows name their engines.
+    /// True if rows contain the names of their engines.
     pub named: bool,
 }
 
@@ -48,7 +48,7 @@ impl Plan {
                 target: world.target(random),
                 expected: None,
             };
-            // some are left for later edits
+            // some engines are added by later edits
             if chance(random, 0.85) {
                 rows.push(row);
             }
@@ -82,7 +82,7 @@ impl Plan {
         self.tidy();
     }
 
-    /// Releases rows that are held back: they expect the image that their engine has now.
+    /// Releases failed rows: they expect the current image of their engine.
     pub fn release(&mut self, random: &mut Rng, world: &World) {
         for row in &mut self.rows {
             let key = world.key_of_row(row);
@@ -100,7 +100,7 @@ impl Plan {
         self.rows.insert(place, Row { engine, wave, target: world.target(random), expected: None });
     }
 
-    /// Waves are what the rows use, without gaps.
+    /// Removes waves without rows.
     fn tidy(&mut self) {
         for number in (0..self.waves.len()).rev() {
             if self.waves.len() > 1 && self.rows.iter().all(|row| row.wave != number) {
@@ -112,16 +112,16 @@ impl Plan {
         }
     }
 
-    /// Takes rows out, unless that would leave none.
-    pub fn take_out(&mut self, is_out: impl Fn(&Row) -> bool) {
-        if self.rows.iter().all(&is_out) {
+    /// Removes rows, unless that would remove all of them.
+    pub fn remove_rows(&mut self, is_removed: impl Fn(&Row) -> bool) {
+        if self.rows.iter().all(&is_removed) {
             return;
         }
-        self.rows.retain(|row| !is_out(row));
+        self.rows.retain(|row| !is_removed(row));
         self.tidy();
     }
 
-    /// The plan as the tool takes it.
+    /// The jobs of the plan for the tool.
     pub fn jobs(&self, world: &World) -> Vec<Job> {
         let job = |row: &Row| {
             let engine = &world.engines[row.engine];
@@ -141,7 +141,7 @@ impl Plan {
     }
 }
 
-/// A job's key as the oracle writes it.
+/// The key of a job for the oracle.
 pub fn key_of(key: &JobKey) -> Key {
     let (region, engine) = (key.region.as_str(), key.data_engine_id.as_str());
     (region.to_owned(), engine.to_owned(), key.new_image_version_id.as_str().to_owned())

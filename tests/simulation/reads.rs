@@ -1,4 +1,4 @@
-//! What a read brings: engines as they are or were, some left out or shown twice, or no answer at all.
+//! The responses to reads: engines in their current or an earlier state, some omitted or repeated, or no response at all.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::faults::Kind;
 use crate::oracle::Rule;
 use crate::process::Stage;
 use crate::random::{chance, one_of, up_to};
-use crate::sights::{Covered, Observation};
+use crate::read_log::{Covered, Observation};
 use crate::world::World;
 
-/// Refusals of reads that pass.
-const PASSING: [&str; 4] =
+/// Temporary refusals of reads.
+const TEMPORARY: [&str; 4] =
     ["InternalError", "InternalError.InternalSystemException", "ServiceUnavailable", "FailedOperation"];
 
 /// Reads of one action that may start in a second.
 const LIMIT: usize = 20;
 
-/// Actions that read.
+/// The read actions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     List,
@@ -54,39 +54,39 @@ pub fn refusal(code: &str) -> Refusal {
     Refusal { code: code.into(), message: "simulated".into(), request_id: Some(format!("no-{code}")) }
 }
 
-/// A read on its way.
+/// A read in progress.
 #[derive(Clone, Debug)]
 pub struct Ticket {
     pub number: u64,
-    pub asked: Moment,
-    /// How long until the service reads it.
+    pub started: Moment,
+    /// Transmission time of the request.
     pub out: Duration,
-    /// How long until its answer is back.
+    /// Transmission time of the response.
     pub back: Duration,
     pub failure: Option<Failure>,
     staleness: Duration,
 }
 
 impl World {
-    /// A read leaves the tool.
-    pub fn read_departs(&mut self, action: Action) -> Ticket {
+    /// The tool sends a read.
+    pub fn start_read(&mut self, action: Action) -> Ticket {
         self.catch_up();
         self.figures.reads += 1;
         let now = self.moment;
-        let pace = match action {
+        let starts = match action {
             Action::List => &mut self.process.listings,
-            Action::Show => &mut self.process.namings,
+            Action::Show => &mut self.process.by_name,
             Action::Images => &mut self.process.images,
         };
-        let in_a_second = pace.start(now);
+        let in_a_second = starts.add(now);
         if in_a_second > LIMIT {
             self.violate(Rule::ReadTooFast, format!("{in_a_second} starts of {action:?} in a second"));
         }
         if self.process.stage == Stage::Over {
-            self.violate(Rule::SentAfterStop, "a read left after the run had ended".to_owned());
+            self.violate(Rule::SentAfterStop, "a read was sent after the run had ended".to_owned());
         }
-        let failure = self.read_fails(action);
-        let stale = self.strikes(Kind::Stale);
+        let failure = self.draw_failure(action);
+        let stale = self.occurs(Kind::Stale);
         let longest = self.faults.longest_staleness;
         let (far, farthest) = (up_to(&mut self.random, longest), self.random.bool());
         let staleness = match (stale, farthest) {
@@ -96,7 +96,7 @@ impl World {
         };
         Ticket {
             number: self.next_serial(),
-            asked: now,
+            started: now,
             out: self.latency(),
             back: self.latency(),
             failure,
@@ -104,12 +104,12 @@ impl World {
         }
     }
 
-    fn read_fails(&mut self, action: Action) -> Option<Failure> {
+    fn draw_failure(&mut self, action: Action) -> Option<Failure> {
         let listed = action == Action::List;
-        if listed && self.habits.by_name {
+        if listed && self.behavior.by_name {
             return Some(Failure::Refused("InvalidAction"));
         }
-        let refused = one_of(&mut self.random, &PASSING);
+        let refused = one_of(&mut self.random, &TEMPORARY);
         let drawn = [
             (Kind::ReadRefused, Failure::Refused(refused)),
             (Kind::ReadThrottled, Failure::Refused("RequestLimitExceeded")),
@@ -118,32 +118,32 @@ impl World {
         ];
         let mut failure = None;
         for (kind, how) in drawn {
-            if self.strikes(kind) {
+            if self.occurs(kind) {
                 failure.get_or_insert(how);
             }
         }
         let once =
             [(Kind::ReadUnknownAction, "InvalidAction"), (Kind::ReadUnservedRegion, "UnsupportedRegion")];
         for (kind, code) in once {
-            if self.strikes(kind) && listed && self.process.struck_once.insert(code) {
+            if self.occurs(kind) && listed && self.process.occurred_once.insert(code) {
                 failure.get_or_insert(Failure::Refused(code));
             }
         }
         failure
     }
 
-    /// The moment that a record of this read shows.
+    /// Draws the moment that a record of this read shows.
     fn moment_of(&mut self, ticket: &Ticket) -> Moment {
         let part = self.random.f64();
-        let staleness = if self.faults.mixed_moments && !self.faults.are_over() {
+        let staleness = if self.faults.mixed_moments && !self.faults.have_ended() {
             ticket.staleness.mul_f64(part)
         } else {
             ticket.staleness
         };
-        (ticket.asked + ticket.out).saturating_sub(staleness)
+        (ticket.started + ticket.out).saturating_sub(staleness)
     }
 
-    /// One page of a listing, or of what was asked for by ids.
+    /// One page of a listing or of a query by id.
     pub fn page(
         &mut self,
         ticket: &Ticket,
@@ -155,8 +155,8 @@ impl World {
         let mut shown = Vec::new();
         for number in 0..self.engines.len() {
             let engine = &self.engines[number];
-            let asked_for = ids.is_none_or(|ids| ids.contains(&number));
-            if engine.region != *region || engine.kind != kind || !asked_for {
+            let is_queried = ids.is_none_or(|ids| ids.contains(&number));
+            if engine.region != *region || engine.kind != kind || !is_queried {
                 continue;
             }
             let moment = self.moment_of(ticket);
@@ -165,23 +165,23 @@ impl World {
             }
         }
         let total = u32::try_from(shown.len()).unwrap_or(u32::MAX);
-        if self.strikes(Kind::Shift) && !shown.is_empty() {
+        if self.occurs(Kind::Shift) && !shown.is_empty() {
             let by = self.random.usize(..shown.len());
             shown.rotate_left(by);
         }
         let mut engines: Vec<(usize, EngineRecord)> = Vec::new();
         for (number, shows) in shown.into_iter().skip(offset).take(limit) {
-            if self.strikes(Kind::Omit) {
+            if self.occurs(Kind::Omit) {
                 continue;
             }
-            let repeats = self.strikes(Kind::Repeat);
+            let repeats = self.occurs(Kind::Repeat);
             if let Some(last) = engines.last().filter(|_| repeats).cloned() {
                 engines.push(last);
                 continue;
             }
-            if self.strikes(Kind::Duplicate) {
+            if self.occurs(Kind::Duplicate) {
                 let back = self.faults.longest_staleness;
-                let earlier = (ticket.asked + ticket.out).saturating_sub(up_to(&mut self.random, back));
+                let earlier = (ticket.started + ticket.out).saturating_sub(up_to(&mut self.random, back));
                 if let Some(earlier) = self.engines[number].at(earlier).cloned() {
                     engines.push((number, self.record(number, &earlier, Some(kind))));
                 }
@@ -189,26 +189,26 @@ impl World {
             engines.push((number, self.record(number, &shows, Some(kind))));
         }
         self.trace.say("service", || {
-            let told = engines.iter().map(|(number, record)| told(*number, record));
-            format!("read {}: {} of {total}: {}", ticket.number, region, told.collect::<Vec<_>>().join(", "))
+            let texts = engines.iter().map(|(number, record)| record_text(*number, record));
+            format!("read {}: {} of {total}: {}", ticket.number, region, texts.collect::<Vec<_>>().join(", "))
         });
         EngineListing { engines: engines.into_iter().map(|(_, record)| record).collect(), total }
     }
 
-    /// One engine that was asked for by its name.
+    /// The response to a read by name.
     pub fn named(&mut self, ticket: &Ticket, number: usize) -> Option<EngineRecord> {
         self.catch_up();
         let moment = self.moment_of(ticket);
         let shows = self.engines[number].at(moment).cloned();
         let record = shows.map(|shows| self.record(number, &shows, None));
         self.trace.say("service", || {
-            format!("read {}: {:?}", ticket.number, record.as_ref().map(|record| told(number, record)))
+            format!("read {}: {:?}", ticket.number, record.as_ref().map(|record| record_text(number, record)))
         });
         record
     }
 
     fn record(&mut self, number: usize, shown: &Shown, kind: Option<EngineKind>) -> EngineRecord {
-        let blank = self.strikes(Kind::Blank);
+        let blank = self.occurs(Kind::Blank);
         let (no_state, no_image) = (chance(&mut self.random, 0.5), self.random.bool());
         let engine = &self.engines[number];
         EngineRecord {
@@ -223,7 +223,7 @@ impl World {
         }
     }
 
-    /// The tool has an answer that shows these engines.
+    /// The tool receives a response with these engines.
     pub fn delivered(
         &mut self,
         ticket: &Ticket,
@@ -234,22 +234,22 @@ impl World {
         self.catch_up();
         for record in records {
             let Some(number) = self.find(region, &record.data_engine_id) else { continue };
-            let sight = Observation {
+            let observation = Observation {
                 read: ticket.number,
-                asked: ticket.asked,
+                started: ticket.started,
                 delivered: self.moment,
-                by_id: matches!(covered, Covered::Engines(_)) && !self.habits.by_name,
+                by_id: matches!(covered, Covered::Engines(_)) && !self.behavior.by_name,
                 state: record.state.map(|state| state.0),
                 image: record.image_version_id.as_ref().map(|image| image.as_str().to_owned()),
                 child: record.child_image_version_id.clone(),
             };
-            self.sights.see(number, sight);
+            self.read_log.add_observation(number, observation);
         }
-        self.sights.cover(ticket.asked, covered);
+        self.read_log.add_read(ticket.started, covered);
     }
 }
 
-fn told(number: usize, record: &EngineRecord) -> String {
+fn record_text(number: usize, record: &EngineRecord) -> String {
     let state = record.state.map_or_else(|| "-".to_owned(), |state| state.0.to_string());
     let image = record.image_version_id.as_ref().map_or("-", ImageVersionId::as_str);
     let child = record.child_image_version_id.as_deref().unwrap_or("-");

@@ -1,17 +1,17 @@
-//! The ledger as the oracle reads it: plain JSON lines, without the tool's own code.
+//! Reads the ledger for the oracle as plain JSON lines, without the code of the tool.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
 
-/// What makes a job the same job: region, engine, target.
+/// Identifies a job: region, engine, target.
 pub type Key = (String, String, String);
 
-/// Words of the ledger's format that the oracle knows.
+/// Kinds of lines that the oracle uses.
 pub const SENT: &str = "sent";
 pub const ACCEPTED: &str = "accepted";
-pub const UNCONFIRMED: [&str; 2] = ["unconfirmed", "unconfirmed"];
+pub const UNCONFIRMED: &str = "unconfirmed";
 pub const FAILED: &str = "failed";
 
 /// One line about a job.
@@ -22,24 +22,24 @@ pub struct Record {
     pub kind: String,
     pub code: String,
     pub request_id: Option<String>,
-    /// The image that the engine was on before the request.
+    /// The image of the engine before the request.
     pub image_before: Option<String>,
 }
 
 impl Record {
     pub fn is_unconfirmed(&self) -> bool {
-        UNCONFIRMED.contains(&self.kind.as_str())
+        self.kind == UNCONFIRMED
     }
 }
 
-/// What stands in the ledger.
+/// The lines of the ledger, by job.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     jobs: HashMap<Key, Vec<Record>>,
     /// Lines so far.
     pub lines: u64,
-    /// The outcomes of the latest `closed` line, added up, and its run.
-    pub closed: Option<(String, u64)>,
+    /// The run of the latest `run-ended` line, and the sum of its outcomes.
+    pub ended: Option<(String, u64)>,
 }
 
 #[derive(Deserialize)]
@@ -66,24 +66,24 @@ struct Raw<'a> {
 }
 
 impl Records {
-    /// Reads whole lines; what stands after the last of them is torn.
+    /// Reads whole lines, and ignores a torn last line.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let mut records = Self::default();
         for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
-            records.take(line)?;
+            records.add(line)?;
         }
         Ok(records)
     }
 
-    /// Takes in one more line.
-    pub fn take(&mut self, line: &[u8]) -> Result<(), String> {
+    /// Adds one line.
+    pub fn add(&mut self, line: &[u8]) -> Result<(), String> {
         let raw: Raw<'_> = serde_json::from_slice(line).map_err(|error| format!("no JSON: {error}"))?;
         self.lines += 1;
         if raw.seq != self.lines {
             return Err(format!("line {} has the number {}", self.lines, raw.seq));
         }
         if let Some(outcomes) = raw.outcomes {
-            self.closed = Some((raw.run.into_owned(), outcomes.values().sum()));
+            self.ended = Some((raw.run.into_owned(), outcomes.values().sum()));
             return Ok(());
         }
         let (Some(region), Some(engine), Some(target)) =
@@ -103,24 +103,24 @@ impl Records {
         Ok(())
     }
 
-    /// Every line about a job, in order.
+    /// Every line of a job, in order.
     pub fn of(&self, key: &Key) -> &[Record] {
         self.jobs.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// The latest line about a job.
+    /// The latest line of a job.
     pub fn last(&self, key: &Key) -> Option<&Record> {
         self.of(key).last()
     }
 
-    /// True where a job failed with this code before its latest line, and no request left since.
-    pub fn is_told_again(&self, key: &Key, code: &str) -> bool {
+    /// True if a job failed with this code before its latest line, and no request was sent since.
+    pub fn is_reported_again(&self, key: &Key, code: &str) -> bool {
         let earlier = self.of(key).iter().rev().skip(1);
         let mut since_sent = earlier.take_while(|record| record.kind != SENT);
         since_sent.any(|record| record.kind == FAILED && record.code == code)
     }
 
-    /// True where a request for the same engine to another target is on record after this line.
+    /// True if a request for the same engine to another target is recorded after this line.
     pub fn was_sent_since(&self, key: &Key, line: u64) -> bool {
         let is_other = |other: &Key| other.0 == key.0 && other.1 == key.1 && other.2 != key.2;
         let others = self.jobs.iter().filter(|(other, _)| is_other(other));

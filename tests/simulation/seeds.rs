@@ -1,4 +1,4 @@
-//! Many seeds on all cores, and what is printed about the ones that fail.
+//! Runs many seeds on all cores, and reports the seeds that fail.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,14 +7,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::faults::{Kind, Without};
-use crate::oracle::{PassedOver, Rule, Violation};
-use crate::story::{Options, play};
+use crate::oracle::{IgnoredRules, Rule, Violation};
+use crate::simulation::{Options, simulate};
 use crate::world::Figures;
 
 /// Seeds that are shown for each rule.
 const SHOWN: usize = 12;
 
-/// What many seeds brought.
+/// The result of many seeds.
 #[derive(Debug, Default)]
 pub struct Summary {
     pub seeds: u64,
@@ -23,8 +23,8 @@ pub struct Summary {
     pub failed: BTreeMap<u64, Violation>,
 }
 
-/// Plays these seeds. With `stop_at_first` no seed begins after one has failed.
-pub fn play_all(seeds: &[u64], options: Options, stop_at_first: bool) -> Summary {
+/// Runs these seeds. With `stop_at_first` no seed starts after one has failed.
+pub fn simulate_all(seeds: &[u64], options: Options, stop_at_first: bool) -> Summary {
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let summary = Mutex::new(Summary::default());
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -35,11 +35,11 @@ pub fn play_all(seeds: &[u64], options: Options, stop_at_first: bool) -> Summary
                     let position =
                         usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap_or(usize::MAX);
                     let Some(seed) = seeds.get(position) else { break };
-                    let told = play(*seed, options);
+                    let result = simulate(*seed, options);
                     let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
                     summary.seeds += 1;
-                    summary.figures += told.figures;
-                    if let Some(violation) = told.violations.first() {
+                    summary.figures += result.figures;
+                    if let Some(violation) = result.violations.first() {
                         summary.failed.insert(*seed, violation.clone());
                         stop.store(stop_at_first, Ordering::Relaxed);
                     }
@@ -50,25 +50,25 @@ pub fn play_all(seeds: &[u64], options: Options, stop_at_first: bool) -> Summary
     summary.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The smallest set of faults, engines and runs found that still breaks the rule.
+/// Searches the smallest set of faults, engines and runs that still violates the rule.
 pub fn shrink(seed: u64, rule: Rule, mut options: Options) -> Options {
-    let breaks =
-        |options: Options| play(seed, options).violations.first().is_some_and(|first| first.rule == rule);
+    let violates =
+        |options: Options| simulate(seed, options).violations.first().is_some_and(|first| first.rule == rule);
     for runs in 0..4 {
-        let fewer = Options { most_runs: runs, ..options };
-        if breaks(fewer) {
-            options = fewer;
+        let smaller = Options { most_runs: runs, ..options };
+        if violates(smaller) {
+            options = smaller;
             break;
         }
     }
     for engines in [1, 2, 3, 5, 8] {
-        let fewer = Options { most_engines: engines, ..options };
-        if breaks(fewer) {
-            options = fewer;
+        let smaller = Options { most_engines: engines, ..options };
+        if violates(smaller) {
+            options = smaller;
             break;
         }
     }
-    // a fault that others need goes once they are gone
+    // a fault that another one depends on can be removed only in the second pass
     for _ in 0..2 {
         for kind in Kind::ALL
             .iter()
@@ -76,16 +76,16 @@ pub fn shrink(seed: u64, rule: Rule, mut options: Options) -> Options {
             .copied()
             .collect::<Vec<_>>()
         {
-            let fewer = Options { without: options.without.and(kind), ..options };
-            if breaks(fewer) {
-                options = fewer;
+            let smaller = Options { without: options.without.and(kind), ..options };
+            if violates(smaller) {
+                options = smaller;
             }
         }
     }
     options
 }
 
-/// The one command that plays a seed again with these options, and prints everything that happens.
+/// The command that runs a seed again with these options and prints its trace.
 pub fn command_for(seed: u64, options: Options) -> String {
     let mut command = format!("DLC_FLEET_SEED={seed}");
     let defaults = Options::default();
@@ -96,7 +96,7 @@ pub fn command_for(seed: u64, options: Options) -> String {
         let _ = write!(command, " DLC_FLEET_RUNS={}", options.most_runs);
     }
     if options.without != defaults.without {
-        let kinds = play(seed, options).kinds;
+        let kinds = simulate(seed, options).kinds;
         let names: Vec<&str> = kinds.into_iter().map(Kind::name).collect();
         let names = if names.is_empty() { "none".to_owned() } else { names.join(",") };
         let _ = write!(command, " DLC_FLEET_FAULTS={names}");
@@ -104,50 +104,50 @@ pub fn command_for(seed: u64, options: Options) -> String {
     command + " cargo test --release --test simulation -- --nocapture"
 }
 
-/// The options that the environment asks for.
+/// The options from the environment.
 pub fn options() -> Options {
     let defaults = Options::default();
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let without =
         std::env::var("DLC_FLEET_FAULTS").map_or(Ok(defaults.without), |names| Without::all_but(&names));
-    let passed_over = std::env::var("DLC_FLEET_PASS_OVER").unwrap_or_default();
+    let ignored_rules = std::env::var("DLC_FLEET_IGNORE_RULES").unwrap_or_default();
     Options {
         without: without.unwrap_or_else(|error| panic!("DLC_FLEET_FAULTS: {error}")),
         most_engines: number("DLC_FLEET_ENGINES").unwrap_or(defaults.most_engines),
         most_runs: number("DLC_FLEET_RUNS").unwrap_or(defaults.most_runs),
         traced: false,
-        passed_over: PassedOver::parse(&passed_over)
-            .unwrap_or_else(|error| panic!("DLC_FLEET_PASS_OVER: {error}")),
+        ignored_rules: IgnoredRules::parse(&ignored_rules)
+            .unwrap_or_else(|error| panic!("DLC_FLEET_IGNORE_RULES: {error}")),
     }
 }
 
 impl Summary {
     /// One line of figures.
-    pub fn line(&self, begun: Instant) -> String {
-        let Figures { runs, crashes, requests, reads, suspensions, lost_answers, .. } = self.figures;
+    pub fn line(&self, started: Instant) -> String {
+        let Figures { runs, crashes, requests, reads, suspensions, lost_responses, .. } = self.figures;
         let Figures {
             twice_within_promise, twice_beyond_promise, doubled_by_service, outcomes, seconds, ..
         } = self.figures;
         format!(
             "{} seeds, {runs} runs, {crashes} crashes, {requests} requests, {reads} reads, {outcomes} outcomes, \
-             {suspensions} suspensions, {lost_answers} lost answers, {} virtual hours; applied twice: \
+             {suspensions} suspensions, {lost_responses} lost responses, {} virtual hours; applied twice: \
              {twice_within_promise} within the promise, {twice_beyond_promise} beyond it, {doubled_by_service} by the \
              service itself; violations: {} ({:.1} s)",
             self.seeds,
             seconds / 3_600,
             self.failed.len(),
-            begun.elapsed().as_secs_f64(),
+            started.elapsed().as_secs_f64(),
         )
     }
 
-    /// How many seeds broke each rule first, and what happened in some of them.
+    /// The number of seeds that violate each rule first, and some of the violations.
     pub fn by_rule(&self) -> String {
-        let mut options: BTreeMap<Rule, Vec<(u64, &Violation)>> = BTreeMap::new();
+        let mut rules: BTreeMap<Rule, Vec<(u64, &Violation)>> = BTreeMap::new();
         for (seed, violation) in &self.failed {
-            options.entry(violation.rule).or_default().push((*seed, violation));
+            rules.entry(violation.rule).or_default().push((*seed, violation));
         }
         let mut table = String::new();
-        for (rule, seeds) in options {
+        for (rule, seeds) in rules {
             let _ = writeln!(table, "{rule:?}: {} seeds", seeds.len());
             for (seed, violation) in seeds.iter().take(SHOWN) {
                 let what: String = violation.what.chars().take(150).collect();

@@ -1,4 +1,4 @@
-//! The world as the tool reaches it: messages that take their time and may get lost.
+//! The service as the tool calls it: messages have a transmission time and may be lost.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::faults::Kind;
 use crate::plan::key_of;
+use crate::read_log::Covered;
 use crate::reads::{Action, Failure, Ticket, refusal};
 use crate::requests::Reply;
-use crate::sights::Covered;
 use crate::world::World;
 
 /// The service, for one process.
@@ -25,9 +25,9 @@ impl Service {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A read that is on its way until the service reads it, or that fails.
-    async fn ask(&self, action: Action) -> Result<Ticket, CallError> {
-        let ticket = self.world().read_departs(action);
+    /// Sends a read; returns when the service receives it, or when it fails.
+    async fn send_read(&self, action: Action) -> Result<Ticket, CallError> {
+        let ticket = self.world().start_read(action);
         sleep_until(Instant::now() + ticket.out).await;
         match &ticket.failure {
             None => Ok(ticket),
@@ -42,8 +42,8 @@ impl Service {
         }
     }
 
-    /// The answer to a read is on its way back.
-    async fn answer(&self, ticket: &Ticket, records: &[EngineRecord], region: &Region, covered: Covered) {
+    /// Delivers the response to a read.
+    async fn deliver(&self, ticket: &Ticket, records: &[EngineRecord], region: &Region, covered: Covered) {
         sleep_until(Instant::now() + ticket.back).await;
         self.world().delivered(ticket, records, region, covered);
     }
@@ -51,11 +51,11 @@ impl Service {
 
 impl Fleet for Service {
     async fn engines(&self, region: &Region, page: EnginePage) -> Result<EngineListing, CallError> {
-        let ticket = self.ask(Action::List).await?;
+        let ticket = self.send_read(Action::List).await?;
         let limits = (None, page.offset as usize, page.limit as usize);
         let listing = self.world().page(&ticket, region, page.kind, limits);
         let covered = Covered::Listing(region.clone(), page.kind);
-        self.answer(&ticket, &listing.engines, region, covered).await;
+        self.deliver(&ticket, &listing.engines, region, covered).await;
         Ok(listing)
     }
 
@@ -65,13 +65,13 @@ impl Fleet for Service {
         kind: EngineKind,
         ids: &[DataEngineId],
     ) -> Result<EngineListing, CallError> {
-        let ticket = self.ask(Action::List).await?;
+        let ticket = self.send_read(Action::List).await?;
         let (listing, numbers) = {
             let mut world = self.world();
             let numbers: Vec<usize> = ids.iter().filter_map(|id| world.find(region, id)).collect();
             (world.page(&ticket, region, kind, (Some(&numbers), 0, usize::MAX)), numbers)
         };
-        self.answer(&ticket, &listing.engines, region, Covered::Engines(numbers)).await;
+        self.deliver(&ticket, &listing.engines, region, Covered::Engines(numbers)).await;
         Ok(listing)
     }
 
@@ -80,15 +80,15 @@ impl Fleet for Service {
         region: &Region,
         name: &DataEngineName,
     ) -> Result<Option<EngineRecord>, CallError> {
-        let ticket = self.ask(Action::Show).await?;
+        let ticket = self.send_read(Action::Show).await?;
         let (record, number) = {
             let mut world = self.world();
-            let is_meant = |engine: &crate::engine::Engine| engine.region == *region && engine.name == *name;
-            let number = world.engines.iter().position(is_meant);
+            let matches = |engine: &crate::engine::Engine| engine.region == *region && engine.name == *name;
+            let number = world.engines.iter().position(matches);
             (number.and_then(|number| world.named(&ticket, number)), number)
         };
         let covered = Covered::Engines(number.into_iter().collect());
-        self.answer(&ticket, record.as_slice(), region, covered).await;
+        self.deliver(&ticket, record.as_slice(), region, covered).await;
         match record {
             Some(record) => Ok(Some(record)),
             None => Err(CallError::Refused(refusal("ResourceNotFound.DataEngineNotFound"))),
@@ -96,9 +96,9 @@ impl Fleet for Service {
     }
 
     async fn images(&self, region: &Region, _engine_type: &str) -> Result<Vec<ImageRecord>, CallError> {
-        let ticket = self.ask(Action::Images).await?;
+        let ticket = self.send_read(Action::Images).await?;
         let images = self.world().images.clone();
-        self.answer(&ticket, &[], region, Covered::Engines(Vec::new())).await;
+        self.deliver(&ticket, &[], region, Covered::Engines(Vec::new())).await;
         let record = |image: crate::world::Image| ImageRecord {
             name: Some(format!("Name of {}", image.id)),
             image_version_id: ImageVersionId::new(image.id),
@@ -111,18 +111,18 @@ impl Fleet for Service {
 
 impl Cloud for Service {
     async fn switch(&self, key: &JobKey) -> Result<Receipt, CallError> {
-        let departed = {
+        let sent = {
             let mut world = self.world();
             world.catch_up();
-            world.check_departure(&key_of(key));
-            if world.strikes(Kind::NotSent) {
+            world.check_sent_request(&key_of(key));
+            if world.occurs(Kind::NotSent) {
                 Err(world.latency())
             } else {
                 let engine = world.find(&key.region, &key.data_engine_id);
-                Ok(world.departs(key_of(key), engine))
+                Ok(world.send(key_of(key), engine))
             }
         };
-        let number = match departed {
+        let number = match sent {
             Ok(number) => number,
             Err(latency) => {
                 sleep_until(Instant::now() + latency).await;
@@ -134,11 +134,11 @@ impl Cloud for Service {
             std::future::pending::<()>().await;
         }
         sleep_until(Instant::now() + wait).await;
-        self.world().answered(number, reply.clone());
+        self.world().on_response(number, reply.clone());
         match reply {
             Reply::Accepted { problem } => Ok(Receipt {
                 request_id: format!("request-{number}"),
-                problem: problem.then(|| "simulated: it is called text/html".to_owned()),
+                problem: problem.then(|| "simulated: content type text/html".to_owned()),
             }),
             Reply::Refused(code) => Err(CallError::Refused(refusal(code))),
             Reply::SignatureExpired => {
@@ -150,7 +150,7 @@ impl Cloud for Service {
 }
 
 impl Service {
-    /// What the service answers, and how much longer that is on its way.
+    /// The response of the service, and its remaining transmission time.
     async fn reply(&self, number: usize) -> (Duration, Reply) {
         let arrives = {
             let world = self.world();

@@ -1,5 +1,5 @@
-//! The service as it really is: its engines, its images, and what happens to them when. Independent of the tool and of
-//! its simulator.
+//! The true state of the service: its engines, its images and the events to come. Independent of the tool and of its
+//! simulator.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -9,44 +9,44 @@ use dlc_fleet::job::{DataEngineId, Region};
 use fastrand::Rng;
 use tokio::time::Instant;
 
-use crate::disk::Platter;
+use crate::disk::LedgerDisk;
 use crate::engine::{Engine, Moment, RUNNING, Shown};
 use crate::faults::{Faults, Kind};
-use crate::oracle::{PassedOver, Rule, Violation};
-use crate::others::Deed;
+use crate::oracle::{IgnoredRules, Rule, Violation};
+use crate::others::EngineEvent;
 use crate::process::Process;
 use crate::random::{between, chance, one_of, up_to};
+use crate::read_log::ReadLog;
 use crate::requests::Request;
-use crate::sights::Sights;
 use crate::trace::Trace;
 
 /// What an engine shows while it is switched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meanwhile {
-    /// That it initialises, on its old image.
+pub enum DuringSwitch {
+    /// Initialising, on its old image.
     OldImage,
-    /// That it initialises, on its new image.
+    /// Initialising, on its new image.
     NewImage,
-    /// That it runs its old image, as if nothing happened.
+    /// Running, on its old image.
     Nothing,
 }
 
-/// How the service does what it does when nothing goes wrong.
+/// How the service behaves without faults.
 #[derive(Clone, Debug)]
-pub struct Habits {
+pub struct ServiceBehavior {
     /// How long a switch takes.
     pub switching: (Duration, Duration),
-    /// What an engine shows meanwhile.
-    pub shows: Meanwhile,
-    /// True where a busy engine takes another request.
-    pub takes_while_busy: bool,
-    /// True where minor versions are accepted as targets.
+    /// What an engine shows during a switch.
+    pub shows: DuringSwitch,
+    /// True if a busy engine accepts another request.
+    pub accepts_while_busy: bool,
+    /// True if minor versions are accepted as targets.
     pub accepts_minor: bool,
-    /// How long a request or an answer is on its way, usually and at worst.
+    /// Transmission time of a request or a response: median and worst.
     pub latency: (Duration, Duration),
-    /// What other clients take of the quota, and for how long.
+    /// From when until when other clients send how many requests per second.
     pub other_clients: Option<(Moment, Moment, usize)>,
-    /// True where engines are shown by name alone.
+    /// True if engines can only be read by name.
     pub by_name: bool,
 }
 
@@ -57,28 +57,28 @@ pub struct Image {
     pub children: Vec<String>,
 }
 
-/// What happens at a moment.
+/// An event at a moment.
 #[derive(Clone, Debug)]
-pub enum Happening {
-    /// A request is read by the service.
+pub enum WorldEvent {
+    /// The service receives a request.
     Arrives(usize),
     /// A request is applied.
     Applied(usize),
-    /// A switch comes to its end.
+    /// A switch finishes.
     Finished { engine: usize, serial: u64 },
-    /// Something that is none of the tool's doing.
-    Deed { engine: usize, deed: Deed },
+    /// An event that the tool does not cause.
+    Engine { engine: usize, event: EngineEvent },
 }
 
 /// The world of one seed.
 #[derive(Debug)]
 pub struct World {
-    begun: Instant,
-    /// How far it has come.
+    started: Instant,
+    /// The moment up to which events have been processed.
     pub moment: Moment,
     pub random: Rng,
     pub faults: Faults,
-    pub habits: Habits,
+    pub behavior: ServiceBehavior,
     pub engines: Vec<Engine>,
     by_id: HashMap<(Region, DataEngineId), usize>,
     pub images: Vec<Image>,
@@ -87,13 +87,13 @@ pub struct World {
     pub requests: Vec<Request>,
     /// When the requests of all clients arrived, the latest last.
     pub arrivals: Vec<Moment>,
-    happenings: BTreeMap<(Moment, u64), Happening>,
+    events: BTreeMap<(Moment, u64), WorldEvent>,
     serial: u64,
-    pub sights: Sights,
+    pub read_log: ReadLog,
     pub process: Process,
-    pub platter: Platter,
+    pub disk: LedgerDisk,
     pub violations: Vec<Violation>,
-    pub passed_over: PassedOver,
+    pub ignored_rules: IgnoredRules,
     pub figures: Figures,
     pub trace: Trace,
 }
@@ -106,12 +106,12 @@ pub struct Figures {
     pub requests: u64,
     pub reads: u64,
     pub suspensions: u64,
-    pub lost_answers: u64,
-    /// Switches applied twice although each effect showed in time.
+    pub lost_responses: u64,
+    /// Switches applied twice although each effect was visible in time.
     pub twice_within_promise: u64,
-    /// Switches applied twice of which an effect showed too late.
+    /// Switches applied twice of which one effect was visible too late.
     pub twice_beyond_promise: u64,
-    /// Requests that the service applied twice by itself.
+    /// Requests that the service itself applied twice.
     pub doubled_by_service: u64,
     /// Rows that ended, by run.
     pub outcomes: u64,
@@ -126,7 +126,7 @@ impl std::ops::AddAssign for Figures {
         self.requests += other.requests;
         self.reads += other.reads;
         self.suspensions += other.suspensions;
-        self.lost_answers += other.lost_answers;
+        self.lost_responses += other.lost_responses;
         self.twice_within_promise += other.twice_within_promise;
         self.twice_beyond_promise += other.twice_beyond_promise;
         self.doubled_by_service += other.doubled_by_service;
@@ -138,14 +138,14 @@ impl std::ops::AddAssign for Figures {
 /// Regions that plans use.
 const REGIONS: [&str; 2] = ["ap-guangzhou", "ap-shanghai"];
 
-impl Habits {
+impl ServiceBehavior {
     fn draw(random: &mut Rng, faults: &Faults) -> Self {
         let ms = Duration::from_millis;
         let least = between(random, ms(200), ms(20_000));
         let most = least + between(random, ms(100), ms(40_000));
         let at_once = chance(random, 0.08);
-        let shows = if random.bool() { Meanwhile::NewImage } else { Meanwhile::OldImage };
-        let shows = if chance(random, 0.04) { Meanwhile::Nothing } else { shows };
+        let shows = if random.bool() { DuringSwitch::NewImage } else { DuringSwitch::OldImage };
+        let shows = if chance(random, 0.04) { DuringSwitch::Nothing } else { shows };
         let median = between(random, ms(5), ms(400));
         let worst = between(random, ms(500), ms(if faults.has(Kind::Slow) { 60_000 } else { 2_000 }));
         let (from, takes) = (up_to(random, ms(60_000)), random.usize(1..=25));
@@ -153,7 +153,7 @@ impl Habits {
         Self {
             switching: if at_once { (Duration::ZERO, Duration::ZERO) } else { (least, most) },
             shows,
-            takes_while_busy: chance(random, 0.2),
+            accepts_while_busy: chance(random, 0.2),
             accepts_minor: chance(random, 0.8),
             latency: (median, worst),
             other_clients: faults.has(Kind::OtherClients).then_some((from, until, takes)),
@@ -163,15 +163,15 @@ impl Habits {
 }
 
 impl World {
-    /// A world of at most so many engines.
+    /// Draws a world with at most this number of engines.
     pub fn draw(
         random: &mut Rng,
         faults: Faults,
         most_engines: usize,
-        platter: Platter,
+        disk: LedgerDisk,
         trace: Trace,
     ) -> Self {
-        let habits = Habits::draw(random, &faults);
+        let behavior = ServiceBehavior::draw(random, &faults);
         let image = |number: usize| Image {
             id: format!("image-{number}"),
             children: (0..2).map(|minor| format!("image-{number}.{minor}")).collect(),
@@ -179,7 +179,7 @@ impl World {
         let images: Vec<Image> = (0..4).map(image).collect();
         let minor = faults.has(Kind::Minor);
         let target = |image: &Image| if minor { image.children[0].clone() } else { image.id.clone() };
-        // most plans have one target, and image 0 is where engines begin
+        // most plans have one target, and most engines start on image 0
         let targets = images[1..].iter().map(target).collect();
         let few = chance(random, 0.5);
         let count = if few { random.usize(1..=4) } else { random.usize(1..=14) };
@@ -211,64 +211,64 @@ impl World {
                 engine.bystander = true;
                 engines.push(engine);
             }
-            // names do not say where in a listing an engine is
+            // the position in a listing does not follow from the name
             random.shuffle(&mut engines);
         }
         let place = |(number, engine): (usize, &Engine)| ((engine.region.clone(), engine.id.clone()), number);
         let mut world = Self {
-            begun: Instant::now(),
+            started: Instant::now(),
             moment: Moment::ZERO,
             random: random.fork(),
             faults,
-            habits,
+            behavior,
             by_id: engines.iter().enumerate().map(place).collect(),
-            sights: Sights::new(engines.len()),
+            read_log: ReadLog::new(engines.len()),
             engines,
             images,
             targets,
             requests: Vec::new(),
             arrivals: Vec::new(),
-            happenings: BTreeMap::new(),
+            events: BTreeMap::new(),
             serial: 0,
             process: Process::default(),
-            platter,
+            disk,
             violations: Vec::new(),
-            passed_over: PassedOver::default(),
+            ignored_rules: IgnoredRules::default(),
             figures: Figures::default(),
             trace,
         };
-        world.plan_deeds();
+        world.plan_events();
         world
     }
 
-    /// Time since the seed began.
+    /// Time since the start of the simulation.
     pub fn now(&self) -> Moment {
-        self.begun.elapsed()
+        self.started.elapsed()
     }
 
-    /// Lets everything happen that was to happen until now.
+    /// Processes all events up to now.
     pub fn catch_up(&mut self) {
         let now = self.now();
-        while let Some(entry) = self.happenings.first_entry() {
+        while let Some(entry) = self.events.first_entry() {
             if entry.key().0 > now {
                 break;
             }
-            let ((at, _), happening) = entry.remove_entry();
+            let ((at, _), event) = entry.remove_entry();
             self.moment = at;
-            match happening {
-                Happening::Arrives(request) => self.arrives(request),
-                Happening::Applied(request) => self.applied(request),
-                Happening::Finished { engine, serial } => self.finished(engine, serial),
-                Happening::Deed { engine, deed } => self.deed(engine, deed),
+            match event {
+                WorldEvent::Arrives(request) => self.on_arrival(request),
+                WorldEvent::Applied(request) => self.applied(request),
+                WorldEvent::Finished { engine, serial } => self.finished(engine, serial),
+                WorldEvent::Engine { engine, event } => self.apply_event(engine, event),
             }
         }
         self.moment = now;
     }
 
-    /// Something will happen.
-    pub fn schedule(&mut self, at: Moment, happening: Happening) {
+    /// Schedules an event.
+    pub fn schedule(&mut self, at: Moment, event: WorldEvent) {
         let serial = self.next_serial();
-        self.happenings.insert((at, serial), happening);
+        self.events.insert((at, serial), event);
     }
 
     pub fn next_serial(&mut self) -> u64 {
@@ -276,9 +276,9 @@ impl World {
         self.serial
     }
 
-    /// True where a kind of fault strikes now.
-    pub fn strikes(&mut self, kind: Kind) -> bool {
-        self.faults.strikes(kind, &mut self.random)
+    /// Draws whether a kind of fault occurs now.
+    pub fn occurs(&mut self, kind: Kind) -> bool {
+        self.faults.occurs(kind, &mut self.random)
     }
 
     /// The engine of this id.
@@ -303,7 +303,7 @@ impl World {
         self.engines[engine].now().map(|shown| shown.image.clone())
     }
 
-    /// The major and minor version that an engine comes to with this target.
+    /// The major and minor version of an engine after a switch to this target.
     pub fn versions_of(&self, target: &str) -> Option<(String, String)> {
         self.images.iter().find_map(|image| {
             if image.id == target {
@@ -314,19 +314,19 @@ impl World {
         })
     }
 
-    /// How long a message is on its way.
+    /// Draws the transmission time of a message.
     pub fn latency(&mut self) -> Duration {
-        let (median, worst) = self.habits.latency;
+        let (median, worst) = self.behavior.latency;
         let slow = chance(&mut self.random, 0.03);
         let usual = median.mul_f64(0.5 + self.random.f64());
-        if slow && !self.faults.are_over() { up_to(&mut self.random, worst) } else { usual }
+        if slow && !self.faults.have_ended() { up_to(&mut self.random, worst) } else { usual }
     }
 
-    /// Notes that a rule is broken.
+    /// Records the violation of a rule.
     pub fn violate(&mut self, rule: Rule, what: String) {
         let run = self.process.run;
         self.trace.say("ORACLE", || format!("{rule:?}: {what}"));
-        if !self.passed_over.contains(rule) {
+        if !self.ignored_rules.contains(rule) {
             self.violations.push(Violation { rule, run, at: self.now(), what });
         }
     }

@@ -1,4 +1,4 @@
-//! What a change to one job, or a signal, means for all the others: slower, held back, or stopped.
+//! Applies the effects that one job or a signal has on other jobs: slow down, hold back, stop.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use crate::job::{JobIndex, Reason};
 use crate::run::job_state::Effect;
 use crate::run::stop::{Signal, Stopping};
 
-/// So long after a throttled request nothing was to be sent, at all but the slowest rates.
-const NOTHING_SENT: Duration = Duration::from_secs(10);
+/// A gap between two throttled responses that is longer than this starts a new series, except at very low rates.
+const IDLE: Duration = Duration::from_secs(10);
 
-/// Denials in a row that are taken to concern the whole account.
+/// Denials in a row after which the whole account counts as refused.
 const DENIALS_THAT_STOP: u32 = 3;
 
 impl<C: Cloud> Dispatcher<C> {
-    /// What a change means for others. What is held back from now on is ended once the whole batch is true.
-    pub(super) fn follow(&mut self, index: JobIndex, effect: Effect) {
+    /// Applies the effect of a change on other jobs. Jobs that are held back are ended after the whole batch is committed.
+    pub(super) fn apply_effect(&mut self, index: JobIndex, effect: Effect) {
         match effect {
             Effect::Accepted => {
                 self.accepted_any = true;
                 self.denied_in_a_row = 0;
             }
             Effect::Throttled(reason) => self.throttled(index, reason),
-            Effect::SignatureExpired => self.tell_clock(),
+            Effect::SignatureExpired => self.report_clock(),
             Effect::Denied(reason) => {
                 self.denied_in_a_row += 1;
                 if !self.accepted_any || self.denied_in_a_row >= DENIALS_THAT_STOP {
@@ -40,15 +40,14 @@ impl<C: Cloud> Dispatcher<C> {
         }
     }
 
-    /// Slows down. A service that has let nothing through for as long as a run waits for anything is not waited
-    /// for any longer.
+    /// Slows down. If the service throttles every request for the whole `wait_timeout`, the run stops.
     fn throttled(&mut self, index: JobIndex, reason: Reason) {
         self.limiter.throttled();
-        self.tell(&Event::Throttled { job: index, reason: reason.clone(), rate: self.limiter.rate() });
+        self.report(&Event::Throttled { job: index, reason: reason.clone(), rate: self.limiter.rate() });
         let now = Instant::now();
-        // time in which nothing was sent says nothing about the service
+        // a time without requests says nothing about the service
         let (since, last) = self.throttled.unwrap_or((now, now));
-        let idle = NOTHING_SENT.max(Duration::from_secs_f64(3.0 / self.limiter.rate()));
+        let idle = IDLE.max(Duration::from_secs_f64(3.0 / self.limiter.rate()));
         let since = if now > last + idle { now } else { since };
         self.throttled = Some((since, now));
         if now >= since + self.options.wait_timeout {
@@ -56,12 +55,12 @@ impl<C: Cloud> Dispatcher<C> {
         }
     }
 
-    /// Tells how far the clocks are apart, once for each difference.
-    pub(super) fn tell_clock(&mut self) {
+    /// Reports the clock difference, once for each value.
+    pub(super) fn report_clock(&mut self) {
         let ahead = self.cloud.clock_ahead();
         if ahead != self.clock_ahead {
             self.clock_ahead = ahead;
-            self.tell(&Event::ClockSkew { ahead });
+            self.report(&Event::ClockSkew { ahead });
         }
     }
 
@@ -70,10 +69,9 @@ impl<C: Cloud> Dispatcher<C> {
         self.stop_because(StopReason::AccountRefused(reason));
     }
 
-    /// Where nothing can be sent and the fleet cannot be read for the same kind of reason, there is nothing to be
-    /// gained from watching.
+    /// Stops polling if the account is refused for the switch and reads fail for the same kind of reason.
     pub(super) fn stop_polling_if_unreadable(&mut self, fault: &CallError) {
-        let blind = match fault {
+        let is_permanent = match fault {
             CallError::Refused(refusal) => {
                 look_up(&refusal.code).class == ErrorClass::Final(ErrorScope::Account)
             }
@@ -82,37 +80,37 @@ impl<C: Cloud> Dispatcher<C> {
                 false
             }
         };
-        if blind && matches!(self.stopped, Some(StopReason::AccountRefused(_))) {
+        if is_permanent && matches!(self.stopped, Some(StopReason::AccountRefused(_))) {
             self.stopping = self.stopping.max(Stopping::Draining);
         }
     }
 
     pub(super) fn signalled(&mut self, signal: Signal) {
-        // a run may be draining for another cause, and its requests under way are still waited for
-        let again = std::mem::replace(&mut self.signalled, true);
-        self.stopping = if again { Stopping::Now } else { Stopping::Draining };
+        // the first signal still waits for the requests in flight, even if the run is draining for another cause
+        let is_second = std::mem::replace(&mut self.signalled, true);
+        self.stopping = if is_second { Stopping::Now } else { Stopping::Draining };
         self.stop_because(StopReason::Interrupted { signal: signal.name() });
     }
 
-    /// Takes the open wave as far as it goes.
-    pub(super) fn turn_waves(&mut self) {
+    /// Advances the waves as far as possible now.
+    pub(super) fn advance_waves(&mut self) {
         loop {
             let is_stopping = self.stopping > Stopping::No;
-            let Some(turn) = self.job_table.advance_wave(Instant::now(), is_stopping, &self.options) else {
+            let Some(step) = self.job_table.advance_wave(Instant::now(), is_stopping, &self.options) else {
                 return;
             };
-            for event in &turn.events {
-                self.tell(event);
+            for event in &step.events {
+                self.report(event);
             }
-            if let Some(reason) = turn.stop {
+            if let Some(reason) = step.stop {
                 self.stopping = self.stopping.max(Stopping::NoMoreSends);
                 self.stop_because(reason);
             }
         }
     }
 
-    /// Notes why the run stops. A signal outranks a refusal, and a lost ledger outranks everything, since it
-    /// decides what can be relied on afterwards.
+    /// Records why the run stops. A signal replaces a refusal, and a ledger that cannot be written replaces both, because it
+    /// affects what the next run knows.
     pub(super) fn stop_because(&mut self, reason: StopReason) {
         let rank = |reason: &StopReason| match reason {
             StopReason::AccountRefused(_) | StopReason::SoakFailed(_) => 1,
@@ -120,7 +118,7 @@ impl<C: Cloud> Dispatcher<C> {
             StopReason::LedgerFailed { .. } => 3,
         };
         if self.stopped.as_ref().is_none_or(|stopped| rank(stopped) < rank(&reason)) {
-            self.tell(&Event::Stopping(reason.clone()));
+            self.report(&Event::Stopping(reason.clone()));
             self.stopped = Some(reason);
         }
     }

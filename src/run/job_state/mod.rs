@@ -1,7 +1,7 @@
-//! One job on its way: which phase it is in, and what an answer, a look or the passing of time makes of it.
+//! The state of one job in a run, and how responses, observations and time change it.
 //!
-//! Everything here is pure. A change is proposed, not made: the dispatcher writes its steps to the ledger
-//! first and only then lets the job go on.
+//! Everything here is pure: each method proposes a change. The dispatcher writes its steps to the ledger before it
+//! commits the new state.
 
 mod on_observation;
 mod on_response;
@@ -21,57 +21,56 @@ use crate::event::Event;
 use crate::job::{Decision, ImageVersionId, JobIndex, JobResult, Origin, Outcome, Reason};
 use crate::ledger::{Past, Standing, Step};
 
-/// Where a job is.
+/// The phase of a running job.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Phase {
-    /// Its wave has not opened.
+    /// Its wave has not started.
     Queued,
-    /// Needs a look that was asked for at `since` or later before it may go: as the first of a later wave, or
-    /// after a refusal.
+    /// Needs a read that starts at `since` or later before it may be sent: when its wave starts, or after a refusal.
     AwaitingRead {
         since: Instant,
-        /// When the next look is wanted.
+        /// When the next read is due.
         due: Instant,
     },
-    /// May go as soon as the gate lets it.
+    /// May be sent as soon as the rate limiter allows it.
     Ready,
-    /// Its intent is on record; the request leaves as soon as the gate lets it.
+    /// The intent to send is in the ledger; the request is sent as soon as the rate limiter allows it.
     AwaitingLimiter,
-    /// A request is under way.
+    /// A request was sent, and there is no response yet.
     InFlight,
-    /// Waits before it may go again, or before it is looked at.
+    /// Waits before it is sent again or read.
     BackingOff { until: Instant },
     /// A request may have been applied.
     Unconfirmed {
         since: Instant,
-        /// Since when every look has shown the old image, running.
+        /// Since when every read has shown the old image, running.
         old_image_since: Option<Instant>,
-        /// True where the service took the request, and an earlier run gave up waiting for the engine.
+        /// True if the service accepted the request and an earlier run timed out.
         accepted: bool,
     },
-    /// Accepted; not yet proven.
+    /// Accepted; the engine has not been on its target for `min_ready` yet.
     Converging {
         since: Instant,
-        /// Since when every look has shown the target image, running.
+        /// Since when every read has shown the target image, running.
         ready_since: Option<Instant>,
     },
-    /// At its end.
+    /// The job has ended.
     Ended(JobResult),
 }
 
-/// What the ledger says of a request whose intent was on record and that did not leave.
-fn not_left() -> Step {
-    Step::NotSent { message: "the run changed its mind before it left".into() }
+/// The ledger step for an intent whose request is not sent after all.
+fn canceled() -> Step {
+    Step::NotSent { message: "the run canceled the request before it was sent".into() }
 }
 
-/// What the ledger says of a request that may or may not have been applied.
+/// The ledger step for a request that may or may not have been applied.
 pub(super) fn unconfirmed(
     refusal: Option<&Reason>,
-    what: &str,
+    cause: &str,
     http_status: Option<u16>,
     latency_ms: Option<u64>,
 ) -> Step {
-    let message = refusal.and_then(|refusal| refusal.message.clone()).unwrap_or_else(|| what.to_owned());
+    let message = refusal.and_then(|refusal| refusal.message.clone()).unwrap_or_else(|| cause.to_owned());
     Step::Unconfirmed {
         code: refusal.map(|refusal| refusal.code.clone()),
         message,
@@ -103,22 +102,22 @@ pub(super) struct JobState {
     pub(super) suspended_at: Option<Instant>,
 }
 
-/// What a change means beyond its own job.
+/// What a change means for other jobs.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Effect {
-    /// The service took a request.
+    /// The service accepted a request.
     Accepted,
-    /// The gate must slow down.
+    /// The rate limiter must slow down.
     Throttled(Reason),
-    /// The clocks differ, a token ran out, or the request was long on its way.
+    /// The clocks differ, a token expired, or the request took too long to arrive.
     SignatureExpired,
     /// A permission is missing, perhaps for this engine only.
     Denied(Reason),
-    /// Every job with this target image in this region would fail alike.
+    /// Every job with this target in this region would fail in the same way.
     HoldImage(Reason),
-    /// Every job in this region would fail alike.
+    /// Every job in this region would fail in the same way.
     HoldRegion(Reason),
-    /// Every job would fail alike.
+    /// Every job would fail in the same way.
     Stop(Reason),
 }
 
@@ -132,12 +131,12 @@ pub(super) struct Change {
 }
 
 impl Change {
-    pub(super) fn with(mut self, effect: Effect) -> Self {
+    pub(super) fn with_effect(mut self, effect: Effect) -> Self {
         self.effect = Some(effect);
         self
     }
 
-    pub(super) fn telling(mut self, event: Event) -> Self {
+    pub(super) fn with_event(mut self, event: Event) -> Self {
         self.events.insert(0, event);
         self
     }
@@ -159,7 +158,7 @@ impl JobState {
         }
     }
 
-    /// True where all that is left is to send, and nothing is under way or in doubt.
+    /// True if nothing is in flight, unconfirmed or converging, and the job has not ended.
     pub(super) fn is_idle(&self) -> bool {
         matches!(
             self.phase,
@@ -167,8 +166,8 @@ impl JobState {
         )
     }
 
-    /// A phase in which a look is wanted at once.
-    pub(super) fn looking(now: Instant) -> Phase {
+    /// The phase of a job that must be read at once.
+    pub(super) fn awaiting_read(now: Instant) -> Phase {
         Phase::AwaitingRead { since: now, due: now }
     }
 
@@ -176,7 +175,7 @@ impl JobState {
         matches!(self.phase, Phase::Ended(_))
     }
 
-    /// A change that moves the job to another phase, with the steps that say so.
+    /// A change that moves the job to another phase, with its ledger steps.
     pub(super) fn to(&self, phase: Phase, steps: Vec<Step>) -> Change {
         let mut job_state = Self { phase, ..self.clone() };
         for step in &steps {
@@ -202,7 +201,7 @@ impl JobState {
         Change { events: vec![event], ..self.to(Phase::Ended(result), steps) }
     }
 
-    /// Ends the job as failed, with the step that says so.
+    /// A change that ends the job as failed, with its ledger step.
     pub(super) fn fail(&self, reason: Reason, latency_ms: Option<u64>, mut steps: Vec<Step>) -> Change {
         steps.push(Step::Failed(recorded(&reason, latency_ms)));
         self.end(Outcome::Failed, Some(reason), steps)
@@ -215,7 +214,7 @@ impl JobState {
                 let image_before = self.past.image_before.clone();
                 let result = JobResult { outcome, reason, from_earlier_run: true, image_before };
                 let event = Event::JobEnded { job: self.job, result: result.clone() };
-                self.to(Phase::Ended(result), Vec::new()).telling(event)
+                self.to(Phase::Ended(result), Vec::new()).with_event(event)
             }
             Decision::UpToDate if self.past.was_sent() => self.found_on_target(false, now, options),
             Decision::UpToDate => self.end(Outcome::UpToDate, None, vec![Step::UpToDate]),
@@ -230,7 +229,7 @@ impl JobState {
             Decision::Send { from } => self.with_image(from).to(Phase::Ready, Vec::new()),
             Decision::Wait(_) => {
                 let since = match self.phase {
-                    // the time that it may take continues
+                    // the wait continues
                     Phase::AwaitingRead { since, .. } => since,
                     _ => now,
                 };
@@ -250,17 +249,17 @@ impl JobState {
         job_state
     }
 
-    /// An earlier run's accepted request.
+    /// Waits for the request of an earlier run that was accepted.
     fn watch(&self, now: Instant, options: &RunOptions) -> Change {
         if options.verifies() {
             let phase = Phase::Converging { since: now, ready_since: None };
-            self.to(phase, Vec::new()).telling(Event::Accepted { job: self.job })
+            self.to(phase, Vec::new()).with_event(Event::Accepted { job: self.job })
         } else {
             self.end(Outcome::Accepted, None, Vec::new())
         }
     }
 
-    /// An earlier run's request that may have been applied.
+    /// Verifies the request of an earlier run that may have been applied.
     fn verify_earlier(&self, now: Instant, options: &RunOptions) -> Change {
         if !options.verify {
             let reason = found(reasons::VERIFY_OFF, "");
@@ -271,12 +270,12 @@ impl JobState {
         let accepted = standing == Some(Standing::TimedOut);
         let phase = Phase::Unconfirmed { since: now, old_image_since: None, accepted };
         let last_error = record.and_then(|record| record.last_error.as_ref()).map(recorded_error);
-        // a code of the service stands there only where it refused
+        // the ledger has a code of the service only if the service refused the request
         let refusal = last_error.filter(|error| error.origin == Origin::Service);
         let refused = refusal.as_ref().map(|refusal| look_up(&refusal.code).class);
         let cause = match standing {
-            Some(Standing::Sent) => "an earlier run ended before an answer was recorded",
-            Some(Standing::TimedOut) => "an earlier run gave up waiting for the engine",
+            Some(Standing::Sent) => "an earlier run ended before it recorded a response",
+            Some(Standing::TimedOut) => "an earlier run timed out while it waited for the engine",
             Some(Standing::Failed | Standing::NotApplied) => {
                 "the row is released, and the request of an earlier run may still be applied"
             }
@@ -291,11 +290,11 @@ impl JobState {
         let request_id = record.and_then(|record| record.request_id.clone());
         let mut job_state = Self { last_error: Some(reason), refused, request_id, ..self.clone() };
         job_state.past.release();
-        job_state.to(phase, steps).telling(event)
+        job_state.to(phase, steps).with_event(event)
     }
 
-    /// The intent to send goes on record. That comes before the wait for the gate, so that the time the disk
-    /// takes does not add to the gap between two requests.
+    /// Records the intent to send. That comes before the wait for the rate limiter, so that a slow disk does not add to
+    /// the time between two requests.
     pub(super) fn prepare_send(&self) -> Change {
         let attempts = self.attempts + 1;
         let step = Step::Sent { attempt: attempts, image_before: self.past.image_before.clone() };
@@ -303,55 +302,57 @@ impl JobState {
             .to(Phase::AwaitingLimiter, vec![step])
     }
 
-    /// The request leaves.
+    /// The request is sent.
     pub(super) fn mark_sent(&self) -> Change {
         let event = Event::Sent { job: self.job, attempt: self.attempts };
-        self.to(Phase::InFlight, Vec::new()).telling(event)
+        self.to(Phase::InFlight, Vec::new()).with_event(event)
     }
 
-    /// The request does not leave after all.
+    /// The request is not sent after all.
     pub(super) fn cancel_send(&self) -> Change {
         let attempts = self.attempts.saturating_sub(1);
-        Self { attempts, ..self.clone() }.to(Phase::Ready, vec![not_left()])
+        Self { attempts, ..self.clone() }.to(Phase::Ready, vec![canceled()])
     }
 
-    /// Ends a job with which nothing is under way, because of a refusal that concerns it too.
-    pub(super) fn skip_held(&self, reason: Reason) -> Option<Change> {
+    /// Ends a job that has no request in flight or unconfirmed, because of a refusal that also applies to it.
+    pub(super) fn end_held(&self, reason: Reason) -> Option<Change> {
         let steps = match &self.phase {
-            Phase::AwaitingLimiter => vec![not_left()],
+            Phase::AwaitingLimiter => vec![canceled()],
             _ if self.is_idle() => Vec::new(),
             _ => return None,
         };
         Some(self.end(Outcome::NotStarted, Some(reason), steps))
     }
 
-    /// What the passing of time alone makes of the job, if anything. `unread` is why the latest look showed nothing.
+    /// The change that is due because of time alone, if any. `unread` is why the latest read failed, if it did.
     pub(super) fn on_time(
         &self,
         now: Instant,
         options: &RunOptions,
         unread: Option<&Reason>,
     ) -> Option<Change> {
-        let over = |since: Instant, longest: Duration| now >= self.waits_since(since) + longest;
-        let late = |since: Instant| over(since, options.wait_timeout);
+        let exceeds = |since: Instant, longest: Duration| now >= self.waits_since(since) + longest;
+        let is_late = |since: Instant| exceeds(since, options.wait_timeout);
         match &self.phase {
             Phase::BackingOff { until } if now >= *until => {
-                let next = if self.refused.is_some() { Self::looking(now) } else { Phase::Ready };
+                let next = if self.refused.is_some() { Self::awaiting_read(now) } else { Phase::Ready };
                 Some(self.to(next, Vec::new()))
             }
-            Phase::Converging { since, .. } if late(*since) => Some(self.not_converged(options.wait_timeout)),
-            Phase::Unconfirmed { since, accepted, .. } if over(*since, options.longest_unconfirmed()) => {
+            Phase::Converging { since, .. } if is_late(*since) => {
+                Some(self.not_converged(options.wait_timeout))
+            }
+            Phase::Unconfirmed { since, accepted, .. } if exceeds(*since, options.longest_unconfirmed()) => {
                 let waited = options.longest_unconfirmed();
                 Some(if *accepted { self.not_converged(waited) } else { self.not_verified(waited, unread) })
             }
-            Phase::AwaitingRead { since, .. } if late(*since) => Some(match self.refused {
-                // what refused it proves that it was not applied
+            Phase::AwaitingRead { since, .. } if is_late(*since) => Some(match self.refused {
+                // the refusal proves that the request was not applied
                 Some(_) => self.fail(self.last_error_or_default(), None, Vec::new()),
                 None if self.past.was_sent() => self.not_verified(options.wait_timeout, unread),
                 None => {
                     let waited = format!(
-                        "not seen at rest within {}, so nothing was sent",
-                        spell(options.wait_timeout)
+                        "not seen running within {}, so nothing was sent",
+                        duration_text(options.wait_timeout)
                     );
                     self.end(Outcome::NotStarted, Some(found(reasons::NOT_VERIFIED, waited)), Vec::new())
                 }
@@ -361,19 +362,19 @@ impl JobState {
     }
 
     fn not_converged(&self, waited: Duration) -> Change {
-        let waited = format!("not seen running on its target within {}", spell(waited));
+        let waited = format!("not seen running on its target within {}", duration_text(waited));
         let mut reason = found(reasons::TARGET_NOT_REACHED, waited.clone());
         reason.request_id.clone_from(&self.request_id);
         self.end(Outcome::TimedOut, Some(reason), vec![Step::TimedOut { message: waited }])
     }
 
     fn not_verified(&self, waited: Duration, unread: Option<&Reason>) -> Change {
-        let waited = format!("not settled by read-back within {}", spell(waited));
-        let reason = reasons::not_read_back(&waited, unread);
+        let waited = format!("not verified within {}", duration_text(waited));
+        let reason = reasons::not_verified(&waited, unread);
         self.end(Outcome::Unknown, Some(reason), vec![Step::Unknown { message: waited }])
     }
 
-    /// What went wrong last, for a job that ends because of it.
+    /// The last error, for a job that ends because of it.
     pub(super) fn last_error_or_default(&self) -> Reason {
         self.last_error.clone().unwrap_or_else(|| found(reasons::NO_RESPONSE, ""))
     }
@@ -392,8 +393,8 @@ impl JobState {
         }
     }
 
-    /// This process stood still: the wait of the job becomes longer by that time, and does not end before a read. What
-    /// earlier reads showed does not count any more, since a read that was under way may have shown something else.
+    /// Extends the wait of the job by the time in which this process was suspended; it does not end before the next read.
+    /// What earlier reads showed no longer counts, because a read during the suspension could have shown something else.
     pub(super) fn extend_wait(&mut self, lost: Duration, now: Instant) {
         self.suspended_at = Some(now);
         let later = |since: Instant| since.max((since + lost).min(now));
@@ -407,12 +408,12 @@ impl JobState {
         }
     }
 
-    /// From when on a wait that began at `since` counts: after a suspension it begins again until there is a read.
+    /// The start of a wait that began at `since`: after a suspension it starts again until there is a read.
     fn waits_since(&self, since: Instant) -> Instant {
-        self.suspended_at.map_or(since, |unread| unread.max(since))
+        self.suspended_at.map_or(since, |suspended_at| suspended_at.max(since))
     }
 
-    /// When the job cannot go on without a look.
+    /// When a read is due without which the job cannot continue.
     pub(super) fn urgent_read_due(&self) -> Option<Instant> {
         match &self.phase {
             Phase::AwaitingRead { due, .. } => Some(*due),
@@ -420,7 +421,7 @@ impl JobState {
         }
     }
 
-    /// When the job wants to be looked at together with all others, given when that was last done.
+    /// When the next routine read is due for the job, given the time of the last one.
     pub(super) fn routine_read_due(
         &self,
         last_poll: Option<Instant>,
@@ -429,19 +430,19 @@ impl JobState {
         let next = |since: Instant| last_poll.map_or(since, |last| since.max(last + options.poll_interval));
         match &self.phase {
             Phase::Unconfirmed { since, old_image_since: None, .. } => Some(next(*since)),
-            Phase::Unconfirmed { old_image_since: Some(quiet), .. } => {
-                Some(next(*quiet).min(*quiet + options.resend_after))
+            Phase::Unconfirmed { old_image_since: Some(since), .. } => {
+                Some(next(*since).min(*since + options.resend_after))
             }
             Phase::Converging { since, ready_since: None } => {
-                Some(next(*since + options.poll_interval.min(SOON)))
+                Some(next(*since + options.poll_interval.min(FIRST_READ)))
             }
-            Phase::Converging { ready_since: Some(good), .. } => Some(next(*good + options.min_ready)),
+            Phase::Converging { ready_since: Some(since), .. } => Some(next(*since + options.min_ready)),
             _ => None,
         }
     }
 
-    /// How the job is reported when the run ends before the job does; `code` says why, where nothing was applied. The
-    /// ledger keeps its standing, so that the next run goes on from there.
+    /// How a job is reported that has not ended when the run ends; `code` is the reason if nothing was applied. The ledger
+    /// keeps its standing, so the next run continues from there.
     pub(super) fn end_with_run(&self, code: &'static str, why: &str) -> Change {
         let (outcome, reason) = match &self.phase {
             Phase::Converging { .. } | Phase::Unconfirmed { accepted: true, .. } => {
@@ -457,10 +458,13 @@ impl JobState {
     }
 }
 
-/// A duration as people write it.
-pub(super) fn spell(span: Duration) -> String {
+/// A duration in the form `1h 30m`.
+pub(super) fn duration_text(span: Duration) -> String {
     SignedDuration::try_from(span).map_or_else(|_| format!("{span:?}"), |span| format!("{span:#}"))
 }
 
-/// A first look at a fresh acceptance need not wait for the whole interval of sweeps.
-const SOON: Duration = Duration::from_secs(1);
+/// Longest wait for the first read after a request was accepted, even if `poll_interval` is longer.
+const FIRST_READ: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

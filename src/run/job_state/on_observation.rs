@@ -1,4 +1,4 @@
-//! What a read of the engine makes of its job.
+//! How an observation of the engine changes its job.
 
 use tokio::time::Instant;
 
@@ -14,22 +14,22 @@ use crate::run::observation::{Observation, state_text};
 use crate::run::options::RunOptions;
 use crate::run::reasons::{self, found};
 
-/// What one read of the fleet shows.
+/// The result of one read of the fleet.
 #[derive(Clone, Copy)]
 pub(in crate::run) struct Snapshot<'a> {
     /// What it shows.
     pub(in crate::run) view: &'a FleetView,
-    /// When its first call was sent. What happened later need not be in it, so this is compared where a read must come
-    /// after something.
+    /// When its first call was sent. What happened later may be missing from it, so a read comes after an event only if
+    /// this does.
     pub(in crate::run) started: Instant,
-    /// When its last response came. What it shows was so at some moment before, so this is compared where something must
-    /// come after a read.
+    /// When its last response arrived. What it shows was true at some moment before, so an event comes after a read only
+    /// if it comes after this.
     pub(in crate::run) finished: Instant,
 }
 
 impl JobState {
-    /// What a read makes of the job, if anything. A read that was started before the job came into its phase proves
-    /// nothing and is ignored.
+    /// The change that follows from a read, if any. A read that started before the job entered its phase proves nothing
+    /// and is ignored.
     pub(in crate::run) fn on_observation(
         &self,
         job: &Job,
@@ -52,7 +52,7 @@ impl JobState {
         }
     }
 
-    /// Decides once more about a job that waits for a read, or that is sent next: time has passed since the last decision.
+    /// Decides again for a job that waits for a read or is about to be sent, because the last decision may be out of date.
     pub(in crate::run) fn decide_again(
         &self,
         job: &Job,
@@ -65,7 +65,7 @@ impl JobState {
             let state = view.engine(&job.key).and_then(|record| record.state);
             state.is_some_and(|state| state != EngineState::RUNNING)
         };
-        // the service refused because the engine does not run, and it still does not
+        // the service refused the request because the engine was not running, and it still is not
         if self.refused == Some(ErrorClass::NotRunning)
             && matches!(decision, Decision::Send { .. })
             && is_stopped()
@@ -88,16 +88,14 @@ impl JobState {
                 self.found_on_target(is_running(*state), snapshot.finished, options)
             }
             Observation::OldImage { image, state: Some(EngineState::RUNNING) } => match old_image_since {
-                Some(quiet) if snapshot.started >= quiet + options.resend_after => {
+                Some(since) if snapshot.started >= since + options.resend_after => {
                     self.not_applied(image, options)
                 }
                 None if options.resend_after.is_zero() => self.not_applied(image, options),
                 earlier => self.on(image).to(unconfirmed(earlier.or(Some(snapshot.finished))), Vec::new()),
             },
             Observation::NotShown => self.to(unconfirmed(old_image_since), Vec::new()),
-            _ => self
-                .left_for_other_image(observation)
-                .unwrap_or_else(|| self.to(unconfirmed(None), Vec::new())),
+            _ => self.fail_if_lost(observation).unwrap_or_else(|| self.to(unconfirmed(None), Vec::new())),
         }
     }
 
@@ -112,14 +110,9 @@ impl JobState {
         let observation = snapshot.view.observe(&job.key, self.past.image_before.as_ref());
         match &observation {
             Observation::Target { state: Some(EngineState::RUNNING) } => {
-                let proven = ready_since.is_some_and(|good| snapshot.started >= good + options.min_ready);
-                if !proven {
-                    let change = self.to(converging(ready_since.or(Some(snapshot.finished))), Vec::new());
-                    return if ready_since.is_none() {
-                        change.telling(Event::Ready { job: self.job })
-                    } else {
-                        change
-                    };
+                let is_ready = ready_since.is_some_and(|since| snapshot.started >= since + options.min_ready);
+                if !is_ready {
+                    return self.to(converging(ready_since.or(Some(snapshot.finished))), Vec::new());
                 }
                 let record = snapshot.view.engine(&job.key);
                 let step = Step::Switched {
@@ -130,34 +123,25 @@ impl JobState {
                 self.end(Outcome::Switched, None, vec![step])
             }
             Observation::NotShown => self.to(converging(ready_since), Vec::new()),
-            _ => self
-                .left_for_other_image(&observation)
-                .unwrap_or_else(|| self.not_ready(converging(None), ready_since.is_some())),
+            _ => self.fail_if_lost(&observation).unwrap_or_else(|| self.to(converging(None), Vec::new())),
         }
     }
 
-    /// The engine is not seen running on its target, any more where it `was_ready`.
-    fn not_ready(&self, converging: Phase, was_ready: bool) -> Change {
-        let change = self.to(converging, Vec::new());
-        if was_ready { change.telling(Event::NotReady { job: self.job }) } else { change }
-    }
-
-    /// No response said so, but the engine is on its target.
+    /// The engine is on its target although no response accepted the request.
     pub(in crate::run) fn found_on_target(
         &self,
         running: bool,
-        seen: Instant,
+        read_at: Instant,
         options: &RunOptions,
     ) -> Change {
         let step = Step::Accepted { request_id: self.request_id.clone(), latency_ms: None, verified: true };
         let change = if options.wait {
-            let ready_since = running.then_some(seen);
-            let change = self.to(Phase::Converging { since: seen, ready_since }, vec![step]);
-            if running { change.telling(Event::Ready { job: self.job }) } else { change }
+            let ready_since = running.then_some(read_at);
+            self.to(Phase::Converging { since: read_at, ready_since }, vec![step])
         } else {
             self.end(Outcome::Accepted, None, vec![step])
         };
-        change.telling(Event::Accepted { job: self.job })
+        change.with_event(Event::Accepted { job: self.job })
     }
 
     /// The engine stayed on its old image: the unconfirmed request was not applied.
@@ -167,7 +151,7 @@ impl JobState {
         let is_final = matches!(self.refused, Some(ErrorClass::Denied | ErrorClass::Final(_)));
         if is_final || self.attempts >= options.max_attempts {
             let last_error = self.last_error_or_default();
-            // a refusal says more than that the request was not applied
+            // a refusal is more precise than the fact that the request was not applied
             let reason = match &last_error.code {
                 code if code == reasons::NO_RESPONSE => {
                     found(reasons::NOT_APPLIED, last_error.message.unwrap_or_default())
@@ -176,11 +160,11 @@ impl JobState {
             };
             return self.fail(reason, None, steps);
         }
-        Self { refused: None, ..self.on(image) }.to(Phase::Ready, steps).telling(event)
+        Self { refused: None, ..self.on(image) }.to(Phase::Ready, steps).with_event(event)
     }
 
-    /// The engine failed or went to another image version, and a request of this job may have been applied.
-    fn left_for_other_image(&self, observation: &Observation) -> Option<Change> {
+    /// Fails the job if its engine failed or another client moved it; a request of this job may have been applied.
+    fn fail_if_lost(&self, observation: &Observation) -> Option<Change> {
         let mut reason = match observation {
             Observation::Broken(state) => {
                 found(reasons::ENGINE_FAILED, format!("the engine is {}", state_text(*state)))

@@ -1,4 +1,4 @@
-//! What the answer to a request makes of its job.
+//! How the response to a request changes its job.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::ledger::Step;
 use crate::run::options::RunOptions;
 use crate::run::reasons::{self, found, recorded};
 
-/// What came back for one request.
+/// The response to one request, or the error in its place.
 #[derive(Clone, Debug)]
 pub(in crate::run) struct Response {
     pub(in crate::run) result: Result<Receipt, CallError>,
@@ -27,8 +27,8 @@ impl Response {
 }
 
 impl Response {
-    /// True for every answer of the service but that requests come too fast.
-    pub(in crate::run) fn passed_the_limit(&self) -> bool {
+    /// True if the service responded with anything but throttling.
+    pub(in crate::run) fn was_not_throttled(&self) -> bool {
         match &self.result {
             Ok(_) => true,
             Err(CallError::Refused(refusal)) => look_up(&refusal.code).class != ErrorClass::Throttled,
@@ -38,16 +38,16 @@ impl Response {
 }
 
 impl JobState {
-    /// What the answer to the request under way makes of the job.
+    /// The change that follows from the response to the request in flight.
     pub(in crate::run) fn on_response(
         &self,
-        answer: &Response,
+        response: &Response,
         now: Instant,
         options: &RunOptions,
         random: &mut fastrand::Rng,
     ) -> Change {
-        let latency_ms = answer.latency_ms();
-        match &answer.result {
+        let latency_ms = response.latency_ms();
+        match &response.result {
             Ok(receipt) => self.accepted(receipt, latency_ms, now, options),
             Err(CallError::Refused(refusal)) => self.refused(refusal, latency_ms, now, options, random),
             Err(CallError::SignatureExpired(refusal)) => self.signature_expired(refusal, latency_ms),
@@ -82,7 +82,7 @@ impl JobState {
         } else {
             job_state.end(Outcome::Accepted, None, vec![step])
         };
-        change.telling(Event::Accepted { job: self.job }).with(Effect::Accepted)
+        change.with_event(Event::Accepted { job: self.job }).with_effect(Effect::Accepted)
     }
 
     fn refused(
@@ -96,19 +96,19 @@ impl JobState {
         let reason = reasons::refused(refusal);
         let class = look_up(&refusal.code).class;
         let effect = effect_of(class, &reason);
-        // throttled calls are refused before they are read, so they use up no attempt
+        // the service throttles a request before it reads it, so it uses up no attempt
         let uncounted = u32::from(class == ErrorClass::Throttled);
         let job_state = Self { attempts: self.attempts.saturating_sub(uncounted), ..self.clone() };
         let change = if proves_not_applied(&refusal.code) {
-            job_state.not_applied_by(class, reason, latency_ms, now, options, random)
+            job_state.refused_before_operation(class, reason, latency_ms, now, options, random)
         } else {
-            job_state.unproven(class, reason, latency_ms, now, options, random)
+            job_state.refused_unconfirmed(class, reason, latency_ms, now, options, random)
         };
         Change { effect, ..change }
     }
 
-    /// A refusal by a check that comes before the operation.
-    fn not_applied_by(
+    /// A refusal by a check of the service that comes before the operation.
+    fn refused_before_operation(
         &self,
         class: ErrorClass,
         reason: Reason,
@@ -121,27 +121,28 @@ impl JobState {
         match class {
             ErrorClass::Throttled => self.to(Phase::Ready, vec![Step::Throttled(record)]),
             ErrorClass::Transient | ErrorClass::Busy | ErrorClass::NotRunning => {
-                self.may_pass(class, reason, Step::Refused(record), now, options, random)
+                self.refused_temporarily(class, reason, Step::Refused(record), now, options, random)
             }
             ErrorClass::Denied | ErrorClass::Final(_) => self.fail(reason, latency_ms, Vec::new()),
         }
     }
 
-    /// Nothing was sent, and nothing else can be.
+    /// The request was not sent, and no other one can be.
     fn stop(&self, reason: Reason) -> Change {
         let step = Step::NotSent { message: reason.message.clone().unwrap_or_default() };
-        self.fail(reason.clone(), None, vec![step]).with(Effect::Stop(reason))
+        self.fail(reason.clone(), None, vec![step]).with_effect(Effect::Stop(reason))
     }
 
-    /// A signature with a time or a token that the service does not accept: refused before the request was read, so
-    /// it counts as no attempt and needs no look. The next one is better; if that is refused as well, nothing is.
+    /// The service does not accept the time or the token of the signature. It refuses such a request before it reads it, so
+    /// this uses up no attempt and the engine need not be read. The request is signed anew and sent once more; if that is
+    /// refused as well, the run stops.
     fn signature_expired(&self, refusal: &Refusal, latency_ms: Option<u64>) -> Change {
         let reason = reasons::refused(refusal);
         if self.signature_expired {
-            return self.fail(reason.clone(), latency_ms, Vec::new()).with(Effect::Stop(reason));
+            return self.fail(reason.clone(), latency_ms, Vec::new()).with_effect(Effect::Stop(reason));
         }
         let step = Step::Refused(recorded(&reason, latency_ms));
-        let again = Event::WillRetry {
+        let event = Event::WillRetry {
             job: self.job,
             attempt: self.attempts,
             reason: reason.clone(),
@@ -149,11 +150,11 @@ impl JobState {
         };
         let attempts = self.attempts.saturating_sub(1);
         let job_state = Self { attempts, last_error: Some(reason), signature_expired: true, ..self.clone() };
-        job_state.to(Phase::Ready, vec![step]).telling(again).with(Effect::SignatureExpired)
+        job_state.to(Phase::Ready, vec![step]).with_event(event).with_effect(Effect::SignatureExpired)
     }
 
-    /// A refusal that may pass, of a request that was not applied.
-    fn may_pass(
+    /// A refusal for a temporary cause; the request was not applied.
+    fn refused_temporarily(
         &self,
         class: ErrorClass,
         reason: Reason,
@@ -173,9 +174,9 @@ impl JobState {
         job_state.fail(reason, None, vec![step])
     }
 
-    /// A refusal that does not prove that nothing was applied: after the back-off the engine is read like one whose
-    /// answer was lost. Where the refusal is final, the job fails once that shows that nothing was applied.
-    fn unproven(
+    /// A refusal that does not prove that the request was not applied: after the backoff the engine is verified like one
+    /// without a response. If the refusal is final, the job fails once verification shows that nothing was applied.
+    fn refused_unconfirmed(
         &self,
         class: ErrorClass,
         reason: Reason,
@@ -187,7 +188,7 @@ impl JobState {
         let step = unconfirmed(Some(&reason), &reason.cause, None, latency_ms);
         let job_state = Self { last_error: Some(reason.clone()), refused: Some(class), ..self.clone() };
         if !options.verify {
-            let message = format!("{} and no verification", reason.code);
+            let message = format!("{}, and --no-verify turns off verification", reason.code);
             let unknown =
                 Reason { request_id: reason.request_id.clone(), ..found(reasons::VERIFY_OFF, reason.code) };
             return job_state.end(Outcome::Unknown, Some(unknown), vec![step, Step::Unknown { message }]);
@@ -201,7 +202,7 @@ impl JobState {
         };
         let event = Event::Unconfirmed { job: self.job, reason };
         let phase = Phase::Unconfirmed { since: now + after, old_image_since: None, accepted: false };
-        job_state.to(phase, vec![step]).telling(event)
+        job_state.to(phase, vec![step]).with_event(event)
     }
 
     fn back_off(
@@ -219,11 +220,11 @@ impl JobState {
         };
         let after = schedule.wait(self.attempts, random);
         let change = self.to(Phase::BackingOff { until: now + after }, vec![step]);
-        // without another attempt there is nothing to wait for but the look
+        // without another attempt the job only waits for the read
         if self.attempts >= options.max_attempts {
             return change;
         }
-        change.telling(Event::WillRetry { job: self.job, attempt: self.attempts, reason, after })
+        change.with_event(Event::WillRetry { job: self.job, attempt: self.attempts, reason, after })
     }
 
     fn not_sent(
@@ -242,19 +243,19 @@ impl JobState {
         job_state.back_off(ErrorClass::Transient, reason, step, now, options, random)
     }
 
-    /// No readable answer.
+    /// There is no readable response.
     fn unconfirmed(&self, cause: &str, step: Step, now: Instant, options: &RunOptions) -> Change {
-        let told = |code| Reason { request_id: self.request_id.clone(), ..found(code, cause) };
-        let reason = told(reasons::NO_RESPONSE);
-        let job_state = Self { last_error: Some(reason.clone()), ..self.clone() };
+        let reason = |code| Reason { request_id: self.request_id.clone(), ..found(code, cause) };
+        let no_response = reason(reasons::NO_RESPONSE);
+        let job_state = Self { last_error: Some(no_response.clone()), ..self.clone() };
         if !options.verify {
-            let unknown = told(reasons::VERIFY_OFF);
+            let unknown = reason(reasons::VERIFY_OFF);
             let steps = vec![step, Step::Unknown { message: cause.into() }];
             return job_state.end(Outcome::Unknown, Some(unknown), steps);
         }
-        let event = Event::Unconfirmed { job: self.job, reason };
+        let event = Event::Unconfirmed { job: self.job, reason: no_response };
         let unconfirmed = Phase::Unconfirmed { since: now, old_image_since: None, accepted: false };
-        job_state.to(unconfirmed, vec![step]).telling(event)
+        job_state.to(unconfirmed, vec![step]).with_event(event)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Reads the fleet: whole listings in pages, or engines by their names, through the gate of the action, with
-//! retries. Reading changes nothing, so what brought no answer is simply asked for again.
+//! Reads the fleet: listings page by page, or engines by name or id, through the rate limiter of each action. A read
+//! changes nothing, so a call without a response is repeated.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -21,51 +21,51 @@ use crate::run::fleet_view::FleetView;
 use crate::run::options::RunOptions;
 use crate::run::query::Query;
 
-/// Throttled reads in a row that are borne before a reading is given up.
+/// Throttled responses to one call before it fails.
 const MAX_THROTTLES: u32 = 100;
 
-/// The code of an action that a site does not have.
+/// The code of the service for an action that it does not have.
 pub(in crate::run) const INVALID_ACTION: &str = "InvalidAction";
 
-/// Answers in a row that it takes to believe that a site has no such action, or does not serve a region: a gateway
-/// that is being changed may say so once.
-const ANSWERS_THAT_CONFIRM: u32 = 3;
+/// Equal responses in a row that confirm that the service has no such action or does not serve a region: a gateway may
+/// return one such response during a deployment.
+const RESPONSES_THAT_CONFIRM: u32 = 3;
 
-/// The code of an engine that there is not.
+/// The code of the service for an engine that does not exist.
 const NO_SUCH_ENGINE: &str = "ResourceNotFound.DataEngineNotFound";
 
-/// How a sweep went.
+/// Which queries of a read succeeded, and which failed.
 #[derive(Clone, Debug)]
 pub(in crate::run) struct ReadResult {
-    /// The parts of the fleet that were read to their end.
+    /// The queries that were completed.
     pub(in crate::run) read: BTreeSet<Query>,
-    /// The parts that could not be read, and why.
+    /// The queries that failed, and why.
     pub(in crate::run) failed: Vec<(Query, CallError)>,
-    /// The engines that were looked for in listings which were read to their end, and that these left out.
-    pub(in crate::run) left_out: Vec<LeftOut>,
+    /// The engines in scope that completed listings omitted.
+    pub(in crate::run) omitted: Vec<Omitted>,
 }
 
-/// Engines that the listings of a region left out.
+/// Engines that the listings of a region omitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::run) struct LeftOut {
+pub(in crate::run) struct Omitted {
     pub(in crate::run) region: Region,
     pub(in crate::run) ids: Vec<DataEngineId>,
-    /// True where every kind was listed, and as many engines as the service counts.
+    /// True if every kind was listed, with as many engines as the service counts.
     pub(in crate::run) is_listed_completely: bool,
 }
 
-/// What one call showed.
+/// The result of one call.
 enum Shown {
     Page(EngineListing),
     Engine(Option<EngineRecord>),
 }
 
-/// Reads engines and images; each action has its own gate.
+/// Reads engines and images; each action has its own rate limiter.
 #[derive(Debug)]
 pub struct Reader<F> {
     fleet: Arc<F>,
     listing: Arc<Mutex<RateLimiter>>,
-    naming: Arc<Mutex<RateLimiter>>,
+    by_name: Arc<Mutex<RateLimiter>>,
     images: Arc<Mutex<RateLimiter>>,
     pub(in crate::run) options: RunOptions,
 }
@@ -75,7 +75,7 @@ impl<F> Clone for Reader<F> {
         Self {
             fleet: Arc::clone(&self.fleet),
             listing: Arc::clone(&self.listing),
-            naming: Arc::clone(&self.naming),
+            by_name: Arc::clone(&self.by_name),
             images: Arc::clone(&self.images),
             options: self.options,
         }
@@ -83,53 +83,52 @@ impl<F> Clone for Reader<F> {
 }
 
 impl<F: Fleet> Reader<F> {
-    /// A reader with gates at the documented limit.
+    /// A reader with rate limiters at the documented limit.
     pub fn new(fleet: Arc<F>, options: RunOptions) -> Self {
         let limiter = || Arc::new(Mutex::new(RateLimiter::new(Rate::FULL)));
-        Self { fleet, listing: limiter(), naming: limiter(), images: limiter(), options }
+        Self { fleet, listing: limiter(), by_name: limiter(), images: limiter(), options }
     }
 
-    /// Seconds by which the service's clock is known to be ahead of this machine's.
+    /// Seconds by which the clock of the service is ahead of the clock of this machine, as far as known.
     pub fn clock_ahead(&self) -> i64 {
         self.fleet.clock_ahead()
     }
 
-    /// Looks at parts of the fleet, and notes what they show in a view.
+    /// Reads parts of the fleet and adds the records to a view.
     pub(in crate::run) async fn read_fleet(
         &self,
         scope: &Scope,
         attempts: u32,
         view: &mut FleetView,
     ) -> ReadResult {
-        let mut read_fleet =
-            ReadResult { read: scope.queries.clone(), failed: Vec::new(), left_out: Vec::new() };
+        let mut result = ReadResult { read: scope.queries.clone(), failed: Vec::new(), omitted: Vec::new() };
         let mut calls = JoinSet::new();
         let mut listings: BTreeMap<Query, Listing> = BTreeMap::new();
         for query in &scope.queries {
             let listing = listings.entry(query.clone()).or_default();
             while let Some(offset) = listing.next_page() {
-                self.ask(&mut calls, query, offset, attempts);
+                self.spawn_call(&mut calls, query, offset, attempts);
             }
         }
         while let Some(finished) = calls.join_next().await {
-            // a panic in a call is a defect of ours and goes where all panics go
+            // a panic in a call is an internal error and continues in this task
             let (query, shown) =
                 finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
             match shown {
                 Ok(Shown::Page(page)) => {
                     let listing = listings.entry(query.clone()).or_default();
-                    listing.take(&page);
+                    listing.add(&page);
                     while let Some(offset) = listing.next_page() {
-                        self.ask(&mut calls, &query, offset, attempts);
+                        self.spawn_call(&mut calls, &query, offset, attempts);
                     }
-                    view.take(query.region(), page.engines);
+                    view.add_records(query.region(), page.engines);
                 }
-                Ok(Shown::Engine(record)) => view.record_named(&query, record),
+                Ok(Shown::Engine(record)) => view.add_named(&query, record),
                 Err(fault) => {
-                    listings.entry(query.clone()).or_default().give_up();
-                    // told once for each place
-                    if read_fleet.read.remove(&query) {
-                        read_fleet.failed.push((query, fault));
+                    listings.entry(query.clone()).or_default().stop();
+                    // each query is reported once
+                    if result.read.remove(&query) {
+                        result.failed.push((query, fault));
                     }
                 }
             }
@@ -137,41 +136,41 @@ impl<F: Fleet> Reader<F> {
         let complete = |region: &Region| {
             EngineKind::ALL.into_iter().all(|kind| {
                 let query = Query::List(region.clone(), kind);
-                read_fleet.read.contains(&query) && listings.get(&query).is_some_and(Listing::is_complete)
+                result.read.contains(&query) && listings.get(&query).is_some_and(Listing::is_complete)
             })
         };
-        read_fleet.left_out = left_out(scope, &read_fleet, view)
+        result.omitted = omitted(scope, &result, view)
             .into_iter()
-            .map(|(region, ids)| LeftOut { is_listed_completely: complete(&region), region, ids })
+            .map(|(region, ids)| Omitted { is_listed_completely: complete(&region), region, ids })
             .collect();
-        read_fleet
+        result
     }
 
-    /// Asks for engines that a listing left out. One that is then left out as well does not exist if the service counts
-    /// no more engines than it shows. Where it does not take the filter, a complete listing of the region tells.
-    pub(in crate::run) async fn ask_by_id(&self, left_out: &LeftOut, attempts: u32, view: &mut FleetView) {
-        let LeftOut { region, ids, is_listed_completely } = left_out.clone();
+    /// Queries engines by id that a listing omitted. An engine that this omits as well does not exist, if the service counts
+    /// no more engines than it shows. If the service does not accept the filter, a complete listing of the region is the
+    /// proof.
+    pub(in crate::run) async fn query_by_id(&self, omitted: &Omitted, attempts: u32, view: &mut FleetView) {
+        let Omitted { region, ids, is_listed_completely } = omitted.clone();
         let mut calls = JoinSet::new();
         for ids in ids.chunks(MAX_IDS_PER_CALL) {
             let (reader, region, ids) = (self.clone(), region.clone(), ids.to_vec());
-            calls.spawn(
-                async move { reader.ask_for_some(&region, ids, is_listed_completely, attempts).await },
-            );
+            calls
+                .spawn(async move { reader.query_chunk(&region, ids, is_listed_completely, attempts).await });
         }
         while let Some(finished) = calls.join_next().await {
-            // a panic in a call is a defect of ours and goes where all panics go
+            // a panic in a call is an internal error and continues in this task
             let (shown, absent) =
                 finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-            view.take(&region, shown);
+            view.add_records(&region, shown);
             for id in absent {
                 view.mark_absent(&region, &id);
             }
         }
     }
 
-    /// Asks for as many engines as one call takes, kind by kind: the records that came, and the engines that do not
+    /// Queries as many engines as one call may contain, once for each kind. Returns the records and the engines that do not
     /// exist.
-    async fn ask_for_some(
+    async fn query_chunk(
         &self,
         region: &Region,
         mut ids: Vec<DataEngineId>,
@@ -179,7 +178,7 @@ impl<F: Fleet> Reader<F> {
         attempts: u32,
     ) -> (Vec<EngineRecord>, Vec<DataEngineId>) {
         let mut records = Vec::new();
-        let mut tells = true;
+        let mut proves_absence = true;
         for kind in EngineKind::ALL {
             if ids.is_empty() {
                 break;
@@ -187,26 +186,27 @@ impl<F: Fleet> Reader<F> {
             let call = || self.fleet.engines_by_id(region, kind, &ids);
             match self.with_retries(&self.listing, attempts, call).await {
                 Ok(page) => {
-                    // a record can be repeated in place of another one
+                    // a response can contain one record twice in place of another one
                     let shown: HashSet<_> =
                         page.engines.iter().map(|record| record.data_engine_id.clone()).collect();
-                    tells &= page.total as usize <= shown.len();
+                    proves_absence &= page.total as usize <= shown.len();
                     ids.retain(|id| !shown.contains(id));
                     records.extend(page.engines);
                 }
                 Err(fault) => {
-                    tracing::debug!(%fault, "engines could not be asked for by their ids");
-                    tells &= is_listed_completely && matches!(class_of(&fault), Some(ErrorClass::Final(_)));
+                    tracing::debug!(%fault, "query of engines by id failed");
+                    proves_absence &=
+                        is_listed_completely && matches!(class_of(&fault), Some(ErrorClass::Final(_)));
                 }
             }
         }
-        if !tells {
+        if !proves_absence {
             ids.clear();
         }
         (records, ids)
     }
 
-    fn ask(
+    fn spawn_call(
         &self,
         calls: &mut JoinSet<(Query, Result<Shown, CallError>)>,
         query: &Query,
@@ -229,7 +229,7 @@ impl<F: Fleet> Reader<F> {
             }
             Query::Engine(region, _, name) => {
                 let call = || self.fleet.engine_by_name(region, name);
-                match self.with_retries(&self.naming, attempts, call).await {
+                match self.with_retries(&self.by_name, attempts, call).await {
                     Err(CallError::Refused(refusal)) if refusal.code == NO_SUCH_ENGINE => {
                         Ok(Shown::Engine(None))
                     }
@@ -245,7 +245,7 @@ impl<F: Fleet> Reader<F> {
             .await
     }
 
-    /// Calls through a gate until there is an answer, a refusal that will not pass, or no attempt left.
+    /// Calls through a rate limiter until there is a result, a permanent error, or no attempt left.
     async fn with_retries<T, Call>(
         &self,
         limiter: &Mutex<RateLimiter>,
@@ -259,24 +259,24 @@ impl<F: Fleet> Reader<F> {
         let (mut failures, mut throttles, mut signature_expired, mut absences) = (0, 0, false, 0);
         loop {
             let fault = match self.once(limiter, &call).await {
-                Ok(answer) => return Ok(answer),
+                Ok(result) => return Ok(result),
                 Err(fault) => fault,
             };
-            tracing::debug!(%fault, "a reading call failed");
-            let kind = kind_of(&fault);
-            absences = if kind == Kind::Absent { absences + 1 } else { 0 };
+            tracing::debug!(%fault, "read failed");
+            let kind = error_kind(&fault);
+            absences = if kind == ErrorKind::Absent { absences + 1 } else { 0 };
             let tries = match kind {
-                Kind::Throttled if throttles < MAX_THROTTLES => {
+                ErrorKind::Throttled if throttles < MAX_THROTTLES => {
                     throttles += 1;
                     limiter.lock().await.throttled();
                     continue;
                 }
-                Kind::SignatureExpired if !signature_expired => {
+                ErrorKind::SignatureExpired if !signature_expired => {
                     signature_expired = true;
                     continue;
                 }
-                Kind::Absent if absences < ANSWERS_THAT_CONFIRM => absences,
-                Kind::MayPass if failures + 1 < attempts => {
+                ErrorKind::Absent if absences < RESPONSES_THAT_CONFIRM => absences,
+                ErrorKind::Temporary if failures + 1 < attempts => {
                     failures += 1;
                     failures
                 }
@@ -286,7 +286,7 @@ impl<F: Fleet> Reader<F> {
         }
     }
 
-    /// One call through a gate.
+    /// Makes one call through a rate limiter.
     async fn once<T, Call>(
         &self,
         limiter: &Mutex<RateLimiter>,
@@ -295,7 +295,7 @@ impl<F: Fleet> Reader<F> {
     where
         Call: Future<Output = Result<T, CallError>>,
     {
-        // before the gate, which counts on what it lets through leaving at once
+        // before the rate limiter, which assumes that each call it allows is sent at once
         self.fleet.prepare().await?;
         {
             let mut limiter = limiter.lock().await;
@@ -303,52 +303,52 @@ impl<F: Fleet> Reader<F> {
             limiter.start();
         }
         let limit = self.options.request_timeout;
-        let answer = tokio::time::timeout(limit, call()).await.unwrap_or_else(|_| {
-            Err(CallError::NoResponse { cause: format!("no answer within {limit:?}"), http_status: None })
+        let result = tokio::time::timeout(limit, call()).await.unwrap_or_else(|_| {
+            Err(CallError::NoResponse { cause: format!("no response within {limit:?}"), http_status: None })
         })?;
-        limiter.lock().await.passed();
-        Ok(answer)
+        limiter.lock().await.not_throttled();
+        Ok(result)
     }
 }
 
-/// The engines that were looked for in listings of their region, all of which were read, and not shown.
-fn left_out(scope: &Scope, read_fleet: &ReadResult, view: &FleetView) -> BTreeMap<Region, Vec<DataEngineId>> {
+/// The engines in scope that the listings of their region do not show, if all of these listings were completed.
+fn omitted(scope: &Scope, result: &ReadResult, view: &FleetView) -> BTreeMap<Region, Vec<DataEngineId>> {
     let is_listed = |region: &Region| {
         let mut queries = scope.queries.iter().filter(|query| query.region() == region).peekable();
         queries.peek().is_some()
-            && queries.all(|query| matches!(query, Query::List(..)) && read_fleet.read.contains(query))
+            && queries.all(|query| matches!(query, Query::List(..)) && result.read.contains(query))
     };
-    let mut left_out: BTreeMap<Region, Vec<DataEngineId>> = BTreeMap::new();
+    let mut omitted: BTreeMap<Region, Vec<DataEngineId>> = BTreeMap::new();
     for (region, id) in &scope.engines {
         if !view.shows(region, id) && is_listed(region) {
-            left_out.entry(region.clone()).or_default().push(id.clone());
+            omitted.entry(region.clone()).or_default().push(id.clone());
         }
     }
-    left_out
+    omitted
 }
 
 #[derive(PartialEq)]
-enum Kind {
+enum ErrorKind {
     Throttled,
     SignatureExpired,
-    MayPass,
-    /// The site has no such action, or does not serve the region.
+    Temporary,
+    /// The service has no such action, or does not serve the region.
     Absent,
     Final,
 }
 
-fn kind_of(fault: &CallError) -> Kind {
+fn error_kind(fault: &CallError) -> ErrorKind {
     match fault {
         CallError::Refused(refusal) => match look_up(&refusal.code).class {
-            ErrorClass::Throttled => Kind::Throttled,
-            ErrorClass::Final(ErrorScope::Region) => Kind::Absent,
-            _ if refusal.code == INVALID_ACTION => Kind::Absent,
-            _ if is_definitive(&refusal.code) => Kind::Final,
-            _ => Kind::MayPass,
+            ErrorClass::Throttled => ErrorKind::Throttled,
+            ErrorClass::Final(ErrorScope::Region) => ErrorKind::Absent,
+            _ if refusal.code == INVALID_ACTION => ErrorKind::Absent,
+            _ if is_definitive(&refusal.code) => ErrorKind::Final,
+            _ => ErrorKind::Temporary,
         },
-        CallError::SignatureExpired(_) => Kind::SignatureExpired,
-        CallError::NotSent { .. } | CallError::NoResponse { .. } => Kind::MayPass,
-        CallError::Connection { .. } | CallError::NoCredentials { .. } => Kind::Final,
+        CallError::SignatureExpired(_) => ErrorKind::SignatureExpired,
+        CallError::NotSent { .. } | CallError::NoResponse { .. } => ErrorKind::Temporary,
+        CallError::Connection { .. } | CallError::NoCredentials { .. } => ErrorKind::Final,
     }
 }
 

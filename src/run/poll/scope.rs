@@ -1,4 +1,4 @@
-//! What one read of the fleet covers.
+//! The queries and engines that one read of the fleet covers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,7 @@ use crate::job::{DataEngineId, Job, Region};
 use crate::run::fleet_view::FleetView;
 use crate::run::query::Query;
 
-/// The queries that may show a job's engine, by what is known of the fleet. An engine that was never seen may be listed
-/// under any kind. Where engines are queried by name, there is none for an engine without a name.
+/// The queries that may show a job's engine. An engine that no read has shown yet may be listed under any kind. Where engines are queried by name, there is none for an engine without a name.
 pub(in crate::run) fn queries_for(job: &Job, known: &FleetView) -> Vec<Query> {
     if known.is_by_name() {
         return Query::by_name(job).into_iter().collect();
@@ -22,7 +21,7 @@ pub(in crate::run) fn queries_for(job: &Job, known: &FleetView) -> Vec<Query> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::run) struct Scope {
     pub(in crate::run) queries: BTreeSet<Query>,
-    /// The engines that the read is for. One that a listing leaves out is queried by its id.
+    /// The engines that the read is for. An engine that a listing omits is queried by its id.
     pub(in crate::run) engines: BTreeSet<(Region, DataEngineId)>,
 }
 
@@ -42,7 +41,7 @@ impl Scope {
         scope
     }
 
-    /// The scope of each region for itself.
+    /// Splits the scope by region.
     pub(in crate::run) fn by_region(self) -> BTreeMap<Region, Self> {
         let mut regions: BTreeMap<Region, Self> = BTreeMap::new();
         for query in self.queries {

@@ -1,4 +1,4 @@
-//! The look at every engine of a plan before anything is sent.
+//! Reads every engine of a plan before anything is sent.
 
 use super::reader::{INVALID_ACTION, Reader, class_of};
 use super::scope::Scope;
@@ -8,28 +8,28 @@ use crate::job::{DataEngineId, Job};
 use crate::run::fleet_view::FleetView;
 use crate::run::reasons::reading_failed;
 
-/// Times that engines which a listing left out are asked for by their ids while it is not known whether they exist. A
-/// run reads on after that.
+/// How often an engine that a listing omitted is queried by id before the survey ends without a result. The run polls it
+/// again.
 const READS_BY_ID: usize = 6;
 
-/// Engines that are asked for by name before it is looked at how that goes.
+/// Engines that are read by name before the survey checks the errors of these reads.
 const BATCH: usize = 100;
 
-/// Why the fleet cannot be seen.
+/// Why the fleet could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SurveyError {
     /// An action could not be called.
     Unread {
-        /// Which.
+        /// The action.
         action: &'static str,
         /// Why.
         fault: CallError,
     },
-    /// The site shows engines by name alone, and the plan does not name them all.
+    /// The service cannot list engines, and the plan does not give the name of every engine.
     Nameless {
-        /// Rows without a name.
+        /// Number of rows without a name.
         rows: usize,
-        /// All rows.
+        /// Number of all rows.
         of: usize,
         /// The engine of the first row without a name.
         first: DataEngineId,
@@ -37,21 +37,24 @@ pub enum SurveyError {
 }
 
 impl<F: Fleet> Reader<F> {
-    /// Looks at the engines of these jobs: in whole listings, or one by one where the site has no listing. A region
-    /// that the service does not serve, and an engine that it does not show, are noted in the view; whatever else
-    /// cannot be read is an error.
+    /// Reads the engines of these jobs: in listings, or one by one if the service cannot list engines. The view marks regions
+    /// that the service does not serve and engines that it does not show.
+    ///
+    /// # Errors
+    ///
+    /// Any other read that fails.
     pub async fn survey(&self, jobs: &[Job]) -> Result<FleetView, SurveyError> {
         match self.list(jobs).await {
             Ok(view) => Ok(view),
             Err(CallError::Refused(refusal)) if refusal.code == INVALID_ACTION => {
-                tracing::info!("there is no {LIST_ENGINES} here, so engines are asked for by name");
-                self.ask_for_each(jobs).await
+                tracing::info!("the service has no {LIST_ENGINES}; reading engines by name");
+                self.read_each(jobs).await
             }
             Err(fault) => Err(SurveyError::Unread { action: LIST_ENGINES, fault }),
         }
     }
 
-    /// Lists every engine of the regions of these jobs, of all kinds, and asks by id for those that listings leave out.
+    /// Lists every engine of all kinds in the regions of these jobs, and queries the omitted ones by id.
     async fn list(&self, jobs: &[Job]) -> Result<FleetView, CallError> {
         let scope = Scope::of(jobs, &FleetView::default());
         let mut view = FleetView::default();
@@ -64,20 +67,20 @@ impl<F: Fleet> Reader<F> {
                 _ => return Err(fault),
             }
         }
-        let (mut left_out, mut attempts) = (reads.left_out, self.options.max_attempts);
+        let (mut omitted, mut attempts) = (reads.omitted, self.options.max_attempts);
         for _ in 0..READS_BY_ID {
-            for left_out in &mut left_out {
-                self.ask_by_id(left_out, attempts, &mut view).await;
-                left_out.ids.retain(|id| !view.is_known(&left_out.region, id));
+            for omitted in &mut omitted {
+                self.query_by_id(omitted, attempts, &mut view).await;
+                omitted.ids.retain(|id| !view.is_known(&omitted.region, id));
             }
-            left_out.retain(|left_out| !left_out.ids.is_empty());
+            omitted.retain(|omitted| !omitted.ids.is_empty());
             attempts = 1;
         }
         Ok(view)
     }
 
-    /// Asks for each engine by its name.
-    async fn ask_for_each(&self, jobs: &[Job]) -> Result<FleetView, SurveyError> {
+    /// Reads each engine by its name.
+    async fn read_each(&self, jobs: &[Job]) -> Result<FleetView, SurveyError> {
         let mut nameless = jobs.iter().filter(|job| job.data_engine_name.is_none());
         if let Some(first) = nameless.next() {
             let (rows, first) = (nameless.count() + 1, first.key.data_engine_id.clone());
@@ -91,9 +94,9 @@ impl<F: Fleet> Reader<F> {
                 match class_of(&fault) {
                     Some(ErrorClass::Final(ErrorScope::Region)) => view.mark_unserved(query.region(), reason),
                     Some(ErrorClass::Final(ErrorScope::Engine | ErrorScope::Image)) => {
-                        view.mark_unreadable(&query, reason);
+                        view.mark_unreadable(&query, reason)
                     }
-                    // permissions can be given per engine, but one who may look at none has none
+                    // permissions can be given per engine; if no engine can be read, the account has none
                     Some(ErrorClass::Denied) if view.engines().next().is_some() => {
                         view.mark_unreadable(&query, reason);
                     }

@@ -8,7 +8,7 @@ use dlc_fleet::ledger::{self, Check, History, LedgerError, Line, Lock, read_from
 use proptest::prelude::*;
 
 use super::mutation::{mutated, noise};
-use crate::torture::{JobResult, Oracle, story};
+use crate::torture::{Oracle, ReadOutcome, test_ledger};
 
 const LINES: [&str; 5] = [
     r#"{"seq":1,"at":"2026-11-24T03:23:51.582Z","run":"r1","kind":"run-started","schema":"dlc-fleet.ledger/1","tool_version":"0","plan":"p","plan_digest":"0","regions":["ap-a"],"endpoint":"e","simulated":true,"rate":20}"#,
@@ -48,7 +48,7 @@ const PIECES: [&str; 24] = [
 static ORACLE: LazyLock<Oracle> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("plan.ledger.jsonl");
-    story::write(&path, "a");
+    test_ledger::write(&path, "a");
     Oracle::new(fs::read(path).expect("a ledger"))
 });
 
@@ -89,7 +89,7 @@ proptest! {
     #[test]
     fn whatever_is_done_to_a_whole_ledger_it_resumes_truly_or_is_refused(bytes in prop_oneof![damaged(), torn()]) {
         let result = ORACLE.judge(&bytes);
-        prop_assert!(!matches!(result, JobResult::Changed(_) | JobResult::Panicked), "{:?}", result);
+        prop_assert!(!matches!(result, ReadOutcome::Changed(_) | ReadOutcome::Panicked), "{:?}", result);
     }
 
     #[test]
@@ -112,7 +112,7 @@ proptest! {
         for (number, line) in all.enumerate() {
             let (sealed, next) = check.seal(&line);
             history = history.and_then(|mut history: History| {
-                let taken = Line::from_json(&sealed).and_then(|line| history.take(&line));
+                let taken = Line::from_json(&sealed).and_then(|line| history.apply(&line));
                 taken.map(|()| history).map_err(|_| number as u64 + 1)
             });
             (check, text) = (next, text + &sealed + "\n");
@@ -147,9 +147,9 @@ proptest! {
     fn whatever_stands_on_the_card_the_lock_is_held(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("plan.jsonl");
-        let _held = Lock::take(&path).expect("free");
+        let _held = Lock::acquire(&path).expect("free");
         fs::write(folder.path().join("plan.jsonl.lock"), bytes).expect("written");
-        let is_locked = matches!(Lock::take(&path), Err(LedgerError::Locked { .. }));
+        let is_locked = matches!(Lock::acquire(&path), Err(LedgerError::Locked { .. }));
         prop_assert!(is_locked);
     }
 }

@@ -1,8 +1,8 @@
-//! What can be done to a ledger, and what has to come of it.
+//! The ways to damage a ledger, and the expected result of each.
 
-use super::oracle::{JobResult, Oracle};
+use super::oracle::{Oracle, ReadOutcome};
 
-/// What a byte is turned into.
+/// How a byte is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flip {
     Xor(u8),
@@ -30,25 +30,25 @@ impl Flip {
 /// One damage. Lines are counted from one.
 #[derive(Clone, Debug)]
 pub enum Damage {
-    /// Everything from a byte on is gone.
+    /// Everything from a byte on is removed.
     Cut(usize),
-    /// One byte is another.
+    /// One byte is changed.
     Flip(usize, Flip),
-    /// A line is gone.
+    /// A line is removed.
     Drop(usize),
-    /// A line stands twice.
+    /// A line is repeated.
     Repeat(usize),
-    /// Two lines stand in each other's place.
+    /// Two lines are exchanged.
     Swap(usize, usize),
-    /// A stretch of lines stands twice.
+    /// A range of lines is repeated.
     RepeatAll(usize, usize),
-    /// A line of another ledger stands before a line.
+    /// A line of another ledger is inserted before a line.
     Insert(usize, Vec<u8>),
-    /// A line of another ledger stands in place of a line.
+    /// A line is replaced by a line of another ledger.
     Replace(usize, Vec<u8>),
 }
 
-/// The kinds that are counted apart.
+/// The kinds that are counted separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Cut,
@@ -62,7 +62,7 @@ pub enum Kind {
 impl Kind {
     pub const ALL: [Self; 6] = [Self::Cut, Self::Flip, Self::Drop, Self::Repeat, Self::Swap, Self::Splice];
 
-    pub fn words(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Cut => "cuts",
             Self::Flip => "changed bytes",
@@ -87,9 +87,9 @@ impl Damage {
     }
 
     /// The ledger with this damage.
-    pub fn inflict(&self, oracle: &Oracle) -> Vec<u8> {
+    pub fn apply(&self, oracle: &Oracle) -> Vec<u8> {
         let whole = oracle.bytes();
-        let lines = |from: usize, to: usize| &whole[oracle.begin_of(from)..oracle.begin_of(to + 1)];
+        let lines = |from: usize, to: usize| &whole[oracle.start_of(from)..oracle.start_of(to + 1)];
         let last = oracle.lines();
         match self {
             Self::Cut(at) => whole[..*at].to_vec(),
@@ -114,26 +114,26 @@ impl Damage {
         }
     }
 
-    /// What has to come of it: the lines before it, or the first line that no longer fits.
-    pub fn expected(&self, oracle: &Oracle) -> JobResult {
+    /// The expected result: the number of lines before the damage, or the first line that is refused.
+    pub fn expected(&self, oracle: &Oracle) -> ReadOutcome {
         let last = oracle.lines();
-        let refused = |line: usize| JobResult::Refused(line as u64);
+        let refused = |line: usize| ReadOutcome::Refused(line as u64);
         match self {
-            Self::Cut(at) => JobResult::Resumed(oracle.whole_before(*at)),
+            Self::Cut(at) => ReadOutcome::Resumed(oracle.whole_before(*at)),
             Self::Flip(at, flip) => {
                 let (line, byte) = (oracle.line_at(*at), flip.of(oracle.bytes()[*at]));
                 if *at + 1 == oracle.bytes().len() {
-                    // without its LF the last line is torn, which loses it but changes nothing
-                    return JobResult::Resumed(last - 1);
+                    // without its LF the last line is torn and is removed, which changes no other line
+                    return ReadOutcome::Resumed(last - 1);
                 }
                 let is_newer =
                     byte == b'9' && oracle.bytes()[..*at].ends_with(b"\"schema\":\"dlc-fleet.ledger/");
-                if is_newer { JobResult::Newer(line as u64) } else { refused(line) }
+                if is_newer { ReadOutcome::Newer(line as u64) } else { refused(line) }
             }
-            // no file can tell that its last line is gone
-            Self::Drop(line) if *line == last => JobResult::Resumed(last - 1),
+            // a removed last line cannot be detected
+            Self::Drop(line) if *line == last => ReadOutcome::Resumed(last - 1),
             Self::Repeat(line) | Self::RepeatAll(_, line) => refused(line + 1),
-            // the first line of another ledger follows from nothing, as every first line does
+            // the first line of another ledger is valid as a first line
             Self::Insert(1, _) | Self::Replace(1, _) => refused(2),
             Self::Drop(line) | Self::Swap(line, _) | Self::Insert(line, _) | Self::Replace(line, _) => {
                 refused(*line)
@@ -142,14 +142,14 @@ impl Damage {
     }
 }
 
-/// Every damage; or a sample, with every byte of the lines where most can go wrong.
+/// Every damage, or a sample with every byte of the most critical lines.
 pub fn all(oracle: &Oracle, other: &Oracle, whole: bool) -> Vec<Damage> {
     let last = oracle.lines();
     let mut damages = Vec::new();
     for at in 0..=oracle.bytes().len() {
         if whole || is_sampled(oracle, at) {
             damages.push(Damage::Cut(at));
-            // in the sample half of the changes take turns with the other half
+            // in the sample, two halves of the changes alternate
             let turns =
                 flips(oracle, at).enumerate().filter(|(turn, _)| whole || (turn + at).is_multiple_of(2));
             damages.extend(turns.map(|(_, flip)| flip));
@@ -170,7 +170,7 @@ pub fn all(oracle: &Oracle, other: &Oracle, whole: bool) -> Vec<Damage> {
     damages
 }
 
-/// Changes of one byte, where they change it.
+/// The changes of one byte that change its value.
 fn flips(oracle: &Oracle, at: usize) -> impl Iterator<Item = Damage> {
     let byte = oracle.bytes().get(at).copied();
     let changes = move |flip: &Flip| byte.is_some_and(|byte| flip.of(byte) != byte);

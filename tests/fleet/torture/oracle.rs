@@ -1,4 +1,4 @@
-//! What a ledger says after each of its lines, found without the code that reads damaged files.
+//! The expected state of a ledger after each of its lines, computed without the code that reads damaged files.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -8,47 +8,47 @@ use dlc_fleet::ledger::{
     Entry, History, LedgerError, Line, LoadedLedger, Past, RunStarted, pasts, read_from,
 };
 
-use super::story;
+use super::test_ledger;
 
-/// What came of reading a damaged ledger, or has to.
+/// The actual or expected result of a read of a damaged ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JobResult {
-    /// Read as so many whole lines, with the truth about every job.
+pub enum ReadOutcome {
+    /// Read as this number of whole lines, with the correct state of every job.
     Resumed(usize),
     /// Refused as damaged at this line.
     Refused(u64),
     /// Refused as written by a later version at this line.
     Newer(u64),
-    /// Anything else; never right.
+    /// Any other result; never correct.
     Changed(String),
-    /// Never right.
+    /// Never correct.
     Panicked,
 }
 
-/// The whole ledger, and what it says after each line.
+/// The undamaged ledger, and its state after each line.
 pub struct Oracle {
     bytes: Vec<u8>,
     /// Where each line ends, its LF included; zero for none.
     ends: Vec<usize>,
-    memories: Vec<History>,
+    histories: Vec<History>,
     plan: Vec<Job>,
     pasts: Vec<Vec<Past>>,
 }
 
 impl Oracle {
     pub fn new(bytes: Vec<u8>) -> Self {
-        let plan = story::plan();
-        let (mut ends, mut memories) = (vec![0], vec![History::default()]);
+        let plan = test_ledger::plan();
+        let (mut ends, mut histories) = (vec![0], vec![History::default()]);
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = std::str::from_utf8(line).expect("UTF-8");
             let line = Line::from_json(text).expect("a line");
-            let mut history = memories[memories.len() - 1].clone();
-            history.take(&line).expect("a line that may follow");
-            memories.push(history);
+            let mut history = histories[histories.len() - 1].clone();
+            history.apply(&line).expect("a line that may follow");
+            histories.push(history);
             ends.push(ends[ends.len() - 1] + text.len());
         }
-        let pasts = memories.iter().map(|history| pasts(&plan, history)).collect();
-        Self { bytes, ends, memories, plan, pasts }
+        let pasts = histories.iter().map(|history| pasts(&plan, history)).collect();
+        Self { bytes, ends, histories, plan, pasts }
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -65,8 +65,8 @@ impl Oracle {
         &self.bytes[self.ends[number - 1]..self.ends[number]]
     }
 
-    /// Where a line begins, counted from one.
-    pub fn begin_of(&self, number: usize) -> usize {
+    /// Offset of a line, counted from one.
+    pub fn start_of(&self, number: usize) -> usize {
         self.ends[number - 1]
     }
 
@@ -89,42 +89,42 @@ impl Oracle {
         begins.iter().copied().zip(ends).collect()
     }
 
-    pub fn memory_after(&self, lines: usize) -> &History {
-        &self.memories[lines]
+    pub fn history_after(&self, lines: usize) -> &History {
+        &self.histories[lines]
     }
 
-    /// The first line of a run that goes on after so many lines.
+    /// The first line of a run that continues after this number of lines.
     pub fn next_run(&self, lines: usize) -> Entry {
-        let first = self.memories.last().and_then(|history| history.latest_run.clone()).expect("a run").1;
-        let parent_run = self.memories[lines].latest_run.as_ref().map(|(run, _)| run.clone());
+        let first = self.histories.last().and_then(|history| history.latest_run.clone()).expect("a run").1;
+        let parent_run = self.histories[lines].latest_run.as_ref().map(|(run, _)| run.clone());
         Entry::RunStarted(RunStarted { parent_run, ..first })
     }
 
-    /// Reads a damaged ledger, and compares every job and all that is left to do with the truth.
-    pub fn judge(&self, bytes: &[u8]) -> JobResult {
+    /// Reads a damaged ledger, and compares every job with the expected state.
+    pub fn judge(&self, bytes: &[u8]) -> ReadOutcome {
         match catch_unwind(AssertUnwindSafe(|| read_from(bytes, Path::new("plan.ledger.jsonl")))) {
-            Err(_) => JobResult::Panicked,
-            Ok(Err(LedgerError::Damaged { line, .. })) => JobResult::Refused(line),
-            Ok(Err(LedgerError::Newer { line, .. })) => JobResult::Newer(line),
-            Ok(Err(other)) => JobResult::Changed(other.to_string()),
+            Err(_) => ReadOutcome::Panicked,
+            Ok(Err(LedgerError::Damaged { line, .. })) => ReadOutcome::Refused(line),
+            Ok(Err(LedgerError::Newer { line, .. })) => ReadOutcome::Newer(line),
+            Ok(Err(other)) => ReadOutcome::Changed(other.to_string()),
             Ok(Ok(loaded)) => self.compare(bytes, &loaded),
         }
     }
 
-    fn compare(&self, bytes: &[u8], loaded: &LoadedLedger) -> JobResult {
+    fn compare(&self, bytes: &[u8], loaded: &LoadedLedger) -> ReadOutcome {
         let lines = usize::try_from(loaded.history.lines).expect("few lines");
-        let Some(history) = self.memories.get(lines) else {
-            return JobResult::Changed(format!("{lines} lines where there are {}", self.lines()));
+        let Some(history) = self.histories.get(lines) else {
+            return ReadOutcome::Changed(format!("{lines} lines instead of {}", self.lines()));
         };
         let (whole, torn) = bytes.split_at(self.ends[lines].min(bytes.len()));
         let is_prefix = whole == &self.bytes[..self.ends[lines]] && loaded.torn == torn;
-        let is_true = loaded.history == *history
+        let is_correct = loaded.history == *history
             && loaded.whole_bytes == self.ends[lines] as u64
             && pasts(&self.plan, &loaded.history) == self.pasts[lines];
-        if is_prefix && is_true {
-            JobResult::Resumed(lines)
+        if is_prefix && is_correct {
+            ReadOutcome::Resumed(lines)
         } else {
-            JobResult::Changed(format!("after {lines} lines"))
+            ReadOutcome::Changed(format!("after {lines} lines"))
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The real executable before damaged ledgers: verify names the line, repair invents nothing, and the run that comes
-//! after switches no engine twice.
+//! Runs the real executable on damaged ledgers: check names the line, repair adds nothing, and the next run switches no
+//! engine twice.
 
 use std::fs;
 use std::sync::Mutex;
@@ -7,18 +7,18 @@ use std::sync::Mutex;
 use dlc_fleet::cloud::EngineState;
 
 use super::damage::{Damage, Flip};
-use super::oracle::{JobResult, Oracle};
+use super::oracle::{Oracle, ReadOutcome};
 use crate::stage::{LEDGER, Ran, Stage, executable, finish, rows, signal, wait_for, wait_until};
 
 const ENGINES: usize = 16;
 
-/// Refusals, throttles and lost answers, so that many kinds of line are in the ledger.
-const WEATHER: &str = "latency: {median: 30ms, max: 90ms}\nswitching: {min: 300ms, max: 900ms}\nfaults:\n\
+/// Refusals, throttling and lost responses, so that the ledger has many kinds of lines.
+const SCENARIO: &str = "latency: {median: 30ms, max: 90ms}\nswitching: {min: 300ms, max: 900ms}\nfaults:\n\
                        \x20 - {fault: InternalError, engines: 20%, times: 1}\n\
                        \x20 - {fault: RequestLimitExceeded, engines: 10%, times: 1}\n\
                        \x20 - {fault: reset-after-reading, engines: [DataEngine-0002], times: 1}\n";
 
-/// A fleet in the middle of its move: one run was killed, the next one too.
+/// A fleet during its switch: two runs were killed.
 struct Scene {
     stage: Stage,
     oracle: Oracle,
@@ -26,7 +26,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let stage = Stage::new(&rows(ENGINES), WEATHER);
+        let stage = Stage::new(&rows(ENGINES), SCENARIO);
         for sent in [ENGINES / 3, ENGINES - 2] {
             let child = stage.command(&["--yes", "--resend-after", "1s"]).spawn().expect("it starts");
             wait_until("requests arrive", || stage.requests() >= sent);
@@ -34,7 +34,7 @@ impl Scene {
             wait_for(child);
         }
         let mut bytes = fs::read(stage.path(LEDGER)).expect("a ledger");
-        // a kill can tear the last line, which is a damage of its own
+        // a kill can tear the last line, which would be a second damage
         bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1));
         Self { stage, oracle: Oracle::new(bytes) }
     }
@@ -49,7 +49,7 @@ impl Scene {
         fs::read(self.stage.path(LEDGER)).expect("a ledger")
     }
 
-    /// The copy that a repair kept of the whole.
+    /// The copy that the repair made of the whole file.
     fn copy(&self) -> Vec<u8> {
         let entries = fs::read_dir(self.stage.folder.path()).expect("a folder");
         let mut copies = entries
@@ -60,13 +60,13 @@ impl Scene {
         fs::read(copy).expect("a copy")
     }
 
-    /// Meets one damage, from verify to the end of the move.
-    fn meet(&self, damage: &Damage) {
-        let damaged = damage.inflict(&self.oracle);
+    /// Checks one damage, from `ledger check` to the end of the switch.
+    fn check_damage(&self, damage: &Damage) {
+        let damaged = damage.apply(&self.oracle);
         fs::write(self.stage.path(LEDGER), &damaged).expect("written");
         let verified = self.ledger("check");
         match damage.expected(&self.oracle) {
-            JobResult::Resumed(lines) => {
+            ReadOutcome::Resumed(lines) => {
                 assert_eq!(verified.code, Some(0), "{damage:?}: {}", verified.stderr);
                 assert!(
                     verified.stdout.contains(&format!("{lines} line")),
@@ -74,33 +74,33 @@ impl Scene {
                     verified.stdout
                 );
             }
-            JobResult::Refused(line) => {
+            ReadOutcome::Refused(line) => {
                 for ran in [verified, self.stage.run(&[])] {
                     assert_eq!(ran.code, Some(6), "{damage:?}: {}", ran.stderr);
                     assert!(ran.stderr.contains(&format!("at line {line}:")), "{damage:?}: {}", ran.stderr);
                 }
-                assert_eq!(self.bytes(), damaged, "{damage:?}: a refused ledger is left alone");
+                assert_eq!(self.bytes(), damaged, "{damage:?}: a refused ledger is not changed");
                 if line == 1 {
                     return self.has_nothing_to_keep(damage, &damaged);
                 }
-                self.mend(damage, &damaged, line);
+                self.check_repair(damage, &damaged, line);
             }
             other => panic!("{damage:?}: {other:?} is not of the sample"),
         }
-        self.finish_the_move(damage);
+        self.finish_switch(damage);
     }
 
     fn has_nothing_to_keep(&self, damage: &Damage, damaged: &[u8]) {
         let repaired = self.ledger("repair");
         assert_eq!(repaired.code, Some(6), "{damage:?}: {}", repaired.stderr);
-        assert_eq!(self.bytes(), damaged, "{damage:?}: nothing is good, so nothing is cut");
+        assert_eq!(self.bytes(), damaged, "{damage:?}: no line is undamaged, so nothing is removed");
     }
 
-    fn mend(&self, damage: &Damage, damaged: &[u8], line: u64) {
+    fn check_repair(&self, damage: &Damage, damaged: &[u8], line: u64) {
         let repaired = self.ledger("repair");
         assert_eq!(repaired.code, Some(0), "{damage:?}: {}", repaired.stderr);
         let kept = self.bytes();
-        assert!(damaged.starts_with(&kept), "{damage:?}: what is kept is the beginning of what was there");
+        assert!(damaged.starts_with(&kept), "{damage:?}: the kept part is a prefix of the file");
         let lines = kept.split_inclusive(|byte| *byte == b'\n').count() as u64;
         assert_eq!(
             (lines, kept.last()),
@@ -111,8 +111,8 @@ impl Scene {
         assert_eq!(self.ledger("check").code, Some(0), "{damage:?}");
     }
 
-    /// Does as the repair says: waits until nothing is switching, then runs the same command again.
-    fn finish_the_move(&self, damage: &Damage) {
+    /// Follows the message of the repair: waits until no engine is switching, then runs the same command again.
+    fn finish_switch(&self, damage: &Damage) {
         wait_until("nothing is switching", || {
             self.stage
                 .simulator
@@ -126,14 +126,14 @@ impl Scene {
     }
 }
 
-/// Twelve damages, each in a world of its own.
+/// Twelve damages, each in a separate world.
 fn sample(number: usize, oracle: &Oracle) -> Damage {
     let (last, whole) = (oracle.lines(), oracle.bytes().len());
     let middle = last / 2;
-    let within = |line: usize| oracle.begin_of(line) + 40;
+    let within = |line: usize| oracle.start_of(line) + 40;
     match number {
         0 => Damage::Cut(whole - 9),
-        1 => Damage::Cut(oracle.begin_of(middle)),
+        1 => Damage::Cut(oracle.start_of(middle)),
         2 => Damage::Cut(within(2 * last / 3)),
         3 => Damage::Flip(within(1), Flip::Xor(0x20)),
         4 => Damage::Flip(within(middle), Flip::Xor(0x01)),
@@ -148,14 +148,14 @@ fn sample(number: usize, oracle: &Oracle) -> Damage {
 }
 
 #[test]
-fn after_any_damage_the_executable_says_so_mends_it_and_switches_nothing_twice() {
+fn a_damaged_ledger_is_reported_repaired_and_resumed_without_a_second_switch() {
     let numbers = Mutex::new((0..12).collect::<Vec<usize>>());
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some(number) = { numbers.lock().expect("no panic").pop() } {
                     let scene = Scene::new();
-                    scene.meet(&sample(number, &scene.oracle));
+                    scene.check_damage(&sample(number, &scene.oracle));
                 }
             });
         }

@@ -1,4 +1,4 @@
-//! The ledger under torture: several runs, every kind of line, jobs that go from one run to the next.
+//! Writes the ledger that the torture damages: several runs, every kind of line, and jobs that continue in later runs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::path::Path;
 use dlc_fleet::job::{DataEngineId, ImageVersionId, Job, JobKey, Outcome, Region};
 use dlc_fleet::ledger::{Entry, RecordedReason, RunEnded, RunStarted, SCHEMA, Step, open};
 
-/// Jobs that live each life.
-const JOBS_A_LIFE: usize = 4;
+/// Number of jobs with each sequence of steps.
+const JOBS_PER_SEQUENCE: usize = 4;
 
-/// How the runs end: a run that was killed leaves no last line.
+/// How the runs end: a killed run has no last line.
 const RUNS: [End; 5] = [End::Closed, End::Killed, End::Stopped, End::Closed, End::Killed];
 
-/// One run is resumed by the next, whatever its end was.
+/// How one run ends; the next run resumes it.
 #[derive(Clone, Copy)]
 enum End {
     Closed,
@@ -20,10 +20,10 @@ enum End {
     Killed,
 }
 
-/// What happens to a job in each of the runs.
-type Life = [Vec<Step>; RUNS.len()];
+/// The steps of a job in each of the runs.
+type Sequence = [Vec<Step>; RUNS.len()];
 
-/// A job by its number; every fourth engine lives elsewhere.
+/// A job by its number; every fourth engine is in another region.
 fn key(number: usize, target: &str) -> JobKey {
     let region = if number % 4 == 3 { "ap-shanghai-fsi" } else { "ap-guangzhou" };
     JobKey {
@@ -33,9 +33,9 @@ fn key(number: usize, target: &str) -> JobKey {
     }
 }
 
-/// A plan of every job in the story, of jobs that were never touched, and of jobs whose target was changed.
+/// A plan with every job of the ledger, jobs without lines, and jobs with another target.
 pub fn plan() -> Vec<Job> {
-    let touched = lives().len() * JOBS_A_LIFE;
+    let touched = sequences().len() * JOBS_PER_SEQUENCE;
     let same = (0..touched + 3).map(|number| key(number, "image-new"));
     let changed = (0..touched).step_by(3).map(|number| key(number, "image-newer"));
     let job = |key| Job { key, wave: 0, expected_image_version_id: None, data_engine_name: None, note: None };
@@ -63,7 +63,7 @@ fn switched() -> Step {
     }
 }
 
-/// A refusal in words that JSON has to escape and that a cut can tear within a character.
+/// A refusal whose text needs JSON escapes and contains multi-byte characters.
 fn refused(code: &str) -> RecordedReason {
     RecordedReason {
         code: code.to_owned(),
@@ -84,7 +84,7 @@ fn unconfirmed() -> Step {
     }
 }
 
-fn cleared() -> Step {
+fn not_applied() -> Step {
     Step::NotApplied { image_seen: ImageVersionId::new("image-old") }
 }
 
@@ -104,8 +104,8 @@ fn words(words: &str) -> String {
     words.to_owned()
 }
 
-/// Every life; together they take every step that there is.
-fn lives() -> Vec<Life> {
+/// Every sequence; together they contain every kind of step.
+fn sequences() -> Vec<Sequence> {
     let not_sent = || Step::NotSent { message: words("no route to host") };
     let unknown = || Step::Unknown { message: words("not settled in time") };
     let timed_out = || Step::TimedOut { message: words("not seen in time") };
@@ -123,7 +123,7 @@ fn lives() -> Vec<Life> {
             none(),
         ],
         [
-            vec![sent(), unconfirmed(), cleared(), sent(), accepted(), switched()],
+            vec![sent(), unconfirmed(), not_applied(), sent(), accepted(), switched()],
             none(),
             none(),
             none(),
@@ -131,7 +131,7 @@ fn lives() -> Vec<Life> {
         ],
         [
             vec![sent(), unconfirmed(), unknown()],
-            vec![unconfirmed(), cleared(), sent(), accepted()],
+            vec![unconfirmed(), not_applied(), sent(), accepted()],
             none(),
             vec![switched()],
             none(),
@@ -145,22 +145,22 @@ fn lives() -> Vec<Life> {
             none(),
         ],
         [none(), vec![sent(), throttled()], vec![failed()], none(), vec![failed()]],
-        [none(), none(), vec![sent(), unconfirmed(), cleared()], vec![unknown()], vec![unconfirmed()]],
+        [none(), none(), vec![sent(), unconfirmed(), not_applied()], vec![unknown()], vec![unconfirmed()]],
         [none(), none(), none(), vec![sent(), accepted()], vec![timed_out()]],
         [none(), none(), none(), none(), vec![sent(), unconfirmed()]],
     ]
 }
 
-/// Writes the story through the ledger's own writer, one run after the other.
+/// Writes the ledger with its own writer, one run after the other.
 pub fn write(path: &Path, prefix: &str) {
-    let lives = lives();
+    let sequences = sequences();
     let mut parent = None;
     for (number, end) in RUNS.into_iter().enumerate() {
         let run = format!("{prefix}-run-{}", number + 1);
         let (mut writer, set_aside) = open(path, &run).expect("a ledger that can be gone on with");
         assert_eq!(set_aside, None);
-        writer.append(vec![Entry::RunStarted(opened(parent.take()))]).expect("written");
-        for entry in steps_of(&lives, number) {
+        writer.append(vec![Entry::RunStarted(run_started(parent.take()))]).expect("written");
+        for entry in steps_of(&sequences, number) {
             writer.append(vec![entry]).expect("written");
         }
         let stopped = matches!(end, End::Stopped).then(|| words("the run was stopped by SIGINT"));
@@ -172,19 +172,20 @@ pub fn write(path: &Path, prefix: &str) {
     }
 }
 
-/// The lines of one run: its jobs take turns, one step at a time.
-fn steps_of(lives: &[Life], run: usize) -> Vec<Entry> {
-    let longest = lives.iter().map(|life| life[run].len()).max().unwrap_or(0);
-    let turns = (0..longest).flat_map(|turn| (0..lives.len() * JOBS_A_LIFE).map(move |job| (turn, job)));
+/// The lines of one run: one step of each job in turn.
+fn steps_of(sequences: &[Sequence], run: usize) -> Vec<Entry> {
+    let longest = sequences.iter().map(|life| life[run].len()).max().unwrap_or(0);
+    let turns =
+        (0..longest).flat_map(|turn| (0..sequences.len() * JOBS_PER_SEQUENCE).map(move |job| (turn, job)));
     turns
         .filter_map(|(turn, job)| {
-            let step = lives[job % lives.len()][run].get(turn)?.clone();
+            let step = sequences[job % sequences.len()][run].get(turn)?.clone();
             Some(Entry::Job { key: key(job, "image-new"), step })
         })
         .collect()
 }
 
-fn opened(parent_run: Option<String>) -> RunStarted {
+fn run_started(parent_run: Option<String>) -> RunStarted {
     RunStarted {
         schema: SCHEMA.to_owned(),
         parent_run,
