@@ -53,9 +53,9 @@ fn source(path: PathBuf) -> (Source, Vec<Vec<String>>) {
         _ => None,
     });
     let children = children.collect();
-    let mut visitor = Paths { module: module.clone(), children, paths: BTreeSet::new(), tests: Vec::new() };
+    let mut visitor = Paths { module: module.clone(), children, found: BTreeSet::new(), tests: Vec::new() };
     visitor.visit_file(&file);
-    (Source { path, module, paths: visitor.paths }, visitor.tests)
+    (Source { path, module, paths: visitor.found }, visitor.tests)
 }
 
 /// Collects the paths of a file.
@@ -63,7 +63,7 @@ struct Paths {
     module: Vec<String>,
     /// The modules that the file declares.
     children: BTreeSet<String>,
-    paths: BTreeSet<Vec<String>>,
+    found: BTreeSet<Vec<String>>,
     tests: Vec<Vec<String>>,
 }
 
@@ -85,7 +85,7 @@ impl Paths {
             _ => return,
         }
         from.extend_from_slice(rest);
-        self.paths.insert(from);
+        self.found.insert(from);
     }
 
     fn note_tree(&mut self, before: &[String], tree: &syn::UseTree) {

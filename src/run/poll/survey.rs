@@ -94,7 +94,7 @@ impl<F: Fleet> Reader<F> {
                 match class_of(&fault) {
                     Some(ErrorClass::Final(ErrorScope::Region)) => view.mark_unserved(query.region(), reason),
                     Some(ErrorClass::Final(ErrorScope::Engine | ErrorScope::Image)) => {
-                        view.mark_unreadable(&query, reason)
+                        view.mark_unreadable(&query, reason);
                     }
                     // permissions can be given per engine; if no engine can be read, the account has none
                     Some(ErrorClass::Denied) if view.engines().next().is_some() => {

@@ -143,7 +143,7 @@ fn judge(loaded: &Result<Plan, PlanError>) {
         Err(PlanError::Invalid(diagnostics)) => {
             let page = diagnostics.render(false);
             let counted = |what: &str| page.matches(what).count();
-            assert!(diagnostics.len() > 0 && counted(" --> ") >= diagnostics.len().min(100), "{page}");
+            assert!(!diagnostics.is_empty() && counted(" --> ") >= diagnostics.len().min(100), "{page}");
             assert_eq!(counted("= help: "), diagnostics.len().min(100), "{page}");
             assert!(!page.contains(|sign: char| sign.is_control() && sign != '\n'), "{page:?}");
         }
