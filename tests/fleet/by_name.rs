@@ -113,7 +113,7 @@ fn rows_without_a_name_are_refused_with_two_remedies() {
         for words in [
             "2 of 5 rows have no data_engine_name",
             "DataEngine-0001",
-            "name the engine in every row",
+            "add data_engine_name to every row",
             "--no-verify",
         ] {
             assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
@@ -158,7 +158,7 @@ fn a_name_of_another_engine_fails_its_row() {
         assert_eq!(outcomes[id(4).as_str()].0, "switched");
         assert_eq!(stage.requests(), 1, "nothing was sent for the others");
         let words = if by_name {
-            "the engine named night-1 is DataEngine-0001"
+            "the engine named night-1 has the id DataEngine-0001"
         } else {
             "DataEngine-0000 is named night-0"
         };
@@ -346,7 +346,7 @@ fn a_service_with_neither_read_action_is_reported() {
     let ran = stage.run(&[]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("by DescribeDataEngine: ") && ran.stderr.contains("InvalidAction"),
+        ran.stderr.contains("with DescribeDataEngine: ") && ran.stderr.contains("InvalidAction"),
         "{}",
         ran.stderr
     );

@@ -30,7 +30,7 @@ fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
 #[test]
 fn a_wrong_clock_is_reported_once_and_corrected_for() {
     for (skew, words) in [("10m", "10 min behind the service's"), ("-10m", "10 min ahead of the service's")] {
-        let stage = Stage::new(&rows(30), &format!("skew: {skew}\n{CALM}"));
+        let stage = Stage::new(&rows(30), &format!("clock_skew: {skew}\n{CALM}"));
         let ran = stage.run(&[]);
         assert_done(&stage, 30, &ran);
         assert_eq!(ran.stderr.matches("clock is wrong").count(), 1, "{}", ran.stderr);
@@ -56,7 +56,7 @@ fn a_clock_that_changes_during_a_run_costs_only_a_repeat_of_the_requests_in_flig
     let ran = wait_for(child);
     assert_done(&stage, 60, &ran);
     // the last change corrects the clock
-    assert!(ran.stderr.contains("agrees with the service's again"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("agrees with the service's clock again"), "{}", ran.stderr);
     let refused = refused_for_their_time(&stage);
     survived(
         "a clock of the service that is stepped by 10 min, 30 min, 17 h and back during one run",

@@ -35,7 +35,7 @@ fn assert_none_is_missing(dry: &Ran, engines: u64) {
 
 #[test]
 fn engines_that_listings_omit_alternately_are_all_switched() {
-    let stage = Stage::new(&rows(110), &format!("{CALM}listings: {{omitted: 20%}}\n"));
+    let stage = Stage::new(&rows(110), &format!("{CALM}listing_faults: {{omitted: 20%}}\n"));
     stage.write_plan(&rows(50));
     let dry = finish(stage.command(&["--dry-run", "--output", "json"]));
     assert_none_is_missing(&dry, 50);
@@ -50,7 +50,7 @@ fn engines_that_listings_omit_alternately_are_all_switched() {
 #[test]
 fn engines_that_a_listing_replaces_by_repeated_records_are_all_switched() {
     // as many records as the count says, but not every engine
-    let stage = Stage::new(&rows(40), &format!("{CALM}listings: {{repeated: 40%}}\n"));
+    let stage = Stage::new(&rows(40), &format!("{CALM}listing_faults: {{repeated: 40%}}\n"));
     let ran = stage.run_json(&[]);
     assert_all_switched(&stage, &ran, 40);
 }
@@ -59,7 +59,7 @@ fn engines_that_a_listing_replaces_by_repeated_records_are_all_switched() {
 fn engines_beyond_a_count_that_is_too_low_are_all_switched() {
     // the count is 90 of 150 engines, and the first page has about as many: the second page, with the oldest engines, is not
     // requested
-    let stage = Stage::new(&rows(150), &format!("{CALM}listings: {{omitted: 10%, uncounted: 40%}}\n"));
+    let stage = Stage::new(&rows(150), &format!("{CALM}listing_faults: {{omitted: 10%, uncounted: 40%}}\n"));
     stage.write_plan(&rows(20));
     let dry = finish(stage.command(&["--dry-run", "--output", "json"]));
     assert_none_is_missing(&dry, 20);
@@ -70,7 +70,7 @@ fn engines_beyond_a_count_that_is_too_low_are_all_switched() {
 #[test]
 fn an_engine_that_does_not_exist_is_reported_as_not_found() {
     let faults =
-        ["", "listings: {omitted: 20%}\n", "listings: {omitted: 30%, repeated: 20%, uncounted: 40%}\n"];
+        ["", "listing_faults: {omitted: 20%}\n", "listing_faults: {omitted: 30%, repeated: 20%, uncounted: 40%}\n"];
     side_by_side(&faults, |faults| {
         let stage = Stage::new(&rows(12), &format!("{CALM}{faults}"));
         stage.write_plan(&[&rows(12)[..], &[absent()]].concat());
@@ -89,7 +89,7 @@ fn an_engine_that_does_not_exist_is_reported_as_not_found() {
 
 #[test]
 fn an_unconfirmed_request_is_not_sent_again_because_a_listing_omits_its_engine() {
-    let lost = "listings: {omitted: 30%}\nfaults: [{fault: reset-after-reading, times: 1}]\n";
+    let lost = "listing_faults: {omitted: 30%}\nfaults: [{fault: reset-after-reading, times: 1}]\n";
     let stage = Stage::new(&rows(12), &format!("{CALM}{lost}"));
     let ran = stage.run_json(&["--resend-after", "3s", "--min-ready", "400ms", "--wait-timeout", "60s"]);
     assert_all_switched(&stage, &ran, 12);
@@ -116,7 +116,7 @@ fn soaking(stage: &Stage, canary: usize, rest: usize) -> Command {
 
 #[test]
 fn a_wave_passes_its_soak_check_although_listings_omit_some_of_its_engines() {
-    let stage = Stage::new(&rows(30), &format!("{CALM}listings: {{omitted: 40%}}\n"));
+    let stage = Stage::new(&rows(30), &format!("{CALM}listing_faults: {{omitted: 40%}}\n"));
     let ran = finish(soaking(&stage, 28, 2));
     assert_all_switched(&stage, &ran, 30);
 }

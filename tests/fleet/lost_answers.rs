@@ -145,7 +145,7 @@ fn print(cells: &BTreeMap<(String, String), Cell>) {
 fn verifiable_cells() -> Vec<(&'static str, &'static str)> {
     let read = AFTER_RECEIVING
         .into_iter()
-        .flat_map(|fault| ["before", "never", "late 1s"].map(|applied| (fault, applied)));
+        .flat_map(|fault| ["before", "never", "after 1s"].map(|applied| (fault, applied)));
     // a request that the service never receives is never applied
     read.chain([("no-connection", "never"), ("reset-before-reading", "never")]).collect()
 }
@@ -181,7 +181,7 @@ fn without_verification_an_unconfirmed_request_is_unknown_and_not_sent_again() {
 #[test]
 fn with_resend_after_zero_a_server_fault_that_is_applied_late_is_switched_twice_and_counted() {
     // the documented risk of --resend-after 0s
-    let faults = ["before", "never", "late 1s"].map(|applied| ("InternalError", applied));
+    let faults = ["before", "never", "after 1s"].map(|applied| ("InternalError", applied));
     let cells = run_all(faults.into(), &["--resend-after", "0s"]);
     print(&cells);
     sum_up("`InternalError` with the risk of `--resend-after 0s`", &cells);

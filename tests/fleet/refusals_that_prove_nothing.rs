@@ -114,7 +114,7 @@ fn wait_for_late_switches() {
 #[test]
 fn a_switch_that_is_applied_after_an_unconfirmed_refusal_is_sent_once_and_not_failed() {
     side_by_side(&UNCONFIRMED_CODES, |case| {
-        let stage = refused(case, "late 1s");
+        let stage = refused(case, "after 1s");
         run_to_the_end(&stage, case);
         wait_for_late_switches();
         let stats = stage.simulator.stats();
@@ -155,7 +155,7 @@ fn an_unconfirmed_refusal_fails_only_after_the_engine_stayed_on_its_old_image_fo
 
 #[test]
 fn a_run_after_an_interrupted_one_does_not_send_an_unconfirmed_refusal_again_too_early() {
-    let cases = [("INT", "never"), ("KILL", "never"), ("INT", "late 1s"), ("KILL", "late 1s")];
+    let cases = [("INT", "never"), ("KILL", "never"), ("INT", "after 1s"), ("KILL", "after 1s")];
     side_by_side(&cases, |(name, applied)| {
         let case = format!("SIG{name}, applied {applied}");
         let stage = refused("FailedOperation", applied);

@@ -279,7 +279,7 @@ fn keys_that_cannot_be_renewed_are_used_until_they_expire() {
 
 #[test]
 fn a_token_service_that_hangs_delays_requests_without_a_burst_afterwards() {
-    let hangs = "{fault: hang, action: AssumeRole, from: 100ms, times: 1}";
+    let hangs = "{fault: no-response, action: AssumeRole, from: 100ms, times: 1}";
     let stage = Stage::new(&rows(100), &format!("{CALM}faults:\n  - {hangs}\n"));
     let ran = run_and_end_the_session(&stage, 30, &["--request-timeout", "2s"]);
     assert_done(&stage, 100, &ran);

@@ -95,9 +95,9 @@ async fn another_client_on_the_quota_slows_the_run_and_costs_no_attempt() {
 #[tokio::test(start_paused = true)]
 async fn lost_responses_are_verified_without_a_second_switch() {
     for fate in
-        ["reset-after-reading", "fin", "hang", "http-502", "html", "truncated", "empty", "InternalError"]
+        ["reset-after-reading", "close-after-reading", "no-response", "http-502", "html", "truncated", "empty", "InternalError"]
     {
-        for applied in ["before", "never", "late 5s", "late 55s"] {
+        for applied in ["before", "never", "after 5s", "after 55s"] {
             let weather = format!(
                 "latency: {{median: 80ms, max: 200ms}}\n\
                  faults:\n  - {{fault: {fate}, applied: {applied}, engines: 20%, times: 1}}\n"
@@ -418,7 +418,7 @@ async fn a_fleet_of_thousands_is_read_page_by_page() {
 #[tokio::test(start_paused = true)]
 async fn the_first_signal_waits_for_responses_even_after_an_account_wide_refusal() {
     let weather = "latency: {median: 50ms, max: 60ms}\nfaults:\n  \
-                   - {fault: hang, engines: [DataEngine-0000], times: 1, applied: never}\n  \
+                   - {fault: no-response, engines: [DataEngine-0000], times: 1, applied: never}\n  \
                    - {fault: AuthFailure.SecretIdNotFound, action: any, from: 400ms}\n";
     let ended_after = |signals: Vec<(Duration, Signal)>| async move {
         let mut staging = Staging::new(jobs(20, 1), weather);

@@ -77,7 +77,7 @@ pub fn files() -> Vec<BadFile> {
 
 /// Files that are something else.
 fn foreign() -> Vec<BadFile> {
-    let no_check = "it does not end in a check";
+    let no_check = "it does not end with a check";
     vec![
         at("a text", "hello\n", 1, no_check),
         at("a blank line", "\n", 1, no_check),
@@ -100,7 +100,7 @@ fn foreign() -> Vec<BadFile> {
 
 /// A sound ledger that went through other hands.
 fn forms() -> Vec<BadFile> {
-    let no_check = "it does not end in a check";
+    let no_check = "it does not end with a check";
     let pretty = "{\n  \"seq\": 1\n}\n";
     vec![
         at("a byte order mark", format!("\u{feff}{}", two()), 1, "its check does not match"),
@@ -145,12 +145,12 @@ fn checks() -> Vec<BadFile> {
         at("a check that is too short", check(|check| check[..15].to_owned()), 1, wrong),
         at("a check that is too long", check(|check| check.to_owned() + "0"), 1, wrong),
         at("an empty check", check(|_| String::new()), 1, wrong),
-        at("no check", r#"{"seq":1}"#.to_owned() + "\n", 1, "it does not end in a check"),
+        at("no check", r#"{"seq":1}"#.to_owned() + "\n", 1, "it does not end with a check"),
         at(
             "a check that is a number",
             r#"{"seq":1,"check":1}"#.to_owned() + "\n",
             1,
-            "it does not end in a check",
+            "it does not end with a check",
         ),
         at(
             "two checks",
@@ -166,13 +166,13 @@ fn heads() -> Vec<BadFile> {
     let seq = |seq: &str| first(r#""seq":1"#, &format!(r#""seq":{seq}"#));
     let time = |time: &str| first(AT, &format!(r#""at":{time}"#));
     vec![
-        at("a first line numbered 0", seq("0"), 1, "its `seq` is 0 where 1 is due"),
-        at("a first line numbered 2", seq("2"), 1, "its `seq` is 2 where 1 is due"),
+        at("a first line numbered 0", seq("0"), 1, "its `seq` is 0 instead of 1"),
+        at("a first line numbered 2", seq("2"), 1, "its `seq` is 2 instead of 1"),
         at("a negative number", seq("-1"), 1, "invalid value"),
         at("a number with a fraction", seq("1.0"), 1, "invalid type"),
         at("a number as text", seq(r#""1""#), 1, "invalid type"),
         at("a number beyond sixty-four bits", seq("18446744073709551616"), 1, "invalid type"),
-        at("the largest number", seq("18446744073709551615"), 1, "where 1 is due"),
+        at("the largest number", seq("18446744073709551615"), 1, "instead of 1"),
         at("a number with an exponent beyond all", seq("1e999"), 1, "out of range"),
         at("no number", seq("null"), 1, "invalid type"),
         at("a number twice", seq(r#"1,"seq":1"#), 1, "duplicate field `seq`"),
@@ -236,9 +236,9 @@ fn ends() -> Vec<BadFile> {
             "NULs and a line feed",
             [two().as_bytes(), &[0; 100], b"\n"].concat(),
             3,
-            "it does not end in a check",
+            "it does not end with a check",
         ),
-        at("a merge conflict", two() + "<<<<<<< HEAD\n", 3, "it does not end in a check"),
+        at("a merge conflict", two() + "<<<<<<< HEAD\n", 3, "it does not end with a check"),
     ]
 }
 

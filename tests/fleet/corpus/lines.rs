@@ -15,26 +15,26 @@ fn runs() -> Vec<BadFile> {
     };
     let closed = line(2, r#""kind":"run-ended","outcomes":{}"#);
     vec![
-        at("a job before any run", sealed(&[sent(1)]), 1, "which is not open here"),
+        at("a job before any run", sealed(&[sent(1)]), 1, "which is not running at this line"),
         at(
             "a run that ends before it begins",
             sealed(&[closed.replacen('2', "1", 1)]),
             1,
-            "which is not open here",
+            "which is not running at this line",
         ),
-        at("a run id twice", sealed(&[run(), next("r1", r#""r1""#)]), 2, "run r1 was opened before"),
+        at("a run id twice", sealed(&[run(), next("r1", r#""r1""#)]), 2, "run r1 was started before"),
         at(
             "a run with the wrong parent",
             sealed(&[run(), next("r2", r#""r0""#)]),
             2,
-            "where Some(\"r1\") is due",
+            "instead of r1",
         ),
-        at("a run without its parent", sealed(&[run(), next("r2", "null")]), 2, "where Some(\"r1\") is due"),
+        at("a run without its parent", sealed(&[run(), next("r2", "null")]), 2, "instead of r1"),
         at(
             "a first run with a parent",
             first(r#","tool_version""#, r#","parent_run":"r0","tool_version""#),
             1,
-            "where None is due",
+            "instead of none",
         ),
         at(
             "a line of another run",
@@ -42,12 +42,12 @@ fn runs() -> Vec<BadFile> {
             2,
             "belongs to run r2",
         ),
-        at("a line after the end", sealed(&[run(), closed.clone(), sent(3)]), 3, "which is not open here"),
+        at("a line after the end", sealed(&[run(), closed.clone(), sent(3)]), 3, "which is not running at this line"),
         at(
             "an end after the end",
             sealed(&[run(), closed.clone(), closed.replacen('2', "3", 1)]),
             3,
-            "which is not open here",
+            "which is not running at this line",
         ),
         at(
             "a run of an unknown outcome",
@@ -157,38 +157,38 @@ fn steps() -> Vec<BadFile> {
     let after_sent = |fields: &str| sealed(&[run(), sent(2), job(3, fields)]);
     let accepted = r#""kind":"accepted","verified":false"#;
     vec![
-        at("sent twice", sealed(&[run(), sent(2), sent(3)]), 3, "cannot follow Sent"),
-        at("accepted and never sent", second(job(2, accepted)), 2, "cannot follow nothing"),
-        at("switched and never accepted", after_sent(r#""kind":"switched""#), 3, "cannot follow Sent"),
+        at("sent twice", sealed(&[run(), sent(2), sent(3)]), 3, "cannot follow `sent`"),
+        at("accepted and never sent", second(job(2, accepted)), 2, "cannot follow `nothing`"),
+        at("switched and never accepted", after_sent(r#""kind":"switched""#), 3, "cannot follow `sent`"),
         at(
             "cleared without a doubt",
             after_sent(r#""kind":"not-applied","image_seen":"i""#),
             3,
-            "cannot follow Sent",
+            "cannot follow `sent`",
         ),
         at(
             "unknown before any doubt",
             after_sent(r#""kind":"unknown","message":"m""#),
             3,
-            "cannot follow Sent",
+            "cannot follow `sent`",
         ),
         at(
             "already, and then sent",
             sealed(&[run(), job(2, r#""kind":"up-to-date""#), sent(3)]),
             3,
-            "cannot follow UpToDate",
+            "cannot follow `up-to-date`",
         ),
         at(
             "accepted twice",
             sealed(&[run(), sent(2), job(3, accepted), job(4, accepted)]),
             4,
-            "cannot follow Accepted",
+            "cannot follow `accepted`",
         ),
         at(
             "switched, and then sent",
             sealed(&[run(), sent(2), job(3, accepted), job(4, r#""kind":"switched""#), sent(5)]),
             5,
-            "cannot follow Switched",
+            "cannot follow `switched`",
         ),
     ]
 }
