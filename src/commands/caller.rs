@@ -49,7 +49,7 @@ impl Caller {
         let clock = Arc::<ServiceClock>::default();
         let sts = sts_client(&options, &clock)?;
         options.network.log_route(&options.endpoint.of_service(SERVICE));
-        let environment = super::environment(options.profile);
+        let environment = super::variables::environment(options.profile);
         let found = find(&environment, options.role, &sts);
         for warning in environment.warnings() {
             to_stderr(&format!("warning: {warning}\n"));

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{environment, guard, print_result, sites};
+use super::output::print_result;
+use super::variables::environment;
+use super::{guard, sites};
 use crate::cli::CheckArgs;
 use crate::error::Failure;
 use crate::exit::Exit;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::guard::{expected_accounts, note_unchecked};
+use super::output::print_result;
 use super::service::{clock, request_gap};
-use super::{print_result, setup};
+use super::setup;
 use crate::cli::Output;
 use crate::error::Failure;
 use crate::exit::Exit;

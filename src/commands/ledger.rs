@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{print_outcome, print_result};
+use super::output::{print_outcome, print_result};
 use crate::cli::{LedgerArgs, LedgerCommand, LedgerFormat};
 use crate::error::Failure;
 use crate::exit::Exit;

@@ -62,7 +62,7 @@ pub(super) fn start(flags: &Everywhere, terminal: &Terminal) -> Result<(), Failu
         2 => "warn,dlc_fleet=debug",
         _ => "debug,dlc_fleet=trace",
     };
-    let filter = match super::env_var("RUST_LOG").filter(|filter| !filter.is_empty()) {
+    let filter = match super::variables::env_var("RUST_LOG").filter(|filter| !filter.is_empty()) {
         Some(filter) => filter.parse::<EnvFilter>().map_err(|error| {
             Failure::new(Exit::Usage, format!("RUST_LOG: {error}: write a filter such as dlc_fleet=debug"))
         })?,

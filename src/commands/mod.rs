@@ -11,6 +11,7 @@ mod dry_run;
 mod guard;
 mod ledger;
 mod logs;
+mod output;
 mod run;
 mod service;
 mod setup;
@@ -19,14 +20,15 @@ mod simulate;
 mod sites;
 mod slow_read;
 mod unrecorded;
+mod variables;
 mod whoami;
 
+pub use output::{answer, internal_error};
+use output::{fail, print_result};
+
 use crate::cli::{Cli, Color, Command};
-use crate::cloud::credentials::Environment;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::format::{is_printable, printable};
-use crate::report::print::{is_reader_gone, may_be_closed, to_stderr, to_stderr_or_stdout, to_stdout};
 use crate::report::{ColorChoice, Terminal, set_color};
 
 /// Runs one command from start to end.
@@ -63,72 +65,4 @@ async fn command(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Ledger(args) => ledger::ledger(args),
         Command::ExitCodes => print_result(&Exit::table()).map(|()| Exit::Success),
     }
-}
-
-/// Ends after a panic, whose message is already printed.
-pub fn internal_error() -> Exit {
-    to_stderr(
-        "error: internal error (bug in dlc-fleet)\n next: the ledger is valid and the same command resumes; report the message above\n",
-    );
-    Exit::Internal
-}
-
-/// An environment variable; one that is not Unicode is converted with replacement characters and rejected later.
-fn env_var(name: &str) -> Option<String> {
-    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-}
-
-/// The sources of keys, region and endpoint, with the requested profile.
-fn environment(profile: Option<&str>) -> Environment<'static> {
-    // without HOME, the user database has the home directory
-    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
-    Environment::new(&env_var, home, profile.map(str::to_owned))
-}
-
-/// Prints the result of a command that changed nothing. That its reader is gone (`| head`) is no error: it has read what
-/// it wanted. Any other failure is, because a part of the result must not pass for all of it.
-fn print_result(text: &str) -> Result<(), Failure> {
-    match to_stdout(text) {
-        Err(error) if !is_reader_gone(&error) => {
-            let what = format!("the result could not be written to stdout, or only a part of it: {error}");
-            Err(Failure::new(Exit::Unprinted, what).next("fix stdout and run the same command again"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Prints the result of a run, to stderr if stdout cannot be written. False if that is an error of stdout, and not only
-/// a reader that is gone. Whether it was closed by a shell (`>&-`) cannot be known, so then the result goes to both.
-fn print_outcome(text: &str) -> bool {
-    let Err(error) = to_stdout(text) else {
-        if may_be_closed() {
-            to_stderr(text);
-        }
-        return true;
-    };
-    to_stderr(&format!("note: stdout could not be written ({error}); this is the result:\n{text}"));
-    is_reader_gone(&error)
-}
-
-/// Prints help, version, or the error in the command line.
-pub fn answer(said: &clap::Error) -> Exit {
-    let said_plainly = said.render().to_string();
-    let text = if said_plainly.chars().all(|letter| letter == '\n' || is_printable(letter)) {
-        said.render().ansi().to_string()
-    } else {
-        // the message repeats the command line
-        said_plainly.lines().map(|line| printable(line) + "\n").collect()
-    };
-    if said.use_stderr() {
-        to_stderr(&text);
-        return Exit::Usage;
-    }
-    let printed = print_result(&text).map(|()| Exit::Success);
-    printed.unwrap_or_else(|failure| fail(&failure))
-}
-
-/// Prints why a command did not do what it was asked to.
-fn fail(failure: &Failure) -> Exit {
-    to_stderr_or_stdout(&format!("{failure}\n"));
-    failure.exit
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::confirm::{Action, Question, confirm};
-use super::{
-    blocked, command_line, descriptors, environment, guard, print_outcome, setup, signals, unrecorded,
-};
+use super::output::print_outcome;
+use super::variables::environment;
+use super::{blocked, command_line, descriptors, guard, setup, signals, unrecorded};
 use crate::cli::{Output, RunArgs};
 use crate::cloud::Fleet;
 use crate::cloud::http::HttpCloud;

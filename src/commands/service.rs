@@ -85,7 +85,7 @@ pub(super) async fn connect(
 ) -> Result<Service, Failure> {
     match &settings.target {
         Target::Service(endpoint) => {
-            let network = Network::resolve(endpoint, settings.ca_file.as_deref(), super::env_var)?;
+            let network = Network::resolve(endpoint, settings.ca_file.as_deref(), super::variables::env_var)?;
             Ok(Service {
                 endpoint: endpoint.clone(),
                 caller: Caller::find(caller_options(settings, endpoint, &network, None)).await?,

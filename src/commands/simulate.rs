@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use super::output::print_outcome;
 use super::service::{read_scenario, world};
-use super::{print_outcome, signals};
+use super::signals;
 use crate::cli::SimulateArgs;
 use crate::cloud::credentials::variables;
 use crate::error::Failure;
@@ -42,7 +43,7 @@ pub(super) async fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
 
 /// The engines of the plan, or a generated fleet; none if the plan is invalid.
 fn simulated_world(args: &SimulateArgs, scenario: &Scenario) -> Result<Option<World>, Failure> {
-    let region = settings::region(Some(&args.region), &super::environment(None))?;
+    let region = settings::region(Some(&args.region), &super::variables::environment(None))?;
     if let Some(path) = &args.plan {
         let plan = super::check::load(path, region.as_ref())?;
         return Ok(plan.map(|plan| world(scenario, &plan.jobs, &BTreeMap::new())));
@@ -54,8 +55,8 @@ fn simulated_world(args: &SimulateArgs, scenario: &Scenario) -> Result<Option<Wo
 
 /// The keys that the simulator accepts, and what to print about them.
 fn keys() -> Result<(Keys, String), Failure> {
-    let keys =
-        variables::read(super::env_var).map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
+    let keys = variables::read(super::variables::env_var)
+        .map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
     if let Some(keys) = keys {
         let token = keys.token().map(str::to_owned);
         let credentials = "credentials: as in the environment of this command".to_owned();

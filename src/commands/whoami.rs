@@ -2,7 +2,8 @@
 
 use super::caller::{Caller, CallerOptions};
 use super::guard::{compare, expected_accounts};
-use super::{env_var, environment, print_result};
+use super::output::print_result;
+use super::variables::{env_var, environment};
 use crate::cli::{Output, WhoamiArgs};
 use crate::cloud::network::Network;
 use crate::cloud::sts::SERVICE;

@@ -103,7 +103,7 @@ fn a_request_for_which_there_is_no_descriptor_was_not_sent_and_goes_again() {
     allow(1_024).expect("the limit is raised again");
     let ran = wait_for(child);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(stage.ledger().contains("too few file descriptors"), "{}", stage.ledger());
+    assert!(stage.ledger().contains("too many open files"), "{}", stage.ledger());
     let stats = stage.simulator.stats();
     assert_eq!((stats.applied, stats.applied_more_than_once.len()), (20, 0));
 }

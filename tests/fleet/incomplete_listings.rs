@@ -69,8 +69,11 @@ fn engines_beyond_a_count_that_is_too_low_are_all_switched() {
 
 #[test]
 fn an_engine_that_does_not_exist_is_reported_as_not_found() {
-    let faults =
-        ["", "listing_faults: {omitted: 20%}\n", "listing_faults: {omitted: 30%, repeated: 20%, uncounted: 40%}\n"];
+    let faults = [
+        "",
+        "listing_faults: {omitted: 20%}\n",
+        "listing_faults: {omitted: 30%, repeated: 20%, uncounted: 40%}\n",
+    ];
     side_by_side(&faults, |faults| {
         let stage = Stage::new(&rows(12), &format!("{CALM}{faults}"));
         stage.write_plan(&[&rows(12)[..], &[absent()]].concat());

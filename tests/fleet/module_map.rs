@@ -118,6 +118,10 @@ impl<'ast> Visit<'ast> for Paths {
         }
     }
 
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {
+        // `pub(super)` names a module and uses nothing of it
+    }
+
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         // a re-export makes a name known and uses nothing
         if matches!(item.vis, syn::Visibility::Inherited) && !is_for_tests(&item.attrs) {

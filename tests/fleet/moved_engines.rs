@@ -118,8 +118,10 @@ fn an_engine_that_another_client_moved_is_released_by_a_flag() {
 
 #[test]
 fn a_released_engine_waits_until_its_unconfirmed_request_is_verified() {
-    let stage =
-        Stage::new(&rows(2), &format!("{CALM}faults: [{{fault: close-after-reading, applied: after 4s, times: 1}}]\n"));
+    let stage = Stage::new(
+        &rows(2),
+        &format!("{CALM}faults: [{{fault: close-after-reading, applied: after 4s, times: 1}}]\n"),
+    );
     let (third, resend_after) = (third_image(&stage), ["--resend-after", "8s"]);
     let child = stage.command(&[&["--yes", "--output", "json"], &resend_after[..]].concat()).spawn();
     let child = child.expect("it starts");

@@ -94,9 +94,16 @@ async fn another_client_on_the_quota_slows_the_run_and_costs_no_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn lost_responses_are_verified_without_a_second_switch() {
-    for fate in
-        ["reset-after-reading", "close-after-reading", "no-response", "http-502", "html", "truncated", "empty", "InternalError"]
-    {
+    for fate in [
+        "reset-after-reading",
+        "close-after-reading",
+        "no-response",
+        "http-502",
+        "html",
+        "truncated",
+        "empty",
+        "InternalError",
+    ] {
         for applied in ["before", "never", "after 5s", "after 55s"] {
             let weather = format!(
                 "latency: {{median: 80ms, max: 200ms}}\n\

@@ -23,12 +23,7 @@ fn runs() -> Vec<BadFile> {
             "which is not running at this line",
         ),
         at("a run id twice", sealed(&[run(), next("r1", r#""r1""#)]), 2, "run r1 was started before"),
-        at(
-            "a run with the wrong parent",
-            sealed(&[run(), next("r2", r#""r0""#)]),
-            2,
-            "instead of r1",
-        ),
+        at("a run with the wrong parent", sealed(&[run(), next("r2", r#""r0""#)]), 2, "instead of r1"),
         at("a run without its parent", sealed(&[run(), next("r2", "null")]), 2, "instead of r1"),
         at(
             "a first run with a parent",
@@ -42,7 +37,12 @@ fn runs() -> Vec<BadFile> {
             2,
             "belongs to run r2",
         ),
-        at("a line after the end", sealed(&[run(), closed.clone(), sent(3)]), 3, "which is not running at this line"),
+        at(
+            "a line after the end",
+            sealed(&[run(), closed.clone(), sent(3)]),
+            3,
+            "which is not running at this line",
+        ),
         at(
             "an end after the end",
             sealed(&[run(), closed.clone(), closed.replacen('2', "3", 1)]),
