@@ -29,7 +29,7 @@ fn assert_done(stage: &Stage, engines: usize, ran: &Ran) {
 
 #[test]
 fn a_wrong_clock_is_reported_once_and_corrected_for() {
-    for (skew, words) in [("10m", "10 min behind the service's"), ("-10m", "10 min ahead of the service's")] {
+    for (skew, words) in [("10m", "10m behind the service's clock"), ("-10m", "10m ahead of the service's clock")] {
         let stage = Stage::new(&rows(30), &format!("clock_skew: {skew}\n{CALM}"));
         let ran = stage.run(&[]);
         assert_done(&stage, 30, &ran);

@@ -179,7 +179,7 @@ fn no_key_shows_when_a_role_is_asked_for_with_wrong_ones() {
 }
 
 #[test]
-fn a_panic_ends_as_a_defect_says_what_to_do_next_and_shows_no_key() {
+fn a_panic_is_an_internal_error_that_says_what_to_do_next_and_shows_no_key() {
     let pod = web_identity();
     for source in SOURCES {
         let stage = Stage::new(&rows(6), CALM);
@@ -190,7 +190,7 @@ fn a_panic_ends_as_a_defect_says_what_to_do_next_and_shows_no_key() {
         assert_eq!(ran.code, Some(i32::from(Exit::Internal.code())), "{source:?}: {}", ran.stderr);
         for words in [
             "panicked at",
-            "write 3 was to panic",
+            "injected panic at write 3",
             "stack backtrace",
             "internal error (bug in dlc-fleet)",
             "next: ",
